@@ -1,0 +1,49 @@
+/* Writes HTTP/1.1 answers (RFC 9112, section 4). Pure: no allocation; every write is within the room that was given. */
+#ifndef PENSTOCK_HTTP1_RESPONSE_H
+#define PENSTOCK_HTTP1_RESPONSE_H
+
+#include <stdint.h>
+
+#include "frame.h"
+
+/* cdef: begin */
+/* Why a service's response cannot become an HTTP answer. */
+enum http1_response_error {
+    RESPONSE_OK = 0,
+    RESPONSE_ERROR_STATUS = -1,      /* not 200 to 599 */
+    RESPONSE_ERROR_FIELD_NAME = -2,  /* empty, or not a token in lower case */
+    RESPONSE_ERROR_FIELD_VALUE = -3, /* a control byte: header injection */
+    RESPONSE_ERROR_FRAMING = -4,     /* a field that frames the message or belongs to one hop */
+    RESPONSE_ERROR_ROOM = -5,        /* the head would not fit in the room */
+    RESPONSE_ERROR_BODY = -6         /* a body where none may be: 204, 304 */
+};
+
+/* What every answer says beside the service's fields. Ids are 1 to 64 bytes, checked by whoever set them. */
+typedef struct {
+    const uint8_t *request_id;
+    const uint8_t *correlation_id;
+    const uint8_t *date; /* 29 bytes, IMF-fixdate (RFC 9110, section 5.6.7) */
+    uint8_t request_id_bytes;
+    uint8_t correlation_id_bytes;
+    uint8_t close;       /* adds connection: close */
+    uint8_t head_method; /* the request was HEAD: content-length is stated, the body is not sent */
+} http1_answer;
+
+/* Writes the head of the answer to a RESPONSE frame (view and fields as frame_scan gave them, offsets into bytes) at
+ * out[0..room). content-length is the body's length, also for HEAD; absent for 204 and 304. x-request-id, x-correlation-id and
+ * date are ours: the service's own x-request-id and x-correlation-id are left out, its date is kept.
+ * Context fields (id not 0) are left out. Returns the bytes written, or a negative enum http1_response_error, and then what
+ * was written at out means nothing. */
+int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, const http1_answer *answer,
+                             uint8_t *out, uint32_t room);
+
+/* Writes the head of an answer that the gateway itself gives. lines is text that was made by us: whole field lines, each with
+ * its CRLF. Returns as above; only RESPONSE_ERROR_ROOM and RESPONSE_ERROR_STATUS are possible. */
+int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines_bytes, uint32_t body_bytes,
+                           const http1_answer *answer, uint8_t *out, uint32_t room);
+
+/* Writes the 29 bytes of an IMF-fixdate for seconds since 1970 (UTC). */
+void http1_date_write(uint64_t unix_seconds, uint8_t *out);
+/* cdef: end */
+
+#endif

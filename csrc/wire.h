@@ -1,0 +1,214 @@
+/* The wire: a set of sockets that is drained and flushed in batches.
+ *
+ * One call, wire_step, takes in everything that is ready: it accepts, receives, finds whole requests and frames, turns responses
+ * into HTTP answers for the clients that wait for them, and expires timers. It yields an array of the few things that need a
+ * decision. The caller decides (wire_send, wire_answer, wire_cancel, wire_frame), and wire_flush sends what was decided, one
+ * system call per socket. The wire decides nothing: no routing, no policy, no retry.
+ *
+ * Ownership: the wire owns every descriptor from the moment that wire_listen or wire_adopt returns without error, until it
+ * closes it or wire_free does. Whatever an event points at lies in the arena and is there until the next wire_step.
+ * Threads: none; one caller at a time. Nothing here blocks but wire_step, and it only as long as it is told to. */
+#ifndef PENSTOCK_WIRE_H
+#define PENSTOCK_WIRE_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "http1_head.h"
+#include "http1_response.h"
+
+/* cdef: begin */
+typedef struct wire wire;
+
+enum {
+    WIRE_EVENTS_MAX = 512,             /* events that one step can yield */
+    WIRE_ARENA_BYTES = 4194304,        /* input that one step can take in; a whole frame always fits */
+    WIRE_FRAMED_CONNECTIONS_MAX = 4096,
+    WIRE_ROUTES_MAX = 65536,
+    WIRE_ID_BYTES_MAX = 64,            /* request and correlation ids */
+    WIRE_TRACE_BYTES = 25,             /* trace id 16, span id 8, flags 1 */
+    WIRE_LATENCY_COUNTS = 2688         /* entries of a route's latency counts, see wire_route_latency */
+};
+
+typedef struct {
+    uint32_t edge_connections_max;     /* at the bound, accepting pauses until one closes */
+    uint32_t framed_connections_max;   /* at most WIRE_FRAMED_CONNECTIONS_MAX */
+    uint32_t exchanges_max;
+    uint32_t routes_max;               /* at most WIRE_ROUTES_MAX */
+    uint32_t framed_output_bytes_max;  /* unsent bytes per framed connection; above: WIRE_FULL */
+    uint32_t head_ms;                  /* from a request's first byte to the end of its head */
+    uint32_t body_bytes_per_second;    /* the least rate at which a body must come, after a grace of head_ms */
+    uint32_t idle_ms;                  /* keep-alive without a request */
+    uint32_t idle_jitter_percent;      /* each idle time is drawn from idle_ms plus or minus this part */
+    uint32_t write_ms;                 /* an answer must make progress within this time */
+    uint32_t linger_ms;                /* after an answer that closes: how long to go on reading, so that it arrives */
+    http1_limits http1;
+} wire_settings;
+
+enum wire_event_kind {
+    /* A whole plain request. exchange; detail: enum frame_method; flags: HEAD_ bits; at, bytes: target; a: path bytes; b: body bytes. */
+    EVENT_REQUEST = 1,
+    /* A request that the express lane does not carry. exchange, to be answered (the connection closes after that);
+     * detail: enum http1_verdict or enum edge_refusal. */
+    EVENT_BAD_REQUEST = 2,
+    /* The client closed while its exchange was with a target. exchange: to be given up with wire_cancel. */
+    EVENT_CLIENT_GONE = 3,
+    /* The deadline of a sent exchange has passed. exchange: wire_cancel, then wire_answer. */
+    EVENT_EXPIRED = 4,
+    /* The connection that carried the exchange is lost. exchange: undecided again. detail: enum wire_close_cause. */
+    EVENT_LOST = 5,
+    /* The service answered REFUSED: not started. exchange: undecided again. detail: reason; a: retry after, ms. */
+    EVENT_REFUSED = 6,
+    /* The response cannot become an HTTP answer. exchange: undecided again. detail: minus enum http1_response_error, or
+     * BAD_RESPONSE_STREAM. A CANCEL was not sent. */
+    EVENT_BAD_RESPONSE = 7,
+    /* connection: accepted on a framed listener. */
+    EVENT_FRAMED_OPENED = 8,
+    /* connection: closed; its handle is void now. detail: enum wire_close_cause; flags: enum frame_error, for CLOSE_PROTOCOL.
+     * Comes after the EVENT_LOST of every exchange that it carried. */
+    EVENT_FRAMED_CLOSED = 9,
+    /* A frame that is no answer to an exchange of ours, REQUEST excepted. connection; exchange: as in the frame; detail: type;
+     * flags: of the frame; at, bytes: payload. */
+    EVENT_FRAME = 10,
+    /* A REQUEST frame. connection; exchange: as in the frame; detail: endpoint; flags: method | attempt << 8 | frame flags << 16;
+     * at, bytes: payload; a: remaining ms; b: target's offset in the arena; c: target bytes; d: body bytes (the payload's end). */
+    EVENT_CALL = 11
+};
+
+enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, which this lane does not carry */
+
+enum edge_refusal {
+    EDGE_HEAD_TIMEOUT = 32, /* 408 */
+    EDGE_BODY_TIMEOUT = 33, /* 408 */
+    EDGE_NOT_HTTP = 34,     /* 400: the first bytes cannot begin a request */
+    EDGE_EXCHANGES_FULL = 35 /* 503: exchanges_max; never yielded, answered by the wire's fixed text, only counted */
+};
+
+enum wire_close_cause {
+    CLOSE_EOF = 1,          /* the peer closed */
+    CLOSE_ERROR = 2,        /* reset, or another error of the socket */
+    CLOSE_PROTOCOL = 3,     /* frame_scan refused what came */
+    CLOSE_ASKED = 4         /* wire_close */
+};
+
+/* 48 bytes; unpacked by Python with one struct format. */
+typedef struct {
+    uint64_t exchange;
+    uint32_t connection;
+    uint16_t kind;
+    uint16_t detail;
+    uint32_t flags;
+    uint32_t at;    /* offsets are into the arena */
+    uint32_t bytes;
+    uint32_t a;
+    uint32_t b;
+    uint32_t c;
+    uint32_t d;
+    uint32_t unused;
+} wire_event;
+
+/* What the calls below return. */
+enum wire_result {
+    WIRE_OK = 0,
+    WIRE_NO_EXCHANGE = -1,   /* no such exchange (any more), or not in a state for this call */
+    WIRE_NO_CONNECTION = -2, /* no such framed connection (any more) */
+    WIRE_FULL = -3,          /* framed_output_bytes_max, or the frame would be over its limit; nothing was done */
+    WIRE_NO_ROOM = -4,       /* a bound of wire_settings */
+    WIRE_SYSTEM = -5,        /* errno tells */
+    WIRE_INVALID = -6        /* an argument is out of its range */
+};
+
+enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2 };
+
+/* Counters since the start; only ever rise, but for those marked now. */
+typedef struct {
+    uint64_t steps, events, batch_requests_max;
+    uint64_t edge_accepted, edge_closed, edge_open_now, edge_paused, edge_idle_closed, edge_write_timeouts;
+    uint64_t requests, requests_bad, answers, answers_from_services, clients_gone, clients_gone_before_start;
+    uint64_t exchanges_now, exchanges_full, expired;
+    uint64_t framed_accepted, framed_closed, framed_open_now, framed_refused;
+    uint64_t frames_in, frames_out, late_responses, foreign_responses;
+    uint64_t edge_bytes_in, edge_bytes_out, framed_bytes_in, framed_bytes_out;
+    uint64_t accept_errors, buffers_now, buffer_bytes_now;
+} wire_counters;
+
+/* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */
+wire *wire_new(const wire_settings *settings);
+/* Closes every socket and frees everything. NULL is allowed. */
+void wire_free(wire *w);
+
+/* The epoll descriptor: readable when wire_step has something to do. Owned by the wire. */
+int wire_descriptor(const wire *w);
+/* The batch of events of the last step, and the arena that their offsets are into. The addresses never change. */
+const wire_event *wire_events(const wire *w);
+const uint8_t *wire_arena(const wire *w);
+
+/* Takes over a listening socket. kind: enum wire_socket_kind. */
+int wire_listen(wire *w, int descriptor, int kind);
+/* Closes all listening sockets of the kind. What is connected stays. */
+void wire_stop_listening(wire *w, int kind);
+/* Takes over a connected stream socket. For SOCKET_FRAMED returns its handle (above 0); for SOCKET_EDGE returns 0.
+ * dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
+int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled);
+
+/* Waits at most wait_us microseconds (0: not at all) for something to be ready, takes in what is, and returns the number of
+ * events (0 to WIRE_EVENTS_MAX), or WIRE_SYSTEM. Voids the arena and the heads of the step before. */
+int wire_step(wire *w, uint32_t wait_us);
+/* 1 when the last step did anything at all (so that another is likely to find more), else 0. */
+int wire_was_active(const wire *w);
+/* 1 when there is work that no descriptor will announce (input already held, events that did not fit), else 0. */
+int wire_has_more(const wire *w);
+/* Sends what is waiting on framed connections; what the sockets do not take now is sent when they are writable. */
+void wire_flush(wire *w);
+
+/* The head of a request of this step's batch: offsets are from *bytes. NULL when the exchange has none now. */
+const http1_head *wire_head(wire *w, uint64_t exchange, const uint8_t **bytes);
+/* The body of a request of this step's batch. NULL when the exchange has none now. */
+const uint8_t *wire_body(wire *w, uint64_t exchange, uint32_t *byte_count);
+/* Sets a context field of an undecided exchange: FIELD_TENANT (1 to 64 bytes), FIELD_CORRELATION_ID, FIELD_REQUEST_ID (1 to 64),
+ * FIELD_TRACE (25), FIELD_TRACESTATE (1 to 512). Without it, the ids and the trace are random, and there is no tenant. */
+int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
+/* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID. Returns its length or WIRE_NO_EXCHANGE. */
+int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
+/* Milliseconds since the first byte of the exchange's request came, or WIRE_NO_EXCHANGE. */
+int64_t wire_age_ms(wire *w, uint64_t exchange);
+
+/* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
+ * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. */
+int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms);
+/* Takes a sent exchange back from its target: writes CANCEL with the reason, and a late response will be dropped. The exchange is
+ * undecided again; if its client is gone it is over. Also ends an undecided exchange whose client is gone. */
+int wire_cancel(wire *w, uint64_t exchange, int reason);
+/* Answers an undecided exchange. lines: whole field lines, as in http1_answer_write. close: close after the answer. */
+int wire_answer(wire *w, uint64_t exchange, int status, const uint8_t *lines, uint32_t lines_bytes, const uint8_t *body,
+                uint32_t body_bytes, int close);
+/* Writes any frame to a framed connection. The payload's form is the caller's business; its length is checked. */
+int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t exchange, const uint8_t *payload, uint32_t payload_bytes);
+/* Closes a framed connection after a last try to send what waits. Its exchanges yield EVENT_LOST, then it EVENT_FRAMED_CLOSED. */
+int wire_close(wire *w, uint32_t connection);
+/* Says that the edge drains: every answer from now on closes its connection, and idle ones close at once. */
+void wire_drain_edge(wire *w);
+
+/* The peer's address as text ("127.0.0.1:5555"), for logs. Returns its length, or WIRE_NO_CONNECTION. room: at least 64. */
+int wire_peer(wire *w, uint32_t connection, char *out, uint32_t room);
+
+/* Flat arrays, one entry per framed connection, by WIRE_SLOT(handle) = handle & 4095: requests in flight, and the moving average
+ * of the time to respond in microseconds (time constant 10 s; 0: nothing measured yet; the caller may write a penalty in). */
+uint32_t *wire_in_flight(wire *w);
+float *wire_latency_us(wire *w);
+/* Bytes that wait to be sent on each framed connection, by slot. */
+uint32_t *wire_unsent(wire *w);
+/* Counts of services' responses of a route by status class (index 1 to 5). NULL when routes_max is passed. */
+const uint64_t *wire_route_statuses(wire *w, uint32_t route);
+/* Counts of times to respond of a route, WIRE_LATENCY_COUNTS entries by the bucket rule of HdrHistogram with unit 1 microsecond,
+ * two significant digits, and 2^27 - 1 microseconds at most; what is longer counts there. NULL when nothing was counted. */
+const uint64_t *wire_route_latency(wire *w, uint32_t route);
+/* Zeroes a route's counts, for an index that is given to another route. */
+void wire_route_reset(wire *w, uint32_t route);
+const wire_counters *wire_count(const wire *w);
+
+/* Moves the wire's clock ahead, so that a test need not wait. */
+void wire_advance_clock(wire *w, uint32_t milliseconds);
+/* cdef: end */
+
+#endif
