@@ -1,0 +1,40 @@
+"""Settings: one registry per program, loaded from flags, environment, file and defaults, in that order.
+
+    types      kinds of value and their units
+    errors     Problem, SettingsError
+    registry   Setting, Registry: the entries, as annotations of the struct that holds the values
+    load       puts the sources together; every value knows its origin
+    file       YAML and TOML with line numbers (imported only when there is a file)
+    explain    tables, JSON and the reference page (imported only for `penstock config`)
+    service    the settings of a service process
+
+A service says ``load_service_settings()`` and has a frozen `ServiceSettings`: gateways (addresses with host and port),
+token (`Secret`: false when empty, ``token.reveal()`` gives the text), region, instance (empty: to be made),
+heartbeat_ms, drain_ms, concurrency, log.level, log.format. It raises `SettingsError`, whose text has a line for each
+thing that is wrong.
+"""
+
+from .address import Address
+from .errors import Problem, SettingsError
+from .load import Found, Loaded, SettingsFile, load
+from .registry import Registry, Setting
+from .service import LogSettings, ServiceSettings, load_service, load_service_settings, service_registry
+from .types import Secret
+
+__all__ = [
+    "Address",
+    "Found",
+    "Loaded",
+    "LogSettings",
+    "Problem",
+    "Registry",
+    "Secret",
+    "ServiceSettings",
+    "Setting",
+    "SettingsError",
+    "SettingsFile",
+    "load",
+    "load_service",
+    "load_service_settings",
+    "service_registry",
+]

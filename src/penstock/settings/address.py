@@ -1,0 +1,94 @@
+"""Addresses: where to listen, and where to dial."""
+
+import re
+
+import msgspec
+
+from .types import BadValueError, Kind, Raw
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen or to dial. host: a name, or an IPv4 or IPv6 address without brackets; port: 0 to 65,535."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port``, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it. A name other than localhost counts as reachable from elsewhere."""
+        import ipaddress
+
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for every address of this machine."""
+        return self.host in ("0.0.0.0", "::")  # noqa: S104 - a question, not a bind
+
+
+class ListenAddress(Kind[Address]):
+    """An address as ``host:port``."""
+
+    label = "address"
+    example = "127.0.0.1:8080"
+
+    def parse_text(self, text: str) -> Address:
+        """Read ``127.0.0.1:8080``, ``[::1]:8080`` or ``localhost:8080``."""
+        return parse_address(text)
+
+
+def parse_address(text: str) -> Address:
+    """Return the address that a text names, or raise `BadValueError` with the fix."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise BadValueError(f"{text!r} has no port from 0 to 65535", "write host:port, like 127.0.0.1:8080")
+    if host in ("", "*"):
+        raise BadValueError(
+            f"{text!r} names no host",
+            f"write 127.0.0.1:{port} for this machine only, 0.0.0.0:{port} for every IPv4 address",
+        )
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if not re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host):
+            raise BadValueError(f"{host!r} is no IPv6 address", f"write [::1]:{port}")
+    elif ":" in host:
+        raise BadValueError(f"{text!r} is ambiguous", f"put an IPv6 address in brackets: [{host}]:{port}")
+    elif not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host):
+        raise BadValueError(f"{host!r} is no host name or address", "write host:port, like 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+class Gateways(Kind[tuple[Address, ...]]):
+    """The gateways that a service dials: ``tcp://host:port``, separated by commas."""
+
+    label = "list of gateways"
+    example = "tcp://127.0.0.1:7420"
+
+    def parse(self, raw: Raw) -> tuple[Address, ...]:
+        """Read the comma list, or a file's list."""
+        items = [item.strip() for item in raw.split(",")] if isinstance(raw, str) else list(raw)
+        addresses = tuple(self._one(item) for item in items if item != "")
+        if not addresses:
+            raise BadValueError("there is no gateway in it", f"write {self.example}")
+        if len(set(addresses)) != len(addresses):
+            raise BadValueError("a gateway is named twice", "name each once")
+        return addresses
+
+    def _one(self, item: Raw) -> Address:
+        if not isinstance(item, str) or not item.startswith("tcp://"):
+            raise BadValueError(f"{item!r} does not begin with tcp://", f"write {self.example}")
+        address = parse_address(item.removeprefix("tcp://").removesuffix("/"))
+        if address.port == 0:
+            raise BadValueError(f"{item!r} has port 0, which cannot be dialled", f"write {self.example}")
+        return address
+
+    def render(self, value: tuple[Address, ...]) -> str:
+        """Return the comma list."""
+        return ",".join(f"tcp://{address}" for address in value)

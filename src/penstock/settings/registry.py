@@ -1,0 +1,153 @@
+"""The registry: one entry per setting; variables, flags, the reference page and ``penstock config`` come from it.
+
+The entries stand where the values are used: as annotations of the frozen struct that holds them,
+
+    class Edge(msgspec.Struct, frozen=True):
+        head_timeout_ms: Annotated[int, Setting(Duration("ms"), "10s", "slow-client attacks; ...", at_least="100ms")]
+
+and `Registry` collects them. The setting's name is the path of fields without the unit (``edge.head_timeout``),
+which is also its place in a file; its variable is ``PENSTOCK_EDGE_HEAD_TIMEOUT`` and its flag ``--edge-head-timeout``.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from .types import BadValueError, Kind, Raw, SecretText
+
+PREFIX = "PENSTOCK_"
+
+
+class Setting:
+    """One setting. Default and bounds are as a person would write them; reason: why this default, in one sentence."""
+
+    def __init__(
+        self,
+        kind: Kind[Any],
+        default: str,
+        reason: str,
+        *,
+        at_least: str | None = None,
+        at_most: str | None = None,
+        name: str = "",
+    ) -> None:
+        self.kind = kind
+        self.default = default
+        self.reason = reason
+        self.at_least = at_least
+        self.at_most = at_most
+        self.name = name
+
+    def __repr__(self) -> str:
+        """Return the name and the default."""
+        return f"<Setting {self.name} = {self.default!r}>"
+
+    def named(self, name: str) -> "Setting":
+        """Return the same entry under its full name."""
+        return Setting(self.kind, self.default, self.reason, at_least=self.at_least, at_most=self.at_most, name=name)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value must not be shown."""
+        return isinstance(self.kind, SecretText)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.replace(".", "_").upper()
+
+    @property
+    def flag(self) -> str:
+        """The flag. A secret has only ``--…-file``, since anybody can list a process's arguments."""
+        return "--" + self.name.replace(".", "-").replace("_", "-") + ("-file" if self.is_secret else "")
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words, or nothing."""
+        if self.at_least and self.at_most:
+            return f"{self.at_least} to {self.at_most}"
+        if self.at_least:
+            return f"at least {self.at_least}"
+        return f"at most {self.at_most}" if self.at_most else ""
+
+    def parse(self, raw: Raw) -> Any:
+        """Return the value, within its bounds, or raise `BadValueError`."""
+        value = self.kind.parse(raw)
+        if self.at_least is not None and value < self.kind.parse(self.at_least):
+            raise BadValueError(
+                f"{self.kind.render(value)} is below {self.at_least}", f"write a value of {self.bounds}"
+            )
+        if self.at_most is not None and value > self.kind.parse(self.at_most):
+            raise BadValueError(f"{self.kind.render(value)} is above {self.at_most}", f"write a value of {self.bounds}")
+        return value
+
+
+class Registry:
+    """The settings of one struct: iterable in the order of declaration, and found by name.
+
+    struct: what `build` makes; neighbours: beginnings of variables that belong to another program of this family, which
+    may be present in the same environment and are no mistake.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct], neighbours: tuple[str, ...] = ()) -> None:
+        self.struct = struct
+        self.neighbours = neighbours
+        self._settings = {setting.name: setting for setting in _settings_of(struct, "")}
+
+    def __iter__(self) -> Iterator[Setting]:
+        """Yield every setting."""
+        return iter(self._settings.values())
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._settings)
+
+    def __getitem__(self, name: str) -> Setting:
+        """Return the setting of that name, or raise KeyError."""
+        return self._settings[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a setting of that name."""
+        return name in self._settings
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The names before the dot, in order."""
+        return tuple(dict.fromkeys(setting.name.partition(".")[0] for setting in self if "." in setting.name))
+
+    def variables(self) -> dict[str, str]:
+        """Return every variable that is read, with the setting's name; ``_FILE`` variants of secrets included."""
+        names = {setting.variable: setting.name for setting in self}
+        return names | {f"{setting.variable}_FILE": setting.name for setting in self if setting.is_secret}
+
+    def build(self, values: Mapping[str, Any]) -> Any:
+        """Return the struct, from a value for each setting."""
+        return _build(self.struct, "", values)
+
+
+def _fields(struct: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Setting | type[msgspec.Struct]]]:
+    """Yield (field, entry or inner struct) for each field, the entry under its full name."""
+    for field, hint in get_type_hints(struct, include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            entry = next(extra for extra in get_args(hint) if isinstance(extra, Setting))
+            yield field, entry.named(entry.name or prefix + field.removesuffix(entry.kind.suffix))
+        else:
+            yield field, hint
+
+
+def _settings_of(struct: type[msgspec.Struct], prefix: str) -> Iterator[Setting]:
+    for field, entry in _fields(struct, prefix):
+        if isinstance(entry, Setting):
+            yield entry
+        else:
+            yield from _settings_of(entry, f"{prefix}{field}.")
+
+
+def _build(struct: type[msgspec.Struct], prefix: str, values: Mapping[str, Any]) -> Any:
+    return struct(
+        **{
+            field: values[entry.name] if isinstance(entry, Setting) else _build(entry, f"{prefix}{field}.", values)
+            for field, entry in _fields(struct, prefix)
+        }
+    )

@@ -1,0 +1,107 @@
+"""The settings of a service, read from the environment. There is no file: a service has few settings."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from .address import Address, Gateways
+from .load import Loaded, load
+from .registry import Registry, Setting
+from .types import Choice, Count, Duration, Secret, SecretText, Text
+
+NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
+
+# Variables of the gateway begin with one of these: a service that is started beside a gateway sees them too.
+GATEWAY_SECTIONS = ("edge", "services", "admin", "exchanges", "routes", "drain", "wire")
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """How a process writes its log; the same for the gateway and for services."""
+
+    level: Annotated[
+        str,
+        Setting(
+            Choice("debug", "info", "warning", "error"), "info", "what an operator acts on, and nothing per request"
+        ),
+    ]
+    format: Annotated[
+        str,
+        Setting(
+            Choice("auto", "json", "console"), "auto", "a person reads a terminal, a collector reads everything else"
+        ),
+    ]
+
+
+class ServiceSettings(msgspec.Struct, frozen=True):
+    """The settings of one service process. Names are those of the variables, without ``PENSTOCK_``."""
+
+    gateways: Annotated[
+        tuple[Address, ...],
+        Setting(Gateways(), "tcp://127.0.0.1:7420", "the address on which a gateway listens for services by default"),
+    ]
+    token: Annotated[
+        Secret,
+        Setting(SecretText(), "", "a gateway on loopback asks for none", name="service.token"),
+    ]
+    region: Annotated[
+        str,
+        Setting(Text(NODE_NAME, "1 to 64 of A-Z a-z 0-9 . _ -", "eu-1"), "local", "a single site needs no name"),
+    ]
+    instance: Annotated[
+        str,
+        Setting(
+            Text(NODE_NAME, "1 to 64 of A-Z a-z 0-9 . _ -", "billing-7f9c"),
+            "",
+            "made at start, different for each process",
+        ),
+    ]
+    heartbeat_ms: Annotated[
+        int,
+        Setting(
+            Duration("ms"),
+            "5s",
+            "three may be lost before the gateway calls the service degraded",
+            at_least="100ms",
+            at_most="60s",
+            name="service.heartbeat",
+        ),
+    ]
+    drain_ms: Annotated[
+        int,
+        Setting(
+            Duration("ms"),
+            "30s",
+            "as long as the longest deadline of the gateway, so that what was begun is finished",
+            at_most="1h",
+            name="service.drain",
+        ),
+    ]
+    concurrency: Annotated[
+        int,
+        Setting(
+            Count(),
+            "256",
+            "async handlers at once; what comes above is refused, which is safe to send elsewhere",
+            at_least="1",
+            at_most="65536",
+            name="service.concurrency",
+        ),
+    ]
+    log: LogSettings
+
+
+def service_registry() -> Registry:
+    """Return the registry of a service's settings."""
+    return Registry(ServiceSettings, neighbours=tuple(f"PENSTOCK_{section.upper()}_" for section in GATEWAY_SECTIONS))
+
+
+def load_service(environment: Mapping[str, str] | None = None) -> Loaded[ServiceSettings]:
+    """Return a service's settings with origins and warnings (default: `os.environ`), or raise `SettingsError`."""
+    return load(service_registry(), os.environ if environment is None else environment)
+
+
+def load_service_settings(environment: Mapping[str, str] | None = None) -> ServiceSettings:
+    """Return a service's settings (default: from `os.environ`), or raise `SettingsError`."""
+    return load_service(environment).settings
