@@ -108,8 +108,9 @@ typedef struct {
 
 /* What frame_scan found. consumed: bytes of whole frames that were yielded. needed: total bytes from the start of the
  * unfinished frame that must be there before another call can yield it (16 while its header is incomplete; 0 when the input
- * ended on a boundary). field_count: how many entries of fields were filled. error: an enum frame_error; the frame at
- * consumed is the bad one, and the connection must not be read further. */
+ * ended on a boundary, after an error, and when an output array is full: then call again from consumed). field_count: how
+ * many entries of fields were filled. error: an enum frame_error; the frame at consumed is the bad one, and the connection
+ * must not be read further. A bad header is an error as soon as it is whole, before its payload is there. */
 typedef struct {
     uint32_t frame_count;
     uint32_t field_count;
