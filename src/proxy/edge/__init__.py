@@ -1,0 +1,1 @@
+"""The edge: where a request enters and its answer leaves."""

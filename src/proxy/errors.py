@@ -1,0 +1,265 @@
+"""The reasons: why an exchange was not simply answered by a service.
+
+Every answer that no service gave has exactly one of these. A reason's code is part of the interface: it stands in the
+answer, the log, the metric `penstock_refusals_total` and docs/reasons.md, and it never changes its meaning. A reason
+says whose fault it was and whether the request may be sent again, so that a caller, a retry policy and an operator's
+alert need no list of their own. `proxy.edge.respond` is the one place that makes an answer of a reason.
+
+What the C side reports is a number (enum http1_verdict of csrc/http1_head.h, enum edge_refusal of csrc/wire.h, REFUSED
+reasons of docs/protocol.md); the two tables at the end of this file give each number its reason.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Fault(Enum):
+    """Whose fault it was."""
+
+    CLIENT = "client"
+    US = "us"
+    SERVICE = "service"
+
+
+class Resend(Enum):
+    """Whether the same request may be sent again, here or elsewhere."""
+
+    YES = "yes"  # no service has started it
+    NO = "no"  # it would end the same way
+    IF_NOT_STARTED = "if_not_started"  # a service may have carried it out: only what is idempotent may be repeated
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reason:
+    """Why an exchange was not simply answered by a service. Compared by identity: there is one constant for each."""
+
+    code: str  # stable, snake_case
+    status: int  # of the HTTP answer (RFC 9110, section 15)
+    title: str  # one sentence for people, the same for every occurrence
+    fault: Fault
+    resend: Resend
+    retry_after_s: int | None = None  # advice in Retry-After (RFC 9110, section 10.2.3)
+    closes: bool = False  # the connection ends with this answer: where the next request begins is not certain
+
+
+def _malformed(code: str, title: str, status: int = 400) -> Reason:
+    return Reason(code, status, title, Fault.CLIENT, Resend.NO, closes=True)
+
+
+def _unusual(code: str, title: str) -> Reason:
+    return Reason(code, 501, title, Fault.US, Resend.NO, closes=True)
+
+
+def _later(code: str, title: str, fault: Fault, *, closes: bool = False) -> Reason:
+    return Reason(code, 503, title, fault, Resend.YES, retry_after_s=1, closes=closes)
+
+
+# What cannot be read as a request (RFC 9112). The connection closes, since nobody knows where the next request begins.
+BAD_METHOD = _malformed("bad_method", "The request method is not a token.")
+BAD_TARGET = _malformed("bad_target", "The request target is malformed.")
+BAD_VERSION = _malformed("bad_version", "The protocol version in the request line is malformed.")
+BAD_LINE_END = _malformed("bad_line_end", "A line of the request head does not end in CR LF.")
+BAD_FIELD_NAME = _malformed("bad_field_name", "A header field's name is malformed.")
+BAD_FIELD_VALUE = _malformed("bad_field_value", "A header field's value holds a control byte.")
+BAD_HOST = _malformed("bad_host", "The Host header field is missing, repeated or malformed.")
+BAD_CONTENT_LENGTH = _malformed("bad_content_length", "The Content-Length header field is malformed or repeated.")
+LENGTH_AND_ENCODING = _malformed(
+    "length_and_encoding", "A request must not have both Content-Length and Transfer-Encoding."
+)
+BAD_CONTEXT = _malformed("bad_context", "A context header field is there more than once.")
+HEAD_TOO_LARGE = _malformed("head_too_large", "The request head is larger than this gateway takes.", 431)
+TOO_MANY_FIELDS = _malformed("too_many_fields", "The request has more header fields than this gateway takes.", 431)
+TARGET_TOO_LONG = _malformed("target_too_long", "The request target is longer than this gateway takes.", 414)
+FIELD_NAME_TOO_LONG = _malformed("field_name_too_long", "A header field's name is longer than 255 bytes.", 431)
+UNSUPPORTED_VERSION = _malformed("unsupported_version", "This gateway speaks HTTP/1.1 only.", 505)
+NOT_HTTP = _malformed("not_http", "The bytes that came do not begin an HTTP request.")
+
+# What is legal, perhaps, but not carried yet. It is answered, never guessed at.
+UNUSUAL_METHOD = _unusual("unusual_method", "This gateway does not carry this request method.")
+UNUSUAL_TARGET = _unusual("unusual_target", "This gateway carries request targets in origin form only, such as /path.")
+UNUSUAL_PATH = _unusual(
+    "unusual_path", "This gateway does not carry paths with empty, dot or encoded-separator segments yet."
+)
+UNUSUAL_VERSION = _unusual("unusual_version", "This gateway does not carry HTTP/1.0 requests yet.")
+UNUSUAL_ENCODING = _unusual("unusual_encoding", "This gateway does not carry chunked request bodies yet.")
+UNUSUAL_EXPECT = _unusual("unusual_expect", "This gateway does not carry requests with an Expect header field yet.")
+UNUSUAL_UPGRADE = _unusual("unusual_upgrade", "This gateway does not carry protocol upgrades yet.")
+UNUSUAL_CONNECTION = _unusual(
+    "unusual_connection", "This gateway does not carry Connection options other than close and keep-alive yet."
+)
+UNUSUAL_BODY = _unusual("unusual_body", "This gateway does not carry request bodies of this size yet.")
+
+# What came too slowly. Whether more of it is on its way is not known, so the connection closes.
+HEAD_TIMEOUT = Reason(
+    "head_timeout", 408, "The request head did not arrive in time.", Fault.CLIENT, Resend.YES, closes=True
+)
+BODY_TIMEOUT = Reason(
+    "body_timeout", 408, "The request body did not arrive in time.", Fault.CLIENT, Resend.YES, closes=True
+)
+
+# What was read well and may not go on.
+NO_ROUTE = Reason("no_route", 404, "No service offers this path.", Fault.CLIENT, Resend.NO)
+METHOD_NOT_ALLOWED = Reason(
+    "method_not_allowed", 405, "This path is offered with other methods only.", Fault.CLIENT, Resend.NO
+)
+TENANT_INVALID = Reason(
+    "tenant_invalid", 400, "The x-tenant-id header field is not a valid tenant.", Fault.CLIENT, Resend.NO
+)
+REQUEST_TIMEOUT_INVALID = Reason(
+    "request_timeout_invalid",
+    400,
+    "The x-request-timeout-ms header field is not a number of milliseconds above zero.",
+    Fault.CLIENT,
+    Resend.NO,
+)
+
+# What no service could be asked, or finished.
+NO_INSTANCE = _later("no_instance", "No instance of the service is available.", Fault.SERVICE)
+SERVICE_OVERLOADED = _later("service_overloaded", "The service is overloaded.", Fault.SERVICE)
+SERVICE_DRAINING = _later("service_draining", "The service is shutting down.", Fault.SERVICE)
+SERVICE_CONGESTED = _later("service_congested", "The service does not read its requests fast enough.", Fault.SERVICE)
+SERVICE_ENDPOINT_UNKNOWN = Reason(
+    "service_endpoint_unknown",
+    502,
+    "The service does not know the endpoint that it offered.",
+    Fault.SERVICE,
+    Resend.YES,
+)
+SERVICE_FEATURE_UNSUPPORTED = Reason(
+    "service_feature_unsupported",
+    502,
+    "The service does not support what the request needs.",
+    Fault.SERVICE,
+    Resend.YES,
+)
+SERVICE_LOST = Reason(
+    "service_lost",
+    502,
+    "The connection to the service was lost before it answered.",
+    Fault.SERVICE,
+    Resend.IF_NOT_STARTED,
+)
+BAD_RESPONSE = Reason(
+    "bad_response", 502, "The service's response cannot be passed on.", Fault.SERVICE, Resend.IF_NOT_STARTED
+)
+DEADLINE = Reason(
+    "deadline", 504, "The service did not answer before the deadline.", Fault.SERVICE, Resend.IF_NOT_STARTED
+)
+
+# What is about this gateway.
+DRAINING = _later("draining", "This gateway is shutting down.", Fault.US, closes=True)
+EXCHANGES_FULL = _later("exchanges_full", "This gateway carries as many requests as it may.", Fault.US, closes=True)
+INTERNAL = Reason("internal", 500, "This gateway failed to carry the request.", Fault.US, Resend.IF_NOT_STARTED)
+
+# The one reason without an answer: there is nobody left to read it. Its status is for logs and metrics alone.
+CLIENT_GONE = Reason(
+    "client_gone", 499, "The client closed the connection before the answer.", Fault.CLIENT, Resend.NO, closes=True
+)
+
+REASONS: dict[str, Reason] = {value.code: value for value in tuple(globals().values()) if isinstance(value, Reason)}
+"""Every reason, by code, in the order above."""
+
+_BY_VERDICT = {
+    1: BAD_METHOD,
+    2: BAD_TARGET,
+    3: BAD_VERSION,
+    4: BAD_LINE_END,
+    5: BAD_FIELD_NAME,
+    6: BAD_FIELD_VALUE,
+    7: BAD_HOST,
+    8: BAD_CONTENT_LENGTH,
+    9: LENGTH_AND_ENCODING,
+    10: BAD_CONTEXT,
+    11: HEAD_TOO_LARGE,
+    12: TOO_MANY_FIELDS,
+    13: TARGET_TOO_LONG,
+    14: FIELD_NAME_TOO_LONG,
+    15: UNSUPPORTED_VERSION,
+    32: HEAD_TIMEOUT,
+    33: BODY_TIMEOUT,
+    34: NOT_HTTP,
+    35: EXCHANGES_FULL,
+    64: UNUSUAL_METHOD,
+    65: UNUSUAL_TARGET,
+    66: UNUSUAL_PATH,
+    67: UNUSUAL_VERSION,
+    68: UNUSUAL_ENCODING,
+    69: UNUSUAL_EXPECT,
+    70: UNUSUAL_UPGRADE,
+    71: UNUSUAL_CONNECTION,
+    72: UNUSUAL_BODY,
+}
+
+_BY_REFUSAL = {
+    1: SERVICE_OVERLOADED,
+    2: SERVICE_DRAINING,
+    3: SERVICE_ENDPOINT_UNKNOWN,
+    4: SERVICE_FEATURE_UNSUPPORTED,
+}
+
+
+def reason_of_verdict(verdict: int) -> Reason:
+    """
+    The reason for the detail of EVENT_BAD_REQUEST: an enum http1_verdict (not HEAD_PLAIN) or an enum edge_refusal.
+    A number that this table does not know is a fault of ours: INTERNAL.
+    """
+    return _BY_VERDICT.get(verdict, INTERNAL)
+
+
+def reason_of_refusal(refused_reason: int) -> Reason:
+    """
+    The reason for the detail of EVENT_REFUSED: a REFUSED reason of docs/protocol.md, section 6. One that is not known
+    is taken as the general case, as the protocol asks: the service did not want it now.
+    """
+    return _BY_REFUSAL.get(refused_reason, SERVICE_OVERLOADED)
+
+
+class ReasonCounts(dict[str, int]):
+    """
+    How often each reason was given since the start, by code. Every code is there from the start with 0, so that a
+    metric's first increase is seen as one.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(REASONS, 0))
+
+    def count(self, reason: Reason) -> None:
+        """Adds one."""
+        self[reason.code] += 1
+
+
+def _row(reason: Reason) -> str:
+    retry_after = f"{reason.retry_after_s} s" if reason.retry_after_s else "none"
+    resend, closes = reason.resend.value.replace("_", " "), "yes" if reason.closes else "no"
+    cells = (f"`{reason.code}`", reason.status, reason.title, reason.fault.value, resend, retry_after, closes)
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def reference_page() -> str:
+    """The text of docs/reasons.md. To write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"""
+    rows = "\n".join(_row(reason) for reason in REASONS.values())
+    return _PAGE.format(rows=rows)
+
+
+_PAGE = """\
+# Reasons
+
+Every answer that no service gave has a reason. Its code is stable; it is the member `reason` of the answer's
+`application/problem+json` body (RFC 9457), the end of its `type` (`urn:penstock:reason:<code>`), and the label of the
+metric `penstock_refusals_total`. This page is made from `src/proxy/errors.py`.
+
+*Fault*: the client's, the service's, or ours. *Send again*: *yes*, no service has started the request; *no*, it would
+end the same way; *if not started*, a service may have carried it out, so only an idempotent request may be repeated.
+*Closes*: the connection ends with the answer.
+
+| reason | status | title | fault | send again | Retry-After | closes |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+`client_gone` is counted and logged, but never sent: nobody is left to read it.
+"""
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

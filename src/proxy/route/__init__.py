@@ -1,0 +1,1 @@
+"""Which service? A path and a method become a route."""

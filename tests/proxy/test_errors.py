@@ -1,0 +1,99 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from frames.frame import RefusedReason
+from proxy import errors
+from proxy.errors import REASONS, Fault, Reason, ReasonCounts, Resend, reason_of_refusal, reason_of_verdict
+
+ROOT = Path(__file__).parents[2]
+MEMBER = re.compile(
+    r"^\s*(?P<name>(?:HEAD|EDGE)_[A-Z_]+) = (?P<value>\d+)\b,?[ ]*(?:/\*(?P<comment>.*)\*/)?", re.MULTILINE
+)
+
+
+def verdicts_of(header: str, enum: str) -> list[tuple[str, int, str]]:
+    """Name, value and comment of each member of a C enum, as its header declares them."""
+    text = (ROOT / "csrc" / header).read_text().split(f"enum {enum} {{", 1)[1].split("};", 1)[0]
+    return [(m["name"], int(m["value"]), m["comment"] or "") for m in MEMBER.finditer(text)]
+
+
+VERDICTS = verdicts_of("http1_head.h", "http1_verdict")
+REFUSALS = verdicts_of("wire.h", "edge_refusal")
+
+
+def test_the_headers_were_read() -> None:
+    assert ("HEAD_PLAIN", 0) in [verdict[:2] for verdict in VERDICTS]
+    assert len(VERDICTS) >= 25
+    assert len(REFUSALS) >= 4
+
+
+@pytest.mark.parametrize(("name", "value", "comment"), VERDICTS[1:] + REFUSALS)
+def test_every_verdict_of_the_c_side_has_the_reason_of_its_name(name: str, value: int, comment: str) -> None:
+    reason = reason_of_verdict(value)
+    assert reason.code in {name.lower(), name.split("_", 1)[1].lower()}
+    assert reason.closes
+    named = re.match(r"\s*([45]\d\d)\b", comment)
+    if named:
+        assert reason.status == int(named[1])
+    elif value < 64:
+        assert reason.status == 400
+    else:
+        assert reason.status == 501
+
+
+@pytest.mark.parametrize("value", [-1, 0, 16, 31, 36, 63, 73, 1 << 16])
+def test_a_verdict_that_nobody_knows_is_a_fault_of_ours(value: int) -> None:
+    assert reason_of_verdict(value) is errors.INTERNAL
+
+
+def test_every_refused_reason_of_the_protocol_may_be_sent_elsewhere() -> None:
+    reasons = [reason_of_refusal(reason) for reason in RefusedReason]
+    assert len(set(reasons)) == len(RefusedReason)
+    assert {reason.resend for reason in reasons} == {Resend.YES}
+    assert {reason.fault for reason in reasons} == {Fault.SERVICE}
+
+
+def test_a_refused_reason_that_nobody_knows_is_the_general_case() -> None:
+    assert reason_of_refusal(200) is errors.SERVICE_OVERLOADED
+
+
+@pytest.mark.parametrize("reason", REASONS.values(), ids=REASONS)
+def test_form_of_a_reason(reason: Reason) -> None:
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", reason.code)
+    assert getattr(errors, reason.code.upper()) is reason
+    assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", reason.title)
+    assert 400 <= reason.status <= 599
+    assert (reason.status >= 500) or reason.fault is Fault.CLIENT
+    assert (reason.status == 503) == (reason.retry_after_s is not None)
+
+
+def test_there_is_one_constant_for_each_reason() -> None:
+    constants = [value for value in vars(errors).values() if isinstance(value, Reason)]
+    assert constants == list(REASONS.values())
+
+
+def test_a_reason_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        errors.NO_ROUTE.status = 200  # type: ignore[misc]
+
+
+def test_what_may_have_been_carried_out_is_not_said_to_be_safe() -> None:
+    for reason in (errors.SERVICE_LOST, errors.BAD_RESPONSE, errors.DEADLINE, errors.INTERNAL):
+        assert reason.resend is Resend.IF_NOT_STARTED
+
+
+def test_counts_begin_with_every_reason_at_zero() -> None:
+    counts = ReasonCounts()
+    assert counts == dict.fromkeys(REASONS, 0)
+    counts.count(errors.NO_ROUTE)
+    counts.count(errors.NO_ROUTE)
+    assert counts["no_route"] == 2
+    assert sum(counts.values()) == 2
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "reasons.md").read_text()
+    assert page == errors.reference_page(), "write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"
