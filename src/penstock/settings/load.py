@@ -63,7 +63,7 @@ def load(
     found = _from_sources(registry, environment, flags or {}, file, problems)
     values = {setting.name: _value(setting, found.get(setting.name), problems) for setting in registry}
     origins = {setting.name: found[setting.name].where if setting.name in found else "default" for setting in registry}
-    if check and not problems:
+    if check and None not in values.values():
         problems += check(values, origins)
     if problems:
         raise SettingsError(problems)
@@ -82,7 +82,7 @@ def _from_sources(
         first = (
             _from_flag(setting, flags, problems)
             or _from_environment(setting, environment, problems)
-            or (file.values.get(setting.name) if file else None)
+            or _from_file(setting, file, problems)
         )
         if first and first.raw != "":
             found[setting.name] = first
@@ -105,6 +105,15 @@ def _from_environment(setting: Setting, environment: Mapping[str, str], problems
     elif path:
         return _from_secret_file(setting, path, f"{setting.variable}_FILE", problems)
     return Found(text, setting.variable) if text else None
+
+
+def _from_file(setting: Setting, file: SettingsFile | None, problems: list[Problem]) -> Found | None:
+    if file is None:
+        return None
+    named = file.values.get(f"{setting.name}_file") if setting.is_secret else None
+    if named is None or named.raw == "":
+        return file.values.get(setting.name)
+    return _from_secret_file(setting, str(named.raw), named.where, problems)
 
 
 def _from_secret_file(setting: Setting, path: str, where: str, problems: list[Problem]) -> Found | None:

@@ -121,6 +121,10 @@ class Registry:
         names = {setting.variable: setting.name for setting in self}
         return names | {f"{setting.variable}_FILE": setting.name for setting in self if setting.is_secret}
 
+    def file_names(self) -> frozenset[str]:
+        """Return the names that a file may use; a secret may also be given as ``…_file``, a path."""
+        return frozenset(self._settings) | {f"{setting.name}_file" for setting in self if setting.is_secret}
+
     def build(self, values: Mapping[str, Any]) -> Any:
         """Return the struct, from a value for each setting."""
         return _build(self.struct, "", values)

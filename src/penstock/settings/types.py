@@ -147,6 +147,18 @@ class Size(Kind[int]):
         return _in_largest_unit(value, BYTES, "0B")
 
 
+class Rate(Size):
+    """A number of bytes per second, written like a size."""
+
+    label = "rate"
+    suffix = "_bytes_per_second"
+    example = "1KiB"
+
+    def parse_text(self, text: str) -> int:
+        """Read ``1KiB`` or ``1KiB/s``."""
+        return super().parse_text(text.removesuffix("/s"))
+
+
 def _in_largest_unit(count: int, units: Mapping[str, int], zero: str) -> str:
     for name, scale in sorted(units.items(), key=lambda item: -item[1]):
         if count and count % scale == 0:
