@@ -1,7 +1,7 @@
 """The kinds of frame and the numbers that stand in them, as in docs/protocol.md (sections 2 to 4 and 6).
 
-An ``IntEnum`` member equals its number on the wire. A reason or code that a peer sends and this version does not know is
-left as an ``int``: a receiver takes it as the general case.
+An ``IntEnum`` member equals its number on the wire. A reason or code that a peer sends and this version does not know
+is left as an ``int``: a receiver takes it as the general case.
 """
 
 from enum import IntEnum
@@ -15,7 +15,7 @@ DIALLED: Final = 1 << 63
 
 
 class FrameType(IntEnum):
-    """What a frame is: byte 4 of its header. Up to FAULT they are about the connection, the others about an exchange."""
+    """What a frame is: byte 4 of its header. Up to FAULT it is about the connection, else about an exchange."""
 
     HELLO = 1
     WELCOME = 2
@@ -120,6 +120,20 @@ class FrameErrorCode(IntEnum):
     PAYLOAD = 6
     FIELDS = 7
     TARGET = 8
+
+
+class FrameError(ValueError):
+    """Bytes that are no frame of this protocol, or values that cannot be put into one.
+
+    Attributes:
+        code: which rule is broken.
+
+    """
+
+    def __init__(self, code: FrameErrorCode, message: str) -> None:
+        """Take the rule and one line that says what is wrong and where."""
+        super().__init__(message)
+        self.code = code
 
 
 FORBIDDEN_NAMES: Final = frozenset(

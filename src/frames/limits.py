@@ -10,8 +10,8 @@ HEADER_BYTES: Final = 16
 """Fixed and a multiple of 8, so that the exchange id is aligned."""
 
 PAYLOAD_BYTES_MAX: Final = 1_048_576
-"""Bounds head-of-line blocking on a shared connection: 1 MiB takes under 10 ms at 1 Gbit/s. HTTP/2 starts with 16 KiB and
-allows 16 MiB."""
+"""Bounds head-of-line blocking on a shared connection: 1 MiB takes under 10 ms at 1 Gbit/s. HTTP/2 starts with 16 KiB
+and allows 16 MiB."""
 
 GREETING_BYTES_MAX: Final = 262_144
 """HELLO and WELCOME: 1,024 endpoints of 200 bytes fit, and a stranger cannot make us parse more JSON than this."""
@@ -84,8 +84,8 @@ TENANT_BYTES_MAX: Final = 64
 CORRELATION_ID_BYTES_MAX: Final = 64
 TRACE_BYTES: Final = 25
 TRACESTATE_BYTES_MAX: Final = 512
-"""Context fields: an identifier fits in a log line; trace is 16 + 8 + 1 bytes; W3C Trace Context section 3.3.1.5 asks that at
-least 512 characters of tracestate be passed on."""
+"""Context fields: an identifier fits in a log line; trace is 16 + 8 + 1 bytes; W3C Trace Context section 3.3.1.5 asks
+that at least 512 characters of tracestate be passed on."""
 
 SERVICE_NAME_BYTES_MAX: Final = 64
 INSTANCE_BYTES_MAX: Final = 64
