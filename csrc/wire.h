@@ -33,7 +33,7 @@ enum {
 typedef struct {
     uint32_t edge_connections_max;     /* at the bound, accepting pauses until one closes */
     uint32_t framed_connections_max;   /* at most WIRE_FRAMED_CONNECTIONS_MAX */
-    uint32_t exchanges_max;
+    uint32_t exchanges_max;            /* above, the wire itself answers 503: there is no exchange to ask about */
     uint32_t routes_max;               /* at most WIRE_ROUTES_MAX */
     uint32_t framed_output_bytes_max;  /* unsent bytes per framed connection; above: WIRE_FULL */
     uint32_t head_ms;                  /* from a request's first byte to the end of its head */
@@ -51,7 +51,7 @@ enum wire_event_kind {
     /* A request that the express lane does not carry. exchange, to be answered (the connection closes after that);
      * detail: enum http1_verdict or enum edge_refusal. */
     EVENT_BAD_REQUEST = 2,
-    /* The client closed while its exchange was with a target. exchange: to be given up with wire_cancel. */
+    /* The client closed before its exchange was answered. exchange: to be given up with wire_cancel. */
     EVENT_CLIENT_GONE = 3,
     /* The deadline of a sent exchange has passed. exchange: wire_cancel, then wire_answer. */
     EVENT_EXPIRED = 4,
@@ -59,8 +59,8 @@ enum wire_event_kind {
     EVENT_LOST = 5,
     /* The service answered REFUSED: not started. exchange: undecided again. detail: reason; a: retry after, ms. */
     EVENT_REFUSED = 6,
-    /* The response cannot become an HTTP answer. exchange: undecided again. detail: minus enum http1_response_error, or
-     * BAD_RESPONSE_STREAM. A CANCEL was not sent. */
+    /* The response cannot become an HTTP answer. exchange: wire_cancel, then wire_answer. detail: minus enum http1_response_error,
+     * or BAD_RESPONSE_STREAM. */
     EVENT_BAD_RESPONSE = 7,
     /* connection: accepted on a framed listener. */
     EVENT_FRAMED_OPENED = 8,
@@ -80,8 +80,7 @@ enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, wh
 enum edge_refusal {
     EDGE_HEAD_TIMEOUT = 32, /* 408 */
     EDGE_BODY_TIMEOUT = 33, /* 408 */
-    EDGE_NOT_HTTP = 34,     /* 400: the first bytes cannot begin a request */
-    EDGE_EXCHANGES_FULL = 35 /* 503: exchanges_max; never yielded, answered by the wire's fixed text, only counted */
+    EDGE_NOT_HTTP = 34      /* 400: the first bytes cannot begin a request */
 };
 
 enum wire_close_cause {
@@ -124,9 +123,9 @@ enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2 };
 typedef struct {
     uint64_t steps, events, batch_requests_max;
     uint64_t edge_accepted, edge_closed, edge_open_now, edge_paused, edge_idle_closed, edge_write_timeouts;
-    uint64_t requests, requests_bad, answers, answers_from_services, clients_gone, clients_gone_before_start;
+    uint64_t requests, requests_bad, answers, answers_from_services, clients_gone;
     uint64_t exchanges_now, exchanges_full, expired;
-    uint64_t framed_accepted, framed_closed, framed_open_now, framed_refused;
+    uint64_t framed_accepted, framed_closed, framed_open_now;
     uint64_t frames_in, frames_out, late_responses, foreign_responses;
     uint64_t edge_bytes_in, edge_bytes_out, framed_bytes_in, framed_bytes_out;
     uint64_t accept_errors, buffers_now, buffer_bytes_now;
@@ -134,7 +133,10 @@ typedef struct {
 
 /* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */
 wire *wire_new(const wire_settings *settings);
-/* Closes every socket and frees everything. NULL is allowed. */
+/* Closes every descriptor: listeners, connections, and the wire's own. Everything else stays valid: calls find no exchange and no
+ * connection any more, figures can still be read, and wire_step returns WIRE_SYSTEM. */
+void wire_shut(wire *w);
+/* Does the same and frees everything. NULL is allowed. */
 void wire_free(wire *w);
 
 /* The epoll descriptor: readable when wire_step has something to do. Owned by the wire. */

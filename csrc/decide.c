@@ -1,0 +1,206 @@
+/* The calls by which the caller looks at an exchange and decides about it. */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "wire_internal.h"
+
+static exchange *find_in_batch(const wire *w, uint64_t id)
+{
+    exchange *x = exchange_find(w, id);
+    return x && x->head && x->batch == w->batch ? x : NULL;
+}
+
+const http1_head *wire_head(wire *w, uint64_t id, const uint8_t **bytes)
+{
+    exchange *x = find_in_batch(w, id);
+    if (!x)
+        return NULL;
+    *bytes = x->bytes;
+    return x->head;
+}
+
+const uint8_t *wire_body(wire *w, uint64_t id, uint32_t *byte_count)
+{
+    exchange *x = find_in_batch(w, id);
+    if (!x)
+        return NULL;
+    *byte_count = x->head->body_bytes;
+    return x->bytes + x->head->head_bytes;
+}
+
+/* A value that must outlive the caller's buffer until the request is sent. NULL when the batch's room is used up. */
+static const uint8_t *keep_for_batch(wire *w, const uint8_t *bytes, uint32_t count)
+{
+    if (CONTEXT_ROOM_BYTES - w->context_used < count)
+        return NULL;
+    uint8_t *kept = w->context + w->context_used;
+    memcpy(kept, bytes, count);
+    w->context_used += count;
+    return kept;
+}
+
+int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint32_t byte_count)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || x->state != EXCHANGE_UNDECIDED)
+        return WIRE_NO_EXCHANGE;
+    if (field == FIELD_TRACE && byte_count == WIRE_TRACE_BYTES) {
+        memcpy(x->trace, bytes, byte_count);
+        return WIRE_OK;
+    }
+    if (field == FIELD_TRACESTATE && byte_count && byte_count <= 512) {
+        x->tracestate_bytes = (uint16_t)byte_count;
+        return (x->tracestate = keep_for_batch(w, bytes, byte_count)) ? WIRE_OK : WIRE_NO_ROOM;
+    }
+    if (!byte_count || byte_count > WIRE_ID_BYTES_MAX)
+        return WIRE_INVALID;
+    if (field == FIELD_TENANT) {
+        x->tenant_bytes = (uint8_t)byte_count;
+        return (x->tenant = keep_for_batch(w, bytes, byte_count)) ? WIRE_OK : WIRE_NO_ROOM;
+    }
+    if (field == FIELD_REQUEST_ID) {
+        memcpy(x->request_id, bytes, byte_count);
+        x->request_id_bytes = (uint8_t)byte_count;
+        return WIRE_OK;
+    }
+    if (field == FIELD_CORRELATION_ID) {
+        memcpy(x->correlation_id, bytes, byte_count);
+        x->correlation_id_bytes = (uint8_t)byte_count;
+        return WIRE_OK;
+    }
+    return WIRE_INVALID;
+}
+
+int wire_get_context(wire *w, uint64_t id, int field, uint8_t *out)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x)
+        return WIRE_NO_EXCHANGE;
+    if (field == FIELD_REQUEST_ID) {
+        memcpy(out, x->request_id, x->request_id_bytes);
+        return x->request_id_bytes;
+    }
+    if (field == FIELD_CORRELATION_ID) {
+        memcpy(out, x->correlation_id, x->correlation_id_bytes);
+        return x->correlation_id_bytes;
+    }
+    return WIRE_INVALID;
+}
+
+int64_t wire_age_ms(wire *w, uint64_t id)
+{
+    exchange *x = exchange_find(w, id);
+    return x ? (int64_t)((w->now_us - x->started_us) / 1000) : WIRE_NO_EXCHANGE;
+}
+
+/* ---- deciding ---- */
+
+int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms)
+{
+    exchange *x = find_in_batch(w, id);
+    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge)
+        return WIRE_NO_EXCHANGE;
+    framed_connection *framed = framed_find(w, connection);
+    if (!framed)
+        return WIRE_NO_CONNECTION;
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || attempt > UINT8_MAX)
+        return WIRE_INVALID;
+    uint64_t age_ms = (w->now_us - x->started_us) / 1000;
+    uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
+    int result = exchange_write_request(w, x, framed, endpoint, attempt, remaining_ms);
+    if (result != WIRE_OK)
+        return result;
+    x->route = route;
+    exchange_attach(w, x, framed);
+    timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
+    return WIRE_OK;
+}
+
+/* A CANCEL that finds no room is not sent: the target reads nothing, and its answer, should it come, is dropped all the same. */
+static void write_cancel(wire *w, const exchange *x, int reason)
+{
+    uint8_t *out = framed_write(w, x->framed, FRAME_HEADER_BYTES + 4);
+    if (!out)
+        return;
+    frame_write_header(out, 4, FRAME_CANCEL, 0, exchange_id(x) | (x->framed->dialled ? OPENED_BY_DIALLER : 0));
+    memset(out + FRAME_HEADER_BYTES, 0, 4);
+    out[FRAME_HEADER_BYTES] = (uint8_t)reason;
+    w->counters.frames_out++;
+}
+
+int wire_cancel(wire *w, uint64_t id, int reason)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || (x->state != EXCHANGE_SENT && x->edge))
+        return WIRE_NO_EXCHANGE;
+    if (x->state == EXCHANGE_SENT) {
+        if (!x->framed->cause)
+            write_cancel(w, x, reason);
+        exchange_detach(w, x);
+    }
+    if (!x->edge)
+        exchange_close(w, x);
+    return WIRE_OK;
+}
+
+int wire_answer(wire *w, uint64_t id, int status, const uint8_t *lines, uint32_t lines_bytes, const uint8_t *body, uint32_t body_bytes,
+                int close_after)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge)
+        return WIRE_NO_EXCHANGE;
+    if (status < 200 || status > 599)
+        return WIRE_INVALID;
+    x->closes |= close_after != 0;
+    http1_answer facts = edge_answer_facts(w, x);
+    int32_t head_bytes =
+        http1_answer_write((uint16_t)status, lines, lines_bytes, body_bytes, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
+    if (head_bytes < 0)
+        return WIRE_INVALID;
+    edge_answer(w, x, (uint32_t)head_bytes, body, body_bytes);
+    return WIRE_OK;
+}
+
+int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t id, const uint8_t *payload, uint32_t payload_bytes)
+{
+    framed_connection *framed = framed_find(w, connection);
+    if (!framed)
+        return WIRE_NO_CONNECTION;
+    if (type < 1 || type > 255 || flags < 0 || flags > 255)
+        return WIRE_INVALID;
+    uint8_t *out = payload_bytes <= FRAME_PAYLOAD_BYTES_MAX ? framed_write(w, framed, FRAME_HEADER_BYTES + payload_bytes) : NULL;
+    if (!out)
+        return WIRE_FULL;
+    frame_write_header(out, payload_bytes, (uint8_t)type, (uint8_t)flags, id);
+    if (payload_bytes)
+        memcpy(out + FRAME_HEADER_BYTES, payload, payload_bytes);
+    w->counters.frames_out++;
+    return WIRE_OK;
+}
+
+/* What came and was not read would turn the close into a reset, and a reset takes what we said last (a FAULT, say) from the peer. */
+static void read_away(const wire *w, const framed_connection *framed)
+{
+    int turns = 16;
+    while (turns-- && recv(framed->descriptor, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT) > 0)
+        ;
+}
+
+int wire_close(wire *w, uint32_t connection)
+{
+    framed_connection *framed = framed_find(w, connection);
+    if (!framed)
+        return WIRE_NO_CONNECTION;
+    framed_flush(w, framed);
+    shutdown(framed->descriptor, SHUT_WR);
+    read_away(w, framed);
+    framed_fail(w, framed, CLOSE_ASKED);
+    return WIRE_OK;
+}
+
+void wire_drain_edge(wire *w)
+{
+    edge_drain(w);
+}
+

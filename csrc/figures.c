@@ -1,0 +1,74 @@
+/* What the wire tells about itself. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "wire_internal.h"
+
+int wire_peer(wire *w, uint32_t connection, char *out, uint32_t room)
+{
+    framed_connection *framed = framed_find(w, connection);
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof address;
+    if (!framed || getpeername(framed->descriptor, (struct sockaddr *)&address, &bytes) < 0)
+        return WIRE_NO_CONNECTION;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (address.ss_family == AF_INET) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        return snprintf(out, room, "%s:%u", host, ntohs(v4->sin_port));
+    }
+    if (address.ss_family == AF_INET6) {
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        return snprintf(out, room, "[%s]:%u", host, ntohs(v6->sin6_port));
+    }
+    return snprintf(out, room, "local");
+}
+
+uint32_t *wire_in_flight(wire *w)
+{
+    return w->in_flight;
+}
+
+float *wire_latency_us(wire *w)
+{
+    return w->latency_us;
+}
+
+uint32_t *wire_unsent(wire *w)
+{
+    return w->unsent;
+}
+
+const uint64_t *wire_route_statuses(wire *w, uint32_t route)
+{
+    return route < w->settings.routes_max ? w->route_statuses[route] : NULL;
+}
+
+const uint64_t *wire_route_latency(wire *w, uint32_t route)
+{
+    return route < w->settings.routes_max ? w->route_latency[route] : NULL;
+}
+
+void wire_route_reset(wire *w, uint32_t route)
+{
+    if (route >= w->settings.routes_max)
+        return;
+    free(w->route_latency[route]);
+    w->route_latency[route] = NULL;
+    memset(w->route_statuses[route], 0, sizeof w->route_statuses[route]);
+}
+
+const wire_counters *wire_count(const wire *w)
+{
+    return &w->counters;
+}
+
+void wire_advance_clock(wire *w, uint32_t milliseconds)
+{
+    w->clock_offset_us += (uint64_t)milliseconds * 1000;
+}

@@ -1,0 +1,318 @@
+/* Framed connections: frames in, answers to the clients that wait, frames out. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "wire_internal.h"
+
+static const uint32_t INTEREST_READING = EPOLLIN | EPOLLRDHUP;
+
+static void watch(wire *w, framed_connection *framed, uint32_t interest)
+{
+    if (framed->interest == interest)
+        return;
+    framed->interest = interest;
+    wire_watch(w, framed->descriptor, EPOLL_CTL_MOD, interest, SOURCE_FRAMED, &framed->item);
+}
+
+/* NULL for one that is dying, too: its handle is void from the first sign of trouble. */
+framed_connection *framed_find(const wire *w, uint32_t handle)
+{
+    framed_connection *framed = slab_find(&w->framed, handle & ((1u << FRAMED_SLOT_BITS) - 1), handle >> FRAMED_SLOT_BITS);
+    return framed && !framed->cause ? framed : NULL;
+}
+
+/* Takes the descriptor over in any case. NULL with errno when there is no place for it. */
+framed_connection *framed_adopt(wire *w, int descriptor, int dialled)
+{
+    framed_connection *framed = slab_take(&w->framed);
+    if (!framed) {
+        close(descriptor);
+        errno = ENOSPC;
+        return NULL;
+    }
+    int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a socket that is not TCP: no matter */
+    uint32_t slot = framed->item.slot;
+    framed->descriptor = descriptor;
+    framed->handle = framed->item.generation << FRAMED_SLOT_BITS | slot;
+    framed->dialled = dialled != 0;
+    framed->interest = INTEREST_READING;
+    w->in_flight[slot] = w->unsent[slot] = 0;
+    w->latency_us[slot] = 0;
+    w->latency_at_us[slot] = w->now_us;
+    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, framed->interest, SOURCE_FRAMED, &framed->item) < 0) {
+        int error = errno;
+        close(descriptor);
+        slab_give(&w->framed, framed);
+        errno = error;
+        return NULL;
+    }
+    w->counters.framed_open_now++;
+    return framed;
+}
+
+/* Closes the socket at once; its exchanges and its slot are given back by framed_bury as the batch has room. */
+void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause)
+{
+    if (framed->cause)
+        return;
+    framed->cause = (uint8_t)cause;
+    close(framed->descriptor);
+    framed->descriptor = -1;
+    input_drop(w, &framed->in);
+    output_drop(w, &framed->out);
+    w->unsent[framed->item.slot] = 0;
+    framed->next_dying = w->dying;
+    w->dying = framed;
+    w->counters.framed_open_now--;
+    w->counters.framed_closed++;
+}
+
+static void unlink_from(framed_connection **list, framed_connection *framed, size_t next_offset)
+{
+    while (*list && *list != framed)
+        list = (framed_connection **)((uint8_t *)*list + next_offset);
+    if (*list)
+        *list = *(framed_connection **)((uint8_t *)framed + next_offset);
+}
+
+void framed_bury(wire *w)
+{
+    while (w->dying) {
+        framed_connection *framed = w->dying;
+        while (framed->exchanges) {
+            if (wire_event_room(w) <= 1)
+                return;
+            exchange *x = framed->exchanges;
+            exchange_detach(w, x);
+            wire_event *event = wire_add_event(w, EVENT_LOST);
+            event->exchange = exchange_id(x);
+            event->connection = framed->handle;
+            event->detail = framed->cause;
+        }
+        if (wire_event_room(w) <= 1)
+            return;
+        wire_event *event = wire_add_event(w, EVENT_FRAMED_CLOSED);
+        event->connection = framed->handle;
+        event->detail = framed->cause;
+        event->flags = framed->frame_error;
+        if (framed->is_dirty)
+            unlink_from(&w->dirty, framed, offsetof(framed_connection, next_dirty));
+        if (framed->is_ready)
+            unlink_from(&w->ready, framed, offsetof(framed_connection, next_ready));
+        w->dying = framed->next_dying;
+        slab_give(&w->framed, framed);
+        wire_resume_accepting(w, SOCKET_FRAMED);
+    }
+}
+
+uint8_t *framed_write(wire *w, framed_connection *framed, uint32_t bytes)
+{
+    uint32_t held = framed->out.end - framed->out.start;
+    if (bytes > w->settings.framed_output_bytes_max || held > w->settings.framed_output_bytes_max - bytes)
+        return NULL;
+    uint8_t *room = output_reserve(w, &framed->out, bytes, FRAMED_OUTPUT_BYTES_FIRST);
+    if (!room)
+        return NULL;
+    w->unsent[framed->item.slot] = held + bytes;
+    if (!framed->is_dirty) {
+        framed->is_dirty = 1;
+        framed->next_dirty = w->dirty;
+        w->dirty = framed;
+    }
+    return room;
+}
+
+/* An error of sending is left for the receiving side to find: what the peer said before it went is still worth reading. */
+void framed_flush(wire *w, framed_connection *framed)
+{
+    int result = output_send(framed->descriptor, &framed->out, &w->counters.framed_bytes_out);
+    if (result < 0)
+        output_drop(w, &framed->out);
+    w->unsent[framed->item.slot] = framed->out.end - framed->out.start;
+    watch(w, framed, result == 0 ? INTEREST_READING | EPOLLOUT : INTEREST_READING);
+}
+
+/* The exchange that an answer is for; NULL, counted, when there is none that waits for it on this connection. */
+static exchange *find_answered(wire *w, const framed_connection *framed, uint64_t id)
+{
+    if ((id & OPENED_BY_DIALLER) != (framed->dialled ? OPENED_BY_DIALLER : 0)) {
+        w->counters.foreign_responses++;
+        return NULL;
+    }
+    exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
+    if (!x || x->state != EXCHANGE_SENT || !x->edge) {
+        w->counters.late_responses++;
+        return NULL;
+    }
+    if (x->framed != framed) {
+        w->counters.foreign_responses++;
+        return NULL;
+    }
+    return x;
+}
+
+static void report_bad_response(wire *w, const exchange *x, uint16_t detail)
+{
+    wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
+    event->exchange = exchange_id(x);
+    event->connection = x->framed->handle;
+    event->detail = detail;
+}
+
+/* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
+static void take_response(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
+{
+    exchange *x = find_answered(w, framed, view->exchange);
+    if (!x || view->status < 200)
+        return;
+    if (!(view->flags & FRAME_END)) {
+        report_bad_response(w, x, BAD_RESPONSE_STREAM);
+        return;
+    }
+    http1_answer facts = edge_answer_facts(w, x);
+    int32_t head_bytes = http1_response_write(base, view, w->fields + view->first_field, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
+    if (head_bytes < 0) {
+        report_bad_response(w, x, (uint16_t)-head_bytes);
+        return;
+    }
+    exchange_measure(w, x, view->status);
+    w->counters.answers_from_services++;
+    edge_answer(w, x, (uint32_t)head_bytes, base + view->body, view->body_bytes);
+}
+
+static void take_refused(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
+{
+    exchange *x = find_answered(w, framed, view->exchange);
+    if (!x)
+        return;
+    exchange_detach(w, x);
+    wire_event *event = wire_add_event(w, EVENT_REFUSED);
+    event->exchange = view->exchange & ~OPENED_BY_DIALLER;
+    event->connection = framed->handle;
+    event->detail = base[view->payload];
+    event->a = frame_read_u32(base + view->payload + 4);
+}
+
+static wire_event *add_frame_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind)
+{
+    wire_event *event = wire_add_event(w, kind);
+    event->connection = framed->handle;
+    event->exchange = view->exchange;
+    event->detail = view->type;
+    event->flags = view->flags;
+    event->at = (uint32_t)(base - w->arena) + view->payload;
+    event->bytes = view->payload_bytes;
+    return event;
+}
+
+static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
+{
+    if (view->type == FRAME_RESPONSE) {
+        take_response(w, framed, base, view);
+    } else if (view->type == FRAME_REFUSED) {
+        take_refused(w, framed, base, view);
+    } else if (view->type == FRAME_REQUEST) {
+        wire_event *event = add_frame_event(w, framed, base, view, EVENT_CALL);
+        event->detail = view->endpoint;
+        event->flags = (uint32_t)view->method | (uint32_t)view->attempt << 8 | (uint32_t)view->flags << 16;
+        event->a = view->remaining_ms;
+        event->b = (uint32_t)(base - w->arena) + view->target;
+        event->c = view->target_bytes;
+        event->d = view->body_bytes;
+    } else {
+        add_frame_event(w, framed, base, view, EVENT_FRAME);
+    }
+}
+
+static void hold(wire *w, framed_connection *framed, const uint8_t *bytes, uint32_t count)
+{
+    if (input_hold(w, &framed->in, bytes, count) < 0)
+        framed_fail(w, framed, CLOSE_ERROR);
+}
+
+/* Looks at bytes[0..count), which begins with a frame and lies in the arena. Whole frames that find no room among the batch's events
+ * are held, and looked at first in the next step. */
+static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes, uint32_t count)
+{
+    frame_scan_result found = {0};
+    framed->needed = 0;
+    while (count) {
+        uint32_t room = wire_event_room(w) - 1;
+        if (room == 0) {
+            if (!framed->is_ready) {
+                framed->is_ready = 1;
+                framed->next_ready = w->ready;
+                w->ready = framed;
+            }
+            break;
+        }
+        frame_scan(bytes, count, w->views, room < VIEWS_MAX ? room : VIEWS_MAX, w->fields, VIEW_FIELDS_MAX, &found);
+        for (uint32_t i = 0; i < found.frame_count; i++)
+            take_frame(w, framed, bytes, &w->views[i]);
+        w->counters.frames_in += found.frame_count;
+        bytes += found.consumed;
+        count -= found.consumed;
+        if (found.error) {
+            framed->frame_error = (uint8_t)found.error;
+            framed_fail(w, framed, CLOSE_PROTOCOL);
+            return;
+        }
+        if (found.frame_count == 0) {
+            framed->needed = found.needed;
+            break;
+        }
+    }
+    hold(w, framed, bytes, count);
+}
+
+void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events)
+{
+    if (epoll_events & EPOLLOUT)
+        framed_flush(w, framed);
+    if (!(epoll_events & ~(uint32_t)EPOLLOUT))
+        return;
+    uint8_t *start;
+    uint64_t *received = &w->counters.framed_bytes_in;
+    ssize_t count = input_receive(w, framed->descriptor, &framed->in, framed->needed, FRAMED_READ_BYTES, received, &start);
+    if (count > 0)
+        take_frames(w, framed, start, (uint32_t)count);
+    else if (count == 0)
+        framed_fail(w, framed, CLOSE_EOF);
+    else if (errno != EAGAIN && errno != ENOBUFS && errno != EINTR)
+        framed_fail(w, framed, CLOSE_ERROR);
+}
+
+void framed_take_held(wire *w)
+{
+    while (w->ready && wire_event_room(w) > 1) {
+        framed_connection *framed = w->ready;
+        uint32_t count = framed->in.count;
+        if (WIRE_ARENA_BYTES - w->arena_used < count)
+            return;
+        w->ready = framed->next_ready;
+        framed->is_ready = 0;
+        uint8_t *start = w->arena + w->arena_used;
+        if (count)
+            memcpy(start, framed->in.bytes, count);
+        w->arena_used += count;
+        input_drop(w, &framed->in);
+        w->was_active = 1;
+        if (!framed->cause)
+            take_frames(w, framed, start, count);
+    }
+}
+
+/* When nothing happens, nothing is kept for it. */
+void framed_release_buffers(wire *w)
+{
+    for (uint32_t slot = 0; slot < w->framed.made; slot++) {
+        framed_connection *framed = slab_at(&w->framed, slot);
+        if (framed && framed->out.bytes && framed->out.start == framed->out.end)
+            output_drop(w, &framed->out);
+    }
+}

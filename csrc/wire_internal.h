@@ -1,0 +1,247 @@
+/* What the parts of the wire share. wire.c: making, freeing and the step; listen.c: accepting;
+ * decide.c: the caller's decisions; figures.c: what is told; edge.c: clients; framed.c: framed connections;
+ * exchange.c: the table of exchanges and what is measured; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
+#ifndef PENSTOCK_WIRE_INTERNAL_H
+#define PENSTOCK_WIRE_INTERNAL_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "slab.h"
+#include "timer.h"
+#include "wire.h"
+
+enum {
+    EDGE_READ_BYTES = 16384,       /* one recv of a client; a plain request nearly always fits */
+    FRAMED_READ_BYTES = 262144,    /* one recv of a framed connection: dozens of frames */
+    SMALL_INPUT_BYTES = 16384,     /* what was held is joined with what comes by copying, up to here: cheaper than the recv */
+    SCRATCH_BYTES = 65536,         /* one answer's head, and its body if that fits behind it */
+    RESPONSE_HEAD_BYTES_MAX = 32768,
+    FRAMED_OUTPUT_BYTES_FIRST = 16384,
+    LISTENERS_MAX = 16,
+    EPOLL_EVENTS = 256,
+    ACCEPTS_PER_STEP = 64,         /* a storm of connections does not keep requests waiting */
+    ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
+    LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
+    FRAMED_SLOT_BITS = 12,
+    CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
+    VIEWS_MAX = 256,
+    VIEW_FIELDS_MAX = 2048
+};
+
+/* The top byte of an epoll event's data. */
+enum { SOURCE_TIMER = 1, SOURCE_LISTENER = 2, SOURCE_EDGE = 3, SOURCE_FRAMED = 4 };
+enum { TIMER_EXCHANGE = 1, TIMER_EDGE = 2, TIMER_ACCEPT = 3 };
+enum { EXCHANGE_UNDECIDED = 1, EXCHANGE_SENT = 2 };
+#define OPENED_BY_DIALLER (1ull << 63)
+
+/* Bytes that came and are not yet used. Holds no memory when it holds no bytes. */
+typedef struct {
+    uint8_t *bytes;
+    uint32_t count;
+    uint32_t capacity;
+} held_input;
+
+/* Bytes that a socket did not take yet: bytes[start..end). */
+typedef struct {
+    uint8_t *bytes;
+    uint32_t start;
+    uint32_t end;
+    uint32_t capacity;
+} held_output;
+
+/* One client's connection. Requests are taken one at a time, so answers are in order; what comes behind is held. */
+typedef struct edge_connection {
+    slab_item item;
+    int descriptor;
+    uint32_t searched;               /* see http1_head_end */
+    uint32_t needed;                 /* bytes of the whole request once its head was understood, else 0 */
+    uint32_t lingered_bytes;
+    held_input in;
+    held_output out;
+    timer timer;
+    uint64_t started_us;             /* when the first byte of the request at hand came */
+    struct exchange *exchange;       /* the one in progress, or NULL */
+    struct edge_connection *next_resumed;
+    uint32_t interest;               /* epoll events asked for */
+    uint8_t is_lingering;
+    uint8_t closes;                  /* after the answer being written */
+    uint8_t lingers;                 /* and that close lingers */
+    uint8_t is_resumed;              /* in the list of those with held input to look at */
+} edge_connection;
+
+typedef struct exchange {
+    slab_item item;
+    uint64_t started_us;
+    uint64_t sent_us;
+    struct edge_connection *edge;    /* NULL when the client is gone */
+    struct framed_connection *framed; /* while it is sent */
+    struct exchange *next;           /* in the list of the framed connection */
+    struct exchange **back;
+    timer timer;
+    const http1_head *head;          /* of this batch only */
+    const uint8_t *bytes;
+    const uint8_t *tenant;
+    const uint8_t *tracestate;
+    uint64_t batch;
+    uint32_t route;
+    uint16_t tracestate_bytes;
+    uint8_t tenant_bytes;
+    uint8_t state;
+    uint8_t method;
+    uint8_t closes;                  /* the client, or a refusal, wants the connection closed */
+    uint8_t lingers;                 /* the client may still be sending: close so that it can read the answer */
+    uint8_t request_id_bytes;
+    uint8_t correlation_id_bytes;
+    uint8_t request_id[WIRE_ID_BYTES_MAX];
+    uint8_t correlation_id[WIRE_ID_BYTES_MAX];
+    uint8_t trace[WIRE_TRACE_BYTES];
+} exchange;
+
+typedef struct framed_connection {
+    slab_item item;
+    int descriptor;
+    uint32_t handle;
+    uint32_t needed;                 /* bytes that must be held before another scan can yield something */
+    held_input in;
+    held_output out;
+    exchange *exchanges;             /* sent over this connection, not answered */
+    struct framed_connection *next_dirty;
+    struct framed_connection *next_dying;
+    struct framed_connection *next_ready;
+    uint32_t interest;
+    uint8_t dialled;
+    uint8_t is_dirty;                /* has output to flush */
+    uint8_t is_ready;                /* has whole frames held that found no room in the batch */
+    uint8_t cause;                   /* enum wire_close_cause once it is dying */
+    uint8_t frame_error;
+} framed_connection;
+
+typedef struct {
+    int descriptor; /* -1: none */
+    uint8_t kind;
+    uint8_t is_paused;
+} listener;
+
+struct wire {
+    wire_settings settings;
+    int epoll;
+    int timer_descriptor;
+    uint64_t timer_armed_ms;
+    uint64_t now_us;
+    uint64_t clock_offset_us;
+    uint64_t batch;
+    uint64_t random[2];
+
+    uint8_t *arena;
+    uint32_t arena_used;
+    wire_event *events;
+    uint32_t event_count;
+    uint32_t head_count;
+    http1_head *heads;               /* one for each event of the batch */
+    uint8_t *context;
+    uint32_t context_used;
+    uint8_t *scratch;
+    frame_view *views;
+    frame_field *fields;
+    uint8_t was_active;
+    uint8_t is_draining;
+
+    slab edges;
+    slab exchanges;
+    slab framed;
+    timer_wheel timers;
+    timer accept_timer;
+    listener listeners[LISTENERS_MAX];
+    edge_connection *resumed, **resumed_end;
+    framed_connection *dirty;
+    framed_connection *dying;
+    framed_connection *ready;
+
+    uint32_t *in_flight;
+    uint32_t *unsent;
+    float *latency_us;
+    uint64_t *latency_at_us;
+    uint64_t **route_latency;
+    uint64_t (*route_statuses)[6];
+    wire_counters counters;
+
+    uint64_t date_second;
+    uint8_t date[29];
+};
+
+/* listen.c */
+void wire_accept(wire *w, uint32_t listener_index);
+void wire_resume_accepting(wire *w, int kind);
+
+/* wire.c */
+static inline uint64_t wire_now_ms(const wire *w)
+{
+    return w->now_us / 1000;
+}
+static inline uint32_t wire_event_room(const wire *w)
+{
+    return WIRE_EVENTS_MAX - w->event_count;
+}
+wire_event *wire_add_event(wire *w, enum wire_event_kind kind);
+uint64_t wire_random(wire *w);
+int wire_watch(wire *w, int descriptor, int operation, uint32_t interest, uint8_t source, const slab_item *item);
+static inline uint64_t wire_in_ms(const wire *w, uint32_t milliseconds)
+{
+    return wire_now_ms(w) + milliseconds;
+}
+
+/* input.c: 0, or -1 when there is no memory. */
+int input_reserve(wire *w, held_input *in, uint32_t capacity);
+int input_hold(wire *w, held_input *in, const uint8_t *bytes, uint32_t count);
+void input_drop(wire *w, held_input *in);
+/* Receives behind what is held, into the arena. Returns the bytes now at *start (held and received), 0 when the peer has closed,
+ * -1 with errno (EAGAIN: nothing there; ENOBUFS: no room in this batch). After success the held bytes are the arena's. */
+ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint64_t *received, uint8_t **start);
+
+/* output.c */
+uint8_t *output_reserve(wire *w, held_output *out, uint32_t count, uint32_t first_capacity);
+void output_drop(wire *w, held_output *out);
+/* Sends what is held. 1 when all is gone, 0 when the socket is full, -1 with errno. */
+int output_send(int descriptor, held_output *out, uint64_t *sent);
+
+/* exchange.c */
+static inline uint64_t exchange_id(const exchange *x)
+{
+    return (uint64_t)x->item.generation << 32 | x->item.slot;
+}
+exchange *exchange_find(const wire *w, uint64_t id);
+exchange *exchange_open(wire *w, edge_connection *edge);
+void exchange_attach(wire *w, exchange *x, framed_connection *framed);
+/* Takes a sent exchange off its target; it is undecided again. */
+void exchange_detach(wire *w, exchange *x);
+void exchange_close(wire *w, exchange *x);
+void exchange_measure(wire *w, const exchange *x, uint16_t status);
+/* Writes the REQUEST frame for the exchange to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
+int exchange_write_request(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+
+/* edge.c */
+int edge_adopt(wire *w, int descriptor);
+void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events);
+void edge_resume(wire *w);
+void edge_expire(wire *w, edge_connection *edge);
+void edge_close(wire *w, edge_connection *edge);
+/* Sends one answer: head (in scratch) and body. The exchange is over. */
+void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
+http1_answer edge_answer_facts(wire *w, const exchange *x);
+void edge_drain(wire *w);
+
+/* framed.c */
+framed_connection *framed_find(const wire *w, uint32_t handle);
+framed_connection *framed_adopt(wire *w, int descriptor, int dialled);
+void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events);
+void framed_take_held(wire *w);
+void framed_bury(wire *w);
+void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause);
+void framed_flush(wire *w, framed_connection *framed);
+void framed_release_buffers(wire *w);
+/* Room for one frame of that many bytes at the end of the output, which then counts as written; NULL when it is over the bound. */
+uint8_t *framed_write(wire *w, framed_connection *framed, uint32_t bytes);
+
+#endif
