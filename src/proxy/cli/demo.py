@@ -1,0 +1,172 @@
+"""`penstock demo`: the gateway and an example service in one terminal, ended together by Ctrl-C.
+
+The gateway runs in this process; the service runs in a child, as a real one would, in a session of its own so that
+Ctrl-C reaches only this process, which then ends the child by its process id. Should this process be killed, the child's
+stdin ends, and with it the child.
+"""
+
+import os
+import subprocess
+import sys
+from functools import partial
+
+import click
+import msgspec
+import trio
+
+from penstock.settings import Address, Loaded, LogSettings
+
+from .. import __version__
+from ..config import DrainConfig, GatewayConfig
+from ..edge.listen import open_listener
+from .failures import DemoError, failures_explained
+from .options import SettingsCommand, load_settings
+from .serve import start_logs
+
+DRAIN_MS = 500  # in the demo nobody waits for an answer that is worth more
+CHILD_END_S = 0.7
+READY_WITHIN_S = 20.0
+READY_POLL_S = 0.05
+PATH = "/invoices/42"
+
+
+@click.command(cls=SettingsCommand, short_help="Run the gateway and an example service.")
+@click.pass_context
+def command(ctx: click.Context, /, **_: object) -> None:
+    """Run the gateway and an example service in this terminal, until Ctrl-C."""
+    with failures_explained():
+        loaded = for_demo(load_settings(ctx))
+        logs = start_logs(loaded)
+        try:
+            trio.run(run_demo, loaded.settings)
+        except* KeyboardInterrupt:
+            pass  # the way to end it
+        finally:
+            logs.close()
+
+
+def for_demo(loaded: Loaded[GatewayConfig]) -> Loaded[GatewayConfig]:
+    """Return settings with ports that are known and free, a short drain, and a log that leaves the banner to be seen.
+
+    Raises `ListenError` when a port is in use: before the child starts, which else would dial whatever listens there.
+    """
+    config = loaded.settings
+    quiet = loaded.origins["log.level"] == "default"
+    config = msgspec.structs.replace(
+        config,
+        edge=msgspec.structs.replace(config.edge, listen=_free(config.edge.listen, "edge.listen")),
+        services=msgspec.structs.replace(config.services, listen=_free(config.services.listen, "services.listen")),
+        admin=msgspec.structs.replace(config.admin, listen=_free(config.admin.listen, "admin.listen")),
+        drain=DrainConfig(timeout_ms=min(config.drain.timeout_ms, DRAIN_MS)),
+        log=LogSettings(level="warning", format=config.log.format) if quiet else config.log,
+    )
+    return msgspec.structs.replace(loaded, settings=config)
+
+
+def _free(address: Address, name: str) -> Address:
+    with open_listener(address, name) as listener:
+        return Address(address.host, listener.getsockname()[1])
+
+
+async def run_demo(config: GatewayConfig) -> None:
+    """Run gateway and service until the gateway ends; whatever ends one ends both."""
+    from ..app import serve
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_service, config)
+        nursery.start_soon(greet, config)
+        await serve(config)
+        nursery.cancel_scope.cancel()
+
+
+async def run_service(config: GatewayConfig) -> None:
+    """Run the example service as a child. It should never end by itself."""
+    line = [sys.executable, "-P", "-m", "proxy.cli.demo_service"]
+    async with trio.open_nursery() as nursery:
+        process = await nursery.start(
+            partial(
+                trio.run_process,
+                line,
+                stdin=subprocess.PIPE,  # never written to: it ends when this process does
+                env=service_environment(config),
+                start_new_session=True,
+                check=False,
+                deliver_cancel=end_child,
+            )
+        )
+        status = await process.wait()
+    raise DemoError(f"the example service ended by itself, with status {status}; what it wrote above says why")
+
+
+async def end_child(process: trio.Process) -> None:
+    """Ask the child to end, and end it when it takes too long."""
+    process.terminate()
+    with trio.move_on_after(CHILD_END_S):
+        await process.wait()
+        return
+    process.kill()
+
+
+def service_environment(config: GatewayConfig) -> dict[str, str]:
+    """Return the environment of the example service: this one's, with the demo's gateway and token."""
+    own = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("PENSTOCK_SERVICE_", "PENSTOCK_GATEWAYS"))
+    }
+    own["PENSTOCK_GATEWAYS"] = f"tcp://{reachable(config.services.listen)}"
+    own["PENSTOCK_SERVICE_DRAIN"] = f"{DRAIN_MS}ms"
+    own["PENSTOCK_LOG_LEVEL"] = config.log.level
+    if config.services.token:
+        own["PENSTOCK_SERVICE_TOKEN"] = config.services.token.reveal()
+    return own
+
+
+def reachable(address: Address) -> Address:
+    """Return the address to dial for one that is listened on: loopback, where that is every address."""
+    return Address("::1" if ":" in address.host else "127.0.0.1", address.port) if address.is_wildcard else address
+
+
+async def greet(config: GatewayConfig) -> None:
+    """Write the banner as soon as a request goes all the way."""
+    with trio.move_on_after(READY_WITHIN_S):
+        await _wait_answered(reachable(config.edge.listen))
+        click.echo(banner(config))
+        return
+    raise DemoError(f"no answer from the example service within {READY_WITHIN_S:.0f} s; what is written above says why")
+
+
+async def _wait_answered(edge: Address) -> None:
+    while True:
+        if await _answers(edge):
+            return
+        await trio.sleep(READY_POLL_S)
+
+
+async def _answers(edge: Address) -> bool:
+    """Ask for the demo's path once; True for a 200."""
+    try:
+        async with await trio.open_tcp_stream(edge.host, edge.port) as stream:
+            await stream.send_all(f"GET {PATH} HTTP/1.1\r\nHost: {edge}\r\nConnection: close\r\n\r\n".encode())
+            return (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+    except (OSError, trio.BrokenResourceError):
+        return False
+
+
+def banner(config: GatewayConfig) -> str:
+    """Return what a person needs to try it."""
+    edge, admin, services = (reachable(each.listen) for each in (config.edge, config.admin, config.services))
+    return f"""
+Penstock {__version__} is ready.
+
+    edge      http://{edge}    clients come in here
+    admin     http://{admin}    /health, /ready, /metrics
+    services  tcp://{services}     services dial in here
+
+Try it from another terminal:
+
+    curl -i http://{edge}{PATH}
+    curl -i --json '{{"amount": 12}}' http://{edge}/invoices
+
+Ctrl-C ends it.
+"""

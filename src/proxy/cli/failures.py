@@ -1,0 +1,63 @@
+"""Turns what is known to go wrong into lines on stderr and an exit code; what is unknown keeps its traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from penstock.settings import Problem, SettingsError
+
+from ..edge.listen import ListenError
+
+EXIT_RUNTIME = 1
+EXIT_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count it
+
+
+class DemoError(Exception):
+    """The demo cannot go on. Its text is one line."""
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Exit with a line for each known failure inside; 2 for settings, 1 for what went wrong while running."""
+    try:
+        yield
+    except BaseException as error:
+        leaves = list(_leaves(error))
+        if not all(isinstance(leaf, SettingsError | ListenError | DemoError | KeyboardInterrupt) for leaf in leaves):
+            raise
+        for leaf in leaves:
+            if not isinstance(leaf, KeyboardInterrupt):
+                tell("error", str(leaf))
+        sys.exit(_exit_code(leaves))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions inside groups, which nurseries make even of a single one."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _exit_code(leaves: list[BaseException]) -> int:
+    if any(isinstance(leaf, SettingsError) for leaf in leaves):
+        return EXIT_CONFIGURATION
+    if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return EXIT_INTERRUPTED
+    return EXIT_RUNTIME
+
+
+def tell(level: str, text: str) -> None:
+    """Write lines to stderr, each with the program's name and the level."""
+    for line in text.splitlines():
+        click.echo(f"penstock: {level}: {line}", err=True)
+
+
+def tell_warnings(warnings: tuple[Problem, ...]) -> None:
+    """Write each warning to stderr."""
+    for warning in warnings:
+        tell("warning", str(warning))

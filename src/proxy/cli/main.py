@@ -1,0 +1,55 @@
+"""The command itself: finds the sub-command and imports only that one, so that `--version` answers at once."""
+
+from importlib import import_module
+
+import click
+
+from proxy import __version__
+
+# Helps stand here, so that listing the commands imports none of them.
+COMMANDS = {
+    "serve": "Run the gateway.",
+    "demo": "Run the gateway and an example service in this terminal.",
+    "config": "Show every setting: its value, where it comes from, its default and why.",
+    "check": "Check the settings without starting anything.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules beside this one, each with a ``command``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None when there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"proxy.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="penstock", message="%(prog)s %(version)s")
+def command() -> None:
+    """Penstock: HTTP/1.1 at the edge, services behind a multiplexed frame protocol.
+
+    \b
+    Try it:    penstock demo
+    Run it:    penstock serve --config penstock.yaml
+    """  # noqa: D301 - \b is for click, which keeps the lines of such a paragraph
+
+
+def main() -> None:
+    """Run the command; the entry point of the distribution."""
+    command(prog_name="penstock")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Settings as flags: each setting of the gateway's registry is one, with its reason as help."""
+
+import re
+from pathlib import Path
+
+import click
+
+from penstock.settings import Loaded, Setting
+
+from ..config import GatewayConfig, gateway_registry, load_gateway
+
+_PARAMETER = "setting_"
+
+
+class SettingsCommand(click.Command):
+    """A command that takes ``--config`` and every setting; `load_settings` puts them together."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, ``--config``, and a flag for each setting."""
+        own = super().get_params(ctx)
+        settings: list[click.Parameter] = [_option(setting) for setting in gateway_registry()]
+        return [_config_option(), *own[:-1], *settings, *own[-1:]]
+
+
+def _config_option() -> click.Option:
+    return click.Option(
+        ["--config", "config_path"], type=Path, metavar="FILE", help="Read settings from a YAML or TOML file."
+    )
+
+
+def _option(setting: Setting) -> click.Option:
+    default = f"default {setting.default}" if setting.default else "default: none"
+    words = f"{setting.reason} [{default}; {setting.variable}]"
+    metavar = "FILE" if setting.is_secret else setting.kind.label.upper()
+    return click.Option([setting.flag, _parameter(setting)], metavar=metavar, help=words)
+
+
+def _parameter(setting: Setting) -> str:
+    return _PARAMETER + re.sub(r"\W", "__", setting.name)
+
+
+def load_settings(ctx: click.Context) -> Loaded[GatewayConfig]:
+    """Return the settings of a `SettingsCommand`, or raise `SettingsError`."""
+    given = {setting.name: ctx.params.get(_parameter(setting)) for setting in gateway_registry()}
+    flags = {name: text for name, text in given.items() if text is not None}
+    return load_gateway(flags=flags, path=ctx.params.get("config_path"))
