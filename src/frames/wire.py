@@ -1,0 +1,345 @@
+"""The C wire as a citizen of Trio: sockets in batches, decisions in Python, one scheduler.
+
+    wire = Wire(WireSettings())
+    wire.listen(listening_socket, SocketKind.FRAMED)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+
+``run`` takes a step (everything that is ready, in one call), hands the events to ``decide``, and flushes what it
+decided. It waits on one descriptor: the wire's epoll, which is readable when any of its sockets is. After a step that
+found something it *lingers*: it waits in the kernel for up to ``linger_us`` microseconds, because a batch is rarely
+alone and going through the scheduler costs more. It never keeps other tasks waiting for longer than a millisecond of
+its own work and one linger.
+
+Contract of the C side: csrc/wire.h. This module and ``codec`` are the only ones that see the library.
+"""
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from functools import partial
+from typing import Any, Final, NoReturn, cast
+
+import msgspec
+import trio
+
+from frames._native import ffi, lib
+from frames.frame import FieldId
+
+Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
+"""(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
+
+Decide = Callable[[Iterator[Event]], None]
+
+_EVENT = struct.Struct("=QIHHIIIIIII4x")
+_YIELD_SECONDS = 0.001
+"""Own work between two looks at what other tasks want."""
+
+
+class EventKind(IntEnum):
+    """What a step reports (``enum wire_event_kind``)."""
+
+    REQUEST = lib.EVENT_REQUEST
+    BAD_REQUEST = lib.EVENT_BAD_REQUEST
+    CLIENT_GONE = lib.EVENT_CLIENT_GONE
+    EXPIRED = lib.EVENT_EXPIRED
+    LOST = lib.EVENT_LOST
+    REFUSED = lib.EVENT_REFUSED
+    BAD_RESPONSE = lib.EVENT_BAD_RESPONSE
+    FRAMED_OPENED = lib.EVENT_FRAMED_OPENED
+    FRAMED_CLOSED = lib.EVENT_FRAMED_CLOSED
+    FRAME = lib.EVENT_FRAME
+    CALL = lib.EVENT_CALL
+
+
+class WireResult(IntEnum):
+    """What ``send``, ``answer``, ``cancel``, ``frame`` and ``close`` return (``enum wire_result``)."""
+
+    OK = lib.WIRE_OK
+    NO_EXCHANGE = lib.WIRE_NO_EXCHANGE
+    NO_CONNECTION = lib.WIRE_NO_CONNECTION
+    FULL = lib.WIRE_FULL
+    NO_ROOM = lib.WIRE_NO_ROOM
+    SYSTEM = lib.WIRE_SYSTEM
+    INVALID = lib.WIRE_INVALID
+
+
+class CloseCause(IntEnum):
+    """Why a framed connection closed (``enum wire_close_cause``)."""
+
+    EOF = lib.CLOSE_EOF
+    ERROR = lib.CLOSE_ERROR
+    PROTOCOL = lib.CLOSE_PROTOCOL
+    ASKED = lib.CLOSE_ASKED
+
+
+class SocketKind(IntEnum):
+    """What speaks on a socket: HTTP clients, or frames."""
+
+    EDGE = lib.SOCKET_EDGE
+    FRAMED = lib.SOCKET_FRAMED
+
+
+class KnownName(IntEnum):
+    """Request fields that the head scanner knows (``enum http1_name``)."""
+
+    HOST = lib.NAME_HOST
+    TENANT = lib.NAME_TENANT
+    CORRELATION_ID = lib.NAME_CORRELATION_ID
+    REQUEST_ID = lib.NAME_REQUEST_ID
+    TRACEPARENT = lib.NAME_TRACEPARENT
+    TRACESTATE = lib.NAME_TRACESTATE
+    REQUEST_TIMEOUT = lib.NAME_REQUEST_TIMEOUT
+
+
+HEAD_HAS_TENANT: Final[int] = lib.HEAD_HAS_TENANT
+HEAD_HAS_CORRELATION_ID: Final[int] = lib.HEAD_HAS_CORRELATION_ID
+HEAD_HAS_REQUEST_ID: Final[int] = lib.HEAD_HAS_REQUEST_ID
+HEAD_HAS_TRACEPARENT: Final[int] = lib.HEAD_HAS_TRACEPARENT
+HEAD_HAS_TRACESTATE: Final[int] = lib.HEAD_HAS_TRACESTATE
+HEAD_HAS_REQUEST_TIMEOUT: Final[int] = lib.HEAD_HAS_REQUEST_TIMEOUT
+
+
+def slot_of(connection: int) -> int:
+    """Return the index of a framed connection into ``in_flight``, ``latency_us`` and ``unsent``."""
+    return connection & 4095
+
+
+class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of a wire (``wire_settings`` and ``http1_limits`` in csrc/wire.h and csrc/http1_head.h)."""
+
+    edge_connections_max: int = 16_384
+    framed_connections_max: int = 256
+    exchanges_max: int = 65_536
+    routes_max: int = 4_096
+    framed_output_bytes_max: int = 4_194_304
+    head_ms: int = 10_000
+    body_bytes_per_second: int = 1_024
+    idle_ms: int = 75_000
+    idle_jitter_percent: int = 10
+    write_ms: int = 30_000
+    linger_ms: int = 2_000
+    head_bytes_max: int = 16_384
+    fields_max: int = 100
+    target_bytes_max: int = 8_192
+    body_bytes_max: int = 65_536
+
+
+_HTTP1_LIMITS = ("head_bytes_max", "fields_max", "target_bytes_max", "body_bytes_max")
+
+
+def _native_settings(settings: WireSettings) -> Any:
+    values = msgspec.structs.asdict(settings)
+    limits = {name: values.pop(name) for name in _HTTP1_LIMITS}
+    return ffi.new("wire_settings *", {**values, "http1": limits})
+
+
+class Wire:
+    """A set of sockets, drained and flushed in batches.
+
+    Resource handling: ``listen`` and ``adopt`` take a socket over, whatever they return or raise. ``run`` closes
+    everything when it ends, for whatever cause; calls after that find no exchange and no connection. Without ``run``,
+    ``close_all`` does it.
+
+    Error handling: decisions return a ``WireResult`` and do not raise: what they name may be gone at any moment, and
+    that is no error.
+    """
+
+    def __init__(self, settings: WireSettings | None = None, *, linger_us: int = 200) -> None:
+        """Make a wire with its bounds.
+
+        Raises:
+            OSError: memory or descriptors are short, or a setting is out of range.
+        """
+        self.settings = settings or WireSettings()
+        self.linger_us = linger_us
+        wire = lib.wire_new(_native_settings(self.settings))
+        if wire == ffi.NULL:
+            raise OSError(ffi.errno, f"cannot make a wire: {os.strerror(ffi.errno)}")
+        self._wire = ffi.gc(wire, lib.wire_free)
+        self.arena = ffi.buffer(lib.wire_arena(wire), lib.WIRE_ARENA_BYTES)
+        self._events = memoryview(ffi.buffer(lib.wire_events(wire), lib.WIRE_EVENTS_MAX * _EVENT.size))
+        connections = self.settings.framed_connections_max
+        self.in_flight = self._array(lib.wire_in_flight(wire), connections, "I")
+        self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
+        self.unsent = self._array(lib.wire_unsent(wire), connections, "I")
+        self._head_bytes = ffi.new("const uint8_t **")
+        self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
+        self._flusher: trio.lowlevel.Task | None = None
+        self._flush_is_wanted = False
+        # Bound once: these are called for every request.
+        self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
+        self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
+
+    @staticmethod
+    def _array(pointer: Any, count: int, form: str) -> memoryview:
+        return memoryview(ffi.buffer(pointer, count * 4)).cast("B").cast(cast("Any", form))
+
+    # ---- sockets ----
+
+    def listen(self, listener: socket.socket, kind: SocketKind) -> None:
+        """Take over a listening socket.
+
+        Raises:
+            OSError: it cannot be watched, or there are 16 already.
+        """
+        listener.setblocking(False)
+        descriptor = listener.detach()
+        if lib.wire_listen(self._wire, descriptor, kind) != WireResult.OK:
+            os.close(descriptor)
+            raise OSError("cannot listen on one more socket")
+
+    def stop_listening(self, kind: SocketKind) -> None:
+        """Close the listening sockets of a kind. What is connected stays."""
+        lib.wire_stop_listening(self._wire, kind)
+
+    def adopt(self, connected: socket.socket, kind: SocketKind, *, dialled: bool = False) -> int:
+        """Take over a connected stream socket and return its handle (0 for an edge socket).
+
+        Raises:
+            OSError: a bound of the settings is reached, or the socket cannot be watched.
+        """
+        connected.setblocking(False)
+        handle = int(lib.wire_adopt(self._wire, connected.detach(), kind, dialled))
+        if handle < 0:
+            raise OSError(f"cannot take over the socket: {WireResult(handle).name.lower()}")
+        return handle
+
+    def close_all(self) -> None:
+        """Close every descriptor. Nothing can be used after it but what tells figures."""
+        lib.wire_shut(self._wire)
+
+    # ---- decisions ----
+
+    def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool) -> int:
+        """Answer an undecided exchange; ``lines`` are whole field lines, each with its CRLF."""
+        return cast("int", lib.wire_answer(self._wire, exchange, status, lines, len(lines), body, len(body), close))
+
+    def cancel(self, exchange: int, reason: int) -> int:
+        """Take a sent exchange back, with a CANCEL to its target; it is over if its client is gone, else undecided."""
+        return cast("int", lib.wire_cancel(self._wire, exchange, reason))
+
+    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:
+        """Write any frame to a framed connection; it goes out with the next flush."""
+        return cast("int", lib.wire_frame(self._wire, connection, frame_type, flags, exchange, payload, len(payload)))
+
+    def close(self, connection: int) -> int:
+        """Close a framed connection after a last try to send what waits."""
+        return cast("int", lib.wire_close(self._wire, connection))
+
+    def drain_edge(self) -> None:
+        """Close each client's connection after its answer from now on, and the idle ones at once."""
+        lib.wire_drain_edge(self._wire)
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        """Set a context field of an undecided exchange."""
+        return cast("int", lib.wire_set_context(self._wire, exchange, field, value, len(value)))
+
+    # ---- looking ----
+
+    def context(self, exchange: int, field: FieldId) -> str:
+        """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
+        count = lib.wire_get_context(self._wire, exchange, field, self._id)
+        return bytes(ffi.buffer(self._id, count)).decode("ascii") if count > 0 else ""
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        """Return the value of a known field of a request of this batch."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return None
+        for index in range(head.field_count):
+            field = head.fields[index]
+            if field.known == name:
+                return bytes(ffi.buffer(self._head_bytes[0] + field.value, field.value_bytes))
+        return None
+
+    def peer(self, connection: int) -> str:
+        """Return the peer's address, for logs; ``unknown`` when the connection is gone."""
+        room = ffi.new("char[64]")
+        count = lib.wire_peer(self._wire, connection, room, 64)
+        return bytes(ffi.buffer(room, count)).decode("ascii") if count > 0 else "unknown"
+
+    def counters(self) -> dict[str, int]:
+        """Return ``wire_counters`` by name."""
+        counters = lib.wire_count(self._wire)
+        return {name: getattr(counters, name) for name, _ in ffi.typeof("wire_counters").fields}
+
+    def route_statuses(self, route: int) -> tuple[int, ...]:
+        """Return how many responses of a route had each status class; index 1 to 5."""
+        return tuple(ffi.unpack(lib.wire_route_statuses(self._wire, route), 6))
+
+    def route_latency(self, route: int) -> tuple[int, ...]:
+        """Return the counts of a route's times to respond, by bucket (see csrc/wire.h); empty when there are none."""
+        counts = lib.wire_route_latency(self._wire, route)
+        return () if counts == ffi.NULL else tuple(ffi.unpack(counts, lib.WIRE_LATENCY_COUNTS))
+
+    def reset_route(self, route: int) -> None:
+        """Zero a route's counts, for an index that is given to another route."""
+        lib.wire_route_reset(self._wire, route)
+
+    def advance_clock(self, milliseconds: int) -> None:
+        """Move the wire's clock ahead, so that a test need not wait."""
+        lib.wire_advance_clock(self._wire, milliseconds)
+
+    # ---- the loop ----
+
+    def step(self, wait_us: int = 0) -> Iterator[Event]:
+        """Take in what is ready and return its events. ``run`` does this; a test may drive the wire by hand."""
+        count = lib.wire_step(self._wire, wait_us)
+        if count < 0:
+            raise OSError(ffi.errno, f"the wire cannot step: {os.strerror(ffi.errno)}")
+        return cast("Iterator[Event]", _EVENT.iter_unpack(self._events[: count * _EVENT.size]))
+
+    async def run(self, decide: Decide) -> NoReturn:
+        """Step, decide and flush until cancelled; then close every socket."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._flush_when_asked)
+                await self._turn(decide)
+        finally:
+            self.close_all()
+
+    async def _turn(self, decide: Decide) -> NoReturn:
+        wire, flush = self._wire, self.flush
+        was_active, has_more, clock = lib.wire_was_active, lib.wire_has_more, time.monotonic
+        descriptor = lib.wire_descriptor(wire)
+        wait_us = 0
+        await trio.lowlevel.checkpoint()
+        yielded_at = clock()
+        while True:
+            decide(self.step(wait_us))
+            flush()
+            if was_active(wire) or has_more(wire):
+                wait_us = self.linger_us
+                if clock() - yielded_at > _YIELD_SECONDS:
+                    await trio.lowlevel.checkpoint()
+                    yielded_at = clock()
+            else:
+                await trio.lowlevel.wait_readable(descriptor)
+                yielded_at = clock()
+                wait_us = 0
+
+    def flush_soon(self) -> None:
+        """Flush once the tasks that are about to run have run: for tasks that call ``frame`` outside ``decide``."""
+        if self._flush_is_wanted:
+            return
+        self._flush_is_wanted = True
+        if self._flusher is not None:
+            trio.lowlevel.reschedule(self._flusher)
+            self._flusher = None
+
+    async def _flush_when_asked(self) -> None:
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            self._flusher = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while True:
+            if not self._flush_is_wanted:
+                self._flusher = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(give_up)
+            self._flush_is_wanted = False
+            self.flush()
+            await trio.lowlevel.cancel_shielded_checkpoint()
