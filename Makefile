@@ -1,21 +1,61 @@
 # One target each for what people do here; .ci/run and the README call these same ones.
+#
+#   make run     the gateway and an example service in this terminal
+#   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, pytest
+#   make check   ruff, mypy --strict, flake8-async
+#   make bench   side by side with other gateways; writes benchmarks/results.json
+#   make fuzz    the fuzz targets and the property tests for a few minutes (FUZZ_SECONDS for each target)
+#
+# Needed: Python 3.11 or later, a C compiler, make. On Debian as root, what else is missing is installed with apt-get.
 
 PYTHON ?= python3
+CC ?= cc
+FUZZ_SECONDS ?= 40
+FUZZ_RUNS ?= 20000
+
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
 NATIVE := src/frames/_native.abi3.so
+
 C_SOURCES := $(filter-out csrc/test_%,$(wildcard csrc/*.c))
 C_HEADERS := $(wildcard csrc/*.h)
+C_TESTS := $(patsubst csrc/%.c,build/sanitized/%,$(wildcard csrc/test_*.c))
+C_OBJECTS := $(patsubst csrc/%.c,build/sanitized/%.o,$(C_SOURCES))
+C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Icsrc -g -O1 -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: run test check native bench fuzz clean
+.PHONY: run test check c-test fuzz-test fuzz bench native clean
+.DELETE_ON_ERROR:
+.SECONDARY:
 
 run: $(NATIVE)
 	$(BIN)/penstock demo
 
-$(VENV)/ready: pyproject.toml
+# pytest comes last, so that its closing line is the last one.
+test: $(NATIVE) $(VENV)/dev-ready
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory c-test
+	$(MAKE) --no-print-directory fuzz-test
+	$(BIN)/python -m pytest
+
+check: $(NATIVE) $(VENV)/dev-ready
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/flake8 --isolated --select=ASYNC src tests benchmarks examples
+
+# --- the Python environment -------------------------------------------------------------------------------------------
+
+$(VENV)/ready: pyproject.toml setup.py .ci/packages
+	.ci/packages build $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check cffi setuptools
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev]'
+	$(PIP) --upgrade 'setuptools>=77' 'cffi>=1.17'
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev-ready: $(VENV)/ready
+	$(PIP) --no-build-isolation --editable '.[dev]'
 	touch $@
 
 # Built aside and moved into place, so that a process that has the old one loaded keeps it.
@@ -25,5 +65,36 @@ $(NATIVE): $(C_SOURCES) $(C_HEADERS) csrc/build.py setup.py $(VENV)/ready
 
 native: $(NATIVE)
 
+# --- C under sanitizers -----------------------------------------------------------------------------------------------
+
+build/sanitized/%.o: csrc/%.c $(C_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(SANITIZE) -c $< -o $@
+
+build/sanitized/test_%: build/sanitized/test_%.o $(C_OBJECTS)
+	$(CC) $(SANITIZE) $^ -o $@
+
+# A test that crashes says so by its status; one that checks nothing says so by its last line.
+c-test: $(C_TESTS)
+	@for test in $(C_TESTS); do \
+	    printf '%s: ' "$$(basename $$test)"; \
+	    said=$$($$test) || { echo "$$said"; exit 1; }; \
+	    echo "$$said" | tail -n 1; \
+	    echo "$$said" | tail -n 1 | grep -Eqx '[1-9][0-9]* passed, 0 failed' || exit 1; \
+	done
+
+# The same inputs each time, for a few seconds.
+fuzz-test:
+	.ci/fuzz runs $(FUZZ_RUNS)
+
+fuzz: $(NATIVE) $(VENV)/dev-ready
+	.ci/fuzz seconds $(FUZZ_SECONDS)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m hypothesis
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+bench: $(NATIVE) $(VENV)/dev-ready
+	$(BIN)/python -m benchmarks
+
 clean:
-	rm -rf build dist $(VENV) $(NATIVE) src/*.egg-info
+	rm -rf build dist $(VENV) $(NATIVE) src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
