@@ -1,0 +1,84 @@
+r"""Path templates: what an endpoint's ``path`` may look like (docs/protocol.md, section 5).
+
+A template is ``/`` alone, or segments that each begin with ``/``. A segment is literal text of RFC 3986 ``pchar`` or,
+as a whole, a parameter ``{name}``. There is one spelling for one path: no empty segment, no dot segment, and nothing
+percent-encoded that a normalised request would not hold that way (``/``, ``\``, ``.`` and NUL), so that no template
+is there that never matches, or that looks like one path and is another.
+"""
+
+import re
+
+from frames.limits import TARGET_BYTES_MAX
+
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+")
+_ENCODED_UNUSUAL = re.compile(r"%(?:2[fF]|5[cC]|2[eE]|00)")
+_SHAPE = re.compile(r"\{[^/]*\}")
+
+
+class TemplateError(ValueError):
+    """The text is not a path template; the message says which rule it breaks."""
+
+
+def parameter_name(segment: str) -> str | None:
+    """Return the name when the segment is a parameter ``{name}``, else None."""
+    match = _PARAMETER.fullmatch(segment)
+    return match[1] if match else None
+
+
+def template_shape(path: str) -> str:
+    """Return the template with its parameters unnamed: two templates of one shape match the same paths."""
+    return _SHAPE.sub("{}", path)
+
+
+def check_template(path: str) -> None:
+    """Raise TemplateError when the path breaks a rule of this page; return nothing when it is a template."""
+    if not path.startswith("/"):
+        raise TemplateError("must begin with '/'")
+    if len(path) > TARGET_BYTES_MAX:
+        raise TemplateError(f"has {len(path):,} characters, and at most {TARGET_BYTES_MAX:,} are allowed")
+    if path == "/":
+        return
+    names: set[str] = set()
+    for segment in path[1:].split("/"):
+        name = _check_segment(segment)
+        if name is None:
+            continue
+        if name in names:
+            raise TemplateError(f"names the parameter {{{shown(name)}}} twice")
+        names.add(name)
+
+
+def _check_segment(segment: str) -> str | None:
+    """Return the parameter's name, or None for a literal segment; raise TemplateError when it is neither."""
+    if not segment:
+        raise TemplateError("has an empty segment ('//', or a '/' at the end)")
+    if "{" in segment or "}" in segment:
+        name = parameter_name(segment)
+        if name is None:
+            raise TemplateError(
+                f"has the segment {quoted(segment)}: a parameter is a whole segment, '{{name}}', its name an identifier"
+            )
+        return name
+    if segment in {".", ".."}:
+        raise TemplateError(f"has the dot segment '{segment}'")
+    if _LITERAL.fullmatch(segment) is None:
+        raise TemplateError(
+            f"has the segment {quoted(segment)}, with a character that RFC 3986 does not allow there; percent-encode it"
+        )
+    if _ENCODED_UNUSUAL.search(segment):
+        raise TemplateError(
+            f"has the segment {quoted(segment)}, which encodes '/', '\\', '.' or NUL; no request would match it"
+        )
+    return None
+
+
+def shown(text: str, characters_max: int = 60) -> str:
+    """Return what a peer wrote, fit for a message: one line of printable ASCII, shortened."""
+    short = text if len(text) <= characters_max else text[: characters_max - 3] + "..."
+    return short.encode("unicode_escape").decode("ascii")
+
+
+def quoted(text: str) -> str:
+    """Return ``shown(text)`` in quotes."""
+    return f"'{shown(text)}'"

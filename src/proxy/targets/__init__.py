@@ -1,0 +1,6 @@
+"""Which instance? The services that dialled in, how they are, and the choice among them.
+
+``registry`` keeps who offers what and returns what changed; ``health`` says how an instance is; ``pick`` chooses one
+for a request; ``allow`` says which service may register which paths. All of it is pure: no I/O, no clock, time is
+given in seconds.
+"""

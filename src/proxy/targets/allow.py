@@ -1,0 +1,76 @@
+"""Which service may come in, and which paths it may register.
+
+Two settings: a token that every service must show, and, by service name, the path prefixes that it may offer. A
+prefix covers whole segments: ``/invoices`` covers ``/invoices`` and ``/invoices/{id}``, not ``/invoicesX``; ``/``
+covers everything.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+
+from frames.errors import GreetingError
+from frames.frame import FaultCode
+from frames.greeting import Hello
+from frames.template import parameter_name, quoted
+
+SETTING = "PENSTOCK_SERVICES_ALLOW"
+"""The setting that a message names; also ``services.allow`` in a file."""
+
+
+class AllowList:
+    """Judges a HELLO before anything is registered. The token is kept out of ``repr`` and of every message."""
+
+    def __init__(self, allowed: Mapping[str, Sequence[str]] | None = None, token: str = "") -> None:
+        """Take path prefixes by service name (empty: all may register all) and the token (empty: none is asked for)."""
+        self._allowed = {name: tuple(map(_segments, prefixes)) for name, prefixes in (allowed or {}).items()}
+        self._token = token.encode()
+
+    def __repr__(self) -> str:
+        """How many services are named, and whether a token is asked for."""
+        return f"<AllowList services={len(self._allowed) or 'all'} token={'asked' if self._token else 'none'}>"
+
+    def check(self, hello: Hello) -> None:
+        """Raise GreetingError, UNAUTHENTICATED or FORBIDDEN, when the service may not register what it says."""
+        self._check_token(hello.token)
+        if not self._allowed:
+            return
+        prefixes = self._allowed.get(hello.service)
+        if prefixes is None:
+            raise GreetingError(
+                FaultCode.FORBIDDEN,
+                f"the service {quoted(hello.service)} may not register here; add it to {SETTING} of the gateway",
+            )
+        for endpoint in hello.endpoints:
+            if not any(_covers(prefix, _segments(endpoint.path)) for prefix in prefixes):
+                raise GreetingError(
+                    FaultCode.FORBIDDEN,
+                    f"the service {quoted(hello.service)} may not register {endpoint.method} {quoted(endpoint.path)};"
+                    f" add a prefix of that path to its entry in {SETTING} of the gateway",
+                )
+
+    def _check_token(self, token: str | None) -> None:
+        """Compare in constant time, so that how long a refusal takes tells nothing of the token."""
+        if not self._token:
+            return
+        if token is None:
+            raise GreetingError(
+                FaultCode.UNAUTHENTICATED,
+                "HELLO has no token, and this gateway asks for one; set PENSTOCK_SERVICE_TOKEN",
+            )
+        if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._token):
+            raise GreetingError(FaultCode.UNAUTHENTICATED, "HELLO has a token that is not this gateway's")
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """Return the path's segments; a slash at the end adds none."""
+    return tuple(path.strip("/").split("/")) if path.strip("/") else ()
+
+
+def _covers(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether the path begins with the prefix, segment by segment; a parameter in the prefix covers any one segment.
+
+    A parameter in the path is covered by a parameter alone: ``/{anything}`` matches more than ``/invoices`` allows.
+    """
+    if len(path) < len(prefix):
+        return False
+    return all(want == have or parameter_name(want) is not None for want, have in zip(prefix, path, strict=False))

@@ -1,0 +1,152 @@
+"""One running process of a service, as the gateway knows it; and what is said about it to others."""
+
+import logging
+from dataclasses import dataclass, field
+
+import msgspec
+
+from frames.frame import HealthStatus, Method
+from frames.greeting import EndpointOffer, Hello
+from proxy.targets.health import Health
+from proxy.targets.pick import SLOT_MASK, Offer
+
+RouteKey = tuple[Method, str]
+"""What makes a route this one: the method, and the path with its parameters unnamed."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Instance:
+    """One running process of a service, over one connection. Times are seconds of one clock. Compared by identity."""
+
+    service: str
+    instance: str
+    connection: int
+    connected_at: float
+    version: str = ""
+    region: str = ""
+    endpoints: dict[int, EndpointOffer] = field(default_factory=dict)
+    health: Health = Health.HEALTHY
+    last_heard: float = 0.0
+    patience: float = 1.0
+    """By what the thresholds of silence are multiplied, since it sends heartbeats slowly."""
+    reported: HealthStatus = HealthStatus.HEALTHY
+    reported_load: int | None = None
+    """In 1/10,000 of its capacity; None when it does not know."""
+    reported_in_flight: int = 0
+    is_going: bool = False
+    """It said GOAWAY, or was told so: it finishes what it has, and closes."""
+
+    @property
+    def name(self) -> str:
+        """Service and instance, for people."""
+        return f"{self.service}/{self.instance}"
+
+    @property
+    def slot(self) -> int:
+        """Index into the wire's flat arrays."""
+        return self.connection & SLOT_MASK
+
+    def take(self, hello: Hello, patience: float, now: float) -> None:
+        """Replace what it said before by this HELLO."""
+        self.version, self.region = hello.version, hello.region
+        self.endpoints = {endpoint.id: endpoint for endpoint in hello.endpoints}
+        self.patience, self.last_heard = patience, now
+
+    def offer(self, endpoint: EndpointOffer) -> Offer:
+        """Return the endpoint as something that a request can be sent to."""
+        return Offer(
+            slot=self.slot,
+            connection=self.connection,
+            endpoint_id=endpoint.id,
+            deadline_ms=endpoint.deadline_ms,
+            idempotent=endpoint.idempotent,
+            streams=endpoint.streams,
+            instance=self,
+        )
+
+    def __repr__(self) -> str:
+        """Identity, state and counts on one line."""
+        load = "unknown" if self.reported_load is None else f"{self.reported_load / 100:g}%"
+        going = " going" if self.is_going else ""
+        return (
+            f"<Instance {self.name} {self.version} {self.region} connection={self.connection}"
+            f" {self.health.value}{going} endpoints={len(self.endpoints)} in_flight={self.reported_in_flight}"
+            f" load={load}>"
+        )
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """An instance is in another state of health than before."""
+
+    instance: Instance
+    before: Health
+    after: Health
+
+
+class RegisteredRoute(msgspec.Struct, frozen=True, eq=False):
+    """One method and path, and where its requests may go now. Compared by identity: an unchanged route is the same
+    object.
+
+    path: the template as its first service wrote it. offers: of the healthy instances, or of the degraded ones when no
+    healthy one is there; may be empty. registered: how many instances offer it, in whatever health.
+    """
+
+    method: Method
+    path: str
+    offers: tuple[Offer, ...]
+    registered: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one thing that happened changed, and what is to be done now. False when it is nothing.
+
+    added, removed, changed: keys of routes, by which the snapshot is to be made again. replaced: connections to be
+    sent GOAWAY `replaced`. lost: connections that were silent for too long, to be closed. contested: routes of a
+    HELLO that another service offers too.
+    """
+
+    added: tuple[RouteKey, ...] = ()
+    removed: tuple[RouteKey, ...] = ()
+    changed: tuple[RouteKey, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    replaced: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    contested: tuple[RouteKey, ...] = ()
+
+    @property
+    def is_routes(self) -> bool:
+        """Whether the routes are others than before."""
+        return bool(self.added or self.removed or self.changed)
+
+    @property
+    def notes(self) -> tuple[tuple[int, str], ...]:
+        """What an operator should know of it: level and text of log lines."""
+        moves = ((_LEVELS[move.after], f"{move.instance.name} is {move.after.value}") for move in self.transitions)
+        contests = ((logging.WARNING, f"another service too offers {key[0].name} {key[1]}") for key in self.contested)
+        return (*moves, *contests)
+
+    def __bool__(self) -> bool:
+        """Whether anything changed, or is to be done."""
+        return self != NO_CHANGE
+
+
+NO_CHANGE = Change()
+
+_LEVELS = {
+    Health.HEALTHY: logging.INFO,
+    Health.DEGRADED: logging.WARNING,
+    Health.UNHEALTHY: logging.WARNING,
+    Health.DRAINING: logging.INFO,
+    Health.REMOVED: logging.WARNING,
+}
+
+
+class RegistryStatistics(msgspec.Struct, frozen=True):
+    """A snapshot of counts. instances: by health, now; routes: now. The others only ever rise."""
+
+    instances: dict[str, int]
+    routes: int
+    hellos: int
+    heartbeats: int
+    replacements: int
+    removals: int

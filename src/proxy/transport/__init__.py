@@ -1,0 +1,1 @@
+"""How a request leaves: over framed connections that services opened."""

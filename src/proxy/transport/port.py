@@ -1,0 +1,104 @@
+"""What the framed transport needs of others (the wire, the registry), what it is told, and what it counts."""
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from frames.events import HeartbeatReceived
+from frames.greeting import Hello
+
+
+class RegistryChange(Protocol):
+    """What became different in the registry. False when nothing did."""
+
+    @property
+    def replaced(self) -> tuple[int, ...]:
+        """Connections to be sent GOAWAY `replaced`."""
+
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """Connections that were silent for too long, to be closed."""
+
+    @property
+    def notes(self) -> tuple[tuple[int, str], ...]:
+        """Level and text of log lines."""
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+
+
+AnyChange = TypeVar("AnyChange", bound=RegistryChange)
+ChangeOut = TypeVar("ChangeOut", bound=RegistryChange, covariant=True)
+
+
+class ServiceRegistry(Protocol[ChangeOut]):
+    """Who keeps the services: ``proxy.targets.registry``. ``now`` is in seconds of the transport's clock."""
+
+    def hello(self, connection: int, hello: Hello, now: float, /) -> ChangeOut:
+        """Register what the HELLO says. GreetingError when it is not accepted."""
+
+    def heartbeat(self, connection: int, beat: HeartbeatReceived, now: float, /) -> ChangeOut:
+        """Take in how the instance is."""
+
+    def heard(self, connection: int, now: float, /) -> ChangeOut:
+        """Note that something came."""
+
+    def draining(self, connection: int, now: float, /) -> ChangeOut:
+        """Note that the instance goes."""
+
+    def lost(self, connection: int, /) -> ChangeOut:
+        """Forget the instance."""
+
+    def sweep(self, now: float, /) -> ChangeOut:
+        """Find who has been silent for too long."""
+
+    def excuse(self, seconds: float, /) -> None:
+        """Do not count these seconds as anybody's silence."""
+
+
+class FramedPort(Protocol):
+    """Writes to framed connections, by handle. The wire is one; a test has a fake of its own."""
+
+    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
+        """Write a frame. Returns 0, or a negative number: the connection is gone, or its peer does not read."""
+
+    def close(self, connection: int, /) -> int:
+        """Close the connection after a last try to send what waits. Returns 0, or a negative number when it is gone."""
+
+    def peer(self, connection: int, /) -> str:
+        """Return the peer's address, for logs."""
+
+    def flush_soon(self) -> None:
+        """See to it that what was written outside of a batch is sent."""
+
+
+class FramedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway says of itself, and how long it waits for services."""
+
+    gateway: str
+    """The instance of the gateway: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
+    heartbeat_s: float = 5.0
+    """How often the gateway sends HEARTBEAT; 0.1 to 60."""
+    credit_bytes: int = 65_536
+    """What a service may send on a new stream before the first CREDIT."""
+    hello_s: float = 5.0
+    """From the connection to HELLO."""
+    drain_s: float = 30.0
+    """How long a service that was sent GOAWAY may take to finish and close."""
+    features: tuple[str, ...] = ()
+
+
+class FramedStatistics(msgspec.Struct, frozen=True):
+    """A snapshot of counts. connections: now. The others only ever rise.
+
+    faults: FAULTs sent, by code. calls_refused: requests of services, answered REFUSED. unknown_exchanges: frames of
+    exchanges that nobody here knows, ignored. unwritable: connections closed because a frame could not be written.
+    """
+
+    connections: int
+    opened: int
+    closed: int
+    faults: dict[str, int]
+    calls_refused: int
+    unknown_exchanges: int
+    unwritable: int
