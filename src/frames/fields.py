@@ -33,6 +33,8 @@ _REQUEST = struct.Struct(">IHBBHH")
 _RESPONSE = struct.Struct(">HH")
 _TRAILERS = struct.Struct(">Hxx")
 
+_METHODS = frozenset(Method)
+
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # a token (RFC 9110, section 5.6.2) in lower case
 _find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
@@ -61,7 +63,7 @@ def decode_fields(payload: bytes, table_offset: int, count: int, text_offset: in
 def encode_request(
     remaining_ms: int,
     endpoint: int,
-    method: Method,
+    method: int,
     target: bytes,
     fields: Sequence[Field] = (),
     body: bytes = b"",
@@ -70,11 +72,12 @@ def encode_request(
 ) -> bytes:
     """Return a REQUEST payload.
 
-    ``remaining_ms`` is what is left of the deadline; more than the protocol can say becomes the most that it can.
+    ``method`` is a ``Method``. ``remaining_ms`` is what is left of the deadline; more than the protocol can say becomes
+    the most that it can.
     Raises FrameError for values that the protocol has no room for or forbids.
     """
-    if not (remaining_ms >= 0 and 0 <= endpoint <= ENDPOINT_MAX and 1 <= attempt <= 255):
-        what = f"remaining_ms {remaining_ms}, endpoint {endpoint} or attempt {attempt} is out of range"
+    if not (remaining_ms >= 0 and 0 <= endpoint <= ENDPOINT_MAX and 1 <= attempt <= 255 and method in _METHODS):
+        what = f"remaining_ms {remaining_ms}, endpoint {endpoint}, method {method} or attempt {attempt} is out of range"
         raise FrameError(FrameErrorCode.PAYLOAD, f"REQUEST: {what}")
     if not target.startswith(b"/") or len(target) > TARGET_BYTES_MAX:
         what = f"target must begin with '/' and have at most {TARGET_BYTES_MAX} bytes"
@@ -124,7 +127,8 @@ def _encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
             raise FrameError(
                 FrameErrorCode.FIELDS, f"context field {field_id} has a name, came before, or is not a byte"
             )
-        seen.add(field_id)
+        if field_id <= FieldId.SCHEME:
+            seen.add(field_id)
         _check_value(field_id, name, value)
         table.append(_ENTRY.pack(field_id, len(name), len(value)))
         text += (name, value)

@@ -8,7 +8,7 @@ the general case.
 import struct
 from typing import NamedTuple
 
-from frames.frame import CancelReason, FaultCode, FrameError, FrameErrorCode, GoawayReason, HealthStatus, RefusedReason
+from frames.frame import FrameError, FrameErrorCode, HealthStatus
 from frames.limits import FAULT_TEXT_BYTES_MAX, LOAD_UNKNOWN
 
 __all__ = [
@@ -81,8 +81,8 @@ def decode_heartbeat(payload: bytes) -> Heartbeat:
     return Heartbeat(HealthStatus(status), load, in_flight)
 
 
-def encode_goaway(reason: GoawayReason, closes_in_ms: int) -> bytes:
-    """Return a GOAWAY payload."""
+def encode_goaway(reason: int, closes_in_ms: int) -> bytes:
+    """Return a GOAWAY payload; ``reason`` is a ``GoawayReason``."""
     return _pack("GOAWAY", _REASON_AND_MS, reason, 0, 0, closes_in_ms)
 
 
@@ -91,8 +91,11 @@ def decode_goaway(payload: bytes) -> Goaway:
     return Goaway(*_unpack_reason_and_ms("GOAWAY", payload))
 
 
-def encode_fault(code: FaultCode, text: str) -> bytes:
-    """Return a FAULT payload. A text that is too long is cut, not refused: a FAULT must always go out."""
+def encode_fault(code: int, text: str) -> bytes:
+    """Return a FAULT payload; ``code`` is a ``FaultCode``.
+
+    A text that is too long is cut, not refused: a FAULT must always go out.
+    """
     cut = text.encode("utf-8", "replace")[:FAULT_TEXT_BYTES_MAX].decode("utf-8", "ignore")
     return _pack("FAULT", _FAULT, code, 0) + cut.encode()
 
@@ -123,8 +126,8 @@ def decode_credit(payload: bytes) -> int:
     return credit_bytes
 
 
-def encode_cancel(reason: CancelReason) -> bytes:
-    """Return a CANCEL payload."""
+def encode_cancel(reason: int) -> bytes:
+    """Return a CANCEL payload; ``reason`` is a ``CancelReason``."""
     return _pack("CANCEL", _REASON, reason, 0, 0)
 
 
@@ -136,8 +139,8 @@ def decode_cancel(payload: bytes) -> int:
     return reason
 
 
-def encode_refused(reason: RefusedReason, retry_after_ms: int = 0) -> bytes:
-    """Return a REFUSED payload."""
+def encode_refused(reason: int, retry_after_ms: int = 0) -> bytes:
+    """Return a REFUSED payload; ``reason`` is a ``RefusedReason``."""
     return _pack("REFUSED", _REASON_AND_MS, reason, 0, 0, retry_after_ms)
 
 
