@@ -137,8 +137,8 @@ class FramedTransport(Generic[AnyChange]):
             self._fault(link, error.fault_code, error.message)
 
     def call(self, connection: int, exchange: int, flags: int, payload: bytes = b"") -> None:
-        """A REQUEST came from a service. The gateway offers no endpoint, so it is refused; its payload is not looked
-        at.""" self.frame(connection, exchange, FrameType.REQUEST, flags, payload)
+        """A REQUEST came from a service. The gateway offers no endpoint, so it is refused, and not looked into."""
+        self.frame(connection, exchange, FrameType.REQUEST, flags, payload)
 
     # What time does.
 
