@@ -8,31 +8,38 @@ nobody is let in without a token.
 
 import os
 from collections.abc import Mapping
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from penstock.settings import Address, Loaded, LogSettings, Problem, Registry, Secret, Setting, load
+from penstock.settings import Address, Loaded, LogSettings, Registry, Secret, Setting, load
 from penstock.settings.address import ListenAddress
 from penstock.settings.allow import AllowMap
 from penstock.settings.types import Count, Duration, Flag, Fraction, Rate, SecretText, Size
 
+from .config_checks import check_together
+
 _MS = Duration("ms")
+_timeout = partial(Setting, _MS, at_least="10ms", at_most="1h")
+_silence = partial(Setting, _MS, at_least="100ms", at_most="24h")
+_address = partial(Setting, ListenAddress())
 
 
 class EdgeConfig(msgspec.Struct, frozen=True):
     """Where clients come in by HTTP."""
 
     listen: Annotated[
-        Address, Setting(ListenAddress(), "127.0.0.1:8080", "only this machine, until somebody decides otherwise")
+        Address,
+        _address("127.0.0.1:8080", "where clients come in", "only this machine, until somebody decides otherwise"),
     ]
     max_connections: Annotated[
         int,
         Setting(
             Count(),
             "16384",
+            "connections from clients at once",
             "an idle connection costs little, but descriptors are limited; at the bound, accepting pauses",
             at_least="1",
             at_most="1048576",
@@ -43,6 +50,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
         Setting(
             Size(),
             "16KiB",
+            "the longest request head",
             "what other gateways and h11 take; a longer head is answered 431",
             at_least="1KiB",
             at_most="64KiB",
@@ -50,13 +58,21 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     ]
     head_fields: Annotated[
         int,
-        Setting(Count(), "100", "what other gateways take; more is answered 431", at_least="1", at_most="128"),
+        Setting(
+            Count(),
+            "100",
+            "the most header fields of a request",
+            "what other gateways take; more is answered 431",
+            at_least="1",
+            at_most="128",
+        ),
     ]
     target_bytes: Annotated[
         int,
         Setting(
             Size(),
             "8KiB",
+            "the longest request target",
             "as much as a frame can carry; a longer target is answered 414",
             at_least="16B",
             at_most="8KiB",
@@ -64,49 +80,92 @@ class EdgeConfig(msgspec.Struct, frozen=True):
     ]
     body_bytes: Annotated[
         int,
-        Setting(Size(), "64KiB", "larger bodies gain nothing from being carried in the batch", at_most="512KiB"),
+        Setting(
+            Size(),
+            "64KiB",
+            "the longest body that is carried in the batch",
+            "larger bodies gain nothing from being carried in the batch",
+            at_most="512KiB",
+        ),
     ]
     head_timeout_ms: Annotated[
         int,
-        Setting(
-            _MS, "10s", "ends clients that send a head byte by byte to hold connections", at_least="10ms", at_most="1h"
+        _timeout(
+            "10s",
+            "from a request's first byte to the end of its head",
+            "ends clients that send a head byte by byte to hold connections",
         ),
     ]
     body_rate_bytes_per_second: Annotated[
         int,
         Setting(
-            Rate(), "1KiB", "per second; slower is no honest client, and is answered 408", at_least="1B", at_most="1GiB"
+            Rate(),
+            "1KiB",
+            "the least rate at which a body must come, per second",
+            "who sends slower holds a connection on purpose, and is answered 408",
+            at_least="1B",
+            at_most="1GiB",
         ),
     ]
     idle_timeout_ms: Annotated[
         int,
         Setting(
-            _MS, "75s", "above the 60 s after which common clients give up a connection", at_least="10ms", at_most="24h"
+            _MS,
+            "75s",
+            "how long a connection may stay without a request",
+            "above the 60 s after which common clients give up a connection",
+            at_least="10ms",
+            at_most="24h",
         ),
     ]
     idle_jitter: Annotated[
         float,
-        Setting(Fraction(), "10%", "connections that came together do not close and come back together", at_most="50%"),
+        Setting(
+            Fraction(),
+            "10%",
+            "how far each idle timeout is drawn above or below",
+            "connections that came together do not close and come back together",
+            at_most="50%",
+        ),
     ]
     write_timeout_ms: Annotated[
-        int, Setting(_MS, "30s", "a client that reads nothing for so long is gone", at_least="10ms", at_most="1h")
+        int,
+        _timeout(
+            "30s",
+            "an answer must make progress within this time",
+            "a client that reads nothing for so long is gone",
+        ),
     ]
     linger_ms: Annotated[
         int,
         Setting(
-            _MS, "2s", "reading on after a last answer lets it arrive before the connection is reset", at_most="60s"
+            _MS,
+            "2s",
+            "how long to read on after an answer that closes",
+            "reading on after a last answer lets it arrive before the connection is reset",
+            at_most="60s",
         ),
     ]
     deadline_ms: Annotated[
         int,
         Setting(
-            _MS, "10s", "longer than a healthy answer takes, shorter than a person waits", at_least="1ms", at_most="1h"
+            _MS,
+            "10s",
+            "the time for an exchange, unless its endpoint says otherwise",
+            "longer than a healthy answer takes, shorter than a person waits",
+            at_least="1ms",
+            at_most="1h",
         ),
     ]
     deadline_max_ms: Annotated[
         int,
         Setting(
-            _MS, "30s", "a client may ask for less time, and never for more than this", at_least="1ms", at_most="1h"
+            _MS,
+            "30s",
+            "the most time that an exchange can have",
+            "a client may ask for less time, and never for more than this",
+            at_least="1ms",
+            at_most="1h",
         ),
     ]
     reason_header: Annotated[
@@ -114,7 +173,8 @@ class EdgeConfig(msgspec.Struct, frozen=True):
         Setting(
             Flag(),
             "false",
-            "x-penstock-reason, on answers that no service gave, tells strangers how the inside works",
+            "name the reason in x-penstock-reason, on answers that no service gave",
+            "it tells strangers how the inside works",
         ),
     ]
 
@@ -123,43 +183,95 @@ class ServicesConfig(msgspec.Struct, frozen=True):
     """Where services dial in."""
 
     listen: Annotated[
-        Address, Setting(ListenAddress(), "127.0.0.1:7420", "only this machine; any other address needs services.token")
+        Address,
+        _address(
+            "127.0.0.1:7420", "where services dial in", "only this machine; any other address needs services.token"
+        ),
     ]
-    token: Annotated[Secret, Setting(SecretText(), "", "none is needed on loopback, where only this machine can dial")]
+    token: Annotated[
+        Secret,
+        Setting(
+            SecretText(),
+            "",
+            "what a service must show to be let in",
+            "none is needed on loopback, where only this machine can dial",
+        ),
+    ]
     max_connections: Annotated[
         int,
-        Setting(Count(), "256", "one connection for each instance, with room to grow", at_least="1", at_most="4096"),
+        Setting(
+            Count(),
+            "256",
+            "connections from services at once",
+            "one connection for each instance, with room to grow",
+            at_least="1",
+            at_most="4096",
+        ),
     ]
     output_bytes: Annotated[
         int,
         Setting(
             Size(),
             "4MiB",
-            "unsent bytes for each connection: a few of the largest frames; above, the service is overloaded",
+            "unsent bytes for each connection to a service",
+            "a few of the largest frames; above, the service is overloaded",
             at_least="2MiB",
             at_most="256MiB",
         ),
     ]
     hello_timeout_ms: Annotated[
-        int, Setting(_MS, "5s", "the protocol's limit from connection to HELLO", at_least="10ms", at_most="60s")
+        int,
+        Setting(
+            _MS,
+            "5s",
+            "from connection to HELLO",
+            "the protocol's limit from connection to HELLO",
+            at_least="10ms",
+            at_most="60s",
+        ),
     ]
     heartbeat_ms: Annotated[
         int,
-        Setting(_MS, "5s", "finds a hung peer in seconds and costs next to nothing", at_least="100ms", at_most="60s"),
+        Setting(
+            _MS,
+            "5s",
+            "how often the gateway sends HEARTBEAT",
+            "finds a hung peer in seconds and costs next to nothing",
+            at_least="100ms",
+            at_most="60s",
+        ),
     ]
     degraded_after_ms: Annotated[
-        int, Setting(_MS, "15s", "three heartbeats lost: others are preferred", at_least="100ms", at_most="24h")
+        int,
+        _silence(
+            "15s",
+            "silence after which an instance is degraded",
+            "three heartbeats lost: others are preferred from then on",
+        ),
     ]
     unhealthy_after_ms: Annotated[
-        int, Setting(_MS, "30s", "six heartbeats lost: it gets nothing new", at_least="100ms", at_most="24h")
+        int,
+        _silence(
+            "30s",
+            "silence after which an instance is unhealthy",
+            "six heartbeats lost: it gets nothing new from then on",
+        ),
     ]
     removed_after_ms: Annotated[
-        int, Setting(_MS, "90s", "long enough for a restart or a pause of the machine", at_least="100ms", at_most="24h")
+        int,
+        _silence(
+            "90s",
+            "silence after which an instance is removed",
+            "long enough for a restart or a pause of the machine",
+        ),
     ]
     allow: Annotated[
         Mapping[str, tuple[str, ...]],
         Setting(
-            AllowMap(), "", "which service may register which path prefixes; with none given, all may register all"
+            AllowMap(),
+            "",
+            "which service may register which path prefixes",
+            "with none given, every service may register everything",
         ),
     ]
 
@@ -169,7 +281,11 @@ class AdminConfig(msgspec.Struct, frozen=True):
 
     listen: Annotated[
         Address,
-        Setting(ListenAddress(), "127.0.0.1:9901", "apart from the edge, so that no client reaches it by mistake"),
+        _address(
+            "127.0.0.1:9901",
+            "where /health, /ready and /metrics are",
+            "apart from the edge, so that no client reaches it by mistake",
+        ),
     ]
 
 
@@ -181,6 +297,7 @@ class ExchangesConfig(msgspec.Struct, frozen=True):
         Setting(
             Count(),
             "65536",
+            "requests in progress at once",
             "bounds the table's memory; a request above it is answered 503",
             at_least="1",
             at_most="1048576",
@@ -191,14 +308,31 @@ class ExchangesConfig(msgspec.Struct, frozen=True):
 class RoutesConfig(msgspec.Struct, frozen=True):
     """What the services offer, all together."""
 
-    max: Annotated[int, Setting(Count(), "4096", "bounds the memory of counts by route", at_least="1", at_most="65536")]
+    max: Annotated[
+        int,
+        Setting(
+            Count(),
+            "4096",
+            "endpoints of all services together",
+            "bounds the memory of counts by route",
+            at_least="1",
+            at_most="65536",
+        ),
+    ]
 
 
 class DrainConfig(msgspec.Struct, frozen=True):
     """Ending in good order."""
 
     timeout_ms: Annotated[
-        int, Setting(_MS, "30s", "the longest deadline: what was begun can end; then it is cancelled", at_most="1h")
+        int,
+        Setting(
+            _MS,
+            "30s",
+            "how long to wait at the end for what was begun",
+            "the longest deadline: what was begun can end; then it is cancelled",
+            at_most="1h",
+        ),
     ]
 
 
@@ -210,7 +344,8 @@ class WireConfig(msgspec.Struct, frozen=True):
         Setting(
             Duration("us"),
             "200us",
-            "how long a batch waits for more: it adds less than a network's delay, and batches grow under load",
+            "how long a batch waits for more before it gives way to other work",
+            "less than a network's delay, and batches grow under load",
             at_least="0us",
             at_most="5ms",
         ),
@@ -260,76 +395,3 @@ def load_gateway(
     return load(
         registry, os.environ if environment is None else environment, flags=flags, file=file, check=check_together
     )
-
-
-def check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
-    """Return what is wrong with values that are right one by one."""
-    return [*_thresholds(values, origins), *_deadlines(values, origins), *_listeners(values, origins)]
-
-
-def _conflict(name: str, other: str, origins: Mapping[str, str], why: str, fix: str) -> Problem:
-    where = " and ".join(dict.fromkeys(f"{each}: {origins[each]}" for each in (name, other)))
-    return Problem("conflict", name, where, why, fix)
-
-
-def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
-    names = ("services.degraded_after", "services.unhealthy_after", "services.removed_after")
-    beat = values["services.heartbeat"]
-    problems = [
-        _conflict(
-            name,
-            "services.heartbeat",
-            origins,
-            f"{_MS.render(values[name])} is less than two heartbeats of {_MS.render(beat)}: one late would count",
-            f"set it to at least {_MS.render(2 * beat)}",
-        )
-        for name in names
-        if values[name] < 2 * beat
-    ]
-    for earlier, later in pairwise(names):
-        if values[earlier] >= values[later]:
-            why = f"{_MS.render(values[later])} is not later than {earlier}, {_MS.render(values[earlier])}"
-            problems.append(_conflict(later, earlier, origins, why, "set degraded < unhealthy < removed"))
-    return problems
-
-
-def _deadlines(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
-    deadline, most = values["edge.deadline"], values["edge.deadline_max"]
-    problems = []
-    if deadline > most:
-        why = f"{_MS.render(deadline)} is more than edge.deadline_max, {_MS.render(most)}"
-        problems.append(
-            _conflict("edge.deadline", "edge.deadline_max", origins, why, "lower it, or raise edge.deadline_max")
-        )
-    if values["edge.target_bytes"] >= values["edge.head_bytes"]:
-        why = "a target of that length does not fit into a head of edge.head_bytes"
-        problems.append(
-            _conflict("edge.target_bytes", "edge.head_bytes", origins, why, "lower it, or raise edge.head_bytes")
-        )
-    return problems
-
-
-def _listeners(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
-    problems = []
-    services: Address = values["services.listen"]
-    if not services.is_loopback and not values["services.token"]:
-        why = f"{services} can be reached from other machines, any of which could register as a service"
-        fix = f"set services.token (PENSTOCK_SERVICES_TOKEN_FILE), or listen on 127.0.0.1:{services.port}"
-        problems.append(_conflict("services.listen", "services.token", origins, why, fix))
-    names = ("edge.listen", "services.listen", "admin.listen")
-    for index, name in enumerate(names):
-        problems += [
-            _conflict(name, other, origins, f"both would listen on {values[name]}", "give one of them another port")
-            for other in names[index + 1 :]
-            if _collide(values[name], values[other])
-        ]
-    return problems
-
-
-def _collide(one: Address, other: Address) -> bool:
-    """Whether two listeners cannot both be had. Port 0 is a different free port each time."""
-    if one.port != other.port or one.port == 0:
-        return False
-    hosts = {"127.0.0.1" if address.host == "localhost" else address.host for address in (one, other)}
-    same_family = len({":" in host for host in hosts}) == 1
-    return len(hosts) == 1 or (same_family and (one.is_wildcard or other.is_wildcard))

@@ -19,6 +19,7 @@ class Row(msgspec.Struct, frozen=True):
     default: str
     bounds: str
     variable: str
+    what: str
     reason: str
 
 
@@ -35,6 +36,7 @@ def _row(setting: Setting, loaded: Loaded[Any]) -> Row:
         default=setting.default,
         bounds=setting.bounds,
         variable=setting.variable,
+        what=setting.what,
         reason=setting.reason,
     )
 
@@ -45,7 +47,7 @@ def as_json(shown: list[Row]) -> str:
 
 
 def as_text(shown: list[Row], columns: int, bold: bool) -> str:
-    """Return the rows for a terminal: name, value and origin, then the default and its reason."""
+    """Return the rows for a terminal: name, value and origin, then what it is, the default and its reason."""
     name_width = max(len(row.name) for row in shown)
     value_width = min(32, max(len(_or_none(row.value)) for row in shown))
     return "\n".join(line for row in shown for line in _text_lines(row, name_width, value_width, columns, bold))
@@ -59,7 +61,7 @@ def _text_lines(row: Row, name_width: int, value_width: int, columns: int, bold:
     name = row.name.ljust(name_width)
     yield f"{_strong(name) if bold else name}  {_or_none(row.value).ljust(value_width)}  {row.origin}".rstrip()
     yield from textwrap.wrap(
-        f"default {_or_none(row.default)}: {row.reason}",
+        f"{row.what}; default {_or_none(row.default)}: {row.reason}",
         max(columns, 40),
         initial_indent="    ",
         subsequent_indent="    ",
@@ -81,11 +83,19 @@ def reference(registry: Registry) -> str:
 def _section_lines(section: str, settings: Iterable[Setting]) -> Iterator[str]:
     yield f"### {section}" if section else "### (top level)"
     yield ""
-    yield "| setting | variable | kind | default | bounds | why this default |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| setting | what | variable | kind | default | bounds | why this default |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for setting in settings:
         default = f"`{setting.default}`" if setting.default else "none"
         variable = f"`{setting.variable}`" + (f", `{setting.variable}_FILE`" if setting.is_secret else "")
-        cells = (f"`{setting.name}`", variable, setting.kind.label, default, setting.bounds or "any", setting.reason)
+        cells = (
+            f"`{setting.name}`",
+            setting.what,
+            variable,
+            setting.kind.label,
+            default,
+            setting.bounds or "any",
+            setting.reason,
+        )
         yield f"| {' | '.join(cells)} |"
     yield ""

@@ -3,13 +3,16 @@
 The entries stand where the values are used: as annotations of the frozen struct that holds them,
 
     class Edge(msgspec.Struct, frozen=True):
-        head_timeout_ms: Annotated[int, Setting(Duration("ms"), "10s", "slow-client attacks; ...", at_least="100ms")]
+        head_timeout_ms: Annotated[
+            int, Setting(Duration("ms"), "10s", "how long a head may take", "who is slower attacks", at_least="1ms")
+        ]
 
 and `Registry` collects them. The setting's name is the path of fields without the unit (``edge.head_timeout``),
 which is also its place in a file; its variable is ``PENSTOCK_EDGE_HEAD_TIMEOUT`` and its flag ``--edge-head-timeout``.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -20,12 +23,16 @@ PREFIX = "PENSTOCK_"
 
 
 class Setting:
-    """One setting. Default and bounds are as a person would write them; reason: why this default, in one sentence."""
+    """One setting. Default and bounds are as a person would write them.
+
+    what: what it is; reason: why its default is so. Both are the end of a sentence.
+    """
 
     def __init__(
         self,
         kind: Kind[Any],
         default: str,
+        what: str,
         reason: str,
         *,
         at_least: str | None = None,
@@ -34,6 +41,7 @@ class Setting:
     ) -> None:
         self.kind = kind
         self.default = default
+        self.what = what
         self.reason = reason
         self.at_least = at_least
         self.at_most = at_most
@@ -45,7 +53,9 @@ class Setting:
 
     def named(self, name: str) -> "Setting":
         """Return the same entry under its full name."""
-        return Setting(self.kind, self.default, self.reason, at_least=self.at_least, at_most=self.at_most, name=name)
+        named = copy(self)
+        named.name = name
+        return named
 
     @property
     def is_secret(self) -> bool:

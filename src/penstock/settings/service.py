@@ -23,13 +23,19 @@ class LogSettings(msgspec.Struct, frozen=True):
     level: Annotated[
         str,
         Setting(
-            Choice("debug", "info", "warning", "error"), "info", "what an operator acts on, and nothing per request"
+            Choice("debug", "info", "warning", "error"),
+            "info",
+            "the least level that is logged",
+            "what an operator acts on, and nothing per request",
         ),
     ]
     format: Annotated[
         str,
         Setting(
-            Choice("auto", "json", "console"), "auto", "a person reads a terminal, a collector reads everything else"
+            Choice("auto", "json", "console"),
+            "auto",
+            "JSON, console, or by whether stderr is a terminal",
+            "a person reads a terminal, a collector reads everything else",
         ),
     ]
 
@@ -39,22 +45,39 @@ class ServiceSettings(msgspec.Struct, frozen=True):
 
     gateways: Annotated[
         tuple[Address, ...],
-        Setting(Gateways(), "tcp://127.0.0.1:7420", "the address on which a gateway listens for services by default"),
+        Setting(
+            Gateways(),
+            "tcp://127.0.0.1:7420",
+            "the gateways to dial, separated by commas",
+            "the address on which a gateway listens for services by default",
+        ),
     ]
     token: Annotated[
         Secret,
-        Setting(SecretText(), "", "a gateway on loopback asks for none", name="service.token"),
+        Setting(
+            SecretText(),
+            "",
+            "what the gateways want to be shown",
+            "a gateway on loopback asks for none",
+            name="service.token",
+        ),
     ]
     region: Annotated[
         str,
-        Setting(Text(NODE_NAME, "1 to 64 of A-Z a-z 0-9 . _ -", "eu-1"), "local", "a single site needs no name"),
+        Setting(
+            Text(NODE_NAME, "1 to 64 of A-Z a-z 0-9 . _ -", "eu-1"),
+            "local",
+            "the region that this process is in",
+            "a single site needs no name",
+        ),
     ]
     instance: Annotated[
         str,
         Setting(
             Text(NODE_NAME, "1 to 64 of A-Z a-z 0-9 . _ -", "billing-7f9c"),
             "",
-            "made at start, different for each process",
+            "the name of this process among those of its service",
+            "one is made at start, different for each process",
         ),
     ]
     heartbeat_ms: Annotated[
@@ -62,6 +85,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
         Setting(
             Duration("ms"),
             "5s",
+            "how often to send HEARTBEAT",
             "three may be lost before the gateway calls the service degraded",
             at_least="100ms",
             at_most="60s",
@@ -73,6 +97,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
         Setting(
             Duration("ms"),
             "30s",
+            "how long to wait at the end for what was begun",
             "as long as the longest deadline of the gateway, so that what was begun is finished",
             at_most="1h",
             name="service.drain",
@@ -83,7 +108,8 @@ class ServiceSettings(msgspec.Struct, frozen=True):
         Setting(
             Count(),
             "256",
-            "async handlers at once; what comes above is refused, which is safe to send elsewhere",
+            "async handlers at once",
+            "what comes above is refused, which is safe to send elsewhere",
             at_least="1",
             at_most="65536",
             name="service.concurrency",

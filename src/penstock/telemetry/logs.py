@@ -1,9 +1,9 @@
 """Logs: stdlib logging, set up once per process, which never blocks the thread that logs.
 
 A record is formatted where it is logged, so that it says what was true then, and its line waits in a bounded queue for
-the one thread that writes. When the queue is full, because whoever reads the log does not, lines are dropped and counted,
-and the next line that gets through is preceded by the count. Known secrets are replaced in the finished line, wherever
-they came from.
+the one thread that writes. When the queue is full, because whoever reads the log does not, lines are dropped and
+counted, and the next line that gets through is preceded by the count. Known secrets are replaced in the finished line,
+wherever they came from.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """`penstock demo`: the gateway and an example service in one terminal, ended together by Ctrl-C.
 
 The gateway runs in this process; the service runs in a child, as a real one would, in a session of its own so that
-Ctrl-C reaches only this process, which then ends the child by its process id. Should this process be killed, the child's
-stdin ends, and with it the child.
+Ctrl-C reaches only this process, which then ends the child by its process id. Should this process be killed, the
+child's stdin ends, and with it the child.
 """
 
 import os

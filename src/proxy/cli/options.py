@@ -1,4 +1,4 @@
-"""Settings as flags: each setting of the gateway's registry is one, with its reason as help."""
+"""Settings as flags: each setting of the gateway's registry is one, with what it is as help."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def _config_option() -> click.Option:
 
 def _option(setting: Setting) -> click.Option:
     default = f"default {setting.default}" if setting.default else "default: none"
-    words = f"{setting.reason} [{default}; {setting.variable}]"
+    words = f"{setting.what} [{default}; {setting.variable}]"
     metavar = "FILE" if setting.is_secret else setting.kind.label.upper()
     return click.Option([setting.flag, _parameter(setting)], metavar=metavar, help=words)
 

@@ -20,9 +20,9 @@ class ListenError(Exception):
 def open_listener(address: Address, name: str) -> socket.socket:
     """Return a non-blocking socket that listens on the address, or raise `ListenError`.
 
-    name: the setting that the address comes from, such as ``edge.listen``. A host name counts with its first address. An
-    IPv6 wildcard takes IPv6 only, so that what is listened on does not depend on the machine's configuration. Port 0 takes
-    a free port. The caller owns the socket.
+    name: the setting that the address comes from, such as ``edge.listen``. A host name counts with its first address.
+    An IPv6 wildcard takes IPv6 only, so that what is listened on does not depend on the machine's configuration. Port 0
+    takes a free port. The caller owns the socket.
     """
     try:
         family, _, _, _, where = socket.getaddrinfo(
