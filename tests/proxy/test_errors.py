@@ -27,7 +27,7 @@ REFUSALS = verdicts_of("wire.h", "edge_refusal")
 def test_the_headers_were_read() -> None:
     assert ("HEAD_PLAIN", 0) in [verdict[:2] for verdict in VERDICTS]
     assert len(VERDICTS) >= 25
-    assert len(REFUSALS) >= 4
+    assert len(REFUSALS) >= 3
 
 
 @pytest.mark.parametrize(("name", "value", "comment"), VERDICTS[1:] + REFUSALS)
@@ -44,7 +44,7 @@ def test_every_verdict_of_the_c_side_has_the_reason_of_its_name(name: str, value
         assert reason.status == 501
 
 
-@pytest.mark.parametrize("value", [-1, 0, 16, 31, 36, 63, 73, 1 << 16])
+@pytest.mark.parametrize("value", [-1, 0, 16, 31, 35, 63, 73, 1 << 16])
 def test_a_verdict_that_nobody_knows_is_a_fault_of_ours(value: int) -> None:
     assert reason_of_verdict(value) is errors.INTERNAL
 

@@ -1,0 +1,13 @@
+"""The admin listener: how operators and their tools look at the gateway. It stands beside the request's way, not on it.
+
+    server.py         the listener: a bounded number of connections
+    connection.py     one HTTP connection, by h11; the only module that knows it
+    pages.py          what there is to see, and what it says
+    state.py          where the pages get it from; the application fills this in
+    figures.py        one moment's numbers, as plain values
+    latency.py        the bucket rule of the wire's latency counts
+    metric_names.py   every metric by name, kind, labels and help
+    metrics.py        figures become Prometheus metrics; the only module that knows prometheus_client
+
+h11 is loaded with the first connection and prometheus_client with the first scrape: the data path needs neither.
+"""

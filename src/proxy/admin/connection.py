@@ -1,0 +1,96 @@
+"""One HTTP/1.1 connection of an operator or a tool, by h11. What a client may do wrong ends here, and harms nothing."""
+
+import logging
+from typing import Final
+
+import h11
+import trio
+
+from proxy.admin.pages import Page, Pages, error_page
+
+HEAD_BYTES_MAX: Final = 8 * 1024
+"""Of a request's head: enough for what monitoring sends; above: 431."""
+
+REQUEST_S: Final = 10.0
+"""From the moment that a request may begin to the end of its answer, and so how long keep-alive waits for one."""
+
+LINGER_S: Final = 1.0
+"""After an answer that closes: how long to go on reading, since to close on unread bytes would destroy the answer."""
+
+RECEIVE_BYTES: Final = 8 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+async def serve_connection(stream: trio.abc.HalfCloseableStream, pages: Pages) -> None:
+    """
+    Answers requests until the client closes or asks to, sends what is no HTTP, or lets REQUEST_S pass.
+
+    Resource handling: the stream is left to the caller, to be closed.
+    Error handling: what fails in a page is logged and answered with 500; what fails in the stream ends the connection.
+    """
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
+    try:
+        go_on = True
+        while go_on:
+            go_on = False  # as it stays when the time runs out
+            with trio.move_on_after(REQUEST_S):
+                go_on = await _serve_request(stream, connection, pages)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the client is gone, and nobody is left to tell
+
+
+async def _serve_request(stream: trio.abc.HalfCloseableStream, connection: h11.Connection, pages: Pages) -> bool:
+    """One request and its answer. Returns whether another may come."""
+    request, is_whole = None, False
+    try:
+        request = await _receive_request(stream, connection)
+        if request is None:
+            return False
+        is_whole = isinstance(
+            connection.next_event(), h11.EndOfMessage
+        )  # a body is of no use to a page: it is not read
+        page = await _page(request, pages)
+    except h11.RemoteProtocolError as error:
+        page = error_page(error.error_status_hint, "This is no request that can be read.")
+    is_head = request is not None and request.method == b"HEAD"
+    await stream.send_all(_answer(connection, page, is_head=is_head, closes=not is_whole))
+    if connection.our_state is h11.DONE and connection.their_state is h11.DONE:
+        connection.start_next_cycle()
+        return True
+    await stream.send_eof()
+    with trio.move_on_after(LINGER_S):
+        while await stream.receive_some(RECEIVE_BYTES):
+            pass
+    return False
+
+
+async def _receive_request(stream: trio.abc.ReceiveStream, connection: h11.Connection) -> h11.Request | None:
+    """The next request's head, or None when the client has closed."""
+    while (event := connection.next_event()) is h11.NEED_DATA:
+        connection.receive_data(bytes(await stream.receive_some(RECEIVE_BYTES)))
+    return event if isinstance(event, h11.Request) else None
+
+
+async def _page(request: h11.Request, pages: Pages) -> Page:
+    path = request.target.split(b"?")[0].decode("ascii")
+    accept = b",".join(value for name, value in request.headers if name == b"accept").decode("latin-1")
+    try:
+        return await pages.page(request.method.decode("ascii"), path, accept)
+    except Exception:
+        _log.exception("the admin page %s failed", path)
+        return error_page(500, "This page failed; the log says why.")
+
+
+def _answer(connection: h11.Connection, page: Page, *, is_head: bool, closes: bool) -> bytes:
+    """The bytes of an answer; for HEAD its length is told and its body left out."""
+    headers = [
+        ("content-type", page.content_type),
+        ("content-length", str(len(page.body))),
+        ("cache-control", "no-store"),
+        *page.headers,
+        *([("connection", "close")] if closes else []),
+    ]
+    body = b"" if is_head else page.body
+    events = (h11.Response(status_code=page.status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+    return b"".join(connection.send(event) or b"" for event in events)

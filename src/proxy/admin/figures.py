@@ -1,0 +1,35 @@
+"""The numbers of one moment, as plain values: taken in the event loop's thread, made into metrics in another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFigures:
+    """What the wire counted for one route. Both sequences are copies: the wire goes on counting."""
+
+    method: str
+    path: str  # the template
+    statuses: Sequence[int]  # services' responses by status class: index 1 to 5, index 0 unused
+    latency: Sequence[int] | None = None  # wire_route_latency's counts (WIRE_LATENCY_COUNTS), None for none
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFigures:
+    """One instance of a service, as the registry sees it."""
+
+    service: str
+    health: str  # healthy, degraded, unhealthy, draining
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything that /metrics tells."""
+
+    version: str
+    ready: bool
+    routes: Sequence[RouteFigures]  # in an order that does not change: what is over the bound is told as one
+    reasons: Mapping[str, int]  # how often each reason was given, by code
+    wire: Mapping[str, int]  # the fields of wire_counters (csrc/wire.h), by name
+    instances: Sequence[InstanceFigures]

@@ -1,0 +1,149 @@
+"""Every metric by name, kind, labels and help: what `metrics.py` yields, and what docs/metrics.md is made from.
+
+Names follow Prometheus' conventions: base units at the end, `_total` for what only rises.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+
+class MetricName(NamedTuple):
+    """One metric family, and its help text: one sentence."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram", "info"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+BUILD: Final = MetricName("penstock_build_info", "info", "The running version.", ("version",))
+READY: Final = MetricName("penstock_ready", "gauge", "1 when /ready answers 200, else 0.")
+REQUESTS: Final = MetricName(
+    "penstock_requests_total",
+    "counter",
+    "Responses that services gave, by the class of their status; see penstock_refusals_total for the other answers.",
+    ("route", "method", "status_class"),
+)
+DURATION: Final = MetricName(
+    "penstock_request_duration_seconds",
+    "histogram",
+    "Time from sending a request to a service to its response.",
+    ("route", "method"),
+)
+REFUSALS: Final = MetricName(
+    "penstock_refusals_total",
+    "counter",
+    "Exchanges that were not simply answered by a service, by reason; docs/reasons.md tells them.",
+    ("reason",),
+)
+INSTANCES: Final = MetricName(
+    "penstock_instances", "gauge", "Instances of a service, by health.", ("service", "health")
+)
+SERVICE_IN_FLIGHT: Final = MetricName(
+    "penstock_service_requests_in_flight",
+    "gauge",
+    "Requests that the instances of a service have not answered yet.",
+    ("service",),
+)
+
+_EDGE, _SERVICE = "penstock_edge_connections", "penstock_service_connections"
+
+OF_WIRE: Final[dict[str, MetricName]] = {
+    "steps": MetricName("penstock_wire_steps_total", "counter", "Batches that were taken in."),
+    "events": MetricName("penstock_wire_events_total", "counter", "Events that needed a decision."),
+    "batch_requests_max": MetricName(
+        "penstock_wire_batch_requests_max", "gauge", "Most requests that one batch has held since the start."
+    ),
+    "edge_accepted": MetricName(f"{_EDGE}_accepted_total", "counter", "Client connections accepted."),
+    "edge_closed": MetricName(f"{_EDGE}_closed_total", "counter", "Client connections closed, by either side."),
+    "edge_open_now": MetricName(f"{_EDGE}_open", "gauge", "Client connections that are open."),
+    "edge_paused": MetricName(
+        f"{_EDGE}_paused_total",
+        "counter",
+        "Times that accepting paused, since as many connections as allowed were open.",
+    ),
+    "edge_idle_closed": MetricName(
+        f"{_EDGE}_idle_closed_total", "counter", "Client connections closed for being idle."
+    ),
+    "edge_write_timeouts": MetricName(
+        f"{_EDGE}_write_timeouts_total",
+        "counter",
+        "Client connections closed since the client did not read its answer.",
+    ),
+    "requests": MetricName("penstock_edge_requests_total", "counter", "Whole requests that came from clients."),
+    "requests_bad": MetricName(
+        "penstock_edge_bad_requests_total", "counter", "Requests that were malformed, too slow or not carried."
+    ),
+    "answers": MetricName("penstock_edge_answers_total", "counter", "Answers given to clients, by services or by us."),
+    "answers_from_services": MetricName(
+        "penstock_edge_service_answers_total", "counter", "Answers given to clients that came from services."
+    ),
+    "clients_gone": MetricName(
+        "penstock_clients_gone_total", "counter", "Clients that closed before their exchange was answered."
+    ),
+    "exchanges_now": MetricName("penstock_exchanges_in_flight", "gauge", "Exchanges that have no answer yet."),
+    "exchanges_full": MetricName(
+        "penstock_exchanges_full_total",
+        "counter",
+        "Requests refused since as many exchanges as allowed were in flight.",
+    ),
+    "expired": MetricName(
+        "penstock_deadlines_expired_total", "counter", "Exchanges whose deadline passed at a service."
+    ),
+    "framed_accepted": MetricName(f"{_SERVICE}_accepted_total", "counter", "Connections from services accepted."),
+    "framed_closed": MetricName(
+        f"{_SERVICE}_closed_total", "counter", "Connections to services closed, by either side."
+    ),
+    "framed_open_now": MetricName(f"{_SERVICE}_open", "gauge", "Connections to services that are open."),
+    "frames_in": MetricName("penstock_frames_received_total", "counter", "Frames that came from services."),
+    "frames_out": MetricName("penstock_frames_sent_total", "counter", "Frames written to services."),
+    "late_responses": MetricName(
+        "penstock_late_responses_total", "counter", "Responses dropped since their exchange was over."
+    ),
+    "foreign_responses": MetricName(
+        "penstock_foreign_responses_total",
+        "counter",
+        "Responses dropped since no such exchange was on that connection.",
+    ),
+    "edge_bytes_in": MetricName("penstock_edge_received_bytes_total", "counter", "Bytes that came from clients."),
+    "edge_bytes_out": MetricName("penstock_edge_sent_bytes_total", "counter", "Bytes sent to clients."),
+    "framed_bytes_in": MetricName("penstock_service_received_bytes_total", "counter", "Bytes that came from services."),
+    "framed_bytes_out": MetricName("penstock_service_sent_bytes_total", "counter", "Bytes sent to services."),
+    "accept_errors": MetricName(
+        "penstock_accept_errors_total", "counter", "Connections that could not be accepted; out of descriptors, mostly."
+    ),
+    "buffers_now": MetricName("penstock_buffers", "gauge", "Buffers in use; an idle connection holds none."),
+    "buffer_bytes_now": MetricName("penstock_buffer_bytes", "gauge", "Bytes of the buffers in use."),
+}
+"""The metric for each field of wire_counters (csrc/wire.h)."""
+
+METRICS: Final = (BUILD, READY, REQUESTS, DURATION, REFUSALS, INSTANCES, SERVICE_IN_FLIGHT, *OF_WIRE.values())
+
+
+def reference_page() -> str:
+    """The text of docs/metrics.md. To write it anew: PYTHONPATH=src python -m proxy.admin.metric_names"""
+    return _PAGE.format(rows="\n".join(_row(metric) for metric in METRICS))
+
+
+def _row(metric: MetricName) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
+
+
+_PAGE = """\
+# Metrics
+
+`GET /metrics` on the admin listener answers in Prometheus' text format, or as OpenMetrics where the client accepts it.
+This page is made from `src/proxy/admin/metric_names.py`. The process's own metrics (`process_resident_memory_bytes`,
+`process_cpu_seconds_total` and their like) are there too.
+
+| metric | kind | labels | meaning |
+| --- | --- | --- | --- |
+{rows}
+
+Labels are bounded: a route is a path template and never a path, and the routes past the first 1,000 are told together
+as route `other`. The duration's buckets are within 1 % of what they say, and never too kind: a request that is counted
+as within a bound was within it.
+"""
+
+if __name__ == "__main__":
+    print(reference_page(), end="")
