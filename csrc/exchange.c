@@ -96,10 +96,17 @@ static uint64_t *latency_counts(wire *w, uint32_t route)
     return w->route_latency[route];
 }
 
+void exchange_measure_expired(wire *w, const exchange *x)
+{
+    if (x->framed)
+        measure_target(w, x->framed->item.slot, (float)(w->now_us - x->sent_us));
+}
+
 void exchange_measure(wire *w, const exchange *x, uint16_t status)
 {
     uint64_t latency_us = w->now_us - x->sent_us;
-    measure_target(w, x->framed->item.slot, latency_us ? (float)latency_us : 1.0f);
+    uint64_t counted_us = latency_us + (status >= 500 ? w->settings.failure_us : 0);
+    measure_target(w, x->framed->item.slot, counted_us ? (float)counted_us : 1.0f);
     w->route_statuses[x->route][status / 100]++;
     uint64_t *counts = latency_counts(w, x->route);
     if (counts)

@@ -289,6 +289,7 @@ static void expire(wire *w, timer *t)
     } else if (t->kind == TIMER_EXCHANGE) {
         exchange *x = owner_of(t, offsetof(exchange, timer));
         w->counters.expired++;
+        exchange_measure_expired(w, x);
         wire_add_event(w, EVENT_EXPIRED)->exchange = exchange_id(x);
     } else {
         wire_resume_accepting(w, SOCKET_EDGE);

@@ -41,6 +41,7 @@ typedef struct {
     uint32_t idle_ms;                  /* keep-alive without a request */
     uint32_t idle_jitter_percent;      /* each idle time is drawn from idle_ms plus or minus this part */
     uint32_t write_ms;                 /* an answer must make progress within this time */
+    uint32_t failure_us;               /* added to the measured time of a response of status 5xx: fast errors must not attract */
     uint32_t linger_ms;                /* after an answer that closes: how long to go on reading, so that it arrives */
     http1_limits http1;
 } wire_settings;
@@ -195,7 +196,7 @@ void wire_drain_edge(wire *w);
 int wire_peer(wire *w, uint32_t connection, char *out, uint32_t room);
 
 /* Flat arrays, one entry per framed connection, by WIRE_SLOT(handle) = handle & 4095: requests in flight, and the moving average
- * of the time to respond in microseconds (time constant 10 s; 0: nothing measured yet; the caller may write a penalty in). */
+ * of the time to respond in microseconds (time constant 10 s; 0: nothing measured yet). An expired deadline counts as a time, too. */
 uint32_t *wire_in_flight(wire *w);
 float *wire_latency_us(wire *w);
 /* Bytes that wait to be sent on each framed connection, by slot. */

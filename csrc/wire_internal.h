@@ -217,6 +217,7 @@ void exchange_attach(wire *w, exchange *x, framed_connection *framed);
 /* Takes a sent exchange off its target; it is undecided again. */
 void exchange_detach(wire *w, exchange *x);
 void exchange_close(wire *w, exchange *x);
+void exchange_measure_expired(wire *w, const exchange *x);
 void exchange_measure(wire *w, const exchange *x, uint16_t status);
 /* Writes the REQUEST frame for the exchange to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
 int exchange_write_request(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);

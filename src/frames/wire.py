@@ -121,6 +121,7 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_ms: int = 75_000
     idle_jitter_percent: int = 10
     write_ms: int = 30_000
+    failure_us: int = 1_000_000
     linger_ms: int = 2_000
     head_bytes_max: int = 16_384
     fields_max: int = 100
@@ -240,10 +241,10 @@ class Wire:
 
     # ---- looking ----
 
-    def context(self, exchange: int, field: FieldId) -> str:
+    def context(self, exchange: int, field: FieldId) -> bytes:
         """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
         count = lib.wire_get_context(self._wire, exchange, field, self._id)
-        return bytes(ffi.buffer(self._id, count)).decode("ascii") if count > 0 else ""
+        return bytes(ffi.buffer(self._id, count)) if count > 0 else b""
 
     def request_field(self, exchange: int, name: KnownName) -> bytes | None:
         """Return the value of a known field of a request of this batch."""

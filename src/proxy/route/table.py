@@ -14,9 +14,13 @@ A table never changes. A new set of routes is a new table, swapped whole with th
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from frames.frame import Method
 from frames.template import TemplateError, check_template, quoted, template_shape
+
+if TYPE_CHECKING:
+    from proxy.targets.pick import Offer
 
 
 class RouteError(ValueError):
@@ -30,7 +34,7 @@ class Route:
     index: int  # of the wire's counters
     method: int
     template: str
-    offers: tuple[object, ...]
+    offers: "tuple[Offer, ...]"
     deadline_ms: int | None = None  # None: the gateway's default
 
 

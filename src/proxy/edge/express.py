@@ -1,0 +1,143 @@
+"""The express lane: an exchange from the batch's events to a decision, without a task.
+
+A request runs through the stages, which end by sending it. Its answer comes back through the wire alone, unless
+something goes wrong; then an event comes here, and the answer is made of its reason.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from frames.frame import CancelReason, FieldId
+from proxy.edge.respond import respond
+from proxy.errors import (
+    BAD_RESPONSE,
+    CLIENT_GONE,
+    DEADLINE,
+    INTERNAL,
+    SERVICE_LOST,
+    Reason,
+    ReasonCounts,
+    reason_of_refusal,
+    reason_of_verdict,
+)
+from proxy.exchange import Exchange, RequestFields
+from proxy.snapshot import Snapshot
+from proxy.stage import Answer, Stage
+
+_log = logging.getLogger(__name__)
+
+
+class EdgePort(RequestFields, Protocol):
+    """What the lane asks of the wire."""
+
+    def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool, /) -> int:
+        """Answer an undecided exchange."""
+        ...
+
+    def cancel(self, exchange: int, reason: int, /) -> int:
+        """Take a sent exchange back."""
+        ...
+
+    def context(self, exchange: int, field: FieldId, /) -> bytes:
+        """Return the request id or the correlation id."""
+        ...
+
+
+class ExpressLane:
+    """Carries the plain requests. ``snapshot`` is swapped whole by the owner."""
+
+    def __init__(
+        self,
+        wire: EdgePort,
+        stages: Sequence[Stage],
+        snapshot: Snapshot,
+        counts: ReasonCounts,
+        *,
+        reason_header: bool = False,
+    ) -> None:
+        """Put the lane together. counts: of reasons; reason_header: tell the reason in x-penstock-reason."""
+        self.snapshot = snapshot
+        self._wire = wire
+        self._stages = tuple(stages)
+        self._counts = counts
+        self._reason_header = reason_header
+
+    # ---- the events of an exchange, in the order in which they can come ----
+
+    def begin(self, exchange_id: int, method: int, flags: int, path: bytes) -> None:
+        """A request has come: EVENT_REQUEST."""
+        exchange = Exchange(exchange_id, method, flags, path, self.snapshot, self._wire)
+        try:
+            for stage in self._stages:
+                answer = stage(exchange)
+                if answer is not None:
+                    self.answer(exchange_id, answer)
+                    return
+        except Exception:
+            self._fail(exchange)
+
+    def refuse(self, exchange_id: int, verdict: int) -> None:
+        """What came cannot be carried: EVENT_BAD_REQUEST."""
+        self.answer(exchange_id, Answer(reason_of_verdict(verdict)))
+
+    def client_gone(self, exchange_id: int) -> None:
+        """Nobody waits for the answer any more: EVENT_CLIENT_GONE."""
+        self._counts.count(CLIENT_GONE)
+        self._wire.cancel(exchange_id, CancelReason.CLIENT_GONE)
+
+    def expired(self, exchange_id: int) -> None:
+        """The deadline has passed: EVENT_EXPIRED."""
+        self._give_up(exchange_id, CancelReason.DEADLINE, DEADLINE)
+
+    def bad_response(self, exchange_id: int, detail: int) -> None:
+        """The service's response cannot be passed on: EVENT_BAD_RESPONSE."""
+        _log.warning("a service's response was refused: %s", BAD_RESPONSE_CAUSES.get(detail, "unknown cause"))
+        self._give_up(exchange_id, CancelReason.BAD_RESPONSE, BAD_RESPONSE)
+
+    def lost(self, exchange_id: int) -> None:
+        """The connection that carried it is lost: EVENT_LOST."""
+        self.answer(exchange_id, Answer(SERVICE_LOST))
+
+    def refused(self, exchange_id: int, reason: int, retry_after_ms: int) -> None:
+        """The service has not started it: EVENT_REFUSED."""
+        retry_after_s = -(-retry_after_ms // 1000) if retry_after_ms else None
+        self.answer(exchange_id, Answer(reason_of_refusal(reason), retry_after_s=retry_after_s))
+
+    # ---- answers ----
+
+    def answer(self, exchange_id: int, answer: Answer) -> None:
+        """Answer an undecided exchange for a reason, and count the reason."""
+        self._counts.count(answer.reason)
+        wire = self._wire
+        rendered = respond(
+            answer.reason,
+            request_id=wire.context(exchange_id, FieldId.REQUEST_ID),
+            correlation_id=wire.context(exchange_id, FieldId.CORRELATION_ID),
+            detail=answer.detail,
+            retry_after_s=answer.retry_after_s,
+            headers=answer.headers,
+            reason_header=self._reason_header,
+        )
+        wire.answer(exchange_id, *rendered)
+
+    def _give_up(self, exchange_id: int, cancel: CancelReason, reason: Reason) -> None:
+        self._wire.cancel(exchange_id, cancel)
+        self.answer(exchange_id, Answer(reason))
+
+    def _fail(self, exchange: Exchange) -> None:
+        """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
+        _log.exception("a stage failed on %r", exchange)
+        self.answer(exchange.id, Answer(INTERNAL))
+
+
+BAD_RESPONSE_CAUSES = {
+    1: "its status is not 200 to 599",
+    2: "a field name is empty, or no token in lower case",
+    3: "a field value holds a control byte",
+    4: "a field frames the message or belongs to one hop",
+    5: "its head is over 32 KiB",
+    6: "it has a body where none may be",
+    32: "it goes on in DATA frames, which this lane does not carry",
+}
+"""By the detail of EVENT_BAD_RESPONSE (csrc/http1_response.h, csrc/wire.h)."""

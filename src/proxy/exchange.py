@@ -1,0 +1,68 @@
+"""The exchange: one request and its one answer, as the stages see it."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from frames.frame import FieldId
+from frames.wire import KnownName
+
+if TYPE_CHECKING:
+    from proxy.route.table import Route
+    from proxy.snapshot import Snapshot
+    from proxy.targets.pick import Offer
+
+
+class RequestFields(Protocol):
+    """Where a stage reads the request's fields and sets the context; the wire is one, a test has its own."""
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        """Return the value of a known field, or None."""
+        ...
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        """Set a context field; 0 when it was done."""
+        ...
+
+
+class Exchange:
+    """What is known of a request, and what the stages have found out so far.
+
+    Made for every request, so it holds little: the head itself stays with the wire, and is asked for by ``fields``.
+    """
+
+    __slots__ = (
+        "deadline_ms",
+        "fields",
+        "flags",
+        "id",
+        "method",
+        "offer",
+        "path",
+        "requested_ms",
+        "route",
+        "snapshot",
+    )
+
+    route: "Route"
+    """Set by match."""
+    requested_ms: int
+    """What the client asked for; set by context where HEAD_HAS_REQUEST_TIMEOUT is in flags."""
+    deadline_ms: int
+    """From the request's first byte to its answer; set by deadline."""
+    offer: "Offer"
+    """Where it goes; set by pick."""
+
+    def __init__(
+        self, exchange: int, method: int, flags: int, path: bytes, snapshot: "Snapshot", fields: RequestFields
+    ) -> None:
+        """Begin an exchange: its id, ``Method``, ``HEAD_`` flags, and the path without its query."""
+        self.id = exchange
+        self.method = method
+        self.flags = flags
+        self.path = path
+        self.snapshot = snapshot
+        self.fields = fields
+
+    def __repr__(self) -> str:
+        """Identity and progress on one line."""
+        done = [name for name in ("route", "deadline_ms", "offer") if hasattr(self, name)]
+        return f"<Exchange {self.id:#x} method={self.method} path={self.path!r} decided={','.join(done) or 'nothing'}>"

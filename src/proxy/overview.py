@@ -1,0 +1,94 @@
+"""What the gateway tells about itself: figures for metrics, instances and routes for people."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from frames.frame import Method
+from frames.wire import Wire
+from proxy import __version__
+from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
+from proxy.admin.state import AdminState
+from proxy.edge.express import ExpressLane
+from proxy.errors import ReasonCounts
+from proxy.targets.health import Health
+from proxy.targets.registry import Registry
+
+
+class Overview:
+    """Reads the parts; changes none of them."""
+
+    def __init__(self, wire: Wire, lane: ExpressLane, registry: Registry, counts: ReasonCounts) -> None:
+        """Look at these parts. ``is_draining`` is set by whoever drains."""
+        self.is_draining = False
+        self._wire = wire
+        self._lane = lane
+        self._registry = registry
+        self._counts = counts
+
+    def admin_state(self) -> AdminState:
+        """Return what the admin pages ask."""
+        return AdminState(ready=self.not_ready, figures=self.figures, services=self.services, routes=self.routes)
+
+    def not_ready(self) -> list[str]:
+        """Return why the gateway is not ready, one sentence each; empty when it is."""
+        reasons = []
+        if self.is_draining:
+            reasons.append("The gateway is shutting down.")
+        if not any(instance.health in _SERVING for instance in self._registry.instances):
+            reasons.append("No service that could be asked has registered.")
+        return reasons
+
+    def figures(self) -> Figures:
+        """Return the numbers of now."""
+        return Figures(
+            version=__version__,
+            ready=not self.not_ready(),
+            routes=[
+                RouteFigures(
+                    method=Method(route.method).name,
+                    path=route.template,
+                    statuses=self._wire.route_statuses(route.index),
+                    latency=self._wire.route_latency(route.index) or None,
+                )
+                for route in self._lane.snapshot.table.routes
+            ],
+            reasons=dict(self._counts),
+            wire=self._wire.counters(),
+            instances=[
+                InstanceFigures(instance.service, instance.health.value, self._wire.in_flight[instance.slot])
+                for instance in self._registry.instances
+            ],
+        )
+
+    def services(self) -> Sequence[Any]:
+        """Return the instances, as operators look at them."""
+        return [
+            {
+                "service": instance.service,
+                "version": instance.version,
+                "instance": instance.instance,
+                "region": instance.region,
+                "peer": self._wire.peer(instance.connection),
+                "health": instance.health.value,
+                "in_flight": self._wire.in_flight[instance.slot],
+                "latency_us": round(self._wire.latency_us[instance.slot]),
+                "unsent_bytes": self._wire.unsent[instance.slot],
+                "endpoints": len(instance.endpoints),
+            }
+            for instance in self._registry.instances
+        ]
+
+    def routes(self) -> Sequence[Any]:
+        """Return the routes and who offers them."""
+        return [
+            {
+                "method": Method(route.method).name,
+                "path": route.template,
+                "deadline_ms": route.deadline_ms,
+                "instances": [f"{offer.instance.service}/{offer.instance.instance}" for offer in route.offers],
+            }
+            for route in self._lane.snapshot.table.routes
+        ]
+
+
+_SERVING = (Health.HEALTHY, Health.DEGRADED)

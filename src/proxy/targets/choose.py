@@ -1,0 +1,26 @@
+"""Pick, as a stage: which instance gets the request (fourth stage)."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from proxy.errors import NO_INSTANCE
+from proxy.exchange import Exchange
+from proxy.stage import Answer, Stage
+from proxy.targets.pick import pick
+
+_NO_INSTANCE = Answer(NO_INSTANCE)
+
+
+def make_pick(
+    in_flight: Sequence[int], latency_us: Sequence[float], rand: Callable[[], float] = random.random
+) -> Stage:
+    """Return the stage that chooses among a route's offers by these arrays of the wire."""
+
+    def pick_offer(exchange: Exchange) -> Answer | None:
+        offer = pick(exchange.route.offers, in_flight, latency_us, rand)
+        if offer is None:
+            return _NO_INSTANCE
+        exchange.offer = offer
+        return None
+
+    return pick_offer

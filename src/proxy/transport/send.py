@@ -1,0 +1,49 @@
+"""Send: hands the request to the wire (last stage)."""
+
+from typing import Protocol
+
+from frames.wire import WireResult
+from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
+from proxy.exchange import Exchange
+from proxy.stage import Answer, Stage
+
+_ANSWERS = {
+    WireResult.FULL: Answer(SERVICE_CONGESTED),
+    WireResult.NO_CONNECTION: Answer(NO_INSTANCE),  # it was lost within this batch: nothing was sent
+    WireResult.NO_EXCHANGE: None,  # the client is gone, and an event says so
+}
+
+
+class SendPort(Protocol):
+    """What sends a request; the wire is one, a test has its own."""
+
+    @property
+    def send(self) -> "SendCall":
+        """The call itself."""
+        ...
+
+
+class SendCall(Protocol):
+    """(exchange, connection, route, endpoint, attempt, deadline_ms) -> WireResult."""
+
+    def __call__(
+        self, exchange: int, connection: int, route: int, endpoint: int, attempt: int, deadline_ms: int, /
+    ) -> int:
+        """Send the request as one REQUEST frame."""
+        ...
+
+
+def make_send(port: SendPort) -> Stage:
+    """Return the stage that sends over this port."""
+    send = port.send
+
+    def send_request(exchange: Exchange) -> Answer | None:
+        offer = exchange.offer
+        result = send(exchange.id, offer.connection, exchange.route.index, offer.endpoint_id, 1, exchange.deadline_ms)
+        return _refusal(result) if result else None
+
+    return send_request
+
+
+def _refusal(result: int) -> Answer | None:
+    return _ANSWERS.get(WireResult(result), Answer(INTERNAL))
