@@ -24,7 +24,7 @@ class Instance:
     connected_at: float
     version: str = ""
     region: str = ""
-    endpoints: dict[int, EndpointOffer] = field(default_factory=dict)
+    endpoints: dict[RouteKey, EndpointOffer] = field(default_factory=dict)
     health: Health = Health.HEALTHY
     last_heard: float = 0.0
     patience: float = 1.0
@@ -49,7 +49,7 @@ class Instance:
     def take(self, hello: Hello, patience: float, now: float) -> None:
         """Replace what it said before by this HELLO."""
         self.version, self.region = hello.version, hello.region
-        self.endpoints = {endpoint.id: endpoint for endpoint in hello.endpoints}
+        self.endpoints = {endpoint.shape: endpoint for endpoint in hello.endpoints}
         self.patience, self.last_heard = patience, now
 
     def offer(self, endpoint: EndpointOffer) -> Offer:

@@ -125,7 +125,7 @@ class Registry:
             return NO_CHANGE
         gone = [move.instance for move in transitions if move.after is Health.REMOVED]
         self._removals += len(gone)
-        touched = {key for move in transitions for key in self._routes.keys_of(move.instance)}
+        touched = {key for move in transitions for key in move.instance.endpoints}
         for instance in gone:
             self._forget(instance)
         lost = tuple(instance.connection for instance in gone)
@@ -177,7 +177,7 @@ class Registry:
         """Return the change that these transitions are, with the routes made again."""
         if not transitions:
             return NO_CHANGE
-        touched = {key for move in transitions for key in self._routes.keys_of(move.instance)}
+        touched = {key for move in transitions for key in move.instance.endpoints}
         return msgspec.structs.replace(self._routes.refresh(touched), transitions=transitions)
 
     def _forget(self, instance: Instance) -> set[RouteKey]:

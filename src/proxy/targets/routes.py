@@ -35,18 +35,15 @@ class Routes:
 
     def enter(self, instance: Instance) -> set[RouteKey]:
         """Add all that the instance offers. Returns the keys to be refreshed."""
-        keys = set()
-        for endpoint in instance.endpoints.values():
-            key = endpoint.shape
+        for key, endpoint in instance.endpoints.items():
             entry = self._entries.setdefault(key, _Entry(endpoint.path))
             entry.offers[instance.connection] = instance.offer(endpoint)
-            keys.add(key)
-        return keys
+        return set(instance.endpoints)
 
     def leave(self, instance: Instance) -> set[RouteKey]:
         """Take back all that the instance offers, if it was entered. Returns the keys to be refreshed."""
         keys = set()
-        for key in self.keys_of(instance):
+        for key in instance.endpoints:
             entry = self._entries.get(key)
             if entry is None or entry.offers.pop(instance.connection, None) is None:
                 continue
@@ -55,22 +52,16 @@ class Routes:
                 del self._entries[key]
         return keys
 
-    def keys_of(self, instance: Instance) -> set[RouteKey]:
-        """Return the keys of all that the instance offers."""
-        return {endpoint.shape for endpoint in instance.endpoints.values()}
-
     def contested(self, instance: Instance) -> tuple[RouteKey, ...]:
         """Return the keys of what the instance offers and another service offers too."""
         return tuple(
             key
-            for key in self.keys_of(instance)
+            for key in instance.endpoints
             if any(offer.instance.service != instance.service for offer in self._entries[key].offers.values())
         )
 
     def refresh(self, keys: Iterable[RouteKey]) -> Change:
-        """Make the routes of these keys again, swap ``current`` if any is another than before, and return the
-        difference.
-        """
+        """Make the routes of these keys again and return the difference; ``current`` is swapped when there is one."""
         routes = dict(self.current)
         added, removed, changed = [], [], []
         for key in keys:
