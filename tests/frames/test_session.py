@@ -85,7 +85,7 @@ def come(session: Session, frame_type: FrameType, **changed: Any) -> Any:
     """Let a frame of this type come, with the id that the peer would give it."""
     about_exchange = frame_type > FrameType.FAULT
     exchange = (7 | (DIALLED if session.role is Role.ACCEPTING else 0)) if about_exchange else 0
-    frame = {"flags": 0, "exchange": exchange, "payload": PAYLOADS[frame_type]} | changed
+    frame: dict[str, Any] = {"flags": 0, "exchange": exchange, "payload": PAYLOADS[frame_type]} | changed
     return session.receive(frame_type, frame["flags"], frame["exchange"], frame["payload"])
 
 
