@@ -1,0 +1,394 @@
+/* The strict scanner of HTTP/1.1 request heads; the contract is in http1_head.h.
+ *
+ * Two rules hold everything together. First, a scan begins by making sure that the head ends with an empty line; as CR is in no
+ * class of bytes, no loop over a class can pass the end, and none needs to look for it. Second, what is malformed returns at once, in
+ * reading order, while what is unusual is only noted: a head is unusual when all of it was read and nothing was malformed. Of
+ * several unusual things the one with the smallest number is told, whatever their order in the head. */
+#include "http1_text.h"
+
+enum { CONNECTION_CLOSE = 1, CONNECTION_KEEP_ALIVE = 2, CONNECTION_OTHER = 4 };
+enum { VALUE_BYTES_MAX = 65535 }; /* what http1_field.value_bytes and a frame's field table can hold */
+enum { CONTENT_LENGTH_DIGITS_MAX = 20 }; /* leading zeros are legal; h11 takes as many */
+
+static const uint64_t CONTENT_LENGTH_MAX = UINT64_C(1) << 53; /* the last integer that JSON and Lua peers count exactly */
+
+typedef struct {
+    const uint8_t *bytes;
+    const uint8_t *at;  /* what is to be read next */
+    const uint8_t *end;
+    const http1_limits *limits;
+    http1_head *head;
+    uint64_t content_length;
+    uint32_t fields_max;
+    uint32_t seen;      /* a bit for each enum http1_name that the head has */
+    uint32_t unusual;   /* a bit for each verdict from HEAD_UNUSUAL_METHOD on */
+    uint8_t connection; /* CONNECTION_ bits */
+    uint8_t needs_host;
+} scan;
+
+int32_t http1_head_end(const uint8_t *bytes, uint32_t byte_count, uint32_t head_bytes_max, uint32_t *searched)
+{
+    uint32_t limit = byte_count < head_bytes_max ? byte_count : head_bytes_max;
+    uint32_t from = *searched;
+
+    while (from < limit) {
+        const uint8_t *line_feed = memchr(bytes + from, '\n', limit - from);
+        if (line_feed == NULL)
+            break;
+        uint32_t at = (uint32_t)(line_feed - bytes);
+        if (at == 0 || bytes[at - 1] != '\r')
+            return HEAD_END_BAD_LINE;
+        from = at + 1;
+        *searched = from;
+        if (at >= 3 && bytes[at - 2] == '\n')
+            return (int32_t)from; /* the LF before this one was preceded by CR, or we would not have come so far */
+    }
+    *searched = limit;
+    return byte_count >= head_bytes_max ? HEAD_END_TOO_LARGE : HEAD_END_NOT_FOUND;
+}
+
+int http1_head_may_begin(const uint8_t *bytes, uint32_t byte_count)
+{
+    uint32_t look = byte_count < 32 ? byte_count : 32;
+
+    for (uint32_t i = 0; i < look; i++) {
+        if (bytes[i] == ' ')
+            return i > 0;
+        if (!(byte_class[bytes[i]] & CLASS_TOKEN))
+            return 0;
+    }
+    return 1;
+}
+
+static void note_unusual(scan *s, int verdict)
+{
+    s->unusual |= UINT32_C(1) << (verdict - HEAD_UNUSUAL_METHOD);
+}
+
+/* The verdict on a byte that may not stand where it does: HEAD_BAD_LINE_END for a bare CR or LF, otherwise the given one. */
+static int judge_stop(const uint8_t *at, int otherwise)
+{
+    return *at == '\n' || (*at == '\r' && at[1] != '\n') ? HEAD_BAD_LINE_END : otherwise;
+}
+
+static int scan_method(scan *s)
+{
+    const uint8_t *p = s->at;
+
+    while (byte_class[*p] & CLASS_TOKEN)
+        p++;
+    if (*p != ' ' || p == s->at) /* a good method with no target at all is the target's fault */
+        return judge_stop(p, *p == '\r' && p > s->at ? HEAD_BAD_TARGET : HEAD_BAD_METHOD);
+    s->head->method = find_method(s->at, (size_t)(p - s->at));
+    if (s->head->method == METHOD_NONE)
+        note_unusual(s, HEAD_UNUSUAL_METHOD);
+    s->at = p + 1;
+    return HEAD_PLAIN;
+}
+
+/* The byte that %XX at p stands for, or -1 when what follows '%' is not two hexadecimal digits. */
+static inline int decode_percent(const uint8_t *p)
+{
+    int high = hex_value(p[1]);
+    return high < 0 ? -1 : hex_value(p[2]) < 0 ? -1 : high * 16 + hex_value(p[2]);
+}
+
+/* Whether the path's '/' at p begins an empty segment or a dot segment: "//", "/./", "/../", and the dots at the path's end. */
+static inline int begins_odd_segment(const uint8_t *p)
+{
+    if (p[1] != '.')
+        return p[1] == '/';
+    const uint8_t *after = p[2] == '.' ? p + 3 : p + 2;
+    return *after == '/' || *after == '?' || *after == ' ';
+}
+
+/* Reads path bytes from p on. Returns the first byte after the path, or NULL when a percent-encoding is broken. */
+static const uint8_t *scan_path(scan *s, const uint8_t *p)
+{
+    for (;;) {
+        while (byte_class[*p] & CLASS_SEGMENT)
+            p++;
+        if (*p == '/') {
+            if (begins_odd_segment(p))
+                note_unusual(s, HEAD_UNUSUAL_PATH);
+            p++;
+        } else if (*p == '%') {
+            int byte = decode_percent(p);
+            if (byte < 0)
+                return NULL;
+            if (byte == '/' || byte == '\\' || byte == '.' || byte == 0)
+                note_unusual(s, HEAD_UNUSUAL_PATH);
+            p += 3;
+        } else {
+            return p;
+        }
+    }
+}
+
+/* Reads bytes that a query may hold from p on. Returns as scan_path. */
+static const uint8_t *scan_query(const uint8_t *p)
+{
+    for (;;) {
+        while (byte_class[*p] & CLASS_QUERY)
+            p++;
+        if (*p != '%')
+            return p;
+        if (decode_percent(p) < 0)
+            return NULL;
+        p += 3;
+    }
+}
+
+/* Whether a target that does not begin with '/' has the look of another legal form: "*", scheme:..., host:port. */
+static int is_other_form(const uint8_t *target, size_t byte_count)
+{
+    if (*target == '*')
+        return byte_count == 1;
+    return (*target == '[' || (byte_class[*target] & CLASS_REG_NAME)) && memchr(target, ':', byte_count) != NULL;
+}
+
+static int scan_target(scan *s)
+{
+    const uint8_t *target = s->at;
+    const uint8_t *path_end = *target == '/' ? scan_path(s, target) : target;
+    const uint8_t *p = path_end;
+
+    if (p != NULL && (*target != '/' || *p == '?'))
+        p = scan_query(p);
+    if (p == NULL)
+        return HEAD_BAD_TARGET;
+    size_t byte_count = (size_t)(p - target);
+    if ((*p != ' ' && *p != '\r') || byte_count == 0)
+        return judge_stop(p, HEAD_BAD_TARGET);
+    if (*target != '/') {
+        if (!is_other_form(target, byte_count))
+            return HEAD_BAD_TARGET;
+        note_unusual(s, HEAD_UNUSUAL_TARGET);
+    }
+    if (byte_count > s->limits->target_bytes_max || byte_count > FRAME_TARGET_BYTES_MAX)
+        return HEAD_TARGET_TOO_LONG;
+    s->head->target = (uint32_t)(target - s->bytes);
+    s->head->target_bytes = (uint16_t)byte_count;
+    s->head->path_bytes = (uint16_t)(path_end - target);
+    s->at = p;
+    return HEAD_PLAIN;
+}
+
+/* Reads the version and the end of the request line. HTTP/1.0 need not have a Host (RFC 9112, section 3.2). */
+static int scan_version(scan *s)
+{
+    const uint8_t *version = s->at + 1;
+    const uint8_t *p = version;
+
+    if (*s->at == '\r') /* "GET /" alone, as HTTP/0.9 had it */
+        return judge_stop(s->at, HEAD_UNSUPPORTED_VERSION);
+    while (byte_class[*p] & CLASS_TEXT)
+        p++;
+    if (p[0] != '\r' || p[1] != '\n')
+        return judge_stop(p, HEAD_BAD_VERSION);
+    if (p - version != 8 || memcmp(version, "HTTP/", 5) != 0)
+        return HEAD_BAD_VERSION;
+    if (!is_digit(version[5]) || version[6] != '.' || !is_digit(version[7]))
+        return HEAD_BAD_VERSION;
+    if (version[5] != '1' || version[7] > '1')
+        return HEAD_UNSUPPORTED_VERSION;
+    s->needs_host = version[7] == '1';
+    if (!s->needs_host)
+        note_unusual(s, HEAD_UNUSUAL_VERSION);
+    s->at = p + 2;
+    return HEAD_PLAIN;
+}
+
+/* Whether the value is uri-host [":" port] (RFC 9110, section 7.2): a name, an IPv4 address, or an IPv6 address in brackets, by
+ * their characters; not empty, and a port, where there is a colon, of one to five digits. */
+static int is_host(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *start = p;
+
+    if (p < end && *p == '[') {
+        for (p++; p < end && (hex_value(*p) >= 0 || *p == ':' || *p == '.'); p++)
+            ;
+        if (p >= end || *p != ']' || p - start < 3)
+            return 0;
+        p++;
+    } else {
+        while (p < end && ((byte_class[*p] & CLASS_REG_NAME) || (*p == '%' && decode_percent(p) >= 0)))
+            p += *p == '%' ? 3 : 1;
+        if (p == start)
+            return 0;
+    }
+    if (p == end)
+        return 1;
+    const uint8_t *port = *p == ':' ? p + 1 : end;
+    for (p = port; p < end && is_digit(*p); p++)
+        ;
+    return p == end && p - port >= 1 && p - port <= 5;
+}
+
+/* Reads 1*DIGIT. Returns 0 when it is not that, or is over its bounds. */
+static int read_content_length(const uint8_t *p, const uint8_t *end, uint64_t *length)
+{
+    if (p == end || end - p > CONTENT_LENGTH_DIGITS_MAX)
+        return 0;
+    for (*length = 0; p < end; p++) {
+        if (!is_digit(*p))
+            return 0;
+        *length = *length * 10 + (uint64_t)(*p - '0');
+        if (*length > CONTENT_LENGTH_MAX)
+            return 0;
+    }
+    return 1;
+}
+
+/* The options that a Connection field names, as CONNECTION_ bits. Empty elements are fine (RFC 9110, section 5.6.1.2). */
+static uint8_t read_connection(const uint8_t *p, const uint8_t *end)
+{
+    uint8_t options = 0;
+
+    while (p < end) {
+        const uint8_t *comma = memchr(p, ',', (size_t)(end - p));
+        const uint8_t *last = comma == NULL ? end : comma;
+        const uint8_t *next = comma == NULL ? end : comma + 1;
+        while (p < last && (*p == ' ' || *p == '\t'))
+            p++;
+        while (p < last && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        if (last - p == 5 && is_name(p, "close", 5))
+            options |= CONNECTION_CLOSE;
+        else if (last - p == 10 && is_name(p, "keep-alive", 10))
+            options |= CONNECTION_KEEP_ALIVE;
+        else if (last > p)
+            options |= CONNECTION_OTHER;
+        p = next;
+    }
+    return options;
+}
+
+/* Looks at a field whose name means something to us. */
+static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_t *end)
+{
+    int again = s->seen >> known & 1;
+
+    s->seen |= UINT32_C(1) << known;
+    switch (known) {
+    case NAME_HOST:
+        return again || !is_host(value, end) ? HEAD_BAD_HOST : HEAD_PLAIN;
+    case NAME_CONTENT_LENGTH:
+        return again || !read_content_length(value, end, &s->content_length) ? HEAD_BAD_CONTENT_LENGTH : HEAD_PLAIN;
+    case NAME_TRANSFER_ENCODING:
+        note_unusual(s, HEAD_UNUSUAL_ENCODING);
+        return HEAD_PLAIN;
+    case NAME_EXPECT:
+        note_unusual(s, HEAD_UNUSUAL_EXPECT);
+        return HEAD_PLAIN;
+    case NAME_UPGRADE:
+        note_unusual(s, HEAD_UNUSUAL_UPGRADE);
+        return HEAD_PLAIN;
+    case NAME_CONNECTION:
+        s->connection |= read_connection(value, end);
+        return HEAD_PLAIN;
+    case NAME_TENANT:
+    case NAME_CORRELATION_ID:
+    case NAME_REQUEST_ID:
+    case NAME_TRACEPARENT:
+    case NAME_TRACESTATE: /* W3C Trace Context allows several of these to be joined; nobody we know sends them so, and we refuse */
+    case NAME_REQUEST_TIMEOUT:
+        s->head->flags |= (uint8_t)(HEAD_HAS_TENANT << (known - NAME_TENANT));
+        return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
+    default: /* Keep-Alive, Proxy-Connection, TE, Trailer: dropped before the request goes on, and nothing else */
+        return HEAD_PLAIN;
+    }
+}
+
+/* The first byte from p on that may not be in a field value. Eight bytes at a time; HTAB is legal and stops a word, not the scan. */
+static inline const uint8_t *find_text_end(const uint8_t *p, const uint8_t *end)
+{
+    while (end - p >= 8) {
+        uint64_t control = find_control(load_word(p));
+        if (control == 0) {
+            p += 8;
+            continue;
+        }
+        p += __builtin_ctzll(control) >> 3;
+        if (*p != '\t')
+            return p;
+        p++;
+    }
+    while (byte_class[*p] & CLASS_TEXT)
+        p++;
+    return p;
+}
+
+static inline int scan_field(scan *s)
+{
+    const uint8_t *name = s->at;
+    const uint8_t *p = name;
+
+    while (byte_class[*p] & CLASS_TOKEN)
+        p++;
+    size_t name_bytes = (size_t)(p - name);
+    if (*p != ':' || name_bytes == 0)
+        return judge_stop(p, HEAD_BAD_FIELD_NAME);
+    if (name_bytes > 255)
+        return HEAD_FIELD_NAME_TOO_LONG;
+    if (s->head->field_count == s->fields_max)
+        return HEAD_TOO_MANY_FIELDS;
+    for (p++; *p == ' ' || *p == '\t'; p++)
+        ;
+    const uint8_t *value = p;
+    p = find_text_end(p, s->end);
+    if (p[0] != '\r' || p[1] != '\n')
+        return judge_stop(p, HEAD_BAD_FIELD_VALUE);
+    s->at = p + 2;
+    while (p > value && (p[-1] == ' ' || p[-1] == '\t'))
+        p--;
+    if (p - value > VALUE_BYTES_MAX)
+        return HEAD_TOO_LARGE;
+    uint8_t known = find_known_name(name, name_bytes);
+    http1_field field = {(uint32_t)(name - s->bytes), (uint32_t)(value - s->bytes), (uint16_t)(p - value), (uint8_t)name_bytes, known};
+    s->head->fields[s->head->field_count++] = field;
+    return known == NAME_OTHER ? HEAD_PLAIN : note_known(s, known, value, p);
+}
+
+/* The verdict once every line was read: what only shows in the whole, and then what is unusual. */
+static int judge_whole(scan *s)
+{
+    if (s->at + 2 != s->end) /* a bare CR, or an empty line before the end that the caller measured */
+        return HEAD_BAD_LINE_END;
+    if (s->needs_host && !(s->seen >> NAME_HOST & 1))
+        return HEAD_BAD_HOST;
+    if ((s->seen >> NAME_CONTENT_LENGTH & 1) && (s->seen >> NAME_TRANSFER_ENCODING & 1))
+        return HEAD_LENGTH_AND_ENCODING;
+    if (s->connection > CONNECTION_KEEP_ALIVE) /* both, or anything else */
+        note_unusual(s, HEAD_UNUSUAL_CONNECTION);
+    if (s->content_length > s->limits->body_bytes_max)
+        note_unusual(s, HEAD_UNUSUAL_BODY);
+    if (s->unusual != 0)
+        return HEAD_UNUSUAL_METHOD + __builtin_ctz(s->unusual);
+    s->head->body_bytes = (uint32_t)s->content_length;
+    s->head->flags |= s->connection & CONNECTION_CLOSE ? HEAD_CLOSE : 0;
+    return HEAD_PLAIN;
+}
+
+int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limits *limits, http1_head *head)
+{
+    scan s = {.bytes = bytes, .at = bytes, .end = bytes + head_bytes, .limits = limits, .head = head};
+
+    s.fields_max = limits->fields_max < HTTP1_FIELDS_MAX ? limits->fields_max : HTTP1_FIELDS_MAX;
+    head->head_bytes = head_bytes;
+    head->method = METHOD_NONE;
+    head->flags = 0;
+    head->field_count = 0;
+    if (head_bytes > limits->head_bytes_max)
+        return HEAD_TOO_LARGE;
+    if (head_bytes < 4 || memcmp(s.end - 4, "\r\n\r\n", 4) != 0)
+        return HEAD_BAD_LINE_END;
+    int verdict = scan_method(&s);
+    if (verdict == HEAD_PLAIN)
+        verdict = scan_target(&s);
+    if (verdict == HEAD_PLAIN)
+        verdict = scan_version(&s);
+    while (verdict == HEAD_PLAIN && *s.at != '\r')
+        verdict = scan_field(&s);
+    return verdict == HEAD_PLAIN ? judge_whole(&s) : verdict;
+}
