@@ -3,180 +3,10 @@
  *
  *     gcc -fsanitize=address,undefined csrc/test_frame.c csrc/frame.c && ./a.out [tests/vectors] */
 #include "frame.h"
+#include "test_frame_vectors.h"
 #include "test_support.h"
 
-enum { VECTOR_BYTES_MAX = 65536, FRAMES_MAX = 8 };
-
-/* One vector as it stands in the file. A view's numbers are compared with the scanned view as they are; text is kept apart. */
-typedef struct {
-    char name[128];
-    char error[16];
-    uint8_t bytes[VECTOR_BYTES_MAX];
-    uint32_t byte_count;
-    frame_view view;
-    char target[256];
-    char body[256];
-    frame_field fields[FRAME_FIELDS_MAX];
-    char names[FRAME_FIELDS_MAX][64];
-    uint8_t values[FRAME_FIELDS_MAX][64];
-    uint32_t field_count;
-} frame_vector;
-
-/* ---- reading the vectors: no general JSON reader, only what these files use ---- */
-
-typedef struct {
-    const char *at;
-    int depth;
-} reader;
-
-/* Copies the string at the quote that the reader stands on; knows the escapes \" and \\ only. */
-static size_t read_string(reader *from, char *out, size_t room)
-{
-    size_t count = 0;
-    for (from->at++; *from->at && *from->at != '"'; from->at++) {
-        if (*from->at == '\\')
-            from->at++;
-        if (count + 1 < room)
-            out[count++] = *from->at;
-    }
-    from->at += *from->at == '"';
-    out[count] = 0;
-    return count;
-}
-
-/* Cuts what has no room: the comparison that follows then fails, as it should. */
-static void copy_text(char *out, size_t room, const char *text, size_t count)
-{
-    size_t kept = count < room ? count : room - 1;
-    memcpy(out, text, kept);
-    out[kept] = 0;
-}
-
-/* Two hexadecimal digits per byte; spaces are skipped. Returns how many bytes were written. */
-static uint32_t read_hex(const char *digits, uint8_t *out, uint32_t room)
-{
-    uint32_t count = 0;
-    for (unsigned value; count < room && sscanf(digits, " %2x", &value) == 1; count++) {
-        digits += strspn(digits, " ") + 2;
-        out[count] = (uint8_t)value;
-    }
-    return count;
-}
-
-/* Adds one part of "bytes": text behind an apostrophe, x00*N, or hexadecimal digits. */
-static void add_part(frame_vector *vector, const char *part)
-{
-    uint8_t *out = vector->bytes + vector->byte_count;
-    uint32_t room = VECTOR_BYTES_MAX - vector->byte_count;
-    uint32_t count;
-    if (*part == '\'') {
-        count = (uint32_t)strnlen(part + 1, room);
-        memcpy(out, part + 1, count);
-    } else if (strncmp(part, "x00*", 4) == 0) {
-        count = (uint32_t)strtoul(part + 4, NULL, 10);
-        count = count < room ? count : room;
-        memset(out, 0, count);
-    } else {
-        count = read_hex(part, out, room);
-    }
-    vector->byte_count += count;
-}
-
-static void take_number(frame_vector *vector, const char *key, uint32_t value)
-{
-    frame_view *view = &vector->view;
-    if (strcmp(key, "type") == 0)
-        view->type = (uint8_t)value;
-    else if (strcmp(key, "flags") == 0)
-        view->flags = (uint8_t)value;
-    else if (strcmp(key, "payload_bytes") == 0)
-        view->payload_bytes = value;
-    else if (strcmp(key, "remaining_ms") == 0)
-        view->remaining_ms = value;
-    else if (strcmp(key, "endpoint") == 0)
-        view->endpoint = (uint16_t)value;
-    else if (strcmp(key, "status") == 0)
-        view->status = (uint16_t)value;
-    else if (strcmp(key, "method") == 0)
-        view->method = (uint8_t)value;
-    else if (strcmp(key, "attempt") == 0)
-        view->attempt = (uint8_t)value;
-    else if (strcmp(key, "id") == 0)
-        vector->fields[vector->field_count++].id = (uint8_t)value; /* the first member of each field */
-}
-
-static void take_field_text(frame_vector *vector, const char *key, const char *text, size_t count)
-{
-    uint32_t at = vector->field_count - 1;
-    if (strcmp(key, "name") == 0) {
-        copy_text(vector->names[at], sizeof vector->names[at], text, count);
-        vector->fields[at].name_bytes = (uint8_t)count;
-    } else if (strcmp(key, "value") == 0) {
-        memcpy(vector->values[at], text, count < sizeof vector->values[at] ? count : sizeof vector->values[at]);
-        vector->fields[at].value_bytes = (uint16_t)count;
-    } else {
-        vector->fields[at].value_bytes = (uint16_t)read_hex(text, vector->values[at], sizeof vector->values[at]);
-    }
-}
-
-/* Depth 3 is a vector, 4 its frame, payload or bytes, 6 a field. */
-static void take_text(frame_vector *vector, int depth, const char *key, const char *text, size_t count)
-{
-    if (depth >= 6)
-        take_field_text(vector, key, text, count);
-    else if (strcmp(key, "name") == 0)
-        copy_text(vector->name, sizeof vector->name, text, count);
-    else if (strcmp(key, "error") == 0)
-        copy_text(vector->error, sizeof vector->error, text, count);
-    else if (strcmp(key, "bytes") == 0)
-        add_part(vector, text);
-    else if (strcmp(key, "exchange") == 0)
-        vector->view.exchange = strtoull(text, NULL, 16);
-    else if (strcmp(key, "target") == 0)
-        copy_text(vector->target, sizeof vector->target, text, count);
-    else if (strcmp(key, "body") == 0)
-        copy_text(vector->body, sizeof vector->body, text, count);
-}
-
-/* Reads the next vector; returns 0 at the end of the list. */
-static int read_vector(reader *from, frame_vector *vector)
-{
-    static char text[8192];
-    char key[64] = "", context[64] = "";
-    memset(vector, 0, sizeof *vector);
-    while (*from->at) {
-        char sign = *from->at;
-        if (sign == '"') {
-            size_t count = read_string(from, text, sizeof text);
-            if (*from->at == ':')
-                snprintf(key, sizeof key, "%.63s", text);
-            else if (from->depth >= 3 && strcmp(context, "payload") != 0)
-                take_text(vector, from->depth, key, text, count);
-            continue;
-        }
-        if (sign >= '0' && sign <= '9') {
-            char *end;
-            unsigned long value = strtoul(from->at, &end, 10);
-            if (from->depth >= 4 && strcmp(context, "payload") != 0)
-                take_number(vector, key, (uint32_t)value);
-            from->at = end;
-            continue;
-        }
-        from->at++;
-        if (sign == '{' || sign == '[') {
-            from->depth++;
-            if (from->depth == 4)
-                snprintf(context, sizeof context, "%s", key);
-        } else if (sign == '}' || sign == ']') {
-            from->depth--;
-            if (sign == '}' && from->depth == 2)
-                return 1;
-        }
-    }
-    return 0;
-}
-
-/* ---- the tests ---- */
+enum { FRAMES_MAX = 8 };
 
 static frame_view frames[FRAMES_MAX];
 static frame_field fields[FRAME_FIELDS_MAX];
@@ -246,8 +76,9 @@ static void test_truncations(const frame_vector *vector)
 {
     check_context = vector->name;
     for (uint32_t count = 1; count < vector->byte_count && !*vector->error; count++) {
+        uint32_t needed = count < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : vector->byte_count;
         guarded part = guarded_at_end(vector->bytes, count);
-        check_result(scan(part.bytes, count), 0, 0, count < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : vector->byte_count, FRAME_OK);
+        check_result(scan(part.bytes, count), 0, 0, needed, FRAME_OK);
         guarded_free(&part);
     }
 }
@@ -361,6 +192,62 @@ static void test_highest_lengths(void)
     check_result(scan(bytes, count), 0, 0, 0, FRAME_ERROR_FIELDS);
 }
 
+/* A payload of exactly the limit of its type is awaited; test_file has one byte more of each. */
+static void test_longest_payloads(void)
+{
+    static const struct {
+        uint8_t type, flags;
+        uint32_t payload_bytes;
+    } longest[] = {
+        {FRAME_HELLO, 0, FRAME_GREETING_BYTES_MAX},
+        {FRAME_WELCOME, 0, FRAME_GREETING_BYTES_MAX},
+        {FRAME_FAULT, 0, 4 + FRAME_FAULT_TEXT_BYTES_MAX},
+        {FRAME_REQUEST, 0, FRAME_PAYLOAD_BYTES_MAX},
+        {FRAME_RESPONSE, 0, FRAME_PAYLOAD_BYTES_MAX},
+        {FRAME_DATA, 0, FRAME_DATA_BYTES_MAX},
+        {FRAME_TRAILERS, FRAME_END, FRAME_PAYLOAD_BYTES_MAX},
+    };
+    uint8_t header[FRAME_HEADER_BYTES];
+    check_context = "longest payloads";
+    for (size_t at = 0; at < sizeof longest / sizeof *longest; at++) {
+        uint32_t payload_bytes = longest[at].payload_bytes;
+        frame_write_header(header, payload_bytes, longest[at].type, longest[at].flags, longest[at].type >= FRAME_REQUEST);
+        check_result(scan(header, sizeof header), 0, 0, FRAME_HEADER_BYTES + payload_bytes, FRAME_OK);
+    }
+}
+
+/* One field too many is an error also where the table and the text fit, not a wait for room that never comes. */
+static void test_one_field_too_many(void)
+{
+    uint8_t bytes[1024];
+    uint32_t count = write_trailers(bytes, FRAME_FIELDS_MAX);
+    check_context = "one field too many";
+    check_result(scan(bytes, count), 1, count, 0, FRAME_OK);
+    count = write_trailers(bytes, FRAME_FIELDS_MAX + 1);
+    check_result(scan(bytes, count), 0, 0, 0, FRAME_ERROR_FIELDS);
+    bytes[4] = FRAME_RESPONSE; /* the same form, but for a status instead of the count, and the count instead of the zeros */
+    frame_write_u16(bytes + 16, 200);
+    frame_write_u16(bytes + 18, FRAME_FIELDS_MAX + 1);
+    check_result(scan(bytes, count), 0, 0, 0, FRAME_ERROR_FIELDS);
+}
+
+static void test_longest_target(void)
+{
+    static uint8_t bytes[FRAME_HEADER_BYTES + FRAME_REQUEST_FIXED_BYTES + FRAME_TARGET_BYTES_MAX];
+    uint8_t *fixed = bytes + FRAME_HEADER_BYTES;
+    check_context = "longest target";
+    frame_write_header(bytes, sizeof bytes - FRAME_HEADER_BYTES, FRAME_REQUEST, FRAME_END, 1);
+    fixed[6] = METHOD_GET;
+    fixed[7] = 1;
+    frame_write_u16(fixed + 8, FRAME_TARGET_BYTES_MAX);
+    fixed[FRAME_REQUEST_FIXED_BYTES] = '/';
+    guarded ends = guarded_at_end(bytes, sizeof bytes);
+    check_result(scan(ends.bytes, sizeof bytes), 1, sizeof bytes, 0, FRAME_OK);
+    CHECK_EQUAL(frames[0].target_bytes, FRAME_TARGET_BYTES_MAX);
+    CHECK_EQUAL(frames[0].body_bytes, 0);
+    guarded_free(&ends);
+}
+
 static void test_header_writer(void)
 {
     static const uint8_t expected[] = {0, 1, 2, 3, 8, 1, 0, 0, 0x80, 1, 2, 3, 4, 5, 6, 7};
@@ -381,6 +268,9 @@ int main(int argc, char **argv)
     test_full_fields();
     test_fields_of_several_frames();
     test_highest_lengths();
+    test_longest_payloads();
+    test_one_field_too_many();
+    test_longest_target();
     test_header_writer();
     return test_report();
 }

@@ -42,10 +42,11 @@ static inline int check_equal(long long actual, long long expected, const char *
 }
 
 #define CHECK(condition) check_that((condition) ? 1 : 0, __FILE__, __LINE__, #condition)
-#define CHECK_EQUAL(actual, expected)                                                                                              \
+#define CHECK_EQUAL(actual, expected)                                                                                         \
     check_equal((long long)(actual), (long long)(expected), __FILE__, __LINE__, #actual " == " #expected)
-#define CHECK_BYTES(actual, actual_count, expected, expected_count)                                                                \
-    check_that((size_t)(actual_count) == (size_t)(expected_count) && memcmp((actual), (expected), (size_t)(expected_count)) == 0,  \
+#define CHECK_BYTES(actual, actual_count, expected, expected_count)                                                           \
+    check_that((size_t)(actual_count) == (size_t)(expected_count) &&                                                          \
+                   memcmp((actual), (expected), (size_t)(expected_count)) == 0,                                               \
                __FILE__, __LINE__, #actual " holds " #expected)
 
 /* Prints "N passed, N failed" and returns the exit status for main. A test that checked nothing has failed. */

@@ -39,7 +39,8 @@ static uint64_t mix_bytes(uint64_t digest, const uint8_t *bytes, uint32_t byte_c
     return digest;
 }
 
-/* A range that a view names lies inside of the frame's payload. An empty one may stand at its end, or be 0 where it has no meaning. */
+/* A range that a view names lies inside of the frame's payload. An empty one may stand at its end, or be 0 where it has no
+ * meaning. */
 static void demand_inside(uint32_t at, uint32_t byte_count, const frame_view *view)
 {
     if (byte_count == 0 && at == 0)
@@ -48,7 +49,8 @@ static void demand_inside(uint32_t at, uint32_t byte_count, const frame_view *vi
     demand(at - view->payload <= view->payload_bytes - byte_count, "a range ends inside of its payload");
 }
 
-/* Checks one view and returns a digest of all that it says, with the bytes, so that offsets of different scans can be compared. */
+/* Checks one view and returns a digest of all that it says, with the bytes instead of their offsets, so that different scans can
+ * be compared. */
 static uint64_t digest_view(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint32_t field_count)
 {
     uint64_t digest = 0xcbf29ce484222325u;

@@ -2,7 +2,7 @@
 
 import frame_twin
 from frame_support import as_found, mutated_streams, scan_pieces, streams
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames import codec
@@ -24,7 +24,6 @@ def test_what_was_read_is_written_back_the_same(data: bytes) -> None:
     assert b"".join(written) == data
 
 
-@settings(max_examples=300)
 @given(mutated_streams())
 def test_near_misses_are_judged_the_same(data: bytes) -> None:
     assert as_found(codec.scan(data)) == frame_twin.scan(data)
