@@ -28,7 +28,11 @@ class SettingsError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a fix that names the nearest of what is known, or that says to remove it."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else "remove it, or see `penstock config` for what there is"
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return a fix that names the nearest of what is known, or that says to remove it.
+
+    prefix: what all names begin with; left out of the comparison, for it would make all of them alike.
+    """
+    shortened = [other.removeprefix(prefix) for other in known]
+    near = difflib.get_close_matches(name.removeprefix(prefix), shortened, n=1, cutoff=0.7)
+    return f"did you mean {prefix}{near[0]}?" if near else "remove it, or see `penstock config` for what there is"

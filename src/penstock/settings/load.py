@@ -145,14 +145,9 @@ def _value(setting: Setting, found: Found | None, problems: list[Problem]) -> An
 
 def _unknown_variables(registry: Registry, environment: Mapping[str, str]) -> list[Problem]:
     known = registry.variables()
+    why = "no setting has this variable, so it has no effect"
     return [
-        Problem(
-            "unknown_variable",
-            name,
-            "environment",
-            "no setting has this variable, so it has no effect",
-            did_you_mean(name, known),
-        )
-        for name in sorted(environment)
-        if name.startswith(PREFIX) and name not in known and not name.startswith(registry.neighbours)
+        Problem("unknown_variable", name, "environment", why, did_you_mean(name, known, PREFIX))
+        for name, text in sorted(environment.items())
+        if text and name.startswith(PREFIX) and name not in known and not name.startswith(registry.neighbours)
     ]

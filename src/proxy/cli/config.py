@@ -10,14 +10,62 @@ from ..config import gateway_registry
 from .failures import failures_explained, tell_warnings
 from .options import SettingsCommand, load_settings
 
+_PAGE = """\
+# Settings
+
+This page is written from the registry by `penstock config --output markdown`; a test keeps it up to date.
+
+A setting is given by a flag, an environment variable or a file, and counts in that order; then comes the default. The flag of
+`edge.listen` is `--edge-listen`, its variable is `PENSTOCK_EDGE_LISTEN`, and in a file (`penstock serve --config penstock.yaml`;
+TOML works too) it is nested:
+
+    edge:
+      listen: 127.0.0.1:8080
+    services:
+      allow:
+        billing: [/invoices]
+
+- Values have units: durations `us`, `ms`, `s`, `m`, `h`; sizes `B`, `KiB`, `MiB`, `GiB`. A bare number is an error where a unit is needed.
+- Switches are `true` or `false`. An empty value is the same as none. A fraction is `10%` or `0.1`.
+- An allow map in a variable: `billing=/invoices,/bills; orders=/orders`.
+- A secret can be read from a file, named by its variable with `_FILE` at the end, by `token_file:` in a settings file, or by its flag.
+- An unknown key in a file is an error; an unknown variable that begins with `PENSTOCK_` is a warning.
+- `penstock config` shows each value and where it comes from; `penstock check` says what is wrong, all of it, and exits with 2.
+- `NO_COLOR` is honoured.
+
+## Gateway
+
+{gateway}
+## Services
+
+What a service built with this package reads from its environment. It has no file and no flags.
+
+{service}"""  # noqa: E501 - prose, which Markdown wraps
+
+
+def settings_page() -> str:
+    """Return the reference page of all settings, docs/settings.md."""
+    from penstock.settings import service_registry
+    from penstock.settings.explain import reference
+
+    return _PAGE.format(gateway=reference(gateway_registry()), service=reference(service_registry()))
+
 
 @click.command(cls=SettingsCommand, short_help="Show every setting.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show them.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    help="How to show them; markdown is the reference page.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:
     """Show every setting: its value, where it comes from, its default and why. Secrets are shown as stars."""
     from penstock.settings.explain import as_json, as_text, rows
 
+    if output == "markdown":
+        click.echo(settings_page(), nl=False)
+        return
     with failures_explained():
         loaded = load_settings(ctx)
     shown = rows(gateway_registry(), loaded)

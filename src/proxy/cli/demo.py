@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -18,10 +19,12 @@ from penstock.settings import Address, Loaded, LogSettings
 
 from .. import __version__
 from ..config import DrainConfig, GatewayConfig
-from ..edge.listen import open_listener
 from .failures import DemoError, failures_explained
 from .options import SettingsCommand, load_settings
 from .serve import start_logs
+
+if TYPE_CHECKING:
+    from ..app import Addresses
 
 DRAIN_MS = 500  # in the demo nobody waits for an answer that is worth more
 CHILD_END_S = 0.7
@@ -40,46 +43,44 @@ def command(ctx: click.Context, /, **_: object) -> None:
         try:
             trio.run(run_demo, loaded.settings)
         except* KeyboardInterrupt:
-            pass  # the way to end it
+            pass  # the way to end it, before the gateway listens for signals
         finally:
             logs.close()
 
 
 def for_demo(loaded: Loaded[GatewayConfig]) -> Loaded[GatewayConfig]:
-    """Return settings with ports that are known and free, a short drain, and a log that leaves the banner to be seen.
-
-    Raises `ListenError` when a port is in use: before the child starts, which else would dial whatever listens there.
-    """
+    """Return settings with a short drain, and a log that leaves the banner to be seen unless a level was asked for."""
     config = loaded.settings
     quiet = loaded.origins["log.level"] == "default"
     config = msgspec.structs.replace(
         config,
-        edge=msgspec.structs.replace(config.edge, listen=_free(config.edge.listen, "edge.listen")),
-        services=msgspec.structs.replace(config.services, listen=_free(config.services.listen, "services.listen")),
-        admin=msgspec.structs.replace(config.admin, listen=_free(config.admin.listen, "admin.listen")),
         drain=DrainConfig(timeout_ms=min(config.drain.timeout_ms, DRAIN_MS)),
         log=LogSettings(level="warning", format=config.log.format) if quiet else config.log,
     )
     return msgspec.structs.replace(loaded, settings=config)
 
 
-def _free(address: Address, name: str) -> Address:
-    with open_listener(address, name) as listener:
-        return Address(address.host, listener.getsockname()[1])
-
-
 async def run_demo(config: GatewayConfig) -> None:
-    """Run gateway and service until the gateway ends; whatever ends one ends both."""
+    """Run gateway and service until a signal ends the gateway; whatever ends one ends both.
+
+    The service starts when the gateway has its ports: it would else dial whatever has them.
+    """
+    async with trio.open_nursery() as nursery:
+        addresses: Addresses = await nursery.start(_run_gateway, config, nursery.cancel_scope)
+        nursery.start_soon(run_service, service_environment(config, reachable(addresses.services)))
+        nursery.start_soon(greet, addresses)
+
+
+async def _run_gateway(
+    config: GatewayConfig, demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
+) -> None:
     from ..app import serve
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_service, config)
-        nursery.start_soon(greet, config)
-        await serve(config)
-        nursery.cancel_scope.cancel()
+    await serve(config, task_status=task_status)
+    demo.cancel()
 
 
-async def run_service(config: GatewayConfig) -> None:
+async def run_service(environment: dict[str, str]) -> None:
     """Run the example service as a child. It should never end by itself."""
     line = [sys.executable, "-P", "-m", "proxy.cli.demo_service"]
     async with trio.open_nursery() as nursery:
@@ -88,7 +89,7 @@ async def run_service(config: GatewayConfig) -> None:
                 trio.run_process,
                 line,
                 stdin=subprocess.PIPE,  # never written to: it ends when this process does
-                env=service_environment(config),
+                env=environment,
                 start_new_session=True,
                 check=False,
                 deliver_cancel=end_child,
@@ -107,14 +108,11 @@ async def end_child(process: trio.Process) -> None:
     process.kill()
 
 
-def service_environment(config: GatewayConfig) -> dict[str, str]:
+def service_environment(config: GatewayConfig, gateway: Address) -> dict[str, str]:
     """Return the environment of the example service: this one's, with the demo's gateway and token."""
-    own = {
-        name: text
-        for name, text in os.environ.items()
-        if not name.startswith(("PENSTOCK_SERVICE_", "PENSTOCK_GATEWAYS"))
-    }
-    own["PENSTOCK_GATEWAYS"] = f"tcp://{reachable(config.services.listen)}"
+    others = ("PENSTOCK_SERVICE_", "PENSTOCK_GATEWAYS")
+    own = {name: text for name, text in os.environ.items() if not name.startswith(others)}
+    own["PENSTOCK_GATEWAYS"] = f"tcp://{gateway}"
     own["PENSTOCK_SERVICE_DRAIN"] = f"{DRAIN_MS}ms"
     own["PENSTOCK_LOG_LEVEL"] = config.log.level
     if config.services.token:
@@ -122,16 +120,17 @@ def service_environment(config: GatewayConfig) -> dict[str, str]:
     return own
 
 
-def reachable(address: Address) -> Address:
+def reachable(listened: tuple[str, int]) -> Address:
     """Return the address to dial for one that is listened on: loopback, where that is every address."""
+    address = Address(*listened)
     return Address("::1" if ":" in address.host else "127.0.0.1", address.port) if address.is_wildcard else address
 
 
-async def greet(config: GatewayConfig) -> None:
+async def greet(addresses: "Addresses") -> None:
     """Write the banner as soon as a request goes all the way."""
     with trio.move_on_after(READY_WITHIN_S):
-        await _wait_answered(reachable(config.edge.listen))
-        click.echo(banner(config))
+        await _wait_answered(reachable(addresses.edge))
+        click.echo(banner(addresses))
         return
     raise DemoError(f"no answer from the example service within {READY_WITHIN_S:.0f} s; what is written above says why")
 
@@ -153,9 +152,9 @@ async def _answers(edge: Address) -> bool:
         return False
 
 
-def banner(config: GatewayConfig) -> str:
+def banner(addresses: "Addresses") -> str:
     """Return what a person needs to try it."""
-    edge, admin, services = (reachable(each.listen) for each in (config.edge, config.admin, config.services))
+    edge, services, admin = map(reachable, addresses)
     return f"""
 Penstock {__version__} is ready.
 

@@ -22,7 +22,7 @@ def command(ctx: click.Context, /, **_: object) -> None:
         loaded = load_settings(ctx)
         logs = start_logs(loaded)
         try:
-            _run(loaded.settings)
+            run_gateway(loaded.settings)
         finally:
             logs.close()
 
@@ -35,7 +35,8 @@ def start_logs(loaded: Loaded[GatewayConfig]) -> Logs:
     return logs
 
 
-def _run(config: GatewayConfig) -> None:
+def run_gateway(config: GatewayConfig) -> None:
+    """Run the gateway until a signal ends it."""
     import trio
 
     from ..app import serve

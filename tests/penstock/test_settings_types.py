@@ -1,0 +1,205 @@
+"""Units: what is read, what is refused and with which fix, and that what is written is read back the same."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.settings.address import Address, Gateways, ListenAddress
+from penstock.settings.allow import AllowMap
+from penstock.settings.types import (
+    BadValueError,
+    Choice,
+    Count,
+    Duration,
+    Flag,
+    Fraction,
+    Kind,
+    Rate,
+    Secret,
+    SecretText,
+    Size,
+    Text,
+)
+
+MS = Duration("ms")
+US = Duration("us")
+NAME = Text(r"[a-z]+", "a lower-case word", "eu")
+LEVEL = Choice("debug", "info")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (MS, "250ms", 250),
+        (MS, "10s", 10_000),
+        (MS, " 1.5s ", 1500),
+        (MS, "2m", 120_000),
+        (MS, "1h", 3_600_000),
+        (MS, "0ms", 0),
+        (MS, "5 s", 5000),
+        (US, "200us", 200),
+        (US, "0.5ms", 500),
+        (Size(), "512B", 512),
+        (Size(), "64KiB", 65_536),
+        (Size(), "1.5MiB", 1_572_864),
+        (Size(), "1GiB", 1 << 30),
+        (Rate(), "1KiB", 1024),
+        (Rate(), "1KiB/s", 1024),
+        (Count(), "16384", 16_384),
+        (Fraction(), "10%", 0.1),
+        (Fraction(), "0.25", 0.25),
+        (Fraction(), "100%", 1.0),
+        (Flag(), "true", True),
+        (Flag(), "false", False),
+        (NAME, "eu", "eu"),
+        (LEVEL, "INFO", "info"),
+        (ListenAddress(), "127.0.0.1:8080", Address("127.0.0.1", 8080)),
+        (ListenAddress(), "[::1]:0", Address("::1", 0)),
+        (ListenAddress(), "gateway-1.example:65535", Address("gateway-1.example", 65_535)),
+        (Gateways(), "tcp://127.0.0.1:7420", (Address("127.0.0.1", 7420),)),
+        (Gateways(), "tcp://a:1, tcp://[::1]:2,", (Address("a", 1), Address("::1", 2))),
+        (AllowMap(), "", {}),
+        (
+            AllowMap(),
+            "billing=/invoices,/bills; orders=/orders",
+            {"billing": ("/invoices", "/bills"), "orders": ("/orders",)},
+        ),
+    ],
+)
+def test_reads(kind: Kind[Any], text: str, value: object) -> None:
+    assert kind.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "fix"),
+    [
+        (MS, "10", "write 10s or 10ms"),
+        (MS, "0", "write 0s or 0ms"),
+        (MS, "10sec", "write 10s"),
+        (MS, "10S", "write 10s"),
+        (MS, "-1s", "write a number and its unit, like 10s"),
+        (MS, "1s500ms", "write a number and its unit, like 10s"),
+        (MS, "1e3ms", "write a number and its unit, like 10s"),
+        (MS, "soon", "write a number and its unit, like 10s"),
+        (MS, "500us", "write a whole number of ms"),
+        (MS, "64KiB", "write 64s or 64ms"),
+        (US, "1.5us", "write a whole number of us"),
+        (Size(), "64", "write 64KiB or 64B"),
+        (Size(), "64KB", "write 64KiB"),
+        (Size(), "64kib", "write 64KiB"),
+        (Size(), "1.3B", "write 64KiB"),
+        (Size(), "10s", "write 10KiB or 10B"),
+        (Count(), "1k", "write digits only, like 256"),
+        (Count(), "-1", "write digits only, like 256"),
+        (Count(), "1.0", "write digits only, like 256"),
+        (Count(), "٣", "write digits only, like 256"),
+        (Fraction(), "10", "write a percentage up to 100%, or a number from 0 to 1"),
+        (Fraction(), "101%", "write a percentage up to 100%, or a number from 0 to 1"),
+        (Fraction(), "ten", "write a percentage like 10%, or a number from 0 to 1 like 0.1"),
+        (Flag(), "yes", "write true or false"),
+        (Flag(), "1", "write true or false"),
+        (Flag(), "True", "write true or false"),
+        (NAME, "EU", "write a lower-case word, like eu"),
+        (LEVEL, "verbose", "write debug or info"),
+        (ListenAddress(), "8080", "write host:port, like 127.0.0.1:8080"),
+        (ListenAddress(), "127.0.0.1:65536", "write host:port, like 127.0.0.1:8080"),
+        (ListenAddress(), "127.0.0.1:http", "write host:port, like 127.0.0.1:8080"),
+        (ListenAddress(), ":8080", "write 127.0.0.1:8080 for this machine only, 0.0.0.0:8080 for every IPv4 address"),
+        (ListenAddress(), "*:80", "write 127.0.0.1:80 for this machine only, 0.0.0.0:80 for every IPv4 address"),
+        (ListenAddress(), "::1:8080", "put an IPv6 address in brackets: [::1]:8080"),
+        (ListenAddress(), "[localhost]:80", "write [::1]:80"),
+        (ListenAddress(), "http://a:80", "put an IPv6 address in brackets: [http://a]:80"),
+        (ListenAddress(), "a b:80", "write host:port, like 127.0.0.1:8080"),
+        (Gateways(), "127.0.0.1:7420", "write tcp://127.0.0.1:7420"),
+        (Gateways(), " , ", "write tcp://127.0.0.1:7420"),
+        (Gateways(), "tcp://a:0", "write tcp://127.0.0.1:7420"),
+        (Gateways(), "tcp://a:1,tcp://a:1", "name each once"),
+        (AllowMap(), "billing", "write billing=/invoices,/bills; orders=/orders"),
+        (AllowMap(), "Billing=/a", "write 1 to 64 of a-z, 0-9 and '-', beginning with a letter"),
+        (AllowMap(), "billing=invoices", "write a path that begins with '/', like /invoices"),
+        (AllowMap(), "billing=", "write a path that begins with '/', like /invoices"),
+        (AllowMap(), "a=/x;a=/y", "give all its path prefixes in one entry"),
+    ],
+)
+def test_refuses_with_a_fix(kind: Kind[Any], text: str, fix: str) -> None:
+    with pytest.raises(BadValueError) as caught:
+        kind.parse(text)
+    assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("kind", [MS, Size(), Count(), Flag(), NAME, SecretText(), ListenAddress()])
+def test_refuses_a_list_where_one_value_belongs(kind: Kind[Any]) -> None:
+    with pytest.raises(BadValueError, match="is one value"):
+        kind.parse(["10s"])
+
+
+@pytest.mark.parametrize("raw", [["/a"], {"billing": [1]}, {"billing": {"a": "/b"}}, {"": "/a"}])
+def test_refuses_an_allow_map_of_another_form(raw: Any) -> None:
+    with pytest.raises(BadValueError):
+        AllowMap().parse(raw)
+
+
+def test_reads_an_allow_map_from_a_file() -> None:
+    assert AllowMap().parse({"billing": ["/invoices"], "orders": "/orders"}) == {
+        "billing": ("/invoices",),
+        "orders": ("/orders",),
+    }
+
+
+@given(st.integers(0, 10**12))
+def test_what_is_written_is_read_back(count: int) -> None:
+    for kind in (MS, US, Size(), Count()):
+        assert kind.parse(kind.render(count)) == count
+
+
+KINDS: list[Kind[Any]] = [
+    *(MS, US, Size(), Rate(), Count(), Fraction(), Flag(), NAME, LEVEL),
+    *(SecretText(), ListenAddress(), Gateways(), AllowMap()),
+]
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused_and_never_more(text: str) -> None:
+    for kind in KINDS:
+        with suppress(BadValueError):
+            assert isinstance(kind.render(kind.parse(text)), str)
+
+
+def test_renders_in_the_largest_whole_unit() -> None:
+    assert [MS.render(ms) for ms in (0, 250, 1500, 90_000, 120_000)] == ["0ms", "250ms", "1500ms", "90s", "2m"]
+    assert [Size().render(count) for count in (0, 1023, 65_536, 1 << 30)] == ["0B", "1023B", "64KiB", "1GiB"]
+    assert Fraction().render(0.105) == "10.5%"
+
+
+def test_a_secret_does_not_show() -> None:
+    secret = SecretText().parse("hunter2")
+    assert secret.reveal() == "hunter2"
+    assert "hunter2" not in f"{secret} {secret!r} {[secret]}"
+    assert SecretText().render(secret) == "***"
+    assert bool(secret)
+    assert not Secret()
+
+
+def test_a_refused_secret_is_not_repeated() -> None:
+    with pytest.raises(BadValueError) as caught:
+        SecretText().parse("hunter2\x00")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("db", False),
+    ],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert Address(host, 1).is_loopback is loopback
