@@ -1,0 +1,162 @@
+"""From what a handler returned to the payload of a RESPONSE frame (docs/protocol.md, section 4).
+
+| returned | becomes |
+| --- | --- |
+| dict, list, msgspec struct, dataclass, number, ... | 200, JSON |
+| str | 200, `text/plain; charset=utf-8` |
+| bytes | 200, `application/octet-stream` |
+| None | 204 |
+| (status, value), (status, value, headers) | the same with that status and those fields |
+| `Response(...)` | the same, spelled out |
+
+The head of most answers is one of a few: a status and a content type. Those heads are made once and kept as bytes.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from frames.fields import Field, response_head
+from frames.frame import FieldId, FrameError
+from penstock.call import Call
+from penstock.errors import BadAnswer, Problem
+
+__all__ = ["Response", "encode_answer", "problem_answer", "problem_of"]
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
+PROBLEM = "application/problem+json"
+
+Fields = Mapping[str, str] | Iterable[tuple[str, str]]
+
+encode_json = msgspec.json.Encoder().encode
+_heads: dict[tuple[int, str], bytes] = {}
+
+
+class Response:
+    """An answer, spelled out. `value` is what a handler could also return by itself; `headers` may repeat names as pairs.
+
+    A `content-type` among the headers replaces the one that goes with the value.
+    """
+
+    __slots__ = ("headers", "status", "value")
+
+    def __init__(self, value: object = None, status: int | None = None, headers: Fields = ()) -> None:
+        """Take the value, the status (default: 200, or 204 for None) and the header fields."""
+        self.value = value
+        self.status = status
+        self.headers = headers
+
+    def __repr__(self) -> str:
+        """Status and kind of value, on one line."""
+        return f"<Response {self.status} {type(self.value).__name__}>"
+
+
+def encode_answer(value: object) -> bytes:
+    """Return the payload of the RESPONSE for what a handler returned. Raises `BadAnswer` when it cannot be sent."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        return JSON_200 + encode_json(value)
+    if kind is tuple:
+        return _encode_tuple(value)  # type: ignore[arg-type] # its type was just compared
+    if isinstance(value, Response):
+        return _encode_response(value.value, value.status, value.headers)
+    return _encode_response(value, None, ())
+
+
+def _encode_tuple(answer: tuple[Any, ...]) -> bytes:
+    if len(answer) == 2 and type(answer[1]) is dict:
+        return _head(answer[0], JSON) + encode_json(answer[1])
+    if len(answer) not in (2, 3):
+        raise BadAnswer(f"a tuple has {len(answer)} parts; return (status, value) or (status, value, headers)")
+    return _encode_response(answer[1], answer[0], answer[2] if len(answer) == 3 else ())
+
+
+def _encode_response(value: object, status: int | None, headers: Fields) -> bytes:
+    content_type, body = _encode_value(value)
+    if status is None:
+        status = 204 if value is None else 200
+    if body and status in (204, 304):
+        raise BadAnswer(f"status {status} has no body, but a {type(value).__name__} was returned with it")
+    if not headers:
+        return _head(status, content_type) + body
+    return _head_with(status, content_type, headers) + body
+
+
+def _encode_value(value: object) -> tuple[str, bytes]:
+    if value is None:
+        return "", b""
+    if isinstance(value, str):
+        return TEXT, value.encode()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return BYTES, bytes(value)
+    return JSON, encode_json(value)
+
+
+def _head(status: int, content_type: str) -> bytes:
+    head = _heads.get((status, content_type))
+    if head is None:
+        head = _heads[status, content_type] = _make_head(status, _content_type(content_type))
+    return head
+
+
+def _head_with(status: int, content_type: str, headers: Fields) -> bytes:
+    fields = [_field(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+    if not any(name == b"content-type" for _, name, _ in fields):
+        fields = _content_type(content_type) + fields
+    return _make_head(status, fields)
+
+
+def _content_type(value: str) -> list[Field]:
+    return [_field("content-type", value)] if value else []
+
+
+def _make_head(status: int, fields: list[Field]) -> bytes:
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise BadAnswer(f"the status is {status!r}; it must be an integer from 200 to 599")
+    try:
+        return response_head(status, fields)
+    except FrameError as error:  # it checks names, values and their number
+        raise BadAnswer(f"headers: {error}") from error
+
+
+def _field(name: object, value: object) -> Field:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise BadAnswer(
+            f"header {name!r}: name and value must be text, not {type(name).__name__} and {type(value).__name__}"
+        )
+    try:
+        return FieldId.NAMED, name.lower().encode("ascii"), value.strip(" \t").encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise BadAnswer(f"header {name!r} holds characters that a header cannot carry; percent-encode them") from error
+
+
+def problem_answer(call: Call, status: int, reason: str, detail: str | None = None) -> bytes:
+    """Return the payload of an answer with problem+json (RFC 9457), with the ids by which the request is found in the logs."""
+    problem: dict[str, object] = {"title": _title(status), "status": status, "reason": reason}
+    if detail:
+        problem["detail"] = detail
+    if call.request_id:
+        problem["request_id"] = call.request_id
+    if call.correlation_id:
+        problem["correlation_id"] = call.correlation_id
+    return _head(status, PROBLEM) + encode_json(problem)
+
+
+def _title(status: int) -> str:
+    from http import HTTPStatus
+
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # a status that no standard names
+        return "Error"
+
+
+def problem_of(call: Call, problem: Problem) -> bytes:
+    """Return the answer to a `Problem` that a handler raised."""
+    return problem_answer(call, problem.status, problem.reason, problem.detail)
+
+
+JSON_200 = _head(200, JSON)

@@ -1,0 +1,193 @@
+"""A call: one request as a handler sees it.
+
+Most handlers read little of their request, so nothing is decoded before it is asked for: a `Call` keeps the payload of the
+REQUEST frame (docs/protocol.md, section 4) and where the parts lie in it. What has been decoded is kept.
+
+The wire's event CALL says the rest: exchange, connection, kind, endpoint, method | attempt << 8 | frame flags << 16, the payload's
+offset and bytes, remaining milliseconds, the target's offset and bytes, the body's bytes.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import msgspec
+
+from frames.fields import Field, decode_fields
+from frames.frame import FieldId, Method
+from frames.limits import FIELD_ENTRY_BYTES, REQUEST_FIXED_BYTES, TRACE_BYTES
+from penstock.errors import BadRequest
+from penstock.fields import Headers, Query, parse_query
+from penstock.lazy import lazy
+from penstock.port import WireEvent
+
+if TYPE_CHECKING:
+    from penstock.handler import Endpoint
+
+__all__ = ["Call", "Trace"]
+
+T = TypeVar("T")
+
+_METHOD_NAMES = {method.value: method.name for method in Method}
+_decode_json = msgspec.json.Decoder().decode
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """W3C trace context of the call: who called, in which trace."""
+
+    trace_id: str
+    """32 hexadecimal digits."""
+    parent_id: str
+    """16 hexadecimal digits: the span of the sender."""
+    flags: int
+    """Bit 0: the sender has the trace sampled."""
+
+    @property
+    def traceparent(self) -> str:
+        """The value of a `traceparent` header (W3C Trace Context, section 3.2)."""
+        return f"00-{self.trace_id}-{self.parent_id}-{self.flags:02x}"
+
+
+class Call:
+    """One request. A handler gets it as its first argument.
+
+    Reading what the client sent wrongly (a body that is no JSON, a query that is no UTF-8) raises `BadRequest`, which the
+    SDK answers with 400 when the handler lets it pass.
+    """
+
+    __slots__ = ("__dict__", "_arrived", "_clock", "_event", "_payload", "endpoint")
+
+    def __init__(
+        self, event: WireEvent, payload: bytes, endpoint: "Endpoint", arrived: float, clock: Callable[[], float]
+    ) -> None:
+        """Take what the wire said of the frame and the frame's payload; arrived: when, in seconds of the clock."""
+        self._event = event
+        self._payload = payload
+        self.endpoint = endpoint
+        self._arrived = arrived
+        self._clock = clock
+
+    @property
+    def method(self) -> str:
+        """`GET`, `POST` and so on."""
+        return _METHOD_NAMES.get(self._event[4] & 0xFF, "")
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Connection and exchange: what names this call in the process."""
+        return self._event[1], self._event[0]
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first; more when the gateway sends the request again."""
+        return self._event[4] >> 8 & 0xFF
+
+    @property
+    def deadline(self) -> float:
+        """When the caller stops waiting, in seconds of Trio's clock (`trio.current_time`)."""
+        return self._arrived + self._event[7] * 0.001
+
+    @property
+    def remaining_ms(self) -> int:
+        """How long the caller still waits. Shrinks while the handler works; 0 when it is over."""
+        return max(0, int((self.deadline - self._clock()) * 1000))
+
+    @property
+    def raw_target(self) -> bytes:
+        """Path and query, the bytes that the client sent."""
+        event = self._event
+        start = event[8] - event[5]
+        return self._payload[start : start + event[9]]
+
+    @lazy
+    def target(self) -> str:
+        """Path and query as the client sent them."""
+        return self.raw_target.decode("latin-1")
+
+    @property
+    def path(self) -> str:
+        """The path as the client sent it: still percent-encoded, without the query."""
+        return self.target.partition("?")[0]
+
+    @lazy
+    def params(self) -> dict[str, str]:
+        """The values of the path template's parts by name, percent-decoded."""
+        return dict(zip(self.endpoint.names, self.endpoint.pick(self), strict=True))
+
+    @lazy
+    def query(self) -> Query:
+        """The query, decoded: `call.query["page"]`, `call.query.all("tag")`."""
+        return parse_query(self.target.partition("?")[2])
+
+    @lazy
+    def headers(self) -> Headers:
+        """The header fields; names in lower case. Context that Penstock carries itself (tenant, ids, trace) is not among them."""
+        return Headers((name, value) for field, name, value in self._fields if field == FieldId.NAMED)
+
+    @property
+    def body(self) -> bytes:
+        """The body as the client sent it."""
+        size = self._event[10]
+        return self._payload[-size:] if size else b""
+
+    @overload
+    def json(self) -> Any: ...
+
+    @overload
+    def json(self, type: type[T]) -> T: ...
+
+    def json(self, type: Any = None) -> Any:  # noqa: A002
+        """The body, decoded from JSON; with a type (as in `msgspec.json.decode`), checked against it and converted.
+
+        Raises `BadRequest` with reason `malformed_json` when the body is no JSON, `invalid_body` when it is not of the type.
+        """
+        try:
+            return _decode_json(self.body) if type is None else msgspec.json.decode(self.body, type=type)
+        except msgspec.ValidationError as error:
+            raise BadRequest("invalid_body", str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest("malformed_json", f"the body is no JSON: {error}") from error
+
+    @property
+    def tenant(self) -> str | None:
+        """For whom: the tenant as the gateway let it through."""
+        return self._context(FieldId.TENANT)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The same for everything that belongs to one piece of work, over all hops."""
+        return self._context(FieldId.CORRELATION_ID)
+
+    @property
+    def request_id(self) -> str | None:
+        """This one request, as the gateway named it."""
+        return self._context(FieldId.REQUEST_ID)
+
+    @lazy
+    def trace(self) -> Trace | None:
+        """The trace context, or None."""
+        for field, _, value in self._fields:
+            if field == FieldId.TRACE and len(value) == TRACE_BYTES:
+                return Trace(value[:16].hex(), value[16:24].hex(), value[24])
+        return None
+
+    @property
+    def tracestate(self) -> str | None:
+        """The text of `tracestate`, to be passed on with the trace."""
+        return self._context(FieldId.TRACESTATE)
+
+    @lazy
+    def _fields(self) -> list[Field]:
+        """All fields: id, name, value (docs/protocol.md, section 3)."""
+        count = int.from_bytes(self._payload[10:12])
+        text = REQUEST_FIXED_BYTES + FIELD_ENTRY_BYTES * count + self._event[9]
+        return decode_fields(self._payload, REQUEST_FIXED_BYTES, count, text)
+
+    def _context(self, wanted: int) -> str | None:
+        for field, _, value in self._fields:
+            if field == wanted:
+                return value.decode("latin-1")
+        return None
+
+    def __repr__(self) -> str:
+        """Method, target and what is left, on one line."""
+        return f"<Call {self.method} {self.target} attempt={self.attempt} remaining_ms={self.remaining_ms}>"

@@ -1,0 +1,69 @@
+"""Calls: what is done with a request when its event comes out of the batch. The hot path of a service.
+
+`def` handlers run here, inside of the batch; `async def` handlers are handed to the workers. What is not carried out is refused:
+the gateway may then send it elsewhere.
+"""
+
+from collections.abc import Callable, Mapping
+
+from frames.frame import END, FrameType, RefusedReason
+from penstock.call import Call
+from penstock.handler import Endpoint
+from penstock.outbox import Outbox
+from penstock.port import WireEvent, WirePort
+from penstock.turn import answer_expired, answer_nowait
+
+__all__ = ["Calls"]
+
+RESPONSE = int(FrameType.RESPONSE)
+FRAME_END = END << 16
+"""The frame's own flags stand above method and attempt in the event's flags."""
+
+
+class Calls:
+    """Carries out the calls of one process."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[int, Endpoint],
+        wire: WirePort,
+        outbox: Outbox,
+        take: Callable[[Call], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the endpoints by id, the wire and the way out, what takes a call for an async handler (False: all
+        are busy), and the clock (seconds).
+        """
+        self.draining = False
+        self._endpoints = endpoints
+        self._wire = wire
+        self._outbox = outbox
+        self._take = take
+        self._clock = clock
+
+    def begin(self, event: WireEvent, now: float) -> None:
+        """Carry out the call of an event CALL, or hand it to a worker, or refuse it. now: when the batch came."""
+        endpoint = self._endpoints.get(event[3])
+        if endpoint is None or self.draining or not event[4] & FRAME_END or event[1] in self._outbox:
+            return self._outbox.refuse(event[1], event[0], self._why_refused(event))
+        at = event[5]
+        call = Call(event, self._wire.arena[at : at + event[6]], endpoint, now, self._clock)
+        if not event[7]:
+            return self._outbox.answer(call, answer_expired(call))
+        if endpoint.is_async:
+            if not self._take(call):
+                self._outbox.refuse(event[1], event[0], RefusedReason.OVERLOADED)
+            return None
+        payload = answer_nowait(call)
+        if self._wire.frame(event[1], RESPONSE, END, event[0], payload):
+            self._outbox.answer_again(call, payload)
+        return None
+
+    def _why_refused(self, event: WireEvent) -> RefusedReason:
+        if self.draining:
+            return RefusedReason.DRAINING
+        if event[3] not in self._endpoints:
+            return RefusedReason.UNKNOWN_ENDPOINT
+        if not event[4] & FRAME_END:  # a body would follow in DATA frames
+            return RefusedReason.UNSUPPORTED_FEATURE
+        return RefusedReason.OVERLOADED

@@ -1,0 +1,135 @@
+"""Endpoints: a path template and the handler behind it, checked when they are written down and bound together once.
+
+The gateway names an endpoint by its id, so no endpoint is sought here: `invoke` takes the handler's arguments out of the path
+(`params.py`) and calls the handler.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from frames.frame import Method
+from frames.limits import REMAINING_MS_MAX
+from frames.template import TemplateError, check_template
+from penstock.call import Call
+from penstock.errors import RegistrationError
+from penstock.params import Pick, make_pick
+
+__all__ = ["Endpoint", "Handler", "make_endpoint"]
+
+Handler = Callable[..., Any]
+
+_NOT_TEXT = frozenset((int, float, bool, bytes, "int", "float", "bool", "bytes"))
+
+
+class Endpoint(msgspec.Struct, frozen=True, eq=False):
+    """What a service offers under a method and a path, and how it is carried out."""
+
+    id: int
+    method: str
+    path: str
+    deadline_ms: int | None
+    idempotent: bool
+    handler: Handler
+    is_async: bool
+    names: tuple[str, ...]
+    """The names of the template's parts, in the path's order."""
+    pick: Pick
+    """The values of those parts, percent-decoded, in the same order. Raises `BadRequest`."""
+    invoke: Callable[[Call], Any]
+    """Calls the handler with the call and its arguments: the value, or for `async def` the coroutine."""
+
+
+def make_endpoint(
+    number: int, method: str, path: str, handler: Handler, *, deadline_ms: int | None, idempotent: bool
+) -> Endpoint:
+    """Return the endpoint, or raise `RegistrationError` that says what is wrong with it and how to put it right."""
+    where = f"{method} {path}"
+    if method not in Method.__members__:
+        raise RegistrationError(f"{where}: the method {method!r} is not one of {', '.join(Method.__members__)}")
+    if deadline_ms is not None and not 1 <= deadline_ms <= REMAINING_MS_MAX:
+        raise RegistrationError(f"{where}: the deadline is {deadline_ms} ms; it must be at least 1 ms, or be left out")
+    try:
+        check_template(path)
+    except TemplateError as error:
+        raise RegistrationError(f"{where}: the path {error}") from error
+    pick, names = make_pick(path)
+    order = _check_handler(where, handler, names)
+    return Endpoint(
+        id=number,
+        method=method,
+        path=path,
+        deadline_ms=deadline_ms,
+        idempotent=idempotent,
+        handler=handler,
+        is_async=_is_async(handler),
+        names=names,
+        pick=pick,
+        invoke=_make_invoke(handler, order, path),
+    )
+
+
+def _is_async(handler: Handler) -> bool:
+    """Whether calling it gives a coroutine; looks through decorators that keep `__wrapped__`, and into callable objects."""
+    return any(
+        inspect.iscoroutinefunction(function)
+        for function in (handler, inspect.unwrap(handler), getattr(handler, "__call__", None))  # noqa: B004
+    )
+
+
+def _check_handler(where: str, handler: Handler, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Check the handler's signature; return the names in the order of its positional parameters, None to pass them by name."""
+    if not callable(handler):
+        raise RegistrationError(f"{where}: the handler is {handler!r}, which cannot be called")
+    called = getattr(handler, "__name__", type(handler).__name__)
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise RegistrationError(f"{where}: {called}() yields; a handler returns its whole answer")
+    parameters = list(inspect.signature(handler).parameters.values())
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise RegistrationError(f"{where}: {called}() takes no call; write def {called}({', '.join(('call', *names))})")
+    rest = {p.name: p for p in parameters if p is not (positional or parameters)[0]}
+    for name in names:
+        if name not in rest and not takes_any:
+            raise RegistrationError(
+                f"{where}: the path names {{{name}}}, but {called}() has no parameter {name!r}; "
+                f"write def {called}({', '.join(('call', *names))})"
+            )
+        if name in rest and rest[name].annotation in _NOT_TEXT:
+            raise RegistrationError(
+                f"{where}: {called}() wants {name!r} as {inspect.formatannotation(rest[name].annotation)}, but a part of a "
+                f"path is text; write {name}: str, and convert it in the handler"
+            )
+    for name, parameter in rest.items():
+        optional = parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        )
+        if name not in names and not optional:
+            raise RegistrationError(
+                f"{where}: {called}() wants {name!r}, which the path does not name; put {{{name}}} into the path, "
+                f"or give the parameter a default"
+            )
+    order = tuple(p.name for p in positional[1 : len(names) + 1])
+    return order if sorted(order) == sorted(names) else None
+
+
+def _make_invoke(handler: Handler, order: tuple[str, ...] | None, path: str) -> Callable[[Call], Any]:
+    """Return the shortest function that calls the handler with what it wants."""
+    pick, names = make_pick(path)
+    if not names:
+        return handler
+    if order is None:
+        return lambda call: handler(call, **dict(zip(names, pick(call), strict=True)))
+    if order == names:
+        return lambda call: handler(call, *pick(call))
+    positions = [names.index(name) for name in order]
+
+    def invoke_in_order(call: Call) -> Any:
+        values = pick(call)
+        return handler(call, *[values[position] for position in positions])
+
+    return invoke_in_order

@@ -1,0 +1,189 @@
+"""A link: the connection to one gateway, from its greeting to its end. Decides what each frame means; dialling is `dial.py`."""
+
+import logging
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+import trio
+
+from frames.errors import ProtocolError
+from frames.events import ExchangeFrameReceived, FaultReceived, GoawayReceived, WelcomeReceived
+from frames.frame import FaultCode, FrameError, FrameType, GoawayReason, HealthStatus
+from frames.greeting import Hello
+from frames.limits import HEARTBEATS_MISSED_MAX
+from frames.session import Role, Session, State
+
+__all__ = ["Ending", "Link", "LinkWire"]
+
+log = logging.getLogger("penstock.link")
+
+CLOSE_S = 1.0
+"""After the time that the gateway named in GOAWAY, how much longer it may take to close."""
+
+_ADVICE: dict[int, str] = {
+    FaultCode.UNAUTHENTICATED: "set PENSTOCK_SERVICE_TOKEN (or PENSTOCK_SERVICE_TOKEN_FILE) to the token that the gateway has "
+    "in PENSTOCK_SERVICES_TOKEN",
+    FaultCode.FORBIDDEN: "allow this service's name and paths in the gateway's configuration, or dial with another token",
+    FaultCode.UNSUPPORTED_VERSION: "install the same version of penstock on both sides",
+    FaultCode.INVALID_HELLO: "install the same version of penstock on both sides",
+}
+
+
+class Ending(Enum):
+    """Why a link ended, which says how it is dialled again."""
+
+    LOST = "lost"
+    """The connection broke, or its gateway went away: again, soon."""
+    TURNED_AWAY = "turned away"
+    """The gateway does not want this service as it is: again, slowly, since someone must change something first."""
+    REPLACED = "replaced"
+    """Another process has the same instance id: not again, else the two would throw each other out for ever."""
+
+
+class LinkWire(Protocol):
+    """What a link needs of the wire."""
+
+    def frame(self, connection: int, type: int, flags: int, exchange: int, payload: bytes, /) -> int:  # noqa: A002
+        """Write a frame."""
+        ...
+
+    def close(self, connection: int, /) -> int:
+        """Close a connection after a last try to send what waits."""
+        ...
+
+    def flush_soon(self) -> None:
+        """Send what was written within this pass of the scheduler."""
+        ...
+
+
+class Link:
+    """The connection to one gateway.
+
+    `cancel` is called for a CANCEL frame, with the connection and the exchange; `forget` once, when the link has ended.
+    """
+
+    def __init__(
+        self,
+        wire: LinkWire,
+        connection: int,
+        gateway: str,
+        now: float,
+        *,
+        cancel: Callable[[int, int], None],
+        forget: Callable[["Link"], None],
+    ) -> None:
+        """Take the wire, the connection's handle in it, the gateway's address for the log, and the time in seconds."""
+        self.connection = connection
+        self.gateway = gateway
+        self.ending = Ending.LOST
+        self.heard_at = now
+        self.may_call = False
+        """Whether the gateway may send calls: since its WELCOME."""
+        self.opened_at: float | None = None
+        self.opened = trio.Event()
+        self.ended = trio.Event()
+        self._closes_at = math.inf
+        self._wire = wire
+        self._cancel = cancel
+        self._forget = forget
+        self._session = Session(Role.DIALLING)
+
+    def __repr__(self) -> str:
+        """Where to, and the session, on one line."""
+        return f"<Link {self.gateway} {self._session!r}>"
+
+    def greet(self, hello: Hello) -> None:
+        """Send HELLO."""
+        self._send(FrameType.HELLO, self._session.hello(hello))
+
+    def heartbeat(self, status: HealthStatus, load: int, in_flight: int) -> None:
+        """Say how this process is. load: in 1/10,000 of its capacity."""
+        if not self.ended.is_set():
+            self._send(FrameType.HEARTBEAT, self._session.heartbeat(status, load, in_flight))
+
+    def goaway(self, closes_in_ms: int) -> None:
+        """Say that nothing new is taken; before WELCOME there is nothing to say, and once is enough."""
+        if self._session.state is State.OPEN and not self.ended.is_set():
+            self._send(FrameType.GOAWAY, self._session.goaway(GoawayReason.SHUTDOWN, closes_in_ms))
+
+    def check_time(self, now: float) -> None:
+        """Give the connection up when the gateway is silent, or does not close although it said that it would."""
+        welcome = self._session.maybe_welcome
+        if welcome and now - self.heard_at > welcome.heartbeat_ms * HEARTBEATS_MISSED_MAX / 1000:
+            self.fail(FaultCode.HEARTBEAT_LOST, f"nothing came for {HEARTBEATS_MISSED_MAX} heartbeats")
+        elif now > self._closes_at:
+            self.close()
+
+    def fail(self, code: FaultCode, text: str) -> None:
+        """Give the connection up, and say why to the gateway and in the log."""
+        log.error("gateway %s: %s; the connection is closed and dialled again", self.gateway, text)
+        if not self.ended.is_set():
+            self._send(FrameType.FAULT, self._session.fault(code, text))
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, after a last try to send what was written."""
+        self._wire.close(self.connection)
+        self.end()
+
+    def end(self) -> None:
+        """The connection is closed."""
+        if not self.ended.is_set():
+            self.ended.set()
+            self._forget(self)
+
+    def receive_early_call(self) -> None:
+        """A call came before WELCOME, or after we gave up."""
+        if not self.ended.is_set():
+            self.fail(FaultCode.PROTOCOL_ERROR, "REQUEST before WELCOME")
+
+    def receive(self, frame_type: int, flags: int, exchange: int, payload: bytes, now: float) -> None:
+        """Take a frame that came, calls excepted."""
+        self.heard_at = now
+        try:
+            event = self._session.receive(frame_type, flags, exchange, payload)
+        except (ProtocolError, FrameError) as error:
+            code = error.fault_code if isinstance(error, ProtocolError) else FaultCode.PROTOCOL_ERROR
+            return self.fail(code, str(error))
+        if isinstance(event, ExchangeFrameReceived):
+            # The other types belong to exchanges that this side opened, or to streams: it has none of either.
+            if event.type is FrameType.CANCEL:
+                self._cancel(self.connection, exchange)
+        elif isinstance(event, WelcomeReceived):
+            self._open(event, now)
+        elif isinstance(event, GoawayReceived):
+            self._leave(event, now)
+        elif isinstance(event, FaultReceived):
+            self._turned_away(event)
+        return None
+
+    def _send(self, frame_type: FrameType, payload: bytes) -> None:
+        self._wire.frame(self.connection, frame_type, 0, 0, payload)
+        self._wire.flush_soon()
+
+    def _open(self, event: WelcomeReceived, now: float) -> None:
+        if not event.again:
+            self.opened_at = now
+            self.may_call = True
+            self.opened.set()
+            log.info("gateway %s (%s): connected", self.gateway, event.welcome.gateway)
+
+    def _leave(self, event: GoawayReceived, now: float) -> None:
+        self._closes_at = now + event.closes_in_ms / 1000 + CLOSE_S
+        if event.reason == GoawayReason.REPLACED:
+            self.ending = Ending.REPLACED
+        else:
+            log.info("gateway %s: goes away in at most %d ms", self.gateway, event.closes_in_ms)
+
+    def _turned_away(self, event: FaultReceived) -> None:
+        name = event.code.name.lower() if isinstance(event.code, FaultCode) else str(event.code)
+        advice = _ADVICE.get(event.code)
+        if advice:
+            self.ending = Ending.TURNED_AWAY
+        text = event.text.encode("unicode_escape").decode()  # from the peer: one line of it, whatever it holds
+        log.error(
+            "gateway %s: turned this service away (%s): %s%s", self.gateway, name, text, f"; {advice}" if advice else ""
+        )
+        self.close()

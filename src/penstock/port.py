@@ -1,0 +1,39 @@
+"""What the SDK needs of the wire while calls are carried out: `frames.wire.Wire` has it, and so has the stand-in of
+`penstock.testing`.
+"""
+
+from typing import Protocol
+
+__all__ = ["WIRE_FULL", "Arena", "WireEvent", "WirePort"]
+
+WireEvent = tuple[int, int, int, int, int, int, int, int, int, int, int]
+"""exchange, connection, kind, detail, flags, at, bytes, a, b, c, d: `wire_event` of csrc/wire.h."""
+
+
+class Arena(Protocol):
+    """The bytes that events point at; valid inside of the batch."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """A copy of these bytes."""
+        ...
+
+
+class WirePort(Protocol):
+    """The way out for answers."""
+
+    @property
+    def arena(self) -> Arena:
+        """What came in with this batch."""
+        ...
+
+    def frame(self, connection: int, type: int, flags: int, exchange: int, payload: bytes, /) -> int:  # noqa: A002
+        """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
+        ...
+
+    def flush_soon(self) -> None:
+        """See to it that what was written outside of a batch is sent within this pass of Trio's scheduler."""
+        ...
+
+
+WIRE_FULL = -3
+"""`WireResult.FULL`: no room on the connection, or a frame over its limit."""

@@ -1,0 +1,62 @@
+"""Running a service as a process of its own: settings, logs, signals, exit codes."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import trio
+
+from penstock.errors import GatewayError, RegistrationError
+from penstock.settings import ServiceSettings, SettingsError, load_service
+from penstock.telemetry.logs import set_up_logs
+
+if TYPE_CHECKING:
+    from penstock.service import Service
+
+__all__ = ["run"]
+
+EXIT_SETTINGS = 2
+EXIT_GATEWAY = 1
+
+
+def run(service: "Service") -> None:
+    """Serve until a signal, and return. A known cause of failure is one line on stderr and a SystemExit."""
+    try:
+        loaded = load_service()
+    except SettingsError as error:
+        _exit(str(error), EXIT_SETTINGS)
+    logs = set_up_logs(loaded.settings.log, [loaded.settings.token])
+    try:
+        trio.run(_serve_until_signal, service, loaded.settings)
+    except GatewayError as error:
+        _exit(str(error), EXIT_GATEWAY)
+    except RegistrationError as error:
+        _exit(str(error), EXIT_SETTINGS)
+    finally:
+        logs.close()
+
+
+async def _serve_until_signal(service: "Service", settings: ServiceSettings) -> None:
+    stop = trio.Event()
+    received: list[int] = []
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
+
+        async def listen(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            task_status.started()
+            async for number in signals:
+                received.append(number)
+                if stop.is_set():
+                    everything.cancel()  # a second signal: at once
+                stop.set()
+
+        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+            await nursery.start(listen)
+            await service.serve(settings, stop=stop)
+            nursery.cancel_scope.cancel()
+    if everything.cancelled_caught:
+        raise SystemExit(128 + received[-1])
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    raise SystemExit(code)

@@ -1,0 +1,82 @@
+"""One turn: a call goes in, the payload of its answer comes out, whatever the handler does. No request is lost here.
+
+What a handler raises is logged with its traceback and the ids of the request; the client sees a reason and no more.
+"""
+
+import inspect
+import logging
+from typing import Any
+
+from penstock.answer import encode_answer, problem_answer, problem_of
+from penstock.call import Call
+from penstock.errors import BadAnswer, Problem
+
+__all__ = ["answer_error", "answer_expired", "answer_nowait", "answer_too_large", "answer_value"]
+
+log = logging.getLogger("penstock.handler")
+
+
+def answer_nowait(call: Call) -> bytes:
+    """Run a `def` handler to its end and return its answer."""
+    try:
+        value = call.endpoint.invoke(call)
+    except Exception as error:
+        return answer_error(call, error)
+    return answer_value(call, value)
+
+
+def answer_value(call: Call, value: Any) -> bytes:
+    """Return the answer for what the handler returned; 500 `bad_answer` when it cannot be sent."""
+    try:
+        return encode_answer(value)
+    except Exception as error:
+        _log_failure(call, "its answer cannot be sent: " + _why_unsendable(value, error), error)
+        return problem_answer(call, 500, "bad_answer")
+
+
+def answer_error(call: Call, error: Exception) -> bytes:
+    """Return the answer for what the handler raised: its own problem, or 500 `handler_error`."""
+    problem = _find_problem(error)
+    if problem is not None:
+        return problem_of(call, problem)
+    _log_failure(call, "handler failed", error)
+    return problem_answer(call, 500, "handler_error")
+
+
+def answer_expired(call: Call) -> bytes:
+    """Return the answer for a call whose deadline has passed."""
+    return problem_answer(call, 504, "deadline")
+
+
+def answer_too_large(call: Call, byte_count: int, byte_count_max: int) -> bytes:
+    """Return the answer in place of one that no frame can carry."""
+    _log_failure(call, f"its answer has {byte_count:,} bytes, and a frame carries {byte_count_max:,}", None)
+    return problem_answer(call, 500, "answer_too_large")
+
+
+def _find_problem(error: Exception) -> Problem | None:
+    """The `Problem` that the handler raised, also when a nursery put it alone into a group."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, Problem) else None
+
+
+def _why_unsendable(value: Any, error: Exception) -> str:
+    if inspect.iscoroutine(value):
+        value.close()  # else Python warns, later and elsewhere, that it was never awaited
+        return "it is a coroutine; write the handler with `async def`"
+    return str(error) if isinstance(error, BadAnswer) else f"{type(error).__name__}: {error}"
+
+
+def _log_failure(call: Call, what: str, error: Exception | None) -> None:
+    endpoint = call.endpoint
+    log.error(
+        "%s %s: %s (request %s, correlation %s)",
+        endpoint.method,
+        endpoint.path,
+        what,
+        call.request_id,
+        call.correlation_id,
+        exc_info=error,
+        extra={"request_id": call.request_id, "correlation_id": call.correlation_id},
+    )
