@@ -9,7 +9,15 @@ from pathlib import Path
 from benchmarks.rounds import Outcome
 from benchmarks.targets import Judgement, spread_percent
 
-_UNITS = {"cpu_us": "µs", "p50_us": "µs", "ns": "ns", "resident_mib": "MiB", "growth_mib": "MiB", "per_s": "/s"}
+_UNITS = {
+    "cpu_us": "µs",
+    "p50_us": "µs",
+    "ns": "ns",
+    "resident_mib": "MiB",
+    "growth_mib": "MiB",
+    "proportional_mib": "MiB",
+    "per_s": "/s",
+}
 _LOADED = ("cpu_us", "user_us", "per_s", "busy_percent", "p50_us", "p99_us")
 _LOADED_HEADS = (
     "case",

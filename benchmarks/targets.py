@@ -58,6 +58,7 @@ TARGETS = (
         "resident memory with 10,000 idle connections ÷ nginx's", "idle", "penstock", "nginx", "resident_mib", 1.5, 1.0
     ),
     Target("growth of it since they came ÷ nginx's", "idle", "penstock", "nginx", "growth_mib", 1.5, 1.0),
+    Target("the resident memory with shared pages counted once (PSS)", "idle", "penstock", "nginx", "proportional_mib"),
     Target("batch decode of 200-byte REQUEST frames ÷ memcpy", "codec", "frame_scan", "memcpy", "ns", 25, 10),
     Target(
         "the same, called from Python, offsets only ÷ httptools without callbacks",
