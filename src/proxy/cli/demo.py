@@ -165,7 +165,7 @@ Penstock {__version__} is ready.
 Try it from another terminal:
 
     curl -i http://{edge}{PATH}
-    curl -i --json '{{"amount": 12}}' http://{edge}/invoices
+    curl -i -H 'content-type: application/json' -d '{{"amount": 12}}' http://{edge}/invoices
 
 Ctrl-C ends it.
 """
