@@ -42,7 +42,7 @@ class HealthThresholds(msgspec.Struct, frozen=True, kw_only=True):
         if not self.heartbeat_s > 0:
             raise ValueError(f"the heartbeat interval is {self.heartbeat_s:g} s: make it longer than 0 s")
         least = HEARTBEATS_MISSED_MAX * self.heartbeat_s
-        if not self.degraded_s >= least:
+        if not self.degraded_s > 0.999 * least:  # 3 x 0.1 is more than 0.3, as floats go
             raise ValueError(
                 f"instances would be degraded after {self.degraded_s:g} s of silence, sooner than"
                 f" {HEARTBEATS_MISSED_MAX} heartbeats of {self.heartbeat_s:g} s: make it at least {least:g} s,"
