@@ -40,7 +40,7 @@ test: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/python -m pytest
 
 check: $(NATIVE) $(VENV)/dev-ready
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff check --quiet --output-format=concise .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/flake8 --isolated --select=ASYNC src tests benchmarks examples
@@ -69,10 +69,11 @@ native: $(NATIVE)
 
 build/sanitized/%.o: csrc/%.c $(C_HEADERS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) $(SANITIZE) -c $< -o $@
+	@echo "compile $<"
+	@$(CC) $(C_FLAGS) $(SANITIZE) -c $< -o $@
 
 build/sanitized/test_%: build/sanitized/test_%.o $(C_OBJECTS)
-	$(CC) $(SANITIZE) $^ -o $@
+	@$(CC) $(SANITIZE) $^ -o $@
 
 # A test that crashes says so by its status; one that checks nothing says so by its last line.
 c-test: $(C_TESTS)
