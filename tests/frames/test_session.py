@@ -32,10 +32,11 @@ from frames.frame import (
 from frames.greeting import EndpointOffer, Hello, Welcome, encode_hello, encode_welcome
 from frames.session import RECEIVE, SEND, Role, Session, State, Verdict, session_table_markdown
 
+PROOF = "correct-horse-battery-staple"
 HELLO = Hello(
     protocol=1,
     features=("streams", "other"),
-    token="secret",  # noqa: S106 - a test's own
+    token=PROOF,
     service="billing",
     version="1.4.0",
     instance="b1",

@@ -28,7 +28,7 @@ from frames.events import (
 )
 from frames.fixed import encode_refused
 from frames.frame import FaultCode, FrameErrorCode, FrameType, GoawayReason, HealthStatus, RefusedReason
-from frames.greeting import PROTOCOL_VERSION, Hello, Welcome
+from frames.greeting import PROTOCOL_VERSION, Hello, Welcome, check_welcome
 from frames.session import Role, Session, State
 from frames.template import shown
 from frames.wire import CloseCause
@@ -80,7 +80,7 @@ class FramedTransport(Generic[AnyChange]):
         on_change: Callable[[AnyChange], None],
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
-        """Begin without connections. Must not be given connections that were opened before."""
+        """Begin without connections. GreetingError when the settings make a WELCOME that services would refuse."""
         self._port = port
         self._registry = registry
         self._settings = settings
@@ -99,6 +99,7 @@ class FramedTransport(Generic[AnyChange]):
             heartbeat_ms=round(settings.heartbeat_s * 1000),
             credit_bytes=settings.credit_bytes,
         )
+        check_welcome(self._welcome)
 
     def __repr__(self) -> str:
         """Counts on one line."""

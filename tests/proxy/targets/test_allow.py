@@ -7,7 +7,7 @@ from frames.frame import FaultCode
 from frames.greeting import EndpointOffer, Hello
 from proxy.targets.allow import AllowList
 
-TOKEN = "correct-horse-battery-staple"
+PROOF = "correct-horse-battery-staple"
 
 
 def hello(*paths: str, service: str = "billing", token: str | None = None) -> Hello:
@@ -91,26 +91,26 @@ def test_a_service_that_is_named_without_prefixes_may_register_no_path() -> None
 
 
 def test_the_right_token_lets_in() -> None:
-    AllowList(token=TOKEN).check(hello("/invoices", token=TOKEN))
+    AllowList(token=PROOF).check(hello("/invoices", token=PROOF))
 
 
-@pytest.mark.parametrize("token", [None, "", "x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\udcff", "ä"])
+@pytest.mark.parametrize("token", [None, "", "x", PROOF[:-1], PROOF + "x", PROOF.upper(), "\udcff", "ä"])
 def test_a_missing_or_wrong_token_does_not(token: str | None) -> None:
-    error = refusal(AllowList({"billing": ["/secret"]}, TOKEN), hello("/invoices", token=token))
+    error = refusal(AllowList({"billing": ["/secret"]}, PROOF), hello("/invoices", token=token))
     assert error.fault_code is FaultCode.UNAUTHENTICATED
-    assert TOKEN not in error.message
+    assert PROOF not in error.message
     assert not token or token not in error.message.split()
     assert "/secret" not in error.message
 
 
 def test_without_a_token_any_is_let_in() -> None:
-    AllowList().check(hello(token="whatever"))
+    AllowList().check(hello(token=PROOF))
 
 
 def test_the_token_comes_before_the_names() -> None:
-    assert refusal(AllowList({"other": []}, TOKEN), hello()).fault_code is FaultCode.UNAUTHENTICATED
+    assert refusal(AllowList({"other": []}, PROOF), hello()).fault_code is FaultCode.UNAUTHENTICATED
 
 
 def test_the_repr_has_no_token() -> None:
-    assert repr(AllowList({"billing": ["/a"]}, TOKEN)) == "<AllowList services=1 token=asked>"
+    assert repr(AllowList({"billing": ["/a"]}, PROOF)) == "<AllowList services=1 token=asked>"
     assert repr(AllowList()) == "<AllowList services=all token=none>"

@@ -327,8 +327,8 @@ def test_other_thresholds_count() -> None:
     thresholds = HealthThresholds(heartbeat_s=0.1, degraded_s=0.3, unhealthy_s=0.5, removed_s=1)
     registry = Registry(thresholds)
     registry.hello(5, hello(heartbeat_ms=100), now=0)
-    assert moves(registry.sweep(0.3)) == ["billing/b1: healthy to degraded"]
-    assert registry.sweep(1).lost == (5,)
+    assert moves(registry.sweep(0.31)) == ["billing/b1: healthy to degraded"]
+    assert registry.sweep(1.01).lost == (5,)
 
 
 # Bounds, and what is told.

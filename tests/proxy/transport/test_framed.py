@@ -1,0 +1,551 @@
+"""The transport between a wire and the registry: what comes, what goes out, who is closed. The wire is a fake."""
+
+import logging
+from typing import Any
+
+import pytest
+import trio
+from msgspec.structs import replace
+from trio.testing import MockClock
+
+from frames.errors import GreetingError
+from frames.fixed import (
+    decode_fault,
+    decode_goaway,
+    decode_heartbeat,
+    decode_refused,
+    encode_credit,
+    encode_fault,
+    encode_goaway,
+    encode_heartbeat,
+)
+from frames.frame import (
+    DIALLED,
+    END,
+    FaultCode,
+    FrameErrorCode,
+    FrameType,
+    GoawayReason,
+    HealthStatus,
+    RefusedReason,
+)
+from frames.greeting import EndpointOffer, Hello, decode_welcome, encode_hello
+from frames.wire import CloseCause
+from proxy.targets.allow import AllowList
+from proxy.targets.instance import Change
+from proxy.targets.registry import Registry
+from proxy.transport.framed import TICK_S, FramedTransport, run_ticks
+from proxy.transport.port import FramedSettings
+
+PROOF = "correct-horse-battery-staple"
+HELLO = Hello(
+    protocol=1,
+    features=(),
+    token=PROOF,
+    service="billing",
+    version="1.4.0",
+    instance="b1",
+    heartbeat_ms=5000,
+    credit_bytes=0,
+    endpoints=(EndpointOffer(id=1, method="GET", path="/invoices"),),
+)
+OK, FULL = 0, -3
+
+
+class FakePort:
+    """Keeps what was written as a transcript: (connection, what)."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[int, str]] = []
+        self.payloads: list[bytes] = []
+        self.exchanges: list[int] = []
+        self.full: set[int] = set()
+        self.flushes = 0
+
+    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
+        if connection in self.full:
+            return FULL
+        assert flags == 0
+        assert (exchange != 0) is (frame_type == FrameType.REFUSED)
+        self.written.append((connection, FrameType(frame_type).name))
+        self.payloads.append(payload)
+        self.exchanges.append(exchange)
+        return OK
+
+    def close(self, connection: int, /) -> int:
+        self.written.append((connection, "close"))
+        return OK
+
+    def peer(self, connection: int, /) -> str:
+        return f"127.0.0.1:{connection}"
+
+    def flush_soon(self) -> None:
+        self.flushes += 1
+
+    def take(self) -> list[tuple[int, str]]:
+        written, self.written = self.written, []
+        return written
+
+
+class Bench:
+    """A transport with all that belongs to it, and a clock that only moves when it is told to."""
+
+    def __init__(self, allow: AllowList | None = None, **settings: Any) -> None:
+        self.now = 0.0
+        self.port = FakePort()
+        self.registry = Registry()
+        self.changes: list[Change] = []
+        self.transport = FramedTransport[Change](
+            self.port,
+            self.registry,
+            FramedSettings(gateway="gw-1", **settings),
+            check=(allow or AllowList()).check,
+            on_change=self.changes.append,
+            clock=lambda: self.now,
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        """Tick on, as often as it is done for real."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + TICK_S)
+            self.transport.tick(self.now)
+
+    def come(self, connection: int, frame_type: int, payload: bytes = b"", exchange: int = 0) -> None:
+        self.transport.frame(connection, exchange, frame_type, 0, payload)
+
+    def join(self, connection: int, hello: Hello = HELLO) -> None:
+        """Connect and greet."""
+        self.transport.opened(connection)
+        self.come(connection, FrameType.HELLO, encode_hello(hello))
+
+    def beat(self, connection: int, status: HealthStatus = HealthStatus.HEALTHY) -> None:
+        self.come(connection, FrameType.HEARTBEAT, encode_heartbeat(status))
+
+    @property
+    def targets(self) -> list[int]:
+        return [offer.connection for route in self.registry.routes.values() for offer in route.offers]
+
+    def fault(self) -> tuple[FaultCode, str]:
+        """The FAULT that was written last."""
+        fault = decode_fault(self.port.payloads[-1])
+        return FaultCode(fault.code), fault.text
+
+
+TURNED_AWAY = [(5, "FAULT"), (5, "close")]
+
+
+# Greeting.
+
+
+def test_hello_is_answered_with_welcome_and_the_service_is_there() -> None:
+    bench = Bench(heartbeat_s=2.5, credit_bytes=1000)
+    bench.join(5)
+    assert bench.port.take() == [(5, "WELCOME")]
+    welcome = decode_welcome(bench.port.payloads[0])
+    assert (welcome.gateway, welcome.heartbeat_ms, welcome.credit_bytes, welcome.features) == ("gw-1", 2500, 1000, ())
+    assert bench.targets == [5]
+    assert [change.is_routes for change in bench.changes] == [True]
+
+
+def test_hello_again_is_answered_and_replaces() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.come(5, FrameType.HELLO, encode_hello(replace(HELLO, endpoints=())))
+    assert bench.port.take() == [(5, "WELCOME"), (5, "WELCOME")]
+    assert bench.targets == []
+    assert len(bench.registry.instances) == 1
+
+
+@pytest.mark.parametrize("other", [replace(HELLO, instance="b2"), replace(HELLO, service="orders")])
+def test_hello_again_for_another_is_a_protocol_error(other: Hello) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, FrameType.HELLO, encode_hello(other))
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault()[0] is FaultCode.PROTOCOL_ERROR
+    assert bench.registry.instances == ()
+
+
+@pytest.mark.parametrize("frame_type", [kind for kind in FrameType if kind is not FrameType.HELLO])
+def test_any_frame_before_hello_is_a_protocol_error(frame_type: FrameType) -> None:
+    bench = Bench()
+    bench.transport.opened(5)
+    bench.come(5, frame_type, exchange=DIALLED | 1)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault() == (FaultCode.PROTOCOL_ERROR, f"{frame_type.name} before HELLO")
+
+
+@pytest.mark.parametrize("frame_type", [FrameType.WELCOME, 0, 13, 255])
+def test_a_frame_that_may_never_come_is_a_protocol_error(frame_type: int) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, frame_type)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault()[0] is FaultCode.PROTOCOL_ERROR
+    assert bench.targets == []
+
+
+def too_many() -> bytes:
+    endpoint = '{"id": 1, "method": "GET", "path": "/"}'
+    return encode_hello(HELLO).replace(b'"endpoints":[', b'"endpoints":[' + (endpoint + ",").encode() * 1024)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"not JSON", FaultCode.INVALID_HELLO),
+        (b"[]", FaultCode.INVALID_HELLO),
+        (b'{"protocol": 1}', FaultCode.INVALID_HELLO),
+        (b'{"protocol": 2}', FaultCode.UNSUPPORTED_VERSION),
+        (encode_hello(HELLO).replace(b"1.4.0", b"1.4"), FaultCode.INVALID_HELLO),
+        (encode_hello(HELLO).replace(b"/invoices", b"invoices"), FaultCode.INVALID_HELLO),
+        (too_many(), FaultCode.LIMIT_EXCEEDED),
+        (b" " * 262_145, FaultCode.LIMIT_EXCEEDED),
+        (encode_hello(HELLO).replace(PROOF.encode(), b"guess"), FaultCode.UNAUTHENTICATED),
+        (encode_hello(replace(HELLO, token=None)), FaultCode.UNAUTHENTICATED),
+        (encode_hello(replace(HELLO, service="orders")), FaultCode.FORBIDDEN),
+        (encode_hello(HELLO).replace(b"/invoices", b"/orders"), FaultCode.FORBIDDEN),
+    ],
+)
+def test_a_bad_hello_is_answered_with_its_fault(
+    payload: bytes, code: FaultCode, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(AllowList({"billing": ["/invoices"]}, PROOF))
+    bench.transport.opened(5)
+    with caplog.at_level(logging.INFO):
+        bench.come(5, FrameType.HELLO, payload)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault()[0] is code
+    assert PROOF not in bench.fault()[1]
+    (record,) = caplog.records
+    assert "127.0.0.1:5" in record.getMessage()
+    assert code.name.lower() in record.getMessage()
+    assert PROOF not in caplog.text
+    assert bench.registry.instances == ()
+    assert bench.changes == []
+    assert bench.transport.statistics().faults == {code.name.lower(): 1}
+
+
+def test_a_hello_again_with_paths_it_may_not_have_ends_the_service() -> None:
+    bench = Bench(AllowList({"billing": ["/invoices"]}))
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO).replace(b"/invoices", b"/orders"))
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.targets == []
+    assert [change.is_routes for change in bench.changes] == [True, True]
+
+
+def test_hello_must_come_in_time() -> None:
+    bench = Bench(hello_s=5.0)
+    bench.transport.opened(5)
+    bench.pass_time(4.9)
+    assert bench.port.take() == []
+    bench.pass_time(0.2)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault() == (FaultCode.HELLO_TIMEOUT, "no HELLO within 5 s")
+
+
+def test_hello_in_time_is_not_timed_any_more() -> None:
+    bench = Bench(hello_s=5.0)
+    bench.transport.opened(5)
+    bench.pass_time(4.9)
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    bench.pass_time(4)
+    assert bench.port.take() == [(5, "WELCOME")]
+
+
+def test_what_comes_after_the_fault_is_ignored() -> None:
+    bench = Bench()
+    bench.transport.opened(5)
+    bench.beat(5)
+    bench.port.take()
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    bench.transport.call(5, DIALLED | 1, END)
+    bench.transport.closed(5, CloseCause.ASKED, 0)
+    assert bench.port.take() == []
+    assert bench.registry.instances == ()
+
+
+# Heartbeats, both ways.
+
+
+def test_the_gateway_sends_heartbeats_at_its_interval() -> None:
+    bench = Bench(heartbeat_s=2.0)
+    bench.join(5)
+    bench.port.take()
+    bench.pass_time(1.75)
+    assert bench.port.take() == []
+    bench.pass_time(4.5)
+    assert bench.port.take() == [(5, "HEARTBEAT")] * 3
+    assert decode_heartbeat(bench.port.payloads[-1]) == (HealthStatus.HEALTHY, 65_535, 0)
+    assert bench.port.flushes == 25
+
+
+def test_a_silent_service_goes_through_all_thresholds_and_is_closed() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, instance="b2"))
+    bench.port.take()
+    seen = []
+    for _ in range(91):
+        bench.pass_time(1)
+        bench.beat(6)
+        seen.append(tuple(instance.health.value for instance in bench.registry.instances))
+    assert [seen[at] for at in (13, 15, 28, 30, 88, 90)] == [
+        ("healthy", "healthy"),
+        ("degraded", "healthy"),
+        ("degraded", "healthy"),
+        ("unhealthy", "healthy"),
+        ("unhealthy", "healthy"),
+        ("healthy",),
+    ]
+    assert [line for line in bench.port.take() if line[1] != "HEARTBEAT"] == TURNED_AWAY
+    assert bench.transport.statistics().faults == {"heartbeat_lost": 1}
+    assert bench.targets == [6]
+
+
+def test_a_service_that_speaks_again_is_healthy_again() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.pass_time(31)
+    assert bench.targets == []
+    bench.beat(5)
+    assert bench.targets == [5]
+    bench.pass_time(16)
+    bench.come(5, FrameType.CREDIT, encode_credit(1), exchange=9)
+    assert [instance.health.value for instance in bench.registry.instances] == ["healthy"]
+
+
+def test_a_service_that_says_it_is_degraded_is() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.beat(5, HealthStatus.DEGRADED)
+    assert "degraded" in repr(bench.registry.instances[0])
+
+
+def test_a_pause_of_this_process_is_not_held_against_anybody(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.pass_time(1)
+    bench.transport.opened(6)
+    bench.now += 120
+    bench.transport.tick(bench.now)
+    assert bench.targets == [5]
+    assert (6, "close") not in bench.port.take()
+    assert "did not run for 120.0 s" in caplog.text
+    bench.pass_time(14)
+    assert bench.registry.instances[0].health.value == "degraded"
+    assert bench.transport.statistics().faults == {"hello_timeout": 1}
+
+
+# Going.
+
+
+def test_goaway_of_a_service_drains_it() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, FrameType.GOAWAY, encode_goaway(GoawayReason.SHUTDOWN, 30_000))
+    assert bench.targets == []
+    assert bench.port.take() == []
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    assert dict(bench.registry.routes) == {}
+
+
+def test_the_older_connection_of_an_instance_gets_goaway_replaced() -> None:
+    bench = Bench(drain_s=30.0)
+    bench.join(5)
+    bench.port.take()
+    bench.join(6)
+    assert bench.port.take() == [(6, "WELCOME"), (5, "GOAWAY")]
+    assert decode_goaway(bench.port.payloads[-1]) == (GoawayReason.REPLACED, 30_000)
+    assert bench.targets == [6]
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    assert bench.targets == [6]
+
+
+def test_the_older_connection_is_closed_when_it_does_not_close_itself() -> None:
+    bench = Bench(drain_s=10.0)
+    bench.join(5)
+    bench.join(6)
+    bench.port.take()
+    bench.pass_time(9.9)
+    assert (5, "close") not in bench.port.take()
+    bench.pass_time(0.5)
+    assert (5, "close") in bench.port.take()
+    assert [instance.connection for instance in bench.registry.instances] == [6]
+
+
+def test_a_drain_of_the_gateway_says_goaway_to_all_and_to_who_comes() -> None:
+    bench = Bench(drain_s=10.0)
+    bench.transport.opened(4)
+    bench.join(5)
+    bench.port.take()
+    bench.transport.drain()
+    bench.join(6, replace(HELLO, instance="b2"))
+    assert bench.port.take() == [(5, "GOAWAY"), (6, "WELCOME"), (6, "GOAWAY")]
+    assert decode_goaway(bench.port.payloads[-1]) == (GoawayReason.SHUTDOWN, 10_000)
+    bench.transport.drain()
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    bench.transport.call(5, DIALLED | 1, END)
+    assert bench.port.take() == [(5, "WELCOME"), (5, "REFUSED")]
+    assert decode_refused(bench.port.payloads[-1]).reason == RefusedReason.DRAINING
+    bench.pass_time(5)
+    assert (5, "HEARTBEAT") in bench.port.take()
+    assert decode_heartbeat(bench.port.payloads[-1]).status is HealthStatus.DRAINING
+    bench.pass_time(6)
+    assert [line for line in bench.port.take() if line[1] == "close"] == [(5, "close"), (6, "close")]
+
+
+def test_of_two_instances_one_is_lost_and_the_other_goes_on() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, instance="b2"))
+    bench.transport.closed(5, CloseCause.ERROR, 0)
+    assert bench.targets == [6]
+    assert bench.transport.statistics().connections == 1
+    assert repr(bench.transport) == "<FramedTransport connections=1 faults=0>"
+
+
+def test_a_malformed_frame_is_logged_once_with_what_was_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.join(5)
+    caplog.clear()
+    bench.transport.closed(5, CloseCause.PROTOCOL, FrameErrorCode.TOO_LONG)
+    assert [record.getMessage() for record in caplog.records] == [
+        "billing/b1 at 127.0.0.1:5: closed, a frame is malformed (too_long)"
+    ]
+    assert bench.targets == []
+
+
+def test_a_fault_of_the_service_is_logged_in_one_line_and_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, FrameType.FAULT, encode_fault(FaultCode.INTERNAL, "oh\nno" + "!" * 900))
+    assert bench.port.take() == [(5, "close")]
+    assert bench.targets == []
+    message = caplog.records[-1].getMessage()
+    assert "internal" in message
+    assert message.isprintable()
+    assert len(message) < 300
+    bench.join(6)
+    bench.come(6, FrameType.FAULT, b"\x03\xe7\0\0later")
+    assert "999: later" in caplog.text
+
+
+# Frames of exchanges.
+
+
+def test_a_request_of_a_service_is_refused_since_no_endpoint_is_known() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.transport.call(5, DIALLED | 77, END, b"whatever")
+    assert bench.port.take() == [(5, "REFUSED")]
+    assert decode_refused(bench.port.payloads[-1]).reason == RefusedReason.UNKNOWN_ENDPOINT
+    assert bench.port.exchanges[-1] == DIALLED | 77
+    assert bench.transport.statistics().calls_refused == 1
+
+
+def test_a_request_with_an_id_of_ours_is_a_protocol_error() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.transport.call(5, 77, END)
+    assert bench.port.take() == TURNED_AWAY
+
+
+@pytest.mark.parametrize(
+    "frame_type",
+    [FrameType.RESPONSE, FrameType.DATA, FrameType.TRAILERS, FrameType.CREDIT, FrameType.CANCEL, FrameType.REFUSED],
+)
+def test_frames_of_unknown_exchanges_are_counted_and_do_no_harm(frame_type: FrameType) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.come(5, frame_type, encode_credit(5), exchange=12345)
+    assert bench.port.take() == []
+    assert bench.transport.statistics().unknown_exchanges == 1
+    assert bench.targets == [5]
+
+
+# A service that does not read.
+
+
+@pytest.mark.parametrize("what", ["refused", "heartbeat", "welcome", "goaway"])
+def test_a_service_that_does_not_read_is_closed(what: str, caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.port.take()
+    bench.port.full.add(5)
+    if what == "refused":
+        bench.transport.call(5, DIALLED | 1, END)
+    elif what == "heartbeat":
+        bench.pass_time(5.1)
+    elif what == "welcome":
+        bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    else:
+        bench.join(6)
+    assert (5, "close") in bench.port.take()
+    assert bench.targets == ([6] if what == "goaway" else [])
+    assert bench.transport.statistics().unwritable == 1
+    assert "does not read" in caplog.text
+
+
+def test_a_fault_that_cannot_be_written_still_closes() -> None:
+    bench = Bench()
+    bench.transport.opened(5)
+    bench.port.full.add(5)
+    bench.beat(5)
+    assert bench.port.take() == [(5, "close")]
+
+
+# Settings, statistics, ticks.
+
+
+@pytest.mark.parametrize("settings", [{"heartbeat_s": 0.05}, {"heartbeat_s": 61.0}, {"credit_bytes": -1}])
+def test_settings_that_services_would_refuse_are_refused_at_once(settings: dict[str, Any]) -> None:
+    with pytest.raises(GreetingError):
+        Bench(**settings)
+
+
+def test_statistics_count() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.transport.opened(6)
+    bench.transport.opened(7)
+    bench.transport.closed(7, CloseCause.EOF, 0)
+    counts = bench.transport.statistics()
+    assert (counts.connections, counts.opened, counts.closed, counts.faults) == (2, 3, 1, {})
+
+
+async def test_ticks_are_done_at_their_interval_until_cancelled(autojump_clock: MockClock) -> None:
+    bench = Bench()
+    bench.now = trio.current_time()
+    bench.transport.opened(5)
+    with trio.move_on_after(6):
+        await run_ticks(bench.transport)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.port.flushes in {24, 25}
+
+
+async def test_the_clock_is_that_of_trio_unless_another_is_given(autojump_clock: MockClock) -> None:
+    port, registry = FakePort(), Registry()
+    transport = FramedTransport[Change](
+        port, registry, FramedSettings(gateway="gw-1"), check=AllowList().check, on_change=lambda change: None
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_ticks, transport)
+        await trio.sleep(100)
+        transport.opened(5)
+        transport.frame(5, 0, FrameType.HELLO, 0, encode_hello(HELLO))
+        await trio.sleep(14)
+        assert registry.instances[0].health.value == "healthy"
+        await trio.sleep(2)
+        assert registry.instances[0].health.value == "degraded"
+        nursery.cancel_scope.cancel()
