@@ -6,24 +6,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "wire_internal.h"
-
-static const uint32_t INTEREST_READING = EPOLLIN | EPOLLRDHUP;
-static const uint32_t INTEREST_PAUSED = EPOLLRDHUP;
-static const uint32_t INTEREST_WRITING = EPOLLOUT;
-static const uint32_t INTEREST_LINGERING = EPOLLIN;
-
-static void watch(wire *w, edge_connection *edge, uint32_t interest)
-{
-    if (edge->interest == interest)
-        return;
-    edge->interest = interest;
-    wire_watch(w, edge->descriptor, EPOLL_CTL_MOD, interest, SOURCE_EDGE, &edge->item);
-}
 
 static void set_timer(wire *w, edge_connection *edge, uint64_t at_ms)
 {
@@ -48,10 +34,9 @@ int edge_adopt(wire *w, int descriptor)
     int on = 1;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a socket that is not TCP: no matter */
     edge->descriptor = descriptor;
-    edge->interest = INTEREST_READING;
     edge->timer.kind = TIMER_EDGE;
     w->counters.edge_open_now++;
-    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, edge->interest, SOURCE_EDGE, &edge->item) < 0) {
+    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0) {
         edge_close(w, edge);
         return WIRE_SYSTEM;
     }
@@ -92,24 +77,38 @@ void edge_close(wire *w, edge_connection *edge)
     wire_resume_accepting(w, SOCKET_EDGE);
 }
 
+/* Reads and throws away until the client closes, the socket is empty, or it has been enough. */
+static void go_on_lingering(wire *w, edge_connection *edge)
+{
+    while (edge->lingered_bytes <= LINGER_BYTES_MAX) {
+        ssize_t count = recv(edge->descriptor, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT);
+        if (count < 0 && errno == EAGAIN)
+            return;
+        if (count <= 0)
+            break;
+        edge->lingered_bytes += (uint32_t)count;
+    }
+    edge_close(w, edge);
+}
+
 static void start_linger(wire *w, edge_connection *edge)
 {
     shutdown(edge->descriptor, SHUT_WR);
     input_drop(w, &edge->in);
     edge->is_lingering = 1;
     set_timer(w, edge, wire_in_ms(w, w->settings.linger_ms));
-    watch(w, edge, INTEREST_LINGERING);
+    go_on_lingering(w, edge);
 }
 
-static void go_on_lingering(wire *w, edge_connection *edge)
+/* There is input, held or in the socket, of which no event will tell. */
+static void look_again(wire *w, edge_connection *edge)
 {
-    ssize_t count = recv(edge->descriptor, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT);
-    if (count > 0)
-        edge->lingered_bytes += (uint32_t)count;
-    else if (count < 0 && (errno == EAGAIN || errno == EINTR))
+    if (edge->is_resumed)
         return;
-    if (count <= 0 || edge->lingered_bytes > LINGER_BYTES_MAX)
-        edge_close(w, edge);
+    edge->is_resumed = 1;
+    edge->next_resumed = NULL;
+    *w->resumed_end = edge;
+    w->resumed_end = &edge->next_resumed;
 }
 
 /* The answer is out: closes, lingers, or goes on to the next request. */
@@ -122,14 +121,9 @@ static void answered(wire *w, edge_connection *edge)
             edge_close(w, edge);
         return;
     }
-    watch(w, edge, INTEREST_READING);
     set_timer(w, edge, idle_until_ms(w));
-    if (edge->in.count && !edge->is_resumed) {
-        edge->is_resumed = 1;
-        edge->next_resumed = NULL;
-        *w->resumed_end = edge;
-        w->resumed_end = &edge->next_resumed;
-    }
+    if (edge->in.count || edge->is_unread)
+        look_again(w, edge);
 }
 
 static void go_on_writing(wire *w, edge_connection *edge)
@@ -190,7 +184,6 @@ static void write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, co
         edge_close(w, edge);
     } else {
         set_timer(w, edge, wire_in_ms(w, w->settings.write_ms));
-        watch(w, edge, INTEREST_WRITING);
     }
 }
 
@@ -258,21 +251,18 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
         refuse_unasked(w, edge);
         return;
     }
-    w->head_count++;
     w->counters.requests++;
     x->method = head->method;
     x->closes = head->flags & HEAD_CLOSE;
     x->head = head;
     x->bytes = bytes;
-    wire_event *event = wire_add_event(w, EVENT_REQUEST);
-    event->exchange = exchange_id(x);
-    event->connection = edge->item.slot;
-    event->detail = head->method;
-    event->flags = head->flags;
-    event->at = (uint32_t)(bytes - w->arena) + head->target;
-    event->bytes = head->target_bytes;
-    event->a = head->path_bytes;
-    event->b = head->body_bytes;
+    w->requests[w->head_count++] = (wire_request){
+        .exchange = exchange_id(x),
+        .path = (uint32_t)(bytes - w->arena) + head->target,
+        .path_bytes = head->path_bytes,
+        .method = head->method,
+        .flags = head->flags,
+    };
 }
 
 /* Not whole yet: holds what there is until more comes or the time is up. */
@@ -326,74 +316,105 @@ static void take_request(wire *w, edge_connection *edge, const uint8_t *bytes, u
 static void read_requests(wire *w, edge_connection *edge)
 {
     uint8_t *start;
-    ssize_t count = input_receive(w, edge->descriptor, &edge->in, edge->needed, EDGE_READ_BYTES, &w->counters.edge_bytes_in, &start);
+    ssize_t count = input_receive(w, edge->descriptor, &edge->in, edge->needed, EDGE_READ_BYTES, &w->counters.edge_bytes_in,
+                                  &edge->is_unread, &start);
+    if (count == 0 || (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR)) {
+        edge_close(w, edge);
+        return;
+    }
+    if (edge->is_unread)
+        look_again(w, edge);
     if (count > 0)
         take_request(w, edge, start, (uint32_t)count);
-    else if (count == 0 || (errno != EAGAIN && errno != ENOBUFS && errno != EINTR))
-        edge_close(w, edge);
 }
 
-/* A client that sends more while its request is worked on. At the bound its socket is left alone, and TCP holds it back. */
+/* A client that sends more while its request is worked on. At the bound the rest is left in its socket, and TCP holds it back. */
 static void read_ahead(wire *w, edge_connection *edge)
 {
     uint32_t most = w->settings.http1.head_bytes_max + w->settings.http1.body_bytes_max;
-    if (edge->in.count >= most) {
-        watch(w, edge, INTEREST_PAUSED);
-        return;
-    }
-    uint32_t wanted = most - edge->in.count < EDGE_READ_BYTES ? most - edge->in.count : EDGE_READ_BYTES;
-    if (input_reserve(w, &edge->in, edge->in.count + wanted) < 0) {
-        edge_close(w, edge);
-        return;
-    }
-    ssize_t count = recv(edge->descriptor, edge->in.bytes + edge->in.count, wanted, MSG_DONTWAIT);
-    if (count > 0) {
-        edge->in.count += (uint32_t)count;
-        w->counters.edge_bytes_in += (uint64_t)count;
-    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
-        edge_close(w, edge);
+    while (edge->is_unread && edge->in.count < most) {
+        uint32_t wanted = most - edge->in.count < EDGE_READ_BYTES ? most - edge->in.count : EDGE_READ_BYTES;
+        ssize_t count = -1;
+        if (input_reserve(w, &edge->in, edge->in.count + wanted) == 0)
+            count = recv(edge->descriptor, edge->in.bytes + edge->in.count, wanted, MSG_DONTWAIT);
+        if (count == 0 || (count < 0 && errno != EAGAIN)) {
+            edge_close(w, edge);
+            return;
+        }
+        if (count < (ssize_t)wanted)
+            edge->is_unread = 0;
+        if (count > 0) {
+            edge->in.count += (uint32_t)count;
+            w->counters.edge_bytes_in += (uint64_t)count;
+        }
     }
 }
 
 /* A client that has closed, even if only its own direction, is taken to be gone: so do nginx and HAProxy, and nothing else tells
  * a service early that nobody waits. */
+static void close_if_waiting(wire *w, edge_connection *edge, uint32_t generation)
+{
+    if (edge->item.is_taken && edge->item.generation == generation && edge->exchange)
+        edge_close(w, edge);
+}
+
 void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
 {
+    uint32_t generation = edge->item.generation;
+    if (epoll_events & ~(uint32_t)EPOLLOUT)
+        edge->is_unread = 1;
     if (edge->is_lingering) {
         go_on_lingering(w, edge);
     } else if (epoll_events & (EPOLLERR | EPOLLHUP)) {
         edge_close(w, edge);
     } else if (edge->out.bytes) {
-        go_on_writing(w, edge);
+        if (epoll_events & EPOLLOUT)
+            go_on_writing(w, edge);
     } else if (edge->exchange) {
         if (epoll_events & EPOLLRDHUP)
             edge_close(w, edge);
-        else
+        else if (edge->is_unread)
             read_ahead(w, edge);
-    } else if (!edge->is_resumed) {
-        if ((epoll_events & EPOLLRDHUP) && !(epoll_events & EPOLLIN))
-            edge_close(w, edge);
-        else
-            read_requests(w, edge);
+    } else if (edge->is_unread && !edge->is_resumed) {
+        read_requests(w, edge);
+        if (epoll_events & EPOLLRDHUP)
+            close_if_waiting(w, edge, generation);
     }
 }
 
-/* Connections whose answer is out and which hold more input: no descriptor will tell of that. */
+/* Looks at what is held first, so that requests stay in order; a socket with more is read with it. */
+static void resume(wire *w, edge_connection *edge)
+{
+    uint8_t *start;
+    if (edge->exchange || edge->out.bytes || edge->is_lingering)
+        return; /* it is looked at again when that is over */
+    if (edge->is_unread && edge->in.count <= SMALL_INPUT_BYTES) {
+        uint32_t held = edge->in.count, generation = edge->item.generation;
+        read_requests(w, edge);
+        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || edge->exchange || !held)
+            return;
+    }
+    uint32_t count = input_recall(w, &edge->in, &start);
+    if (count)
+        take_request(w, edge, start, count);
+    else if (edge->in.count)
+        look_again(w, edge);
+}
+
+/* Each connection once: one that still has more is listed again, for the next time. */
 void edge_resume(wire *w)
 {
-    uint32_t turns = w->edges.taken;
-    while (w->resumed && turns-- && wire_event_room(w) > 1) {
+    edge_connection *last = NULL;
+    for (edge_connection *edge = w->resumed; edge; edge = edge->next_resumed)
+        last = edge;
+    while (w->resumed && wire_event_room(w)) {
         edge_connection *edge = w->resumed;
-        uint32_t count = edge->in.count;
-        if (WIRE_ARENA_BYTES - w->arena_used < count)
-            return;
+        int is_last = edge == last;
         unlink_resumed(w, edge);
-        uint8_t *start = w->arena + w->arena_used;
-        memcpy(start, edge->in.bytes, count);
-        w->arena_used += count;
-        input_drop(w, &edge->in);
         w->was_active = 1;
-        take_request(w, edge, start, count);
+        resume(w, edge);
+        if (is_last)
+            return;
     }
 }
 

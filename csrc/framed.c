@@ -2,21 +2,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "wire_internal.h"
-
-static const uint32_t INTEREST_READING = EPOLLIN | EPOLLRDHUP;
-
-static void watch(wire *w, framed_connection *framed, uint32_t interest)
-{
-    if (framed->interest == interest)
-        return;
-    framed->interest = interest;
-    wire_watch(w, framed->descriptor, EPOLL_CTL_MOD, interest, SOURCE_FRAMED, &framed->item);
-}
 
 /* NULL for one that is dying, too: its handle is void from the first sign of trouble. */
 framed_connection *framed_find(const wire *w, uint32_t handle)
@@ -40,11 +29,10 @@ framed_connection *framed_adopt(wire *w, int descriptor, int dialled)
     framed->descriptor = descriptor;
     framed->handle = framed->item.generation << FRAMED_SLOT_BITS | slot;
     framed->dialled = dialled != 0;
-    framed->interest = INTEREST_READING;
     w->in_flight[slot] = w->unsent[slot] = 0;
     w->latency_us[slot] = 0;
     w->latency_at_us[slot] = w->now_us;
-    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, framed->interest, SOURCE_FRAMED, &framed->item) < 0) {
+    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_FRAMED, &framed->item) < 0) {
         int error = errno;
         close(descriptor);
         slab_give(&w->framed, framed);
@@ -85,7 +73,7 @@ void framed_bury(wire *w)
     while (w->dying) {
         framed_connection *framed = w->dying;
         while (framed->exchanges) {
-            if (wire_event_room(w) <= 1)
+            if (!wire_event_room(w))
                 return;
             exchange *x = framed->exchanges;
             exchange_detach(w, x);
@@ -94,7 +82,7 @@ void framed_bury(wire *w)
             event->connection = framed->handle;
             event->detail = framed->cause;
         }
-        if (wire_event_room(w) <= 1)
+        if (!wire_event_room(w))
             return;
         wire_event *event = wire_add_event(w, EVENT_FRAMED_CLOSED);
         event->connection = framed->handle;
@@ -134,7 +122,6 @@ void framed_flush(wire *w, framed_connection *framed)
     if (result < 0)
         output_drop(w, &framed->out);
     w->unsent[framed->item.slot] = framed->out.end - framed->out.start;
-    watch(w, framed, result == 0 ? INTEREST_READING | EPOLLOUT : INTEREST_READING);
 }
 
 /* The exchange that an answer is for; NULL, counted, when there is none that waits for it on this connection. */
@@ -175,7 +162,7 @@ static void take_response(wire *w, framed_connection *framed, const uint8_t *bas
         return;
     }
     http1_answer facts = edge_answer_facts(w, x);
-    int32_t head_bytes = http1_response_write(base, view, w->fields + view->first_field, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
+    int32_t head_bytes = http1_response_write(base, view, w->fields, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
     if (head_bytes < 0) {
         report_bad_response(w, x, (uint16_t)-head_bytes);
         return;
@@ -229,6 +216,16 @@ static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
     }
 }
 
+/* There is more to look at than this batch could take, and no event will tell of it. */
+static void look_again(wire *w, framed_connection *framed)
+{
+    if (framed->is_ready)
+        return;
+    framed->is_ready = 1;
+    framed->next_ready = w->ready;
+    w->ready = framed;
+}
+
 static void hold(wire *w, framed_connection *framed, const uint8_t *bytes, uint32_t count)
 {
     if (input_hold(w, &framed->in, bytes, count) < 0)
@@ -242,13 +239,9 @@ static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes
     frame_scan_result found = {0};
     framed->needed = 0;
     while (count) {
-        uint32_t room = wire_event_room(w) - 1;
+        uint32_t room = wire_event_room(w);
         if (room == 0) {
-            if (!framed->is_ready) {
-                framed->is_ready = 1;
-                framed->next_ready = w->ready;
-                w->ready = framed;
-            }
+            look_again(w, framed);
             break;
         }
         frame_scan(bytes, count, w->views, room < VIEWS_MAX ? room : VIEWS_MAX, w->fields, VIEW_FIELDS_MAX, &found);
@@ -270,40 +263,63 @@ static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes
     hold(w, framed, bytes, count);
 }
 
-void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events)
+static void receive(wire *w, framed_connection *framed)
 {
-    if (epoll_events & EPOLLOUT)
-        framed_flush(w, framed);
-    if (!(epoll_events & ~(uint32_t)EPOLLOUT))
-        return;
     uint8_t *start;
-    uint64_t *received = &w->counters.framed_bytes_in;
-    ssize_t count = input_receive(w, framed->descriptor, &framed->in, framed->needed, FRAMED_READ_BYTES, received, &start);
+    ssize_t count = input_receive(w, framed->descriptor, &framed->in, framed->needed, FRAMED_READ_BYTES, &w->counters.framed_bytes_in,
+                                  &framed->is_unread, &start);
     if (count > 0)
         take_frames(w, framed, start, (uint32_t)count);
     else if (count == 0)
         framed_fail(w, framed, CLOSE_EOF);
     else if (errno != EAGAIN && errno != ENOBUFS && errno != EINTR)
         framed_fail(w, framed, CLOSE_ERROR);
+    if (framed->is_unread && !framed->cause)
+        look_again(w, framed);
 }
 
-void framed_take_held(wire *w)
+void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events)
 {
-    while (w->ready && wire_event_room(w) > 1) {
-        framed_connection *framed = w->ready;
-        uint32_t count = framed->in.count;
-        if (WIRE_ARENA_BYTES - w->arena_used < count)
-            return;
-        w->ready = framed->next_ready;
+    if ((epoll_events & EPOLLOUT) && framed->out.start != framed->out.end)
+        framed_flush(w, framed);
+    if (!(epoll_events & ~(uint32_t)EPOLLOUT))
+        return;
+    framed->is_unread = 1;
+    if (!framed->is_ready)
+        receive(w, framed);
+}
+
+/* What is held comes first, so that frames stay in order; then what the socket holds. */
+static void take_held(wire *w, framed_connection *framed)
+{
+    uint8_t *start;
+    uint32_t count = input_recall(w, &framed->in, &start);
+    if (count)
+        take_frames(w, framed, start, count);
+    if (framed->cause || framed->is_ready)
+        return;
+    if (framed->is_unread)
+        receive(w, framed);
+    else if (framed->in.count && !count)
+        look_again(w, framed);
+}
+
+/* Each connection once: one that still has more is listed again, for the next time. */
+void framed_take_ready(wire *w)
+{
+    framed_connection *list = w->ready;
+    w->ready = NULL;
+    while (list) {
+        framed_connection *framed = list;
+        list = framed->next_ready;
         framed->is_ready = 0;
-        uint8_t *start = w->arena + w->arena_used;
-        if (count)
-            memcpy(start, framed->in.bytes, count);
-        w->arena_used += count;
-        input_drop(w, &framed->in);
         w->was_active = 1;
-        if (!framed->cause)
-            take_frames(w, framed, start, count);
+        if (framed->cause)
+            continue;
+        if (wire_event_room(w))
+            take_held(w, framed);
+        else
+            look_again(w, framed);
     }
 }
 

@@ -53,7 +53,7 @@ static uint32_t larger(uint32_t a, uint32_t b)
 
 /* Receives into the held bytes themselves, at most to the end of the unit that is needed. The buffer doubles, so a length that was
  * only claimed costs nothing. Returns as recv does. */
-static ssize_t receive_behind(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes)
+static ssize_t receive_behind(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint8_t *is_unread)
 {
     uint32_t wanted = needed > in->count ? needed - in->count : read_bytes;
     if (wanted > larger(in->count, read_bytes))
@@ -61,12 +61,15 @@ static ssize_t receive_behind(wire *w, int descriptor, held_input *in, uint32_t 
     if (input_reserve(w, in, in->count + wanted) < 0)
         return -1;
     ssize_t count = recv(descriptor, in->bytes + in->count, wanted, MSG_DONTWAIT);
+    if (count < (ssize_t)wanted)
+        *is_unread = 0;
     if (count > 0)
         in->count += (uint32_t)count;
     return count;
 }
 
-ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint64_t *received, uint8_t **start)
+ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint64_t *received,
+                      uint8_t *is_unread, uint8_t **start)
 {
     uint32_t most = larger(in->count, needed) + read_bytes;
     if (WIRE_ARENA_BYTES - w->arena_used < most) {
@@ -76,7 +79,7 @@ ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, 
     *start = w->arena + w->arena_used;
     ssize_t count;
     if (in->count > SMALL_INPUT_BYTES) {
-        count = receive_behind(w, descriptor, in, needed, read_bytes);
+        count = receive_behind(w, descriptor, in, needed, read_bytes, is_unread);
         if (count <= 0)
             return count;
         *received += (uint64_t)count;
@@ -84,18 +87,31 @@ ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, 
             errno = EAGAIN;
             return -1;
         }
-        memcpy(*start, in->bytes, in->count);
-        count = in->count;
-    } else {
-        count = recv(descriptor, *start + in->count, read_bytes, MSG_DONTWAIT);
-        if (count <= 0)
-            return count;
-        *received += (uint64_t)count;
-        if (in->count)
-            memcpy(*start, in->bytes, in->count);
-        count += in->count;
+        return input_recall(w, in, start);
     }
-    input_drop(w, in);
+    count = recv(descriptor, *start + in->count, read_bytes, MSG_DONTWAIT);
+    if (count < (ssize_t)read_bytes)
+        *is_unread = 0;
+    if (count <= 0)
+        return count;
+    *received += (uint64_t)count;
+    if (in->count) {
+        memcpy(*start, in->bytes, in->count);
+        count += in->count;
+        input_drop(w, in);
+    }
     w->arena_used += (uint32_t)count;
+    return count;
+}
+
+uint32_t input_recall(wire *w, held_input *in, uint8_t **start)
+{
+    uint32_t count = in->count;
+    if (!count || WIRE_ARENA_BYTES - w->arena_used < count)
+        return 0;
+    *start = w->arena + w->arena_used;
+    memcpy(*start, in->bytes, count);
+    w->arena_used += count;
+    input_drop(w, in);
     return count;
 }

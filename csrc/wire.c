@@ -18,7 +18,7 @@
 
 /* ---- small things that the parts share ---- */
 
-/* Every source of events leaves at least one place free, which is all that one socket can ask for. */
+/* There is room: what can be put off is (wire_event_room), and for what cannot there is a reserve. */
 wire_event *wire_add_event(wire *w, enum wire_event_kind kind)
 {
     if (w->event_count == WIRE_EVENTS_MAX)
@@ -91,6 +91,7 @@ static int reserve_memory(wire *w)
     w->heads = map_memory(HEADS_BYTES);
     w->context = map_memory(CONTEXT_ROOM_BYTES);
     w->events = calloc(WIRE_EVENTS_MAX, sizeof *w->events);
+    w->requests = calloc(WIRE_EVENTS_MAX, sizeof *w->requests);
     w->scratch = calloc(1, SCRATCH_BYTES);
     w->views = calloc(VIEWS_MAX, sizeof *w->views);
     w->fields = calloc(VIEW_FIELDS_MAX, sizeof *w->fields);
@@ -100,7 +101,7 @@ static int reserve_memory(wire *w)
     w->latency_at_us = calloc(connections, sizeof *w->latency_at_us);
     w->route_latency = calloc(routes, sizeof *w->route_latency);
     w->route_statuses = calloc(routes, sizeof *w->route_statuses);
-    if (!w->arena || !w->heads || !w->context || !w->events || !w->scratch || !w->views || !w->fields || !w->in_flight || !w->unsent ||
+    if (!w->arena || !w->heads || !w->context || !w->events || !w->requests || !w->scratch || !w->views || !w->fields || !w->in_flight || !w->unsent ||
         !w->latency_us || !w->latency_at_us || !w->route_latency || !w->route_statuses)
         return -1;
     if (slab_start(&w->edges, sizeof(edge_connection), w->settings.edge_connections_max, 0xffffff) < 0)
@@ -209,7 +210,7 @@ static void free_memory(wire *w)
     unmap_memory(w->arena, WIRE_ARENA_BYTES);
     unmap_memory(w->heads, HEADS_BYTES);
     unmap_memory(w->context, CONTEXT_ROOM_BYTES);
-    void *owned[] = {w->events,    w->scratch,    w->views,         w->fields,        w->in_flight,
+    void *owned[] = {w->events,    w->requests,   w->scratch,       w->views,         w->fields,        w->in_flight,
                      w->unsent,    w->latency_us, w->latency_at_us, w->route_latency, w->route_statuses};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
@@ -232,6 +233,16 @@ int wire_descriptor(const wire *w)
 const wire_event *wire_events(const wire *w)
 {
     return w->events;
+}
+
+const wire_request *wire_requests(const wire *w)
+{
+    return w->requests;
+}
+
+uint32_t wire_request_count(const wire *w)
+{
+    return w->head_count;
 }
 
 const uint8_t *wire_arena(const wire *w)
@@ -300,7 +311,7 @@ static void expire(wire *w, timer *t)
 static void expire_timers(wire *w)
 {
     timer *t;
-    while (wire_event_room(w) > 1 && (t = timer_pop(&w->timers, wire_now_ms(w)))) {
+    while (wire_event_room(w) && (t = timer_pop(&w->timers, wire_now_ms(w)))) {
         w->was_active = 1;
         expire(w, t);
     }
@@ -344,17 +355,17 @@ int wire_step(wire *w, uint32_t wait_us)
     w->was_active = 0;
     read_clock(w);
     framed_bury(w);
-    framed_take_held(w);
+    framed_take_ready(w);
     edge_resume(w);
     expire_timers(w);
-    int count = wait_for_events(w->epoll, ready, w->event_count || wire_has_more(w) ? 0 : wait_us);
+    int count = wait_for_events(w->epoll, ready, w->event_count || w->head_count || wire_has_more(w) ? 0 : wait_us);
     if (count < 0 && errno != EINTR)
         return WIRE_SYSTEM;
     if (count > 0) {
         w->was_active = 1;
         read_clock(w);
     }
-    for (int i = 0; i < count && wire_event_room(w) > 1; i++)
+    for (int i = 0; i < count; i++)
         dispatch(w, &ready[i]);
     expire_timers(w);
     framed_bury(w);

@@ -21,7 +21,7 @@
 typedef struct wire wire;
 
 enum {
-    WIRE_EVENTS_MAX = 512,             /* events that one step can yield */
+    WIRE_EVENTS_MAX = 1024,            /* events that one step can yield, and requests */
     WIRE_ARENA_BYTES = 4194304,        /* input that one step can take in; a whole frame always fits */
     WIRE_FRAMED_CONNECTIONS_MAX = 4096,
     WIRE_ROUTES_MAX = 65536,
@@ -47,8 +47,6 @@ typedef struct {
 } wire_settings;
 
 enum wire_event_kind {
-    /* A whole plain request. exchange; detail: enum frame_method; flags: HEAD_ bits; at, bytes: target; a: path bytes; b: body bytes. */
-    EVENT_REQUEST = 1,
     /* A request that the express lane does not carry. exchange, to be answered (the connection closes after that);
      * detail: enum http1_verdict or enum edge_refusal. */
     EVENT_BAD_REQUEST = 2,
@@ -107,6 +105,15 @@ typedef struct {
     uint32_t unused;
 } wire_event;
 
+/* A whole plain request: 16 bytes. Kept apart from the events, since there are many and little need be read of each. */
+typedef struct {
+    uint64_t exchange;
+    uint32_t path;       /* offset into the arena */
+    uint16_t path_bytes; /* up to the '?' */
+    uint8_t method;      /* enum frame_method */
+    uint8_t flags;       /* HEAD_ bits */
+} wire_request;
+
 /* What the calls below return. */
 enum wire_result {
     WIRE_OK = 0,
@@ -142,8 +149,11 @@ void wire_free(wire *w);
 
 /* The epoll descriptor: readable when wire_step has something to do. Owned by the wire. */
 int wire_descriptor(const wire *w);
-/* The batch of events of the last step, and the arena that their offsets are into. The addresses never change. */
+/* The events and the requests of the last step, and the arena that their offsets are into. The addresses never change.
+ * Events are to be looked at first: a client that has gone, or a connection, may be one that a request is about. */
 const wire_event *wire_events(const wire *w);
+const wire_request *wire_requests(const wire *w);
+uint32_t wire_request_count(const wire *w);
 const uint8_t *wire_arena(const wire *w);
 
 /* Takes over a listening socket. kind: enum wire_socket_kind. */

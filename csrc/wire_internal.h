@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include "slab.h"
@@ -21,6 +22,7 @@ enum {
     FRAMED_OUTPUT_BYTES_FIRST = 16384,
     LISTENERS_MAX = 16,
     EPOLL_EVENTS = 256,
+    EVENTS_RESERVED = 2 * EPOLL_EVENTS + 1, /* an edge-triggered event cannot be put off, and a client can cause two: refused, gone */
     ACCEPTS_PER_STEP = 64,         /* a storm of connections does not keep requests waiting */
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
@@ -64,11 +66,11 @@ typedef struct edge_connection {
     uint64_t started_us;             /* when the first byte of the request at hand came */
     struct exchange *exchange;       /* the one in progress, or NULL */
     struct edge_connection *next_resumed;
-    uint32_t interest;               /* epoll events asked for */
+    uint8_t is_unread;               /* the socket may hold input: an edge-triggered event is told once */
     uint8_t is_lingering;
     uint8_t closes;                  /* after the answer being written */
     uint8_t lingers;                 /* and that close lingers */
-    uint8_t is_resumed;              /* in the list of those with held input to look at */
+    uint8_t is_resumed;              /* in the list of those to look at without an event */
 } edge_connection;
 
 typedef struct exchange {
@@ -110,10 +112,10 @@ typedef struct framed_connection {
     struct framed_connection *next_dirty;
     struct framed_connection *next_dying;
     struct framed_connection *next_ready;
-    uint32_t interest;
     uint8_t dialled;
+    uint8_t is_unread;               /* as for an edge connection */
     uint8_t is_dirty;                /* has output to flush */
-    uint8_t is_ready;                /* has whole frames held that found no room in the batch */
+    uint8_t is_ready;                /* in the list of those to look at without an event */
     uint8_t cause;                   /* enum wire_close_cause once it is dying */
     uint8_t frame_error;
 } framed_connection;
@@ -138,8 +140,9 @@ struct wire {
     uint32_t arena_used;
     wire_event *events;
     uint32_t event_count;
-    uint32_t head_count;
-    http1_head *heads;               /* one for each event of the batch */
+    wire_request *requests;
+    uint32_t head_count;             /* requests of the batch, each with its head */
+    http1_head *heads;
     uint8_t *context;
     uint32_t context_used;
     uint8_t *scratch;
@@ -180,12 +183,17 @@ static inline uint64_t wire_now_ms(const wire *w)
 {
     return w->now_us / 1000;
 }
+/* How many more events, and requests, the batch can take, beside those that the sockets of one wait may need. */
 static inline uint32_t wire_event_room(const wire *w)
 {
-    return WIRE_EVENTS_MAX - w->event_count;
+    uint32_t used = (w->event_count > w->head_count ? w->event_count : w->head_count) + EVENTS_RESERVED;
+    return used < WIRE_EVENTS_MAX ? WIRE_EVENTS_MAX - used : 0;
 }
 wire_event *wire_add_event(wire *w, enum wire_event_kind kind);
 uint64_t wire_random(wire *w);
+/* Connections are watched edge-triggered, for everything, once: no system call changes what is asked, and what was told is not told
+ * again with every wait. So whoever leaves input in a socket remembers it (is_unread). */
+enum { WATCH_CONNECTION = EPOLLIN | EPOLLOUT | EPOLLRDHUP | (int)EPOLLET };
 int wire_watch(wire *w, int descriptor, int operation, uint32_t interest, uint8_t source, const slab_item *item);
 static inline uint64_t wire_in_ms(const wire *w, uint32_t milliseconds)
 {
@@ -197,8 +205,12 @@ int input_reserve(wire *w, held_input *in, uint32_t capacity);
 int input_hold(wire *w, held_input *in, const uint8_t *bytes, uint32_t count);
 void input_drop(wire *w, held_input *in);
 /* Receives behind what is held, into the arena. Returns the bytes now at *start (held and received), 0 when the peer has closed,
- * -1 with errno (EAGAIN: nothing there; ENOBUFS: no room in this batch). After success the held bytes are the arena's. */
-ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint64_t *received, uint8_t **start);
+ * -1 with errno (EAGAIN: nothing there, or not enough yet; ENOBUFS: no room in this batch). After success the held bytes are the
+ * arena's. Clears *is_unread when the socket was emptied. */
+ssize_t input_receive(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint64_t *received,
+                      uint8_t *is_unread, uint8_t **start);
+/* Moves what is held into the arena. Its count at *start, or 0 when nothing is held or the batch has no room. */
+uint32_t input_recall(wire *w, held_input *in, uint8_t **start);
 
 /* output.c */
 uint8_t *output_reserve(wire *w, held_output *out, uint32_t count, uint32_t first_capacity);
@@ -237,7 +249,7 @@ void edge_drain(wire *w);
 framed_connection *framed_find(const wire *w, uint32_t handle);
 framed_connection *framed_adopt(wire *w, int descriptor, int dialled);
 void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events);
-void framed_take_held(wire *w);
+void framed_take_ready(wire *w);
 void framed_bury(wire *w);
 void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause);
 void framed_flush(wire *w, framed_connection *framed);

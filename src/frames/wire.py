@@ -32,9 +32,13 @@ from frames.frame import FieldId
 Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
 
+Request = tuple[int, int, int, int, int]
+"""(exchange, path, path bytes, method, flags): one ``wire_request``; ``path`` is an offset into the arena."""
+
 Decide = Callable[[Iterator[Event]], None]
 
 _EVENT = struct.Struct("=QIHHIIIIIII4x")
+_REQUEST = struct.Struct("=QIHBB")
 _YIELD_SECONDS = 0.001
 """Own work between two looks at what other tasks want."""
 
@@ -42,7 +46,6 @@ _YIELD_SECONDS = 0.001
 class EventKind(IntEnum):
     """What a step reports (``enum wire_event_kind``)."""
 
-    REQUEST = lib.EVENT_REQUEST
     BAD_REQUEST = lib.EVENT_BAD_REQUEST
     CLIENT_GONE = lib.EVENT_CLIENT_GONE
     EXPIRED = lib.EVENT_EXPIRED
@@ -163,6 +166,7 @@ class Wire:
         self._wire = ffi.gc(wire, lib.wire_free)
         self.arena = ffi.buffer(lib.wire_arena(wire), lib.WIRE_ARENA_BYTES)
         self._events = memoryview(ffi.buffer(lib.wire_events(wire), lib.WIRE_EVENTS_MAX * _EVENT.size))
+        self._requests = memoryview(ffi.buffer(lib.wire_requests(wire), lib.WIRE_EVENTS_MAX * _REQUEST.size))
         connections = self.settings.framed_connections_max
         self.in_flight = self._array(lib.wire_in_flight(wire), connections, "I")
         self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
@@ -293,6 +297,11 @@ class Wire:
         if count < 0:
             raise OSError(ffi.errno, f"the wire cannot step: {os.strerror(ffi.errno)}")
         return cast("Iterator[Event]", _EVENT.iter_unpack(self._events[: count * _EVENT.size]))
+
+    def requests(self) -> Iterator[Request]:
+        """Return the requests of the step. To be looked at after its events: they say who is gone."""
+        count = lib.wire_request_count(self._wire)
+        return cast("Iterator[Request]", _REQUEST.iter_unpack(self._requests[: count * _REQUEST.size]))
 
     async def run(self, decide: Decide) -> NoReturn:
         """Step, decide and flush until cancelled; then close every socket."""

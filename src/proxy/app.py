@@ -115,7 +115,9 @@ class Gateway:
         async with trio.open_nursery() as nursery:
             await nursery.start(serve_admin, admin, self.overview.admin_state())
             nursery.start_soon(run_ticks, self.transport)
-            nursery.start_soon(self.wire.run, make_decide(self.lane, self.transport, self.wire.arena))
+            nursery.start_soon(
+                self.wire.run, make_decide(self.lane, self.transport, self.wire.arena, self.wire.requests)
+            )
             task_status.started(addresses)
 
     async def drain(self, timeout_s: float) -> None:

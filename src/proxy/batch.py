@@ -1,10 +1,13 @@
-"""The batch: gives each event of a step to whom it is for."""
+"""The batch: gives each event and each request of a step to whom it is for.
+
+Events come first: one may say that an instance is lost, which a request of the same batch should know.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from frames.wire import Decide, Event, EventKind
+from frames.wire import Decide, Event, EventKind, Request
 from proxy.edge.express import ExpressLane
 
 _log = logging.getLogger(__name__)
@@ -38,22 +41,21 @@ class Arena(Protocol):
         ...
 
 
-def make_decide(lane: ExpressLane, transport: Transport, arena: Arena) -> Decide:
+def make_decide(
+    lane: ExpressLane, transport: Transport, arena: Arena, requests: Callable[[], Iterator[Request]]
+) -> Decide:
     """Return what the wire calls once per batch."""
-    begin, request = lane.begin, int(EventKind.REQUEST)
-    others = _handlers(lane, transport, arena)
+    begin, handlers = lane.begin, _handlers(lane, transport, arena)
 
     def decide(events: Iterator[Event]) -> None:
         for event in events:
-            if event[2] == request:
-                at = event[5]
-                begin(event[0], event[3], event[4], arena[at : at + event[7]])
-            else:
-                try:
-                    others[event[2]](event)
-                except Exception:
-                    # One event's trouble must not end the traffic of all. A request left unanswered meets its deadline.
-                    _log.exception("an event could not be handled: %r", event)
+            try:
+                handlers[event[2]](event)
+            except Exception:
+                # One event's trouble must not end the traffic of all. A request left unanswered meets its deadline.
+                _log.exception("an event could not be handled: %r", event)
+        for exchange, at, count, method, flags in requests():
+            begin(exchange, method, flags, arena[at : at + count])
 
     return decide
 
