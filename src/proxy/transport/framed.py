@@ -31,7 +31,7 @@ from frames.frame import FaultCode, FrameErrorCode, FrameType, GoawayReason, Hea
 from frames.greeting import PROTOCOL_VERSION, Hello, Welcome, check_welcome
 from frames.session import Role, Session, State
 from frames.template import shown
-from frames.wire import CloseCause
+from frames.wire import CloseCause, WireResult
 from proxy.transport.port import AnyChange, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
 
 TICK_S: Final = 0.25
@@ -257,11 +257,15 @@ class FramedTransport(Generic[AnyChange]):
     # What goes out.
 
     def _send(self, link: _Link, frame_type: FrameType, payload: bytes, exchange: int = 0) -> bool:
-        """Write a frame. False when the connection was given up instead: its peer is gone, or does not read."""
-        if self._port.frame(link.connection, frame_type, 0, exchange, payload) >= 0:
-            return True
+        """Write a frame. False when it cannot be.
+
+        When the connection is gone, the wire says so in its turn. When the peer does not read, it is given up.
+        """
+        result = self._port.frame(link.connection, frame_type, 0, exchange, payload)
+        if result in {WireResult.OK, WireResult.NO_CONNECTION}:
+            return result == WireResult.OK
         self._unwritable += 1
-        logger.warning("%s: %s could not be written, since the peer does not read; closing", link.name, frame_type.name)
+        logger.warning("%s: does not read, %s could not be written; closing", link.name, frame_type.name)
         self._give_up(link)
         return False
 

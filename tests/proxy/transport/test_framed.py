@@ -49,7 +49,7 @@ HELLO = Hello(
     credit_bytes=0,
     endpoints=(EndpointOffer(id=1, method="GET", path="/invoices"),),
 )
-OK, FULL = 0, -3
+OK, NO_CONNECTION, FULL = 0, -2, -3
 
 
 class FakePort:
@@ -60,11 +60,12 @@ class FakePort:
         self.payloads: list[bytes] = []
         self.exchanges: list[int] = []
         self.full: set[int] = set()
+        self.gone: set[int] = set()
         self.flushes = 0
 
     def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
-        if connection in self.full:
-            return FULL
+        if connection in self.gone | self.full:
+            return NO_CONNECTION if connection in self.gone else FULL
         assert flags == 0
         assert (exchange != 0) is (frame_type == FrameType.REFUSED)
         self.written.append((connection, FrameType(frame_type).name))
@@ -495,6 +496,18 @@ def test_a_service_that_does_not_read_is_closed(what: str, caplog: pytest.LogCap
     assert bench.targets == ([6] if what == "goaway" else [])
     assert bench.transport.statistics().unwritable == 1
     assert "does not read" in caplog.text
+
+
+def test_a_service_that_is_gone_already_is_left_to_the_wire_to_report(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.transport.opened(5)
+    bench.port.gone.add(5)
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    assert bench.port.take() == []
+    assert bench.transport.statistics().unwritable == 0
+    bench.transport.closed(5, CloseCause.PROTOCOL, FrameErrorCode.TYPE)
+    assert bench.registry.instances == ()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_fault_that_cannot_be_written_still_closes() -> None:
