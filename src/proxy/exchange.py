@@ -26,7 +26,9 @@ class RequestFields(Protocol):
 class Exchange:
     """What is known of a request, and what the stages have found out so far.
 
-    Made for every request, so it holds little: the head itself stays with the wire, and is asked for by ``fields``.
+    It holds little: the head itself stays with the wire, and is asked for by ``fields``. The express lane has one, and
+    begins it anew for every request; whoever wants to keep an exchange beyond its stages takes it from the lane and
+    leaves another there.
     """
 
     __slots__ = (
@@ -51,18 +53,19 @@ class Exchange:
     offer: "Offer"
     """Where it goes; set by pick."""
 
-    def __init__(
-        self, exchange: int, method: int, flags: int, path: bytes, snapshot: "Snapshot", fields: RequestFields
-    ) -> None:
-        """Begin an exchange: its id, ``Method``, ``HEAD_`` flags, and the path without its query."""
+    def __init__(self, fields: RequestFields, snapshot: "Snapshot") -> None:
+        """Make an exchange that has not begun. fields: where its request is read."""
+        self.fields = fields
+        self.begin(0, 0, 0, b"", snapshot)
+
+    def begin(self, exchange: int, method: int, flags: int, path: bytes, snapshot: "Snapshot") -> None:
+        """Begin anew: the wire's id, ``Method``, ``HEAD_`` flags, the path without its query, and what holds for it."""
         self.id = exchange
         self.method = method
         self.flags = flags
         self.path = path
         self.snapshot = snapshot
-        self.fields = fields
 
     def __repr__(self) -> str:
-        """Identity and progress on one line."""
-        done = [name for name in ("route", "deadline_ms", "offer") if hasattr(self, name)]
-        return f"<Exchange {self.id:#x} method={self.method} path={self.path!r} decided={','.join(done) or 'nothing'}>"
+        """Identity on one line."""
+        return f"<Exchange {self.id:#x} method={self.method} flags={self.flags:#x} path={self.path!r}>"

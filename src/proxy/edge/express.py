@@ -59,6 +59,7 @@ class ExpressLane:
         """Put the lane together. counts: of reasons; reason_header: tell the reason in x-penstock-reason."""
         self.snapshot = snapshot
         self._wire = wire
+        self._exchange = Exchange(wire, snapshot)
         self._stages = tuple(stages)
         self._counts = counts
         self._reason_header = reason_header
@@ -66,8 +67,9 @@ class ExpressLane:
     # ---- the events of an exchange, in the order in which they can come ----
 
     def begin(self, exchange_id: int, method: int, flags: int, path: bytes) -> None:
-        """A request has come: EVENT_REQUEST."""
-        exchange = Exchange(exchange_id, method, flags, path, self.snapshot, self._wire)
+        """A request has come: a ``wire_request``."""
+        exchange = self._exchange
+        exchange.begin(exchange_id, method, flags, path, self.snapshot)
         try:
             for stage in self._stages:
                 answer = stage(exchange)

@@ -9,6 +9,9 @@ segments, so that a leaf is reached in exactly as many steps as the path has seg
 nowhere, the parameter beside it is tried, the deepest first. No node is visited twice, so the work is bounded by the
 nodes of that one trie; with n segments at most by 2^n, however many routes there are.
 
+The commonest kind, literals and one parameter at the end (`/invoices/{id}`), lies in a dict of its own by what stands
+before the last slash. No other route with parameters can come before it: a longer run of literals there is none.
+
 A table never changes. A new set of routes is a new table, swapped whole with the snapshot.
 """
 
@@ -52,6 +55,9 @@ class _Methods:
     """The routes of one method."""
 
     exact: dict[bytes, Route] = field(default_factory=dict)
+    tails: dict[bytes, Route] = field(
+        default_factory=dict
+    )  # by the literals before a parameter that is the last segment
     tries: dict[int, _Node] = field(default_factory=dict)  # by number of slashes, which is that of segments
     slashes_max: int = 0  # of any trie: a path with thousands of them is not split further
 
@@ -83,8 +89,15 @@ class RouteTable:
         """The route for a path (without its query), or None. method: as the head scanner gives it, 1 to 7."""
         methods = self._methods[method]
         route = methods.exact.get(path)
-        if route is not None or not methods.tries:
+        if route is not None:
             return route
+        before, _, last = path.rpartition(b"/")
+        if last:
+            route = methods.tails.get(before)
+            if route is not None:
+                return route
+        if not methods.tries:
+            return None
         segments = path.split(b"/", methods.slashes_max + 1)  # the first is empty: a path begins with '/'
         root = methods.tries.get(len(segments) - 1)
         return None if root is None else _walk(root, segments)
@@ -120,6 +133,10 @@ def _insert(methods: _Methods, route: Route) -> None:
     path = template_shape(route.template)
     if "{" not in path:
         methods.exact[path.encode()] = route
+        return
+    before, _, last = path.rpartition("/")
+    if last == "{}" and "{" not in before:
+        methods.tails[before.encode()] = route
         return
     segments = path[1:].split("/")
     methods.slashes_max = max(methods.slashes_max, len(segments))
