@@ -80,6 +80,7 @@ class Gateway:
             stages,
             Snapshot(RouteTable(), self._limits),
             self.counts,
+            name_of=self._name_of,
             reason_header=config.edge.reason_header,
         )
         self.transport = FramedTransport[Change](
@@ -90,6 +91,11 @@ class Gateway:
             on_change=self._swap_snapshot,
         )
         self.overview = Overview(self.wire, self.lane, self.registry, self.counts)
+
+    def _name_of(self, connection: int) -> str:
+        instance = self.registry.maybe_instance(connection)
+        peer = self.wire.peer(connection)
+        return f"{instance.service}/{instance.instance} at {peer}" if instance else peer
 
     def _swap_snapshot(self, change: Change) -> None:
         if not change.is_routes:

@@ -10,7 +10,7 @@ from typing import Protocol
 from frames.wire import Decide, Event, EventKind, Request
 from proxy.edge.express import ExpressLane
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("penstock.gateway")
 
 
 class Transport(Protocol):
@@ -71,7 +71,7 @@ def _handlers(lane: ExpressLane, transport: Transport, arena: Arena) -> dict[int
         EventKind.EXPIRED: lambda event: lane.expired(event[0]),
         EventKind.LOST: lambda event: lane.lost(event[0]),
         EventKind.REFUSED: lambda event: lane.refused(event[0], event[3], event[7]),
-        EventKind.BAD_RESPONSE: lambda event: lane.bad_response(event[0], event[3]),
+        EventKind.BAD_RESPONSE: lambda event: lane.bad_response(event[0], event[3], event[1]),
         EventKind.FRAMED_OPENED: lambda event: transport.opened(event[1]),
         EventKind.FRAMED_CLOSED: lambda event: transport.closed(event[1], event[3], event[4]),
         EventKind.FRAME: frame,

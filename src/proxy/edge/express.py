@@ -5,10 +5,11 @@ something goes wrong; then an event comes here, and the answer is made of its re
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
+from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import respond
 from proxy.errors import (
     BAD_RESPONSE,
@@ -25,7 +26,7 @@ from proxy.exchange import Exchange, RequestFields
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer, Stage
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("penstock.edge")
 
 
 class EdgePort(RequestFields, Protocol):
@@ -54,15 +55,23 @@ class ExpressLane:
         snapshot: Snapshot,
         counts: ReasonCounts,
         *,
+        name_of: Callable[[int], str] = str,
         reason_header: bool = False,
     ) -> None:
-        """Put the lane together. counts: of reasons; reason_header: tell the reason in x-penstock-reason."""
+        """Put the lane together.
+
+        counts: of reasons; name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
+        reason in x-penstock-reason.
+        """
         self.snapshot = snapshot
         self._wire = wire
         self._exchange = Exchange(wire, snapshot)
         self._stages = tuple(stages)
         self._counts = counts
+        self._name_of = name_of
         self._reason_header = reason_header
+        self._bad_responses = Occasional()
+        self._failures = Occasional()
 
     # ---- the events of an exchange, in the order in which they can come ----
 
@@ -92,9 +101,12 @@ class ExpressLane:
         """The deadline has passed: EVENT_EXPIRED."""
         self._give_up(exchange_id, CancelReason.DEADLINE, DEADLINE)
 
-    def bad_response(self, exchange_id: int, detail: int) -> None:
+    def bad_response(self, exchange_id: int, detail: int, connection: int) -> None:
         """The service's response cannot be passed on: EVENT_BAD_RESPONSE."""
-        _log.warning("a service's response was refused: %s", BAD_RESPONSE_CAUSES.get(detail, "unknown cause"))
+        held_back = self._bad_responses.held_back((connection, detail))
+        if held_back is not None:
+            cause = BAD_RESPONSE_CAUSES.get(detail, "unknown cause")
+            _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), cause, held_back)
         self._give_up(exchange_id, CancelReason.BAD_RESPONSE, BAD_RESPONSE)
 
     def lost(self, exchange_id: int) -> None:
@@ -129,7 +141,9 @@ class ExpressLane:
 
     def _fail(self, exchange: Exchange) -> None:
         """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
-        _log.exception("a stage failed on %r", exchange)
+        held_back = self._failures.held_back(exchange.path)
+        if held_back is not None:
+            _log.exception("a stage failed on %r (%d more)", exchange, held_back)
         self.answer(exchange.id, Answer(INTERNAL))
 
 
