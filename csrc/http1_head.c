@@ -1,9 +1,9 @@
 /* The strict scanner of HTTP/1.1 request heads; the contract is in http1_head.h.
  *
- * Two rules hold everything together. First, a scan begins by making sure that the head ends with an empty line; as CR is in no
- * class of bytes, no loop over a class can pass the end, and none needs to look for it. Second, what is malformed returns at once, in
- * reading order, while what is unusual is only noted: a head is unusual when all of it was read and nothing was malformed. Of
- * several unusual things the one with the smallest number is told, whatever their order in the head. */
+ * Two rules hold everything together. First, a scan begins by making sure that the head ends with an empty line; as CR is in
+ * no class of bytes, no loop over a class can pass the end, and none needs to look for it. Second, what is malformed returns
+ * at once, in reading order, while what is unusual is only noted: a head is unusual when all of it was read and nothing was
+ * malformed. Of several unusual things the one with the smallest number is told, whatever their order in the head. */
 #include "http1_text.h"
 
 enum { CONNECTION_CLOSE = 1, CONNECTION_KEEP_ALIVE = 2, CONNECTION_OTHER = 4 };
@@ -291,7 +291,7 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_CORRELATION_ID:
     case NAME_REQUEST_ID:
     case NAME_TRACEPARENT:
-    case NAME_TRACESTATE: /* W3C Trace Context allows several of these to be joined; nobody we know sends them so, and we refuse */
+    case NAME_TRACESTATE: /* W3C Trace Context allows several, to be joined; nobody sends them so, and we refuse */
     case NAME_REQUEST_TIMEOUT:
         s->head->flags |= (uint8_t)(HEAD_HAS_TENANT << (known - NAME_TENANT));
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
@@ -300,7 +300,8 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     }
 }
 
-/* The first byte from p on that may not be in a field value. Eight bytes at a time; HTAB is legal and stops a word, not the scan. */
+/* The first byte from p on that may not be in a field value. Eight bytes at a time; HTAB is legal and stops a word, not the
+ * scan. */
 static inline const uint8_t *find_text_end(const uint8_t *p, const uint8_t *end)
 {
     while (end - p >= 8) {
@@ -345,7 +346,8 @@ static inline int scan_field(scan *s)
     if (p - value > VALUE_BYTES_MAX)
         return HEAD_TOO_LARGE;
     uint8_t known = find_known_name(name, name_bytes);
-    http1_field field = {(uint32_t)(name - s->bytes), (uint32_t)(value - s->bytes), (uint16_t)(p - value), (uint8_t)name_bytes, known};
+    http1_field field = {(uint32_t)(name - s->bytes), (uint32_t)(value - s->bytes), (uint16_t)(p - value), (uint8_t)name_bytes,
+                         known};
     s->head->fields[s->head->field_count++] = field;
     return known == NAME_OTHER ? HEAD_PLAIN : note_known(s, known, value, p);
 }

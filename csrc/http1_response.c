@@ -1,7 +1,7 @@
 /* The writer of HTTP/1.1 answers; the contract is in http1_response.h.
  *
- * A service is not trusted with the shape of the message: its names and values are checked byte by byte, here and nowhere else, and
- * what frames the message is written by us alone. */
+ * A service is not trusted with the shape of the message: its names and values are checked byte by byte, here and nowhere
+ * else, and what frames the message is written by us alone. */
 #include "http1_response.h"
 
 #include "http1_text.h"
@@ -11,8 +11,8 @@ enum { DATE_BYTES = 29 };
 /* What is to become of a service's field, when it is not an error. */
 enum { FIELD_WRITTEN = 0, FIELD_DROPPED = 1 };
 
-/* Where the head is written. When something does not fit it is left out and full is set, once for all, so that only the end of the
- * work need look at it. */
+/* Where the head is written. When something does not fit it is left out and full is set, once for all, so that only the end
+ * of the work need look at it. */
 typedef struct {
     uint8_t *at;
     uint8_t *end;
@@ -127,8 +127,8 @@ static int has_no_body(uint16_t status)
     return status == 204 || status == 304;
 }
 
-/* Whether all bytes may be in a field value: no control byte but HTAB. Words first; a control byte among them is looked at again,
- * since it may be a HTAB. The last word overlaps the one before it. */
+/* Whether all bytes may be in a field value: no control byte but HTAB. Words first; a control byte among them is looked at
+ * again, since it may be a HTAB. The last word overlaps the one before it. */
 static inline int is_text(const uint8_t *bytes, uint32_t byte_count)
 {
     uint64_t control = 0;
@@ -156,8 +156,8 @@ static inline int is_lower_token(const uint8_t *bytes, uint32_t byte_count)
     return byte_count > 0 && classes != 0;
 }
 
-/* What is to become of a service's field: FIELD_WRITTEN, FIELD_DROPPED, or a negative enum http1_response_error. What is dropped is
- * checked like the rest, so that a service with a fault in it is found out. */
+/* What is to become of a service's field: FIELD_WRITTEN, FIELD_DROPPED, or a negative enum http1_response_error. What is
+ * dropped is checked like the rest, so that a service with a fault in it is found out. */
 static inline int judge_field(const uint8_t *name, uint32_t name_bytes, const uint8_t *value, uint32_t value_bytes)
 {
     if (!is_lower_token(name, name_bytes))
@@ -209,7 +209,8 @@ static void put_content_length(writer *w, uint32_t length)
 }
 
 /* Writes what every head ends with, and returns what the whole call returns. */
-static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t body_bytes, int has_date, const http1_answer *answer)
+static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t body_bytes, int has_date,
+                       const http1_answer *answer)
 {
     if (!has_date)
         put_field(w, (const uint8_t *)"date", 4, answer->date, DATE_BYTES);
@@ -270,8 +271,8 @@ static void write_two_digits(uint8_t *out, uint32_t value)
     out[1] = (uint8_t)('0' + value % 10);
 }
 
-/* Days since 1970 as a date of the Gregorian calendar. Years are counted from March, so that the leap day is a year's last day, and
- * in eras of 400 years, which all have 146,097 days. */
+/* Days since 1970 as a date of the Gregorian calendar. Years are counted from March, so that the leap day is a year's last
+ * day, and in eras of 400 years, which all have 146,097 days. */
 static void split_days(uint32_t days, uint32_t *year, uint32_t *month, uint32_t *day)
 {
     uint32_t since_march_0000 = days + 719468;

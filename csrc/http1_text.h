@@ -9,8 +9,8 @@
 
 #include "http1_head.h"
 
-/* Classes of bytes. '%' is in no class of a target or a host: whoever meets it checks the two digits after it. CR and LF are in no
- * class at all, so that every loop over a class ends at a line's end. */
+/* Classes of bytes. '%' is in no class of a target or a host: whoever meets it checks the two digits after it. CR and LF are
+ * in no class at all, so that every loop over a class ends at a line's end. */
 enum {
     CLASS_TOKEN = 1,        /* tchar (RFC 9110, section 5.6.2) */
     CLASS_LOWER_TOKEN = 2,  /* the same without A to Z */
@@ -97,7 +97,8 @@ static inline uint64_t lower_word(uint64_t word)
     return word | ((from_a & ~past_z & repeat_byte(0x80)) >> 2);
 }
 
-/* memcpy for what is mostly short, as names and values are: its call costs more than the copy. Writes byte_count bytes and no more. */
+/* memcpy for what is mostly short, as names and values are: its call costs more than the copy. Writes byte_count bytes and no
+ * more. */
 static inline void copy_short(uint8_t *out, const uint8_t *bytes, uint32_t byte_count)
 {
     if (byte_count > 64) {
@@ -125,8 +126,9 @@ static inline void copy_lower(uint8_t *out, const uint8_t *token, uint32_t byte_
     store_word(out + byte_count - 8, lower_word(load_word(token + byte_count - 8)));
 }
 
-/* Whether a token of byte_count bytes is the name, which is in lower case and has as many. Setting bit 5 is enough to ignore the
- * case: among the bytes of tokens, only a letter becomes a letter by it, and only '-' becomes '-'. Names are 2 to 24 bytes. */
+/* Whether a token of byte_count bytes is the name, which is in lower case and has as many. Setting bit 5 is enough to ignore
+ * the case: among the bytes of tokens, only a letter becomes a letter by it, and only '-' becomes '-'. Names are 2 to 24
+ * bytes. */
 static inline int is_name(const uint8_t *token, const char *name, size_t byte_count)
 {
     const uint8_t *lower = (const uint8_t *)name;

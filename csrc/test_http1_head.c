@@ -1,4 +1,5 @@
-/* Tests of the head scanner with input that ends at an untouchable page: verdicts, every prefix, every byte in every place, bounds. */
+/* Tests of the head scanner with input that ends at an untouchable page: verdicts, every prefix, every byte in every place,
+ * bounds. */
 #include "http1_head.h"
 #include "test_support.h"
 
@@ -17,7 +18,8 @@ static http1_head head;
 static const head_case cases[] = {
     {HEAD_PLAIN, LINE HOST END},
     {HEAD_PLAIN, "DELETE /a/b%20c?x={|}^\\[]`&y=%00 HTTP/1.1\r\nhOsT:\t[::1]:8080 \t\r\nConnection: ,close,\r\n" END},
-    {HEAD_PLAIN, "POST /... HTTP/1.1\r\nContent-Length: 65536\r\nX-Tenant-Id: t\r\nHost: a.b:1\r\nX-Empty:\r\nX-Tab: a\tb\r\n" END},
+    {HEAD_PLAIN, "POST /... HTTP/1.1\r\nContent-Length: 65536\r\nX-Tenant-Id: t\r\nHost: a.b:1\r\nX-Empty:\r\n"
+                 "X-Tab: a\tb\r\n" END},
     {HEAD_BAD_METHOD, END LINE HOST END},
     {HEAD_BAD_METHOD, " " LINE HOST END},
     {HEAD_BAD_TARGET, "GET" END HOST END},
@@ -112,8 +114,8 @@ static void test_cases(void)
     check_context = "";
 }
 
-/* Every prefix of every case: no prefix is a head before the whole is, and none makes any function read too far, even when scanned
- * without being measured first. Bytes that come one by one are searched to the same end as bytes that come at once. */
+/* Every prefix of every case: no prefix is a head before the whole is, and none makes any function read too far, even when
+ * scanned without being measured first. Bytes that come one by one are searched to the same end as bytes that come at once. */
 static void test_prefixes(void)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
