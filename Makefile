@@ -13,6 +13,11 @@ CC ?= cc
 FUZZ_SECONDS ?= 40
 FUZZ_RUNS ?= 20000
 
+# Not the 900s: not every async function here must have a checkpoint, for waiting is what the data path avoids. 114 wants a list of
+# functions by name; 124 wants handlers that do not wait to be plain functions, which in an example is a choice to be shown.
+ASYNC_RULES := ASYNC1,ASYNC2
+ASYNC_IGNORED := ASYNC114,ASYNC124
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
@@ -43,7 +48,7 @@ check: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/ruff check --quiet --output-format=concise .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/flake8 --isolated --select=ASYNC src tests benchmarks examples
+	$(BIN)/flake8 --isolated --select=$(ASYNC_RULES) --ignore=$(ASYNC_IGNORED) --exclude=.venv src tests benchmarks examples
 
 # --- the Python environment -------------------------------------------------------------------------------------------
 

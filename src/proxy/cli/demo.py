@@ -71,7 +71,7 @@ async def run_demo(config: GatewayConfig) -> None:
         nursery.start_soon(greet, addresses)
 
 
-async def _run_gateway(
+async def _run_gateway(  # noqa: ASYNC128 - `serve` calls started
     config: GatewayConfig, demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
 ) -> None:
     from ..app import serve

@@ -19,14 +19,17 @@ class DemoError(Exception):
     """The demo cannot go on. Its text is one line."""
 
 
+_KNOWN = (SettingsError, ListenError, DemoError, KeyboardInterrupt)
+
+
 @contextmanager
 def failures_explained() -> Iterator[None]:
     """Exit with a line for each known failure inside; 2 for settings, 1 for what went wrong while running."""
     try:
         yield
-    except BaseException as error:
+    except (*_KNOWN, BaseExceptionGroup) as error:
         leaves = list(_leaves(error))
-        if not all(isinstance(leaf, SettingsError | ListenError | DemoError | KeyboardInterrupt) for leaf in leaves):
+        if not all(isinstance(leaf, _KNOWN) for leaf in leaves):
             raise
         for leaf in leaves:
             if not isinstance(leaf, KeyboardInterrupt):

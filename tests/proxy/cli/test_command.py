@@ -77,7 +77,7 @@ def test_config_shows_value_origin_default_and_reason() -> None:
 
 
 def test_config_as_json_hides_secrets() -> None:
-    result = run("config", "--output", "json", PENSTOCK_SERVICES_TOKEN="hunter2")
+    result = run("config", "--output", "json", PENSTOCK_SERVICES_TOKEN="hunter2")  # noqa: S106 - a test's own
     rows = {row["name"]: row for row in json.loads(result.stdout)}
     assert rows["services.token"]["value"] == "***"
     assert rows["services.token"]["origin"] == "PENSTOCK_SERVICES_TOKEN"
