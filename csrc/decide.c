@@ -1,7 +1,5 @@
 /* The calls by which the caller looks at an exchange and decides about it. */
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "wire_internal.h"
 
@@ -179,23 +177,12 @@ int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t id, c
     return WIRE_OK;
 }
 
-/* What came and was not read would turn the close into a reset, and a reset takes what we said last (a FAULT, say) from the peer. */
-static void read_away(const wire *w, const framed_connection *framed)
-{
-    int turns = 16;
-    while (turns-- && recv(framed->descriptor, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT) > 0)
-        ;
-}
-
 int wire_close(wire *w, uint32_t connection)
 {
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;
-    framed_flush(w, framed);
-    shutdown(framed->descriptor, SHUT_WR);
-    read_away(w, framed);
-    framed_fail(w, framed, CLOSE_ASKED);
+    framed_close(w, framed, CLOSE_ASKED);
     return WIRE_OK;
 }
 

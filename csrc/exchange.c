@@ -78,12 +78,17 @@ void exchange_close(wire *w, exchange *x)
     slab_give(&w->exchanges, x);
 }
 
-/* The moving average weighs a sample by the time since the last one, so that it does not depend on the rate of requests. */
+/* The moving average weighs a sample by the time since the last one, so that it does not depend on the rate of requests. The first
+ * samples count alike, so that one unlucky answer does not stand for the instance. */
 static void measure_target(wire *w, uint32_t slot, float latency_us)
 {
     const float time_constant_us = 10e6f;
     float elapsed_us = (float)(w->now_us - w->latency_at_us[slot]);
     float weight = elapsed_us / (elapsed_us + time_constant_us);
+    if (w->latency_samples[slot] < LATENCY_SAMPLES_FIRST) {
+        float alike = 1.0f / (float)++w->latency_samples[slot];
+        weight = weight > alike ? weight : alike;
+    }
     float average = w->latency_us[slot];
     w->latency_us[slot] = average > 0 ? average + (latency_us - average) * weight : latency_us;
     w->latency_at_us[slot] = w->now_us;

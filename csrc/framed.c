@@ -31,6 +31,7 @@ framed_connection *framed_adopt(wire *w, int descriptor, int dialled)
     framed->dialled = dialled != 0;
     w->in_flight[slot] = w->unsent[slot] = 0;
     w->latency_us[slot] = 0;
+    w->latency_samples[slot] = 0;
     w->latency_at_us[slot] = w->now_us;
     if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_FRAMED, &framed->item) < 0) {
         int error = errno;
@@ -185,6 +186,34 @@ static void take_refused(wire *w, framed_connection *framed, const uint8_t *base
     event->a = frame_read_u32(base + view->payload + 4);
 }
 
+/* The last word to a peer whose frames cannot be read: FAULT protocol_error, as docs/protocol.md asks. */
+static void say_fault(wire *w, framed_connection *framed)
+{
+    static const char text[] = "malformed frame, error 0 of enum frame_error";
+    enum { CODE_PROTOCOL_ERROR = 1, DIGIT_AT = 23, TEXT_BYTES = sizeof text - 1 };
+    uint8_t *out = framed_write(w, framed, FRAME_HEADER_BYTES + 4 + TEXT_BYTES);
+    if (!out)
+        return;
+    frame_write_header(out, 4 + TEXT_BYTES, FRAME_FAULT, 0, 0);
+    frame_write_u16(out + FRAME_HEADER_BYTES, CODE_PROTOCOL_ERROR);
+    frame_write_u16(out + FRAME_HEADER_BYTES + 2, 0);
+    memcpy(out + FRAME_HEADER_BYTES + 4, text, TEXT_BYTES);
+    out[FRAME_HEADER_BYTES + 4 + DIGIT_AT] = (uint8_t)('0' + framed->frame_error);
+    w->counters.frames_out++;
+}
+
+/* Closes after a last try to send what waits. What came and was not read would turn the close into a reset, and a reset takes what
+ * we said last from the peer: so it is read away first. */
+void framed_close(wire *w, framed_connection *framed, enum wire_close_cause cause)
+{
+    int turns = 16;
+    framed_flush(w, framed);
+    shutdown(framed->descriptor, SHUT_WR);
+    while (turns-- && recv(framed->descriptor, w->scratch, SCRATCH_BYTES, MSG_DONTWAIT) > 0)
+        ;
+    framed_fail(w, framed, cause);
+}
+
 static wire_event *add_frame_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind)
 {
     wire_event *event = wire_add_event(w, kind);
@@ -252,7 +281,8 @@ static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes
         count -= found.consumed;
         if (found.error) {
             framed->frame_error = (uint8_t)found.error;
-            framed_fail(w, framed, CLOSE_PROTOCOL);
+            say_fault(w, framed);
+            framed_close(w, framed, CLOSE_PROTOCOL);
             return;
         }
         if (found.frame_count == 0) {

@@ -85,7 +85,7 @@ enum edge_refusal {
 enum wire_close_cause {
     CLOSE_EOF = 1,          /* the peer closed */
     CLOSE_ERROR = 2,        /* reset, or another error of the socket */
-    CLOSE_PROTOCOL = 3,     /* frame_scan refused what came */
+    CLOSE_PROTOCOL = 3,     /* frame_scan refused what came; the peer was sent FAULT */
     CLOSE_ASKED = 4         /* wire_close */
 };
 

@@ -28,6 +28,7 @@ enum {
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,
     CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
+    LATENCY_SAMPLES_FIRST = 16,
     VIEWS_MAX = 256,
     VIEW_FIELDS_MAX = 2048
 };
@@ -166,6 +167,7 @@ struct wire {
     uint32_t *unsent;
     float *latency_us;
     uint64_t *latency_at_us;
+    uint8_t *latency_samples;        /* counted up to LATENCY_SAMPLES_FIRST */
     uint64_t **route_latency;
     uint64_t (*route_statuses)[6];
     wire_counters counters;
@@ -252,6 +254,7 @@ void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events);
 void framed_take_ready(wire *w);
 void framed_bury(wire *w);
 void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause);
+void framed_close(wire *w, framed_connection *framed, enum wire_close_cause cause);
 void framed_flush(wire *w, framed_connection *framed);
 void framed_release_buffers(wire *w);
 /* Room for one frame of that many bytes at the end of the output, which then counts as written; NULL when it is over the bound. */

@@ -87,6 +87,9 @@ TRACESTATE_BYTES_MAX: Final = 512
 """Context fields: an identifier fits in a log line; trace is 16 + 8 + 1 bytes; W3C Trace Context section 3.3.1.5 asks
 that at least 512 characters of tracestate be passed on."""
 
+TEMPLATE_SEGMENTS_MAX: Final = 32
+"""Deeper paths are not written by people, and each segment costs the gateway a node of its route table."""
+
 SERVICE_NAME_BYTES_MAX: Final = 64
 INSTANCE_BYTES_MAX: Final = 64
 """Names in a greeting: both are labels of metrics and parts of log lines."""

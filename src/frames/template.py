@@ -8,7 +8,7 @@ is there that never matches, or that looks like one path and is another.
 
 import re
 
-from frames.limits import TARGET_BYTES_MAX
+from frames.limits import TARGET_BYTES_MAX, TEMPLATE_SEGMENTS_MAX
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+")
@@ -39,8 +39,11 @@ def check_template(path: str) -> None:
         raise TemplateError(f"has {len(path):,} characters, and at most {TARGET_BYTES_MAX:,} are allowed")
     if path == "/":
         return
+    segments = path[1:].split("/")
+    if len(segments) > TEMPLATE_SEGMENTS_MAX:
+        raise TemplateError(f"has {len(segments):,} segments, and at most {TEMPLATE_SEGMENTS_MAX} are allowed")
     names: set[str] = set()
-    for segment in path[1:].split("/"):
+    for segment in segments:
         name = _check_segment(segment)
         if name is None:
             continue

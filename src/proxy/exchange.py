@@ -6,9 +6,9 @@ from frames.frame import FieldId
 from frames.wire import KnownName
 
 if TYPE_CHECKING:
+    from proxy.offer import Offer
     from proxy.route.table import Route
     from proxy.snapshot import Snapshot
-    from proxy.targets.pick import Offer
 
 
 class RequestFields(Protocol):

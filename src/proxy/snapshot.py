@@ -6,9 +6,9 @@ An exchange keeps the snapshot that it began with. So no request sees half of a 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from proxy.offer import Offer
 from proxy.route.table import Route, RouteTable
 from proxy.targets.instance import RegisteredRoute, RouteKey
-from proxy.targets.pick import Offer
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from frames.frame import Method
 from frames.template import TemplateError, check_template, quoted, template_shape
 
 if TYPE_CHECKING:
-    from proxy.targets.pick import Offer
+    from proxy.offer import Offer
 
 
 class RouteError(ValueError):

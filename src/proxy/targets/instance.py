@@ -7,8 +7,9 @@ import msgspec
 
 from frames.frame import HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello
+from frames.wire import slot_of
+from proxy.offer import Offer
 from proxy.targets.health import Health
-from proxy.targets.pick import SLOT_MASK, Offer
 
 RouteKey = tuple[Method, str]
 """What makes a route this one: the method, and the path with its parameters unnamed."""
@@ -44,7 +45,7 @@ class Instance:
     @property
     def slot(self) -> int:
         """Index into the wire's flat arrays."""
-        return self.connection & SLOT_MASK
+        return slot_of(self.connection)
 
     def take(self, hello: Hello, patience: float, now: float) -> None:
         """Replace what it said before by this HELLO."""

@@ -17,15 +17,9 @@ at once, and gets no more than its share.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import msgspec
-
-if TYPE_CHECKING:
-    from proxy.targets.instance import Instance
-
-SLOT_MASK: Final = 4095
-"""A connection's slot is the low 12 bits of its handle (WIRE_SLOT in csrc/wire.h)."""
+from proxy.offer import Offer
 
 MARGIN: Final = 1.5
 """How many times as loaded the first must be to lose: above the noise of an average over few requests, and below 2,
@@ -33,18 +27,6 @@ which is what one request in flight is against none."""
 
 EXPLORE: Final = 1 / 32
 """The part of the draws that is not compared: a slow one gets this part of its fair share, for being looked at."""
-
-
-class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """An endpoint of one instance, as a request can be sent to it. Compared by identity."""
-
-    slot: int
-    connection: int
-    endpoint_id: int
-    deadline_ms: int | None
-    idempotent: bool
-    streams: bool
-    instance: "Instance"
 
 
 def pick(

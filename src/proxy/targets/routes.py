@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from proxy.offer import Offer
 from proxy.targets.health import Health
 from proxy.targets.instance import Change, Instance, RegisteredRoute, RouteKey
-from proxy.targets.pick import Offer
 
 
 @dataclass(slots=True)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from frames.greeting import EndpointOffer
+from proxy.offer import Offer
 from proxy.targets.instance import Instance
-from proxy.targets.pick import Offer, pick
+from proxy.targets.pick import pick
 
 ENDPOINT = EndpointOffer(id=5, method="GET", path="/invoices")
 

@@ -1,0 +1,34 @@
+import pytest
+
+from frames.limits import TEMPLATE_SEGMENTS_MAX
+from frames.template import TemplateError, check_template, template_shape
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/{b}", "/a.b/~c/%20", "/{a}/{b}", "/a" * TEMPLATE_SEGMENTS_MAX])
+def test_what_is_a_template(path: str) -> None:
+    check_template(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("a", "begin with"),
+        ("", "begin with"),
+        ("//", "empty segment"),
+        ("/a/", "empty segment"),
+        ("/a/../b", "dot segment"),
+        ("/a b", "RFC 3986"),
+        ("/a/x{b}", "whole segment"),
+        ("/{a}/{a}", "twice"),
+        ("/%2e%2e", "encodes"),
+        ("/a" * (TEMPLATE_SEGMENTS_MAX + 1), "33 segments"),
+        ("/" + "a" * 8192, "8,193 characters"),
+    ],
+)
+def test_what_is_none_and_why(path: str, why: str) -> None:
+    with pytest.raises(TemplateError, match=why):
+        check_template(path)
+
+
+def test_parameters_do_not_make_a_shape_another() -> None:
+    assert template_shape("/a/{x}/b") == template_shape("/a/{yy}/b") == "/a/{}/b"
