@@ -20,7 +20,7 @@ import msgspec
 from frames.fields import Field, response_head
 from frames.frame import FieldId, FrameError
 from penstock.call import Call
-from penstock.errors import BadAnswer, Problem
+from penstock.errors import AnswerError, Problem
 
 __all__ = ["Response", "encode_answer", "problem_answer", "problem_of"]
 
@@ -32,13 +32,17 @@ PROBLEM = "application/problem+json"
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 
 encode_json = msgspec.json.Encoder().encode
+BODILESS = (204, 304)
+"""RFC 9110, sections 15.3.5 and 15.4.5."""
+
 _heads: dict[tuple[int, str], bytes] = {}
 
 
 class Response:
-    """An answer, spelled out. `value` is what a handler could also return by itself; `headers` may repeat names as pairs.
+    """An answer, spelled out.
 
-    A `content-type` among the headers replaces the one that goes with the value.
+    `value` is what a handler could also return by itself; `headers` is a mapping, or pairs, which may repeat a name. A
+    `content-type` among the headers replaces the one that goes with the value.
     """
 
     __slots__ = ("headers", "status", "value")
@@ -55,7 +59,7 @@ class Response:
 
 
 def encode_answer(value: object) -> bytes:
-    """Return the payload of the RESPONSE for what a handler returned. Raises `BadAnswer` when it cannot be sent."""
+    """Return the payload of the RESPONSE for what a handler returned. Raises `AnswerError` when it cannot be sent."""
     kind = type(value)
     if kind is dict or kind is list:
         return JSON_200 + encode_json(value)
@@ -70,7 +74,7 @@ def _encode_tuple(answer: tuple[Any, ...]) -> bytes:
     if len(answer) == 2 and type(answer[1]) is dict:
         return _head(answer[0], JSON) + encode_json(answer[1])
     if len(answer) not in (2, 3):
-        raise BadAnswer(f"a tuple has {len(answer)} parts; return (status, value) or (status, value, headers)")
+        raise AnswerError(f"a tuple has {len(answer)} parts; return (status, value) or (status, value, headers)")
     return _encode_response(answer[1], answer[0], answer[2] if len(answer) == 3 else ())
 
 
@@ -78,8 +82,8 @@ def _encode_response(value: object, status: int | None, headers: Fields) -> byte
     content_type, body = _encode_value(value)
     if status is None:
         status = 204 if value is None else 200
-    if body and status in (204, 304):
-        raise BadAnswer(f"status {status} has no body, but a {type(value).__name__} was returned with it")
+    if not body and status in BODILESS:
+        content_type = ""
     if not headers:
         return _head(status, content_type) + body
     return _head_with(status, content_type, headers) + body
@@ -98,43 +102,47 @@ def _encode_value(value: object) -> tuple[str, bytes]:
 def _head(status: int, content_type: str) -> bytes:
     head = _heads.get((status, content_type))
     if head is None:
-        head = _heads[status, content_type] = _make_head(status, _content_type(content_type))
+        head = _heads[status, content_type] = _make_head(status, _content_type(status, content_type))
     return head
 
 
 def _head_with(status: int, content_type: str, headers: Fields) -> bytes:
     fields = [_field(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
     if not any(name == b"content-type" for _, name, _ in fields):
-        fields = _content_type(content_type) + fields
+        fields = _content_type(status, content_type) + fields
     return _make_head(status, fields)
 
 
-def _content_type(value: str) -> list[Field]:
+def _content_type(status: int, value: str) -> list[Field]:
+    if value and status in BODILESS:
+        raise AnswerError(f"status {status} has no body, but a value was returned with it; return ({status}, None)")
     return [_field("content-type", value)] if value else []
 
 
 def _make_head(status: int, fields: list[Field]) -> bytes:
     if not isinstance(status, int) or not 200 <= status <= 599:
-        raise BadAnswer(f"the status is {status!r}; it must be an integer from 200 to 599")
+        raise AnswerError(f"the status is {status!r}; it must be an integer from 200 to 599")
     try:
         return response_head(status, fields)
     except FrameError as error:  # it checks names, values and their number
-        raise BadAnswer(f"headers: {error}") from error
+        raise AnswerError(f"headers: {error}") from error
 
 
 def _field(name: object, value: object) -> Field:
     if not isinstance(name, str) or not isinstance(value, str):
-        raise BadAnswer(
+        raise AnswerError(
             f"header {name!r}: name and value must be text, not {type(name).__name__} and {type(value).__name__}"
         )
     try:
         return FieldId.NAMED, name.lower().encode("ascii"), value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError as error:
-        raise BadAnswer(f"header {name!r} holds characters that a header cannot carry; percent-encode them") from error
+        raise AnswerError(
+            f"header {name!r} holds characters that a header cannot carry; percent-encode them"
+        ) from error
 
 
 def problem_answer(call: Call, status: int, reason: str, detail: str | None = None) -> bytes:
-    """Return the payload of an answer with problem+json (RFC 9457), with the ids by which the request is found in the logs."""
+    """Return the payload of an answer with problem+json (RFC 9457), and in it the ids that the logs have too."""
     problem: dict[str, object] = {"title": _title(status), "status": status, "reason": reason}
     if detail:
         problem["detail"] = detail

@@ -1,10 +1,10 @@
 """A call: one request as a handler sees it.
 
-Most handlers read little of their request, so nothing is decoded before it is asked for: a `Call` keeps the payload of the
-REQUEST frame (docs/protocol.md, section 4) and where the parts lie in it. What has been decoded is kept.
+Most handlers read little of their request, so nothing is decoded before it is asked for: a `Call` keeps the payload of
+the REQUEST frame (docs/protocol.md, section 4) and where the parts lie in it. What has been decoded is kept.
 
-The wire's event CALL says the rest: exchange, connection, kind, endpoint, method | attempt << 8 | frame flags << 16, the payload's
-offset and bytes, remaining milliseconds, the target's offset and bytes, the body's bytes.
+The wire's event CALL says the rest: exchange, connection, kind, endpoint, method | attempt << 8 | frame flags << 16,
+the payload's offset and bytes, remaining milliseconds, the target's offset and bytes, the body's bytes.
 """
 
 from collections.abc import Callable
@@ -50,8 +50,8 @@ class Trace(msgspec.Struct, frozen=True):
 class Call:
     """One request. A handler gets it as its first argument.
 
-    Reading what the client sent wrongly (a body that is no JSON, a query that is no UTF-8) raises `BadRequest`, which the
-    SDK answers with 400 when the handler lets it pass.
+    Reading what the client sent wrongly (a body that is no JSON, a query that is no UTF-8) raises `BadRequest`, which
+    is answered with 400 when the handler lets it pass.
     """
 
     __slots__ = ("__dict__", "_arrived", "_clock", "_event", "_payload", "endpoint")
@@ -120,7 +120,7 @@ class Call:
 
     @lazy
     def headers(self) -> Headers:
-        """The header fields; names in lower case. Context that Penstock carries itself (tenant, ids, trace) is not among them."""
+        """The header fields; names in lower case. Context (tenant, ids, trace) has attributes of its own instead."""
         return Headers((name, value) for field, name, value in self._fields if field == FieldId.NAMED)
 
     @property
@@ -138,7 +138,7 @@ class Call:
     def json(self, type: Any = None) -> Any:  # noqa: A002
         """The body, decoded from JSON; with a type (as in `msgspec.json.decode`), checked against it and converted.
 
-        Raises `BadRequest` with reason `malformed_json` when the body is no JSON, `invalid_body` when it is not of the type.
+        Raises `BadRequest` with reason `malformed_json` when it is no JSON, `invalid_body` when it is not of the type.
         """
         try:
             return _decode_json(self.body) if type is None else msgspec.json.decode(self.body, type=type)
@@ -159,7 +159,7 @@ class Call:
 
     @property
     def request_id(self) -> str | None:
-        """This one request, as the gateway named it."""
+        """The name of one request, given by the gateway."""
         return self._context(FieldId.REQUEST_ID)
 
     @lazy

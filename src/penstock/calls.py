@@ -1,7 +1,7 @@
 """Calls: what is done with a request when its event comes out of the batch. The hot path of a service.
 
-`def` handlers run here, inside of the batch; `async def` handlers are handed to the workers. What is not carried out is refused:
-the gateway may then send it elsewhere.
+`def` handlers run here, inside of the batch; `async def` handlers are handed to the workers. What is not carried out is
+refused: the gateway may then send it elsewhere.
 """
 
 from collections.abc import Callable, Mapping

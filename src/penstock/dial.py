@@ -1,7 +1,7 @@
 """Dialling: keeps one link to each gateway, for as long as the service runs.
 
-A link that is lost is dialled again after a time drawn evenly from 0 to a bound that doubles with each try (full jitter:
-services that lost the same gateway at the same moment must not come back at the same moment).
+A link that is lost is dialled again after a time drawn evenly from 0 to a bound that doubles with each try (full
+jitter: services that lost the same gateway at the same moment must not come back at the same moment).
 """
 
 import logging
@@ -85,7 +85,7 @@ class Dialler:
         backoff: Backoff | None = None,
         connect: Connect = connect,
     ) -> None:
-        """Take where to dial; what makes a greeted link of a socket; and what is done with an open one until it ends."""
+        """Take where to dial, what makes a greeted link of a socket, and what to do with an open one until it ends."""
         self._address = address
         self._name = f"{address.host}:{address.port}"
         self._open_link = open_link
@@ -112,11 +112,11 @@ class Dialler:
         try:
             with trio.fail_after(CONNECT_S):
                 sock = await self._connect(self._address.host, self._address.port)
+            link = self._open_link(sock, self._name)
         except (OSError, trio.TooSlowError) as error:
             reason = "no answer" if isinstance(error, trio.TooSlowError) else _reason(error)
             self._say(f"cannot be reached: {reason}; is it running there? PENSTOCK_GATEWAYS says where it is sought")
             return Ending.LOST
-        link = self._open_link(sock, self._name)
         try:
             await self._follow(link)
         finally:

@@ -3,12 +3,12 @@
 PenstockError
 ├── RegistrationError   the service is described wrongly; raised while it is being written down, at import time
 ├── Problem             a handler raises it to be answered with problem+json (RFC 9457)
-│   └── BadRequest      ... with status 400: the client's fault
-├── BadAnswer           what a handler returned cannot be sent; the client gets a plain 500
+│   └── BadRequest      the same with status 400: the client's fault
+├── AnswerError         what a handler returned cannot be sent; the client gets a plain 500
 └── GatewayError        the service cannot go on with a gateway, and trying again will not help
 """
 
-__all__ = ["BadAnswer", "BadRequest", "GatewayError", "PenstockError", "Problem", "RegistrationError"]
+__all__ = ["AnswerError", "BadRequest", "GatewayError", "PenstockError", "Problem", "RegistrationError"]
 
 
 class PenstockError(Exception):
@@ -16,14 +16,14 @@ class PenstockError(Exception):
 
 
 class RegistrationError(PenstockError):
-    """The service or one of its endpoints is described wrongly. The message says what, where and how to put it right."""
+    """The service or an endpoint is described wrongly. The message says what, where and how to put it right."""
 
 
-class Problem(PenstockError):
+class Problem(PenstockError):  # noqa: N818 - the standard's name for it
     """Raised by a handler to be answered with `application/problem+json`.
 
-    `reason` is the stable code that programs look at (lower case, `_` between words); `detail` is for people and goes to
-    the client as it is, so it must not hold what the client may not know.
+    `reason` is the stable code that programs look at (lower case, `_` between words); `detail` is for people and goes
+    to the client as it is, so it must not hold what the client may not know.
     """
 
     def __init__(self, status: int, reason: str, detail: str | None = None) -> None:
@@ -36,13 +36,13 @@ class Problem(PenstockError):
 
 
 class BadRequest(Problem):
-    """The request is the client's mistake: 400. The SDK raises it too, for a body or a parameter that cannot be decoded."""
+    """The client's mistake: 400. The SDK raises it too, for a body or a parameter that cannot be decoded."""
 
     def __init__(self, reason: str = "bad_request", detail: str | None = None) -> None:
         super().__init__(400, reason, detail)
 
 
-class BadAnswer(PenstockError):
+class AnswerError(PenstockError):
     """What a handler returned cannot be sent. Logged with the reason; the client gets 500 `bad_answer`."""
 
 

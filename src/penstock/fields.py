@@ -67,7 +67,7 @@ class Headers(_Multi):
 
 
 def parse_query(text: str) -> Query:
-    """Decode a query: `&` between fields, `+` a space, percent-encoded UTF-8. Raises `BadRequest` (`malformed_query`)."""
+    """Decode a query: `&` between fields, `+` for a space, percent-encoded UTF-8. Raises `BadRequest`."""
     if not text:
         return Query({})
     from urllib.parse import parse_qsl

@@ -1,7 +1,7 @@
 """Endpoints: a path template and the handler behind it, checked when they are written down and bound together once.
 
-The gateway names an endpoint by its id, so no endpoint is sought here: `invoke` takes the handler's arguments out of the path
-(`params.py`) and calls the handler.
+The gateway names an endpoint by its id, so no endpoint is sought here: `invoke` takes the handler's arguments out of
+the path (`params.py`) and calls the handler.
 """
 
 import inspect
@@ -72,7 +72,7 @@ def make_endpoint(
 
 
 def _is_async(handler: Handler) -> bool:
-    """Whether calling it gives a coroutine; looks through decorators that keep `__wrapped__`, and into callable objects."""
+    """Whether calling it gives a coroutine; looks through decorators that wrap, and into callable objects."""
     return any(
         inspect.iscoroutinefunction(function)
         for function in (handler, inspect.unwrap(handler), getattr(handler, "__call__", None))  # noqa: B004
@@ -80,7 +80,7 @@ def _is_async(handler: Handler) -> bool:
 
 
 def _check_handler(where: str, handler: Handler, names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Check the handler's signature; return the names in the order of its positional parameters, None to pass them by name."""
+    """Check the handler's signature; return the names in the order of its parameters, None to pass them by name."""
     if not callable(handler):
         raise RegistrationError(f"{where}: the handler is {handler!r}, which cannot be called")
     called = getattr(handler, "__name__", type(handler).__name__)
@@ -100,8 +100,8 @@ def _check_handler(where: str, handler: Handler, names: tuple[str, ...]) -> tupl
             )
         if name in rest and rest[name].annotation in _NOT_TEXT:
             raise RegistrationError(
-                f"{where}: {called}() wants {name!r} as {inspect.formatannotation(rest[name].annotation)}, but a part of a "
-                f"path is text; write {name}: str, and convert it in the handler"
+                f"{where}: {called}() wants {name!r} as {inspect.formatannotation(rest[name].annotation)}, but a part "
+                f"of a path is text; write {name}: str, and convert it in the handler"
             )
     for name, parameter in rest.items():
         optional = parameter.default is not parameter.empty or parameter.kind in (

@@ -10,7 +10,7 @@ Self = TypeVar("Self")
 
 
 class lazy(Generic[T]):  # noqa: N801 - used as a decorator, like property
-    """Like `functools.cached_property`, without the lock that it takes before Python 3.12 (about 1 µs at each first read).
+    """Like `functools.cached_property`, without the lock that it takes before Python 3.12 (about 1 µs at a first read).
 
     The value is put into the instance's `__dict__`, which shadows this descriptor from then on.
     """

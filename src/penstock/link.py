@@ -1,4 +1,4 @@
-"""A link: the connection to one gateway, from its greeting to its end. Decides what each frame means; dialling is `dial.py`."""
+"""A link: the connection to one gateway, from its greeting to its end, and what each frame on it means."""
 
 import logging
 import math
@@ -23,9 +23,9 @@ CLOSE_S = 1.0
 """After the time that the gateway named in GOAWAY, how much longer it may take to close."""
 
 _ADVICE: dict[int, str] = {
-    FaultCode.UNAUTHENTICATED: "set PENSTOCK_SERVICE_TOKEN (or PENSTOCK_SERVICE_TOKEN_FILE) to the token that the gateway has "
-    "in PENSTOCK_SERVICES_TOKEN",
-    FaultCode.FORBIDDEN: "allow this service's name and paths in the gateway's configuration, or dial with another token",
+    FaultCode.UNAUTHENTICATED: "set PENSTOCK_SERVICE_TOKEN (or PENSTOCK_SERVICE_TOKEN_FILE) to the token that the "
+    "gateway has in PENSTOCK_SERVICES_TOKEN",
+    FaultCode.FORBIDDEN: "allow this service's name and paths in the gateway's configuration, or use another token",
     FaultCode.UNSUPPORTED_VERSION: "install the same version of penstock on both sides",
     FaultCode.INVALID_HELLO: "install the same version of penstock on both sides",
 }
@@ -183,7 +183,6 @@ class Link:
         if advice:
             self.ending = Ending.TURNED_AWAY
         text = event.text.encode("unicode_escape").decode()  # from the peer: one line of it, whatever it holds
-        log.error(
-            "gateway %s: turned this service away (%s): %s%s", self.gateway, name, text, f"; {advice}" if advice else ""
-        )
+        fix = f"; {advice}" if advice else ""
+        log.error("gateway %s: turned this service away (%s): %s%s", self.gateway, name, text, fix)
         self.close()

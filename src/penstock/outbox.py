@@ -1,8 +1,8 @@
 """The way out for answers, and what happens to those that a connection has no room for at the moment.
 
-The wire bounds what waits on a connection, and a burst of large answers may pass that bound although the gateway reads as fast
-as it can. Such answers are kept here and tried again. Calls over that connection are refused meanwhile, so what is kept is
-bounded by what the gateway had in flight.
+The wire bounds what waits on a connection, and a burst of large answers may pass that bound although the gateway reads
+as fast as it can. Such answers are kept here and tried again. Calls over that connection are refused meanwhile, so
+what is kept is bounded by what the gateway had in flight.
 """
 
 from collections import deque
@@ -81,7 +81,7 @@ class Outbox:
 
     async def wait_empty(self) -> None:
         """Wait until nothing is kept."""
-        while self._kept:
+        while self._kept:  # noqa: ASYNC110 - only at the end of a drain
             await trio.sleep(RETRY_S)
 
     def _write(self, connection: int, frame: Frame) -> None:

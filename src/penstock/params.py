@@ -1,7 +1,8 @@
 """The parts of a path that a template names: taken out of a call's target, and percent-decoded.
 
-One regular expression per template finds the parts of nearly every request: those where no part is percent-encoded. It is one
-call into C for the whole target (0.3 µs). What it does not match takes the general way, which also finds out what is wrong.
+One regular expression per template finds the parts of nearly every request: those where no part is percent-encoded. It
+is one call into C for the whole target (0.3 µs). What it does not match takes the general way, which also finds out
+what is wrong.
 """
 
 import re

@@ -1,12 +1,13 @@
 """Running a service as a process of its own: settings, logs, signals, exit codes."""
 
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from penstock.errors import GatewayError, RegistrationError
+from penstock.errors import GatewayError, PenstockError
 from penstock.settings import ServiceSettings, SettingsError, load_service
 from penstock.telemetry.logs import set_up_logs
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from penstock.service import Service
 
 __all__ = ["run"]
+
+log = logging.getLogger("penstock.running")
 
 EXIT_SETTINGS = 2
 EXIT_GATEWAY = 1
@@ -26,17 +29,18 @@ def run(service: "Service") -> None:
     except SettingsError as error:
         _exit(str(error), EXIT_SETTINGS)
     logs = set_up_logs(loaded.settings.log, [loaded.settings.token])
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
     try:
-        trio.run(_serve_until_signal, service, loaded.settings)
-    except GatewayError as error:
-        _exit(str(error), EXIT_GATEWAY)
-    except RegistrationError as error:
-        _exit(str(error), EXIT_SETTINGS)
+        failure = trio.run(_serve_until_signal, service, loaded.settings)
     finally:
         logs.close()
+    if failure is not None:
+        _exit(str(failure), EXIT_GATEWAY if isinstance(failure, GatewayError) else EXIT_SETTINGS)
 
 
-async def _serve_until_signal(service: "Service", settings: ServiceSettings) -> None:
+async def _serve_until_signal(service: "Service", settings: ServiceSettings) -> PenstockError | None:
+    """Return the known cause for which it did not go on until a signal. Raises SystemExit at the second signal."""
     stop = trio.Event()
     received: list[int] = []
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, trio.CancelScope() as everything:
@@ -49,12 +53,17 @@ async def _serve_until_signal(service: "Service", settings: ServiceSettings) -> 
                     everything.cancel()  # a second signal: at once
                 stop.set()
 
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
+        failure: PenstockError | None = None
+        async with trio.open_nursery() as nursery:
             await nursery.start(listen)
-            await service.serve(settings, stop=stop)
+            try:
+                await service.serve(settings, stop=stop)
+            except PenstockError as error:
+                failure = error
             nursery.cancel_scope.cancel()
     if everything.cancelled_caught:
         raise SystemExit(128 + received[-1])
+    return failure
 
 
 def _exit(message: str, code: int) -> NoReturn:

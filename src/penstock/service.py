@@ -36,7 +36,7 @@ CREDIT_BYTES = 262_144
 
 
 class Service:
-    """What a process offers to the gateways. Everything that is wrong in its description raises `RegistrationError` at once."""
+    """What a process offers to the gateways. What is wrong in its description raises `RegistrationError` at once."""
 
     def __init__(self, name: str, *, version: str) -> None:
         """name: 1 to 64 of `a-z 0-9 -`, beginning with a letter; version: semver 2.0.0, like `1.4.0`."""
@@ -59,8 +59,9 @@ class Service:
     ) -> Callable[[H], H]:
         """A decorator: the function answers requests with this method and path.
 
-        deadline_ms: this endpoint's own limit, below the gateway's; idempotent: may be sent again when it is not known whether
-        it was carried out. A segment `{name}` of the path is passed to the function as the argument of that name.
+        deadline_ms: this endpoint's own limit, below the gateway's; idempotent: may be sent again when it is not known
+        whether it was carried out. A segment `{name}` of the path is passed to the function as the argument of that
+        name.
         """
 
         def register(handler: H) -> H:
@@ -74,7 +75,7 @@ class Service:
         return self.endpoint("GET", path, deadline_ms=deadline_ms, idempotent=True)
 
     def head(self, path: str, *, deadline_ms: int | None = None) -> Callable[[H], H]:
-        """`endpoint("HEAD", ...)`; idempotent by definition. The gateway states the body's length and does not send it."""
+        """`endpoint("HEAD", ...)`; idempotent by definition. The gateway states the body's length and sends no body."""
         return self.endpoint("HEAD", path, deadline_ms=deadline_ms, idempotent=True)
 
     def post(self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False) -> Callable[[H], H]:
@@ -104,8 +105,8 @@ class Service:
 
         Started (for `nursery.start`) when the first gateway has said WELCOME. settings: default from the environment.
 
-        Error handling: raises `SettingsError` for wrong settings, and `GatewayError` when no gateway will have the service any
-        more. A lost gateway is no error: it is dialled again.
+        Error handling: raises `SettingsError` for wrong settings, and `GatewayError` when no gateway will have the
+        service any more. A lost gateway is no error: it is dialled again.
         """
         from penstock.serving import Serving
         from penstock.settings import load_service_settings
@@ -131,8 +132,8 @@ class Service:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT: then take nothing new, finish what is in flight, and return.
 
-        A second signal ends the process at once. Settings come from the environment; what is wrong with them is one line, and
-        the exit code is 2.
+        A second signal ends the process at once. Settings come from the environment; what is wrong with them is one
+        line, and the exit code is 2.
         """
         from penstock.running import run
 
@@ -159,9 +160,7 @@ class Service:
                 f"remove one of the two"
             )
         if number >= ENDPOINTS_MAX:
-            raise RegistrationError(
-                f"{method} {path}: a service has at most {ENDPOINTS_MAX} endpoints; make it two services"
-            )
+            raise RegistrationError(f"{method} {path}: a service has at most {ENDPOINTS_MAX} endpoints; make two of it")
         self._endpoints[method, template_shape(path)] = endpoint
 
     def _check(self, hello: Hello) -> None:

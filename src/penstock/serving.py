@@ -5,7 +5,7 @@
            ├─ the workers            async handlers
            └─ the outbox             answers for which there was no room
 
-Lifetimes nest: when `serve` is cancelled, the handlers are, then the wire closes its sockets. A drain is a pause before that.
+When `serve` is cancelled, the handlers are, and the wire closes its sockets. A drain is a pause before that.
 """
 
 import logging
@@ -35,18 +35,16 @@ CALL = int(EventKind.CALL)
 FRAME = int(EventKind.FRAME)
 FRAMED_CLOSED = int(EventKind.FRAMED_CLOSED)
 
-GATEWAYS_MAX = 64
 LINGER_US = 200
-"""With nothing but `def` handlers, the next batch is waited for in the kernel; async handlers must not wait for that."""
+"""While only `def` handlers run, the next batch is waited for in the kernel; async handlers must not wait for that."""
 GOAWAY_LINGER_S = 0.25
 """Requests that crossed our GOAWAY on their way are refused, not lost, if the connection outlives their journey."""
 FLUSH_S = 1.0
 """How long a drained connection may take to accept the last answers."""
 FLUSH_POLL_S = 0.005
 
-WIRE_SETTINGS = WireSettings(
-    edge_connections_max=1, exchanges_max=1, routes_max=1, framed_connections_max=GATEWAYS_MAX
-)  # a service has no edge
+WIRE_SETTINGS = WireSettings(edge_connections_max=1, exchanges_max=1, routes_max=1)
+"""A service has no edge: one connection to each gateway, and the dead ones that are not buried yet."""
 
 
 class Serving:
@@ -159,5 +157,6 @@ class Serving:
             await link.ended.wait()
 
     async def _wait_flushed(self) -> None:
-        while any(self._wire.unsent[slot_of(connection)] for connection in self._links):
+        # Polling: an event of the wire would be for a moment that comes once in a process's life.
+        while any(self._wire.unsent[slot_of(connection)] for connection in self._links):  # noqa: ASYNC110
             await trio.sleep(FLUSH_POLL_S)

@@ -7,8 +7,9 @@
         assert response.status == 200
         assert response.json()["id"] == "42"
 
-The request becomes a REQUEST frame's payload and goes the way of every call: the same decoding, workers, checks and answers. Only
-the wire is a stand-in, and finding the endpoint by its path is done here, which the gateway does otherwise.
+The request becomes a REQUEST frame's payload and goes the way of every call: the same decoding, workers, checks and
+answers. Only the wire is a stand-in, and finding the endpoint by its path is done here, which the gateway does
+otherwise.
 """
 
 import os
@@ -84,8 +85,8 @@ async def call(
     """Send one request to a service's handler and return its answer; works for `def` and for `async def`.
 
     target: the path, with a query if there is one. json: becomes the body, with its content-type; None means no JSON.
-    The deadline runs on Trio's clock, so a `MockClock` moves it. Raises `NoEndpoint` when nothing answers the method and path,
-    `Refused` when the service does not start the request.
+    The deadline runs on Trio's clock, so a `MockClock` moves it. Raises `NoEndpoint` when nothing answers the method
+    and path, `Refused` when the service does not start the request.
     """
     request = _make_request(service, method, target, json, body, headers, tenant, deadline_ms)
     wire = _Wire(request.payload)

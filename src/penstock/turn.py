@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.answer import encode_answer, problem_answer, problem_of
 from penstock.call import Call
-from penstock.errors import BadAnswer, Problem
+from penstock.errors import AnswerError, Problem
 
 __all__ = ["answer_error", "answer_expired", "answer_nowait", "answer_too_large", "answer_value"]
 
@@ -38,13 +38,18 @@ def answer_error(call: Call, error: Exception) -> bytes:
     """Return the answer for what the handler raised: its own problem, or 500 `handler_error`."""
     problem = _find_problem(error)
     if problem is not None:
-        return problem_of(call, problem)
+        try:
+            return problem_of(call, problem)
+        except Exception as unsendable:  # a detail that is no text, a status that is no integer
+            error = unsendable
     _log_failure(call, "handler failed", error)
     return problem_answer(call, 500, "handler_error")
 
 
 def answer_expired(call: Call) -> bytes:
-    """Return the answer for a call whose deadline has passed."""
+    """Return the answer for a call that was cut off: its deadline has passed, or else the service shuts down."""
+    if call.remaining_ms:
+        return problem_answer(call, 503, "shutdown")
     return problem_answer(call, 504, "deadline")
 
 
@@ -65,18 +70,16 @@ def _why_unsendable(value: Any, error: Exception) -> str:
     if inspect.iscoroutine(value):
         value.close()  # else Python warns, later and elsewhere, that it was never awaited
         return "it is a coroutine; write the handler with `async def`"
-    return str(error) if isinstance(error, BadAnswer) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, AnswerError) else type(error).__name__
 
 
 def _log_failure(call: Call, what: str, error: Exception | None) -> None:
     endpoint = call.endpoint
     log.error(
-        "%s %s: %s (request %s, correlation %s)",
+        "%s %s: %s",
         endpoint.method,
         endpoint.path,
         what,
-        call.request_id,
-        call.correlation_id,
         exc_info=error,
         extra={"request_id": call.request_id, "correlation_id": call.correlation_id},
     )

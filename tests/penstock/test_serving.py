@@ -76,7 +76,10 @@ async def test_hello_says_who_it_is_and_what_it_offers(gateway: "Gateway", shop:
     hello = await connection.greet()
     assert (hello.service, hello.version, hello.instance, hello.region) == ("shop", "1.0.0", "shop-a", "eu-1")
     assert (hello.token, hello.heartbeat_ms) == ("t0ken", 200)
-    assert [(e.id, e.method, e.path) for e in hello.endpoints][:2] == [(0, "GET", "/now/{name}"), (1, "GET", "/later/{name}")]
+    assert [(e.id, e.method, e.path) for e in hello.endpoints][:2] == [
+        (0, "GET", "/now/{name}"),
+        (1, "GET", "/later/{name}"),
+    ]
 
 
 async def test_serve_is_started_at_the_first_welcome(gateway: "Gateway", shop: Shop) -> None:
@@ -301,7 +304,8 @@ async def test_what_is_not_done_in_the_drain_time_is_cut_off_with_an_answer(gate
         await shop.begun.wait()
         stop.set()
         await connection.expect(FrameType.GOAWAY)
-        assert (await connection.expect(FrameType.RESPONSE)).status == 504
+        answer = await connection.expect(FrameType.RESPONSE)
+        assert (answer.status, answer.json()["reason"]) == (503, "shutdown")
         assert await connection.receive() is None
 
 
@@ -328,8 +332,8 @@ service.run()
 """
 
 
-def _start(gateway: "Gateway") -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PENSTOCK_GATEWAYS": gateway.address}
+def _start(gateways: str) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PENSTOCK_GATEWAYS": gateways}
     return subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stderr=subprocess.PIPE)
 
 
@@ -341,7 +345,7 @@ async def _end(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_drains_and_the_exit_code_is_0(gateway: "Gateway", number: signal.Signals) -> None:
-    process = _start(gateway)
+    process = _start(gateway.address)
     connection = await gateway.accept()
     await connection.greet()
     await connection.call(1, 0, "/slow")
@@ -355,7 +359,7 @@ async def test_a_signal_drains_and_the_exit_code_is_0(gateway: "Gateway", number
 
 
 async def test_a_second_signal_ends_at_once(gateway: "Gateway") -> None:
-    process = _start(gateway)
+    process = _start(gateway.address)
     connection = await gateway.accept()
     await connection.greet()
     await connection.call(1, 0, "/slow?forever=1")
@@ -368,12 +372,23 @@ async def test_a_second_signal_ends_at_once(gateway: "Gateway") -> None:
 
 
 async def test_wrong_settings_are_one_line_and_exit_code_2() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PENSTOCK_GATEWAYS": "http://127.0.0.1:7420"}
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stderr=subprocess.PIPE)
+    process = _start("http://127.0.0.1:7420")
     code, errors = await _end(process)
     assert code == 2
     assert errors.count("\n") == 1
     assert "PENSTOCK_GATEWAYS" in errors
+
+
+async def test_replaced_is_one_line_and_exit_code_1(gateway: "Gateway") -> None:
+    process = _start(gateway.address)
+    connection = await gateway.accept()
+    await connection.greet()
+    await connection.send(FrameType.GOAWAY, encode_goaway(GoawayReason.REPLACED, 0))
+    await connection.stream.aclose()
+    code, errors = await _end(process)
+    assert code == 1, errors
+    assert "Traceback" not in errors
+    assert "PENSTOCK_INSTANCE" in errors
 
 
 async def test_method_is_passed_on(gateway: "Gateway", nursery: trio.Nursery) -> None:
