@@ -382,23 +382,28 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
     }
 }
 
-/* Looks at what is held first, so that requests stay in order; a socket with more is read with it. */
+/* Looks at what is held first, so that requests stay in order; a socket with more is read with it. What turns out not to be whole is
+ * read on at once, since no event will tell of what the socket holds already. */
 static void resume(wire *w, edge_connection *edge)
 {
     uint8_t *start;
+    uint32_t held = edge->in.count, generation = edge->item.generation;
     if (edge->exchange || edge->out.bytes || edge->is_lingering)
         return; /* it is looked at again when that is over */
-    if (edge->is_unread && edge->in.count <= SMALL_INPUT_BYTES) {
-        uint32_t held = edge->in.count, generation = edge->item.generation;
+    if (edge->is_unread && (held <= SMALL_INPUT_BYTES || held < edge->needed)) {
         read_requests(w, edge);
         if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || edge->exchange || !held)
             return;
     }
     uint32_t count = input_recall(w, &edge->in, &start);
-    if (count)
-        take_request(w, edge, start, count);
-    else if (edge->in.count)
-        look_again(w, edge);
+    if (!count) {
+        if (edge->in.count)
+            look_again(w, edge);
+        return;
+    }
+    take_request(w, edge, start, count);
+    if (edge->item.is_taken && edge->item.generation == generation && edge->in.count == count && edge->is_unread)
+        read_requests(w, edge);
 }
 
 /* Each connection once: one that still has more is listed again, for the next time. */

@@ -1,0 +1,13 @@
+"""A gateway for each test, and the census at its end."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from lab import Lab, open_lab
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    """A gateway with the default settings."""
+    async with open_lab() as lab:
+        yield lab

@@ -1,0 +1,147 @@
+"""A gateway on free ports of loopback, with its clients and services, all in one Trio run."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from lab_client import WAIT_S, Client, HttpAnswer
+from lab_service import RawService
+
+from penstock import Service
+from penstock.settings.service import load_service
+from proxy.app import Addresses, Gateway, open_listeners
+from proxy.config import load_gateway
+
+POLL_S = 0.002
+
+
+def environment(ports: Addresses | None = None, **settings: str) -> dict[str, str]:
+    """Variables of a gateway. settings: such as ``edge_head_timeout="50ms"``; ports: those of an earlier gateway."""
+    edge, services, admin = (port for _, port in ports) if ports else (0, 0, 0)
+    listens = {"edge_listen": edge, "services_listen": services, "admin_listen": admin}
+    given = {name: f"127.0.0.1:{port}" for name, port in listens.items()} | settings
+    return {f"PENSTOCK_{name.upper()}": value for name, value in given.items()}
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what becomes true in C, where no event of Trio's is set."""
+    with trio.fail_after(WAIT_S):
+        while not is_so():  # noqa: ASYNC110
+            await trio.sleep(POLL_S)
+
+
+class Lab:
+    """What one gateway is tested with. Clients and services that it made are closed in the end."""
+
+    def __init__(self, nursery: trio.Nursery, gateway: Gateway, addresses: Addresses, scope: trio.CancelScope) -> None:
+        self.nursery = nursery
+        self.gateway = gateway
+        self.addresses = addresses
+        self.scope = scope
+        self._closing: list[Client | RawService] = []
+        self._services: list[trio.CancelScope] = []
+
+    # ---- who talks to it ----
+
+    async def client(self) -> Client:
+        client = Client(await trio.open_tcp_stream(*self.addresses.edge))
+        self._closing.append(client)
+        return client
+
+    async def admin(self, path: str) -> HttpAnswer:
+        """Read a page of the admin listener."""
+        client = Client(await trio.open_tcp_stream(*self.addresses.admin))
+        try:
+            return await client.get(path, "Connection: close")
+        finally:
+            await client.aclose()
+
+    async def stranger(self) -> RawService:
+        """A connection to the services port on which nothing was said yet."""
+        service = RawService(await trio.open_tcp_stream(*self.addresses.services))
+        self._closing.append(service)
+        return service
+
+    async def raw(self, *offers: str, **more: object) -> RawService:
+        """A service that has joined."""
+        service = await self.stranger()
+        await service.join(*offers, **more)
+        return service
+
+    async def serve(self, service: Service, **settings: str) -> trio.CancelScope:
+        """Run a real service until the scope is cancelled; it has joined."""
+        host, port = self.addresses.services
+        given = {f"PENSTOCK_{name.upper()}": value for name, value in settings.items()}
+        loaded = load_service({"PENSTOCK_GATEWAYS": f"tcp://{host}:{port}", **given})
+        scope = trio.CancelScope()
+        self._services.append(scope)
+
+        async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            with scope:
+                await service.serve(loaded.settings, task_status=task_status)
+
+        with trio.fail_after(WAIT_S):
+            await self.nursery.start(run)
+        return scope
+
+    # ---- what it is like ----
+
+    def count(self, name: str) -> int:
+        """One of the wire's counters."""
+        return self.gateway.wire.counters()[name]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How often each reason was given; those that were not given are left out."""
+        return {reason: count for reason, count in self.gateway.counts.items() if count}
+
+    @property
+    def health(self) -> dict[str, str]:
+        """How each instance is."""
+        return {instance.instance: instance.health.value for instance in self.gateway.registry.instances}
+
+    async def census(self) -> None:
+        """Nothing may be left of any exchange: everything that was begun has ended, and is forgotten."""
+        wire = self.gateway.wire
+
+        def is_clean() -> bool:
+            counters = wire.counters()
+            return not (counters["exchanges_now"] or counters["buffers_now"] or any(wire.in_flight))
+
+        with trio.move_on_after(WAIT_S) as waited:
+            while not is_clean():  # noqa: ASYNC110
+                await trio.sleep(POLL_S)
+        assert not waited.cancelled_caught, (wire.counters(), [count for count in wire.in_flight if count])
+
+    async def close(self) -> None:
+        """Close all clients, look whether anything is left, then end the services and the gateway."""
+        for one in self._closing:
+            if isinstance(one, Client):
+                await one.aclose()
+        if not self.scope.cancel_called:
+            await self.census()
+        for one in self._closing:
+            await one.aclose()
+        for scope in self._services:
+            scope.cancel()
+        self.scope.cancel()
+
+
+@asynccontextmanager
+async def open_lab(ports: Addresses | None = None, **settings: str) -> AsyncIterator[Lab]:
+    """Run a gateway with these settings."""
+    config = load_gateway(environment(ports, **settings)).settings
+    listeners = open_listeners(config)
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        gateway = Gateway(config, "gw-1")
+
+        async def run(task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+            with scope:
+                await gateway.run(*listeners, task_status=task_status)
+
+        lab = Lab(nursery, gateway, await nursery.start(run), scope)
+        yield lab
+        await lab.close()
+        nursery.cancel_scope.cancel()
