@@ -221,19 +221,23 @@ class Wire:
 
     def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool) -> int:
         """Answer an undecided exchange; ``lines`` are whole field lines, each with its CRLF."""
-        return cast("int", lib.wire_answer(self._wire, exchange, status, lines, len(lines), body, len(body), close))
+        result: int = lib.wire_answer(self._wire, exchange, status, lines, len(lines), body, len(body), close)
+        return result
 
     def cancel(self, exchange: int, reason: int) -> int:
         """Take a sent exchange back, with a CANCEL to its target; it is over if its client is gone, else undecided."""
-        return cast("int", lib.wire_cancel(self._wire, exchange, reason))
+        result: int = lib.wire_cancel(self._wire, exchange, reason)
+        return result
 
     def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:
         """Write any frame to a framed connection; it goes out with the next flush."""
-        return cast("int", lib.wire_frame(self._wire, connection, frame_type, flags, exchange, payload, len(payload)))
+        result: int = lib.wire_frame(self._wire, connection, frame_type, flags, exchange, payload, len(payload))
+        return result
 
     def close(self, connection: int) -> int:
         """Close a framed connection after a last try to send what waits."""
-        return cast("int", lib.wire_close(self._wire, connection))
+        result: int = lib.wire_close(self._wire, connection)
+        return result
 
     def drain_edge(self) -> None:
         """Close each client's connection after its answer from now on, and the idle ones at once."""
@@ -241,7 +245,8 @@ class Wire:
 
     def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
         """Set a context field of an undecided exchange."""
-        return cast("int", lib.wire_set_context(self._wire, exchange, field, value, len(value)))
+        result: int = lib.wire_set_context(self._wire, exchange, field, value, len(value))
+        return result
 
     # ---- looking ----
 

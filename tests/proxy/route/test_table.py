@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from frames.frame import Method
 from frames.template import template_shape
+from proxy.offer import Offer
 from proxy.route.table import Route, RouteError, RouteTable
+from proxy.targets.instance import Instance
 
 
 def table_of(*templates: str, method: int = Method.GET) -> RouteTable:
@@ -104,7 +106,11 @@ def test_no_other_method_falls_back() -> None:
 
 
 def test_a_route_keeps_what_was_put_in() -> None:
-    route = Route(3, Method.PUT, "/a", ("offer",), 250)
+    instance = Instance("billing", "b1", 4096, 0.0)
+    offer = Offer(
+        slot=0, connection=4096, endpoint_id=0, deadline_ms=None, idempotent=True, streams=False, instance=instance
+    )
+    route = Route(3, Method.PUT, "/a", (offer,), 250)
     table = RouteTable([route])
     assert table.match(Method.PUT, b"/a") is route
     assert table.routes == (route,)
