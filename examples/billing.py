@@ -16,9 +16,9 @@ async def invoice(call, invoice_id: str):
 
 
 @service.post("/invoices")
-def create(call):                      # a plain function runs in the batch: it must not block
+def create(call):  # a plain function runs in the batch: it must not block
     return 201, {"echo": call.json()}
 
 
 if __name__ == "__main__":
-    service.run()                      # PENSTOCK_GATEWAYS=tcp://127.0.0.1:7420
+    service.run()  # PENSTOCK_GATEWAYS=tcp://127.0.0.1:7420

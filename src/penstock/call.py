@@ -89,7 +89,8 @@ class Call:
     @property
     def remaining_ms(self) -> int:
         """How long the caller still waits. Shrinks while the handler works; 0 when it is over."""
-        return max(0, int((self.deadline - self._clock()) * 1000))
+        left_s = self._arrived + self._event[7] * 0.001 - self._clock()
+        return int(left_s * 1000) if left_s > 0 else 0
 
     @property
     def raw_target(self) -> bytes:

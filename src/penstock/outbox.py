@@ -43,14 +43,17 @@ class Outbox:
         return connection in self._kept
 
     def answer(self, call: Call, payload: bytes) -> None:
-        """Write the answer to a call, from inside of a batch."""
+        """Write the answer to a call; it leaves with the next flush, or at the end of the batch."""
         connection, exchange = call.key
         if self._wire.frame(connection, RESPONSE, END, exchange, payload):
             self.answer_again(call, payload)
 
-    def answer_soon(self, call: Call, payload: bytes) -> None:
-        """Write the answer to a call, from a task of its own."""
-        self.answer(call, payload)
+    def flush(self) -> None:
+        """Send what was written, now."""
+        self._wire.flush()
+
+    def flush_soon(self) -> None:
+        """Send what was written, together with what the tasks that are about to run will write."""
         self._wire.flush_soon()
 
     def answer_again(self, call: Call, payload: bytes) -> None:

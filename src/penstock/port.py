@@ -30,6 +30,10 @@ class WirePort(Protocol):
         """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
         ...
 
+    def flush(self) -> None:
+        """Send what was written outside of a batch."""
+        ...
+
     def flush_soon(self) -> None:
         """See to it that what was written outside of a batch is sent within this pass of Trio's scheduler."""
         ...

@@ -63,8 +63,9 @@ class Serving:
         self._wire = Wire(WIRE_SETTINGS, linger_us=LINGER_US)
         self._links: dict[int, Link] = {}
         self._outbox = Outbox(self._wire)
-        self._workers = Workers(nursery, settings.concurrency, self._outbox.answer_soon)
-        self._calls = Calls(endpoints, self._wire, self._outbox, self._workers.take, trio.current_time)
+        self._workers = Workers(nursery, settings.concurrency, self._outbox)
+        self._clock = trio.lowlevel.current_clock().current_time
+        self._calls = Calls(endpoints, self._wire, self._outbox, self._workers.take, self._clock)
 
     async def run(self) -> None:
         """Serve until cancelled, or until it is over."""
@@ -98,7 +99,7 @@ class Serving:
 
     def decide(self, events: Iterator[WireEvent]) -> None:
         """Take in one batch."""
-        now = trio.current_time()
+        now = self._clock()
         links = self._links
         begin = self._calls.begin
         for event in events:

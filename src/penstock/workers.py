@@ -15,14 +15,14 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
 from penstock.call import Call
 from penstock.turn import answer_error, answer_expired, answer_value
 
-__all__ = ["Workers"]
+__all__ = ["Outlet", "Workers"]
 
 Key = tuple[int, int]
 """Connection and exchange."""
@@ -32,15 +32,31 @@ DEADLINE_STEPS_PER_SECOND = 100
 not. Calls that follow each other closely then share a deadline, which saves moving it (1.9 µs)."""
 
 
+class Outlet(Protocol):
+    """The way out for answers: `penstock.outbox.Outbox`."""
+
+    def answer(self, call: Call, payload: bytes, /) -> None:
+        """Write an answer."""
+        ...
+
+    def flush(self) -> None:
+        """Send what was written, now."""
+        ...
+
+    def flush_soon(self) -> None:
+        """Send what was written, together with what the tasks that are about to run will write."""
+        ...
+
+
 class Workers:
     """A pool of tasks for async handlers: at most `concurrency` calls at once."""
 
-    def __init__(self, nursery: trio.Nursery, concurrency: int, send: Callable[[Call, bytes], None]) -> None:
-        """Take the nursery for the tasks, the bound, and what sends an answer (not called for a cancelled call)."""
+    def __init__(self, nursery: trio.Nursery, concurrency: int, outlet: Outlet) -> None:
+        """Take the nursery for the tasks, the bound, and the way out for answers (none for a cancelled call)."""
         self.concurrency = concurrency
         self.waiting: deque[tuple[Key, Call]] = deque()
         self._nursery = nursery
-        self._send = send
+        self.outlet = outlet
         # Every call that was taken and not answered; the scope once its handler runs.
         self._calls: dict[Key, trio.CancelScope | None] = {}
         self._parked: list[trio.lowlevel.Task] = []
@@ -108,7 +124,7 @@ class Workers:
     def finished(self, call: Call, answer: bytes) -> None:
         """Send the answer, unless the call was cancelled."""
         if self._calls.pop(call.key, self) is not self:
-            self._send(call, answer)
+            self.outlet.answer(call, answer)
             if not self._calls:
                 self._say_idle()
 
@@ -141,12 +157,13 @@ class Workers:
 class _Worker:
     """One task of the pool."""
 
-    __slots__ = ("_call", "_has_waited", "_pool")
+    __slots__ = ("_call", "_has_waited", "_has_written", "_pool")
 
     def __init__(self, pool: Workers) -> None:
         self._pool = pool
         self._call: Call | None = None
         self._has_waited = False
+        self._has_written = False
 
     async def run(self) -> None:
         """Take calls until the pool's nursery is cancelled. Nothing that a handler raises ends it."""
@@ -157,9 +174,11 @@ class _Worker:
                     await self._take_calls(scope)
             except Exception as error:
                 # A group that held Cancelled beside errors: Trio took the Cancelled out at the scope's end.
-                self._finish(lambda call, error=error: answer_error(call, error))  # type: ignore[misc]
+                if self._call is not None:
+                    self._finish(self._call, answer_error(self._call, error))
             else:
-                self._finish(answer_expired)
+                if self._call is not None:
+                    self._finish(self._call, answer_expired(self._call))
 
     async def _take_calls(self, scope: trio.CancelScope) -> None:
         """Carry out calls, one after the other, until the scope is cancelled (only while this task waits can it be)."""
@@ -168,9 +187,7 @@ class _Worker:
         while not (self._has_waited and scope.cancel_called):
             self._has_waited = False
             if not waiting:
-                self._has_waited = True
-                await pool.park()
-                pool.woke()
+                await self._park()
                 continue
             key, call = waiting.popleft()
             if not pool.started(key, scope):
@@ -182,21 +199,36 @@ class _Worker:
             try:
                 value = await _drive(call.endpoint.invoke(call), copy_context(), self._wait)
             except Exception as error:
-                pool.finished(call, answer_error(call, error))
+                self._finish(call, answer_error(call, error))
             else:
-                pool.finished(call, answer_value(call, value))
-            self._call = None
+                self._finish(call, answer_value(call, value))
+
+    async def _park(self) -> None:
+        self._flush()
+        self._has_waited = True
+        await self._pool.park()
+        self._pool.woke()
 
     def _wait(self) -> None:
         """The handler waits for something: let others begin the calls behind it."""
+        self._flush()
         self._has_waited = True
         self._pool.suspended()
 
-    def _finish(self, answer: Callable[[Call], bytes]) -> None:
-        """Answer the call that was under way when the scope ended, if there was one."""
-        call, self._call = self._call, None
-        if call is not None:
-            self._pool.finished(call, answer(call))
+    def _finish(self, call: Call, answer: bytes) -> None:
+        """Answer. After a wait, other tasks are likely to answer in the same pass of Trio's: one flush for all."""
+        self._call = None
+        self._pool.finished(call, answer)
+        if self._has_waited:
+            self._pool.outlet.flush_soon()
+        else:
+            self._has_written = True
+
+    def _flush(self) -> None:
+        """Send the answers of handlers that did not wait, before this task does: no other will see to it."""
+        if self._has_written:
+            self._has_written = False
+            self._pool.outlet.flush()
 
 
 @types.coroutine

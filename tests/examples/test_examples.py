@@ -12,14 +12,7 @@ import pytest
 from penstock import Service, testing
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-ISSUE_FORM = """\
-service = Service("billing", version="1.4.0")
-
-
-@service.get("/invoices/{invoice_id}")
-async def invoice(call, invoice_id: str):
-    return {"id": invoice_id, "remaining_ms": call.remaining_ms}
-"""
+PAGE = EXAMPLES.parent / "docs" / "services.md"
 
 
 def _load(name: str) -> ModuleType:
@@ -51,7 +44,9 @@ def test_each_example_is_a_program_that_imports_only_penstock_and_libraries() ->
 
 
 def test_billing_is_written_as_the_documentation_shows_it() -> None:
-    assert ISSUE_FORM in (EXAMPLES / "billing.py").read_text()
+    code = PAGE.read_text().partition("```python\n")[2].partition("```")[0]
+    assert "from penstock import Service" in code
+    assert (EXAMPLES / "billing.py").read_text().endswith(code)
 
 
 async def test_billing_invoice() -> None:

@@ -26,13 +26,20 @@ class Pool:
         self.endpoint = service.endpoints[0]
         self.answers: list[tuple[int, int]] = []
         self.bodies: dict[int, bytes] = {}
-        self.workers = Workers(nursery, concurrency, self._send)
+        self.unsent = 0
+        self.workers = Workers(nursery, concurrency, self)
 
-    def _send(self, call: Call, payload: bytes) -> None:
+    def answer(self, call: Call, payload: bytes) -> None:
         exchange = call.key[1]
         assert exchange not in self.bodies, "answered twice"
         self.answers.append((exchange, int.from_bytes(payload[:2])))
         self.bodies[exchange] = payload
+        self.unsent += 1
+
+    def flush(self) -> None:
+        self.unsent = 0
+
+    flush_soon = flush
 
     def take(self, exchange: int, remaining_ms: int = 10_000, connection: int = 1) -> bool:
         payload = encode_request(remaining_ms, 0, Method.GET, b"/")
@@ -56,6 +63,21 @@ async def test_handlers_that_do_not_wait_share_one_worker(nursery: trio.Nursery)
     await pool.workers.wait_idle()
     assert pool.answers == [(exchange, 200) for exchange in range(1, 51)]
     assert len(tasks) == 1
+    await wait_all_tasks_blocked()
+    assert pool.unsent == 0
+
+
+async def test_an_answer_does_not_wait_for_the_handler_behind_it(nursery: trio.Nursery) -> None:
+    async def handler(call: Call) -> None:
+        if call.key[1] == 2:
+            await trio.sleep_forever()
+
+    pool = Pool(nursery, handler)
+    pool.take(1)
+    pool.take(2)
+    await wait_all_tasks_blocked()
+    assert pool.answers == [(1, 204)]
+    assert pool.unsent == 0
 
 
 async def test_handlers_that_wait_do_not_wait_behind_each_other(nursery: trio.Nursery) -> None:
@@ -244,7 +266,7 @@ async def test_a_group_is_a_500_and_a_lone_problem_in_it_is_answered(
         raise ValueError("boom")
 
     async def handler(call: Call) -> None:
-        async with trio.open_nursery() as inner:
+        async with trio.open_nursery() as inner:  # noqa: ASYNC112 - for the group that it raises
             inner.start_soon(conflict if call.key[1] == 1 else fail)
 
     pool = Pool(nursery, handler)
