@@ -109,6 +109,7 @@ static void look_again(wire *w, edge_connection *edge)
     edge->next_resumed = NULL;
     *w->resumed_end = edge;
     w->resumed_end = &edge->next_resumed;
+    wire_wake(w);
 }
 
 /* The answer is out: closes, lingers, or goes on to the next request. */

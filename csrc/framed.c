@@ -57,6 +57,7 @@ void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause
     w->unsent[framed->item.slot] = 0;
     framed->next_dying = w->dying;
     w->dying = framed;
+    wire_wake(w);
     w->counters.framed_open_now--;
     w->counters.framed_closed++;
 }

@@ -57,6 +57,15 @@ static void read_clock(wire *w)
     }
 }
 
+void wire_wake(wire *w)
+{
+    if (w->is_stepping || w->timer_armed_ms == 0 || w->timer_descriptor < 0)
+        return;
+    struct itimerspec at_once = {.it_value = {.tv_nsec = 1}};
+    timerfd_settime(w->timer_descriptor, 0, &at_once, NULL);
+    w->timer_armed_ms = 0;
+}
+
 /* ---- making and freeing ---- */
 
 static int settings_are_valid(const wire_settings *s)
@@ -354,14 +363,17 @@ int wire_step(wire *w, uint32_t wait_us)
     w->counters.steps++;
     w->arena_used = w->context_used = w->event_count = w->head_count = 0;
     w->was_active = 0;
+    w->is_stepping = 1;
     read_clock(w);
     framed_bury(w);
     framed_take_ready(w);
     edge_resume(w);
     expire_timers(w);
     int count = wait_for_events(w->epoll, ready, w->event_count || w->head_count || wire_has_more(w) ? 0 : wait_us);
-    if (count < 0 && errno != EINTR)
+    if (count < 0 && errno != EINTR) {
+        w->is_stepping = 0;
         return WIRE_SYSTEM;
+    }
     if (count > 0) {
         w->was_active = 1;
         read_clock(w);
@@ -372,6 +384,7 @@ int wire_step(wire *w, uint32_t wait_us)
     framed_bury(w);
     edge_resume(w);
     arm_timer(w);
+    w->is_stepping = 0;
     if (!w->was_active)
         framed_release_buffers(w);
     w->counters.events += w->event_count;

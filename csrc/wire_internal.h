@@ -150,6 +150,7 @@ struct wire {
     frame_view *views;
     frame_field *fields;
     uint8_t was_active;
+    uint8_t is_stepping;
     uint8_t is_draining;
 
     slab edges;
@@ -193,6 +194,9 @@ static inline uint32_t wire_event_room(const wire *w)
 }
 wire_event *wire_add_event(wire *w, enum wire_event_kind kind);
 uint64_t wire_random(wire *w);
+/* Makes the wire's descriptor readable when something is to be looked at that was set off between two steps: the caller may be waiting
+ * on it already. */
+void wire_wake(wire *w);
 /* Connections are watched edge-triggered, for everything, once: no system call changes what is asked, and what was told is not told
  * again with every wait. So whoever leaves input in a socket remembers it (is_unread). */
 enum { WATCH_CONNECTION = EPOLLIN | EPOLLOUT | EPOLLRDHUP | (int)EPOLLET };

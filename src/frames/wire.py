@@ -175,6 +175,7 @@ class Wire:
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
+        self._must_yield = False
         # Bound once: these are called for every request.
         self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
@@ -329,13 +330,18 @@ class Wire:
             flush()
             if was_active(wire) or has_more(wire):
                 wait_us = self.linger_us
-                if clock() - yielded_at > _YIELD_SECONDS:
+                if self._must_yield or clock() - yielded_at > _YIELD_SECONDS:
+                    self._must_yield = False
                     await trio.lowlevel.checkpoint()
                     yielded_at = clock()
             else:
                 await trio.lowlevel.wait_readable(descriptor)
                 yielded_at = clock()
                 wait_us = 0
+
+    def yield_soon(self) -> None:
+        """Let the tasks that ``decide`` has woken run before the next step."""
+        self._must_yield = True
 
     def flush_soon(self) -> None:
         """Flush once the tasks that are about to run have run: for tasks that call ``frame`` outside ``decide``."""

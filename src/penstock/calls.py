@@ -40,11 +40,12 @@ class Calls:
         self._outbox = outbox
         self._take = take
         self._clock = clock
+        self._kept = outbox.kept
 
     def begin(self, event: WireEvent, now: float) -> None:
         """Carry out the call of an event CALL, or hand it to a worker, or refuse it. now: when the batch came."""
         endpoint = self._endpoints.get(event[3])
-        if endpoint is None or self.draining or not event[4] & FRAME_END or event[1] in self._outbox:
+        if endpoint is None or self.draining or not event[4] & FRAME_END or event[1] in self._kept:
             return self._outbox.refuse(event[1], event[0], self._why_refused(event))
         at = event[5]
         call = Call(event, self._wire.arena[at : at + event[6]], endpoint, now, self._clock)

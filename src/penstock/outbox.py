@@ -35,12 +35,9 @@ class Outbox:
     def __init__(self, wire: WirePort) -> None:
         """Take the wire to write to."""
         self._wire = wire
-        self._kept: dict[int, deque[Frame]] = {}
+        self.kept: dict[int, deque[Frame]] = {}
+        """By connection: answers that wait for room. Never empty deques."""
         self._is_needed = trio.Event()
-
-    def __contains__(self, connection: int) -> bool:
-        """Whether an answer waits for room on the connection."""
-        return connection in self._kept
 
     def answer(self, call: Call, payload: bytes) -> None:
         """Write the answer to a call; it leaves with the next flush, or at the end of the batch."""
@@ -69,34 +66,34 @@ class Outbox:
 
     def drop(self, connection: int) -> None:
         """Forget what waits for a connection, which is lost: its gateway has answered for us."""
-        self._kept.pop(connection, None)
+        self.kept.pop(connection, None)
 
     async def run(self) -> None:
         """Try again for as long as anything is kept."""
         while True:
             await self._is_needed.wait()
-            while self._kept:
+            while self.kept:
                 await trio.sleep(RETRY_S)
-                for connection in list(self._kept):
+                for connection in list(self.kept):
                     self._retry(connection)
                 self._wire.flush_soon()
             self._is_needed = trio.Event()
 
     async def wait_empty(self) -> None:
         """Wait until nothing is kept."""
-        while self._kept:  # noqa: ASYNC110 - only at the end of a drain
+        while self.kept:  # noqa: ASYNC110 - only at the end of a drain
             await trio.sleep(RETRY_S)
 
     def _write(self, connection: int, frame: Frame) -> None:
         # Any other failure means that the connection is gone.
         if self._wire.frame(connection, *frame) == WIRE_FULL:
-            self._kept.setdefault(connection, deque()).append(frame)
+            self.kept.setdefault(connection, deque()).append(frame)
             self._is_needed.set()
 
     def _retry(self, connection: int) -> None:
-        frames = self._kept[connection]
+        frames = self.kept[connection]
         while frames:
             if self._wire.frame(connection, *frames[0]) == WIRE_FULL:
                 return
             frames.popleft()
-        del self._kept[connection]
+        del self.kept[connection]

@@ -119,6 +119,7 @@ class Serving:
                 link.end()
         if self._workers.waiting:
             self._workers.wake(1)
+            self._wire.yield_soon()
         self._wire.linger_us = 0 if self._workers.in_flight else LINGER_US
 
     def _open_link(self, sock: socket.socket, gateway: str) -> Link:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
+from frames.wire import WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import respond
 from proxy.errors import (
@@ -121,8 +122,7 @@ class ExpressLane:
     # ---- answers ----
 
     def answer(self, exchange_id: int, answer: Answer) -> None:
-        """Answer an undecided exchange for a reason, and count the reason."""
-        self._counts.count(answer.reason)
+        """Answer an undecided exchange, and count the reason if that was done: two events may be about one end."""
         wire = self._wire
         rendered = respond(
             answer.reason,
@@ -133,7 +133,8 @@ class ExpressLane:
             headers=answer.headers,
             reason_header=self._reason_header,
         )
-        wire.answer(exchange_id, *rendered)
+        if wire.answer(exchange_id, *rendered) == WireResult.OK:
+            self._counts.count(answer.reason)
 
     def _give_up(self, exchange_id: int, cancel: CancelReason, reason: Reason) -> None:
         self._wire.cancel(exchange_id, cancel)
