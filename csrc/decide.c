@@ -27,15 +27,17 @@ const uint8_t *wire_body(wire *w, uint64_t id, uint32_t *byte_count)
     return x->bytes + x->head->head_bytes;
 }
 
-/* A value that must outlive the caller's buffer until the request is sent. NULL when the batch's room is used up. */
-static const uint8_t *keep_for_batch(wire *w, const uint8_t *bytes, uint32_t count)
+/* Keeps a value that must outlive the caller's buffer until the request is sent. The field stays as it was when the batch's room is
+ * used up. */
+static int keep_for_batch(wire *w, const uint8_t *bytes, uint32_t count, const uint8_t **kept)
 {
     if (CONTEXT_ROOM_BYTES - w->context_used < count)
-        return NULL;
-    uint8_t *kept = w->context + w->context_used;
-    memcpy(kept, bytes, count);
+        return WIRE_NO_ROOM;
+    uint8_t *room = w->context + w->context_used;
+    memcpy(room, bytes, count);
     w->context_used += count;
-    return kept;
+    *kept = room;
+    return WIRE_OK;
 }
 
 int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint32_t byte_count)
@@ -48,14 +50,18 @@ int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint
         return WIRE_OK;
     }
     if (field == FIELD_TRACESTATE && byte_count && byte_count <= 512) {
-        x->tracestate_bytes = (uint16_t)byte_count;
-        return (x->tracestate = keep_for_batch(w, bytes, byte_count)) ? WIRE_OK : WIRE_NO_ROOM;
+        int result = keep_for_batch(w, bytes, byte_count, &x->tracestate);
+        if (result == WIRE_OK)
+            x->tracestate_bytes = (uint16_t)byte_count;
+        return result;
     }
     if (!byte_count || byte_count > WIRE_ID_BYTES_MAX)
         return WIRE_INVALID;
     if (field == FIELD_TENANT) {
-        x->tenant_bytes = (uint8_t)byte_count;
-        return (x->tenant = keep_for_batch(w, bytes, byte_count)) ? WIRE_OK : WIRE_NO_ROOM;
+        int result = keep_for_batch(w, bytes, byte_count, &x->tenant);
+        if (result == WIRE_OK)
+            x->tenant_bytes = (uint8_t)byte_count;
+        return result;
     }
     if (field == FIELD_REQUEST_ID) {
         memcpy(x->request_id, bytes, byte_count);
@@ -102,7 +108,7 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;
-    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || attempt > UINT8_MAX)
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX)
         return WIRE_INVALID;
     uint64_t age_ms = (w->now_us - x->started_us) / 1000;
     uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
