@@ -323,6 +323,7 @@ static void read_requests(wire *w, edge_connection *edge)
         edge_close(w, edge);
         return;
     }
+    edge->is_unread |= edge->has_ended;
     if (edge->is_unread)
         look_again(w, edge);
     if (count > 0)
@@ -364,6 +365,8 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
     uint32_t generation = edge->item.generation;
     if (epoll_events & ~(uint32_t)EPOLLOUT)
         edge->is_unread = 1;
+    if (epoll_events & EPOLLRDHUP)
+        edge->has_ended = 1;
     if (edge->is_lingering) {
         go_on_lingering(w, edge);
     } else if (epoll_events & (EPOLLERR | EPOLLHUP)) {

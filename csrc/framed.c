@@ -305,6 +305,7 @@ static void receive(wire *w, framed_connection *framed)
         framed_fail(w, framed, CLOSE_EOF);
     else if (errno != EAGAIN && errno != ENOBUFS && errno != EINTR)
         framed_fail(w, framed, CLOSE_ERROR);
+    framed->is_unread |= framed->has_ended;
     if (framed->is_unread && !framed->cause)
         look_again(w, framed);
 }
@@ -316,6 +317,8 @@ void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events)
     if (!(epoll_events & ~(uint32_t)EPOLLOUT))
         return;
     framed->is_unread = 1;
+    if (epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        framed->has_ended = 1;
     if (!framed->is_ready)
         receive(w, framed);
 }

@@ -68,6 +68,7 @@ typedef struct edge_connection {
     struct exchange *exchange;       /* the one in progress, or NULL */
     struct edge_connection *next_resumed;
     uint8_t is_unread;               /* the socket may hold input: an edge-triggered event is told once */
+    uint8_t has_ended;               /* the peer has sent its last byte; behind what is unread comes the end */
     uint8_t is_lingering;
     uint8_t closes;                  /* after the answer being written */
     uint8_t lingers;                 /* and that close lingers */
@@ -115,6 +116,7 @@ typedef struct framed_connection {
     struct framed_connection *next_ready;
     uint8_t dialled;
     uint8_t is_unread;               /* as for an edge connection */
+    uint8_t has_ended;               /* likewise */
     uint8_t is_dirty;                /* has output to flush */
     uint8_t is_ready;                /* in the list of those to look at without an event */
     uint8_t cause;                   /* enum wire_close_cause once it is dying */

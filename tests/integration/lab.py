@@ -16,7 +16,7 @@ from proxy.config import load_gateway
 POLL_S = 0.002
 
 
-def environment(ports: Addresses | None = None, **settings: str) -> dict[str, str]:
+def environment(ports: Addresses | None = None, /, **settings: str) -> dict[str, str]:
     """Variables of a gateway. settings: such as ``edge_head_timeout="50ms"``; ports: those of an earlier gateway."""
     edge, services, admin = (port for _, port in ports) if ports else (0, 0, 0)
     listens = {"edge_listen": edge, "services_listen": services, "admin_listen": admin}
@@ -29,6 +29,23 @@ async def until(is_so: Callable[[], bool]) -> None:
     with trio.fail_after(WAIT_S):
         while not is_so():  # noqa: ASYNC110
             await trio.sleep(POLL_S)
+
+
+async def run_service(
+    nursery: trio.Nursery, addresses: Addresses, service: Service, **settings: str
+) -> trio.CancelScope:
+    """Run a service until the scope is cancelled. settings: such as ``instance="billing-1"``."""
+    given = {f"PENSTOCK_{name.upper()}": value for name, value in settings.items()}
+    loaded = load_service({"PENSTOCK_GATEWAYS": "tcp://{}:{}".format(*addresses.services), **given})
+    scope = trio.CancelScope()
+
+    async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with scope:
+            await service.serve(loaded.settings, task_status=task_status)
+
+    with trio.fail_after(WAIT_S):
+        await nursery.start(run)
+    return scope
 
 
 class Lab:
@@ -71,19 +88,8 @@ class Lab:
 
     async def serve(self, service: Service, **settings: str) -> trio.CancelScope:
         """Run a real service until the scope is cancelled; it has joined."""
-        host, port = self.addresses.services
-        given = {f"PENSTOCK_{name.upper()}": value for name, value in settings.items()}
-        loaded = load_service({"PENSTOCK_GATEWAYS": f"tcp://{host}:{port}", **given})
-        scope = trio.CancelScope()
-        self._services.append(scope)
-
-        async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-            with scope:
-                await service.serve(loaded.settings, task_status=task_status)
-
-        with trio.fail_after(WAIT_S):
-            await self.nursery.start(run)
-        return scope
+        self._services.append(await run_service(self.nursery, self.addresses, service, **settings))
+        return self._services[-1]
 
     # ---- what it is like ----
 
@@ -100,6 +106,13 @@ class Lab:
     def health(self) -> dict[str, str]:
         """How each instance is."""
         return {instance.instance: instance.health.value for instance in self.gateway.registry.instances}
+
+    async def pass_time(self, milliseconds: int) -> None:
+        """Move the wire's clock ahead, and let it look at it."""
+        closed = self.count("edge_closed")
+        self.gateway.wire.advance_clock(milliseconds)
+        await (await self.client()).aclose()
+        await until(lambda: self.count("edge_closed") > closed)
 
     async def census(self) -> None:
         """Nothing may be left of any exchange: everything that was begun has ended, and is forgotten."""
@@ -121,15 +134,18 @@ class Lab:
                 await one.aclose()
         if not self.scope.cancel_called:
             await self.census()
-        for one in self._closing:
-            await one.aclose()
         for scope in self._services:
             scope.cancel()
         self.scope.cancel()
 
+    def abandon(self) -> None:
+        """Close every socket, whatever has become of the test."""
+        for one in self._closing:
+            one.stream.socket.close()
+
 
 @asynccontextmanager
-async def open_lab(ports: Addresses | None = None, **settings: str) -> AsyncIterator[Lab]:
+async def open_lab(ports: Addresses | None = None, /, **settings: str) -> AsyncIterator[Lab]:
     """Run a gateway with these settings."""
     config = load_gateway(environment(ports, **settings)).settings
     listeners = open_listeners(config)
@@ -142,6 +158,9 @@ async def open_lab(ports: Addresses | None = None, **settings: str) -> AsyncIter
                 await gateway.run(*listeners, task_status=task_status)
 
         lab = Lab(nursery, gateway, await nursery.start(run), scope)
-        yield lab
-        await lab.close()
+        try:
+            yield lab
+            await lab.close()
+        finally:
+            lab.abandon()
         nursery.cancel_scope.cancel()

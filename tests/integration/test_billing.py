@@ -94,10 +94,10 @@ async def test_a_tenant_that_is_none_is_refused(billing: Lab) -> None:
     assert (await client.get("/invoices/42", "X-Tenant-Id: acme")).status == 200
 
 
-@pytest.mark.parametrize("timeout", ["0", "-1", "1.5", "soon", "9999999999"])
-async def test_a_time_limit_that_is_none_is_refused(billing: Lab, timeout: str) -> None:
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", "9999999999"])
+async def test_a_time_limit_that_is_none_is_refused(billing: Lab, text: str) -> None:
     client = await billing.client()
-    answer = await client.get("/invoices/42", f"X-Request-Timeout-Ms: {timeout}")
+    answer = await client.get("/invoices/42", f"X-Request-Timeout-Ms: {text}")
     assert (answer.status, answer.reason) == (400, "request_timeout_invalid")
 
 
