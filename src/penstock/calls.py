@@ -36,11 +36,12 @@ class Calls:
         """
         self.draining = False
         self._endpoints = endpoints
-        self._wire = wire
         self._outbox = outbox
         self._take = take
         self._clock = clock
         self._kept = outbox.kept
+        self._arena = wire.arena
+        self._frame = wire.frame
 
     def begin(self, event: WireEvent, now: float) -> None:
         """Carry out the call of an event CALL, or hand it to a worker, or refuse it. now: when the batch came."""
@@ -48,7 +49,7 @@ class Calls:
         if endpoint is None or self.draining or not event[4] & FRAME_END or event[1] in self._kept:
             return self._outbox.refuse(event[1], event[0], self._why_refused(event))
         at = event[5]
-        call = Call(event, self._wire.arena[at : at + event[6]], endpoint, now, self._clock)
+        call = Call(event, self._arena[at : at + event[6]], endpoint, now, self._clock)
         if not event[7]:
             return self._outbox.answer(call, answer_expired(call))
         if endpoint.is_async:
@@ -56,7 +57,7 @@ class Calls:
                 self._outbox.refuse(event[1], event[0], RefusedReason.OVERLOADED)
             return None
         payload = answer_nowait(call)
-        if self._wire.frame(event[1], RESPONSE, END, event[0], payload):
+        if self._frame(event[1], RESPONSE, END, event[0], payload):
             self._outbox.answer_again(call, payload)
         return None
 

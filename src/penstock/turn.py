@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import Any
 
-from penstock.answer import encode_answer, problem_answer, problem_of
+from penstock.answer import JSON_200, encode_answer, encode_json, problem_answer, problem_of
 from penstock.call import Call
 from penstock.errors import AnswerError, Problem
 
@@ -22,6 +22,11 @@ def answer_nowait(call: Call) -> bytes:
         value = call.endpoint.invoke(call)
     except Exception as error:
         return answer_error(call, error)
+    if type(value) is dict:  # the commonest answer, without two more calls
+        try:
+            return JSON_200 + encode_json(value)
+        except Exception:
+            return answer_value(call, value)  # which says why not
     return answer_value(call, value)
 
 
