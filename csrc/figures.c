@@ -68,7 +68,9 @@ const wire_counters *wire_count(const wire *w)
     return &w->counters;
 }
 
+/* The timer was armed by the clock of before, so it is due anew. */
 void wire_advance_clock(wire *w, uint32_t milliseconds)
 {
     w->clock_offset_us += (uint64_t)milliseconds * 1000;
+    wire_wake(w);
 }

@@ -191,9 +191,9 @@ async def test_a_service_that_does_not_read(lab: Lab) -> None:
         await client.send(request("POST", "/stuck", body=body))
         clients.append(client)
         assert max(lab.gateway.wire.unsent) <= bound
+        await until(lambda: lab.count("requests") == len(clients))
         if lab.reasons:
             break
-        await until(lambda: lab.count("requests") == len(clients))
     answer = await clients[-1].answer()
     assert (answer.status, answer.reason) == (503, "service_congested")
     assert bound - 100_000 < max(lab.gateway.wire.unsent) <= bound
