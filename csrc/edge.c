@@ -116,7 +116,7 @@ static void look_again(wire *w, edge_connection *edge)
 static void answered(wire *w, edge_connection *edge)
 {
     if (edge->closes || w->is_draining) {
-        if (edge->lingers || edge->in.count)
+        if (edge->lingers || edge->in.count || edge->is_unread)
             start_linger(w, edge);
         else
             edge_close(w, edge);
@@ -386,17 +386,22 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
     }
 }
 
+static int is_reading(const edge_connection *edge)
+{
+    return !edge->exchange && !edge->out.bytes && !edge->is_lingering;
+}
+
 /* Looks at what is held first, so that requests stay in order; a socket with more is read with it. What turns out not to be whole is
  * read on at once, since no event will tell of what the socket holds already. */
-static void resume(wire *w, edge_connection *edge)
+static void look_at_rest(wire *w, edge_connection *edge)
 {
     uint8_t *start;
     uint32_t held = edge->in.count, generation = edge->item.generation;
-    if (edge->exchange || edge->out.bytes || edge->is_lingering)
+    if (!is_reading(edge))
         return; /* it is looked at again when that is over */
     if (edge->is_unread && (held <= SMALL_INPUT_BYTES || held < edge->needed)) {
         read_requests(w, edge);
-        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || edge->exchange || !held)
+        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || !is_reading(edge) || !held)
             return;
     }
     uint32_t count = input_recall(w, &edge->in, &start);
@@ -408,6 +413,15 @@ static void resume(wire *w, edge_connection *edge)
     take_request(w, edge, start, count);
     if (edge->item.is_taken && edge->item.generation == generation && edge->in.count == count && edge->is_unread)
         read_requests(w, edge);
+}
+
+/* The end may have been told of while an answer was on its way out: then nobody waits for the next one. */
+static void resume(wire *w, edge_connection *edge)
+{
+    uint32_t generation = edge->item.generation;
+    look_at_rest(w, edge);
+    if (edge->has_ended)
+        close_if_waiting(w, edge, generation);
 }
 
 /* Each connection once: one that still has more is listed again, for the next time. */
