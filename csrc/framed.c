@@ -62,12 +62,22 @@ void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause
     w->counters.framed_closed++;
 }
 
-static void unlink_from(framed_connection **list, framed_connection *framed, size_t next_offset)
+static void unlink_dirty(wire *w, const framed_connection *framed)
 {
-    while (*list && *list != framed)
-        list = (framed_connection **)((uint8_t *)*list + next_offset);
-    if (*list)
-        *list = *(framed_connection **)((uint8_t *)framed + next_offset);
+    framed_connection **at = &w->dirty;
+    while (*at != framed)
+        at = &(*at)->next_dirty;
+    *at = framed->next_dirty;
+}
+
+static void unlink_ready(wire *w, const framed_connection *framed)
+{
+    framed_connection **at = &w->ready;
+    while (*at != framed)
+        at = &(*at)->next_ready;
+    *at = framed->next_ready;
+    if (!*at)
+        w->ready_end = at;
 }
 
 void framed_bury(wire *w)
@@ -91,9 +101,9 @@ void framed_bury(wire *w)
         event->detail = framed->cause;
         event->flags = framed->frame_error;
         if (framed->is_dirty)
-            unlink_from(&w->dirty, framed, offsetof(framed_connection, next_dirty));
+            unlink_dirty(w, framed);
         if (framed->is_ready)
-            unlink_from(&w->ready, framed, offsetof(framed_connection, next_ready));
+            unlink_ready(w, framed);
         w->dying = framed->next_dying;
         slab_give(&w->framed, framed);
         wire_resume_accepting(w, SOCKET_FRAMED);
@@ -246,14 +256,22 @@ static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
     }
 }
 
-/* There is more to look at than this batch could take, and no event will tell of it. */
+/* There is more to look at than this batch could take, and no event will tell of it. Whoever is listed first is looked at first. */
 static void look_again(wire *w, framed_connection *framed)
 {
     if (framed->is_ready)
         return;
     framed->is_ready = 1;
-    framed->next_ready = w->ready;
-    w->ready = framed;
+    framed->next_ready = NULL;
+    *w->ready_end = framed;
+    w->ready_end = &framed->next_ready;
+}
+
+/* How many frames may be looked at: each can become an event, and however many come, some room is left for all that is no frame. */
+static uint32_t room_for_frames(const wire *w)
+{
+    uint32_t room = wire_event_room(w);
+    return room > EVENTS_BESIDE_FRAMES ? room - EVENTS_BESIDE_FRAMES : 0;
 }
 
 static void hold(wire *w, framed_connection *framed, const uint8_t *bytes, uint32_t count)
@@ -269,7 +287,7 @@ static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes
     frame_scan_result found = {0};
     framed->needed = 0;
     while (count) {
-        uint32_t room = wire_event_room(w);
+        uint32_t room = room_for_frames(w);
         if (room == 0) {
             look_again(w, framed);
             break;
@@ -323,37 +341,42 @@ void framed_ready(wire *w, framed_connection *framed, uint32_t epoll_events)
         receive(w, framed);
 }
 
-/* What is held comes first, so that frames stay in order; then what the socket holds. */
+/* What is held comes first, so that frames stay in order; then what the socket holds. A part of a frame is left where it is. */
 static void take_held(wire *w, framed_connection *framed)
 {
-    uint8_t *start;
-    uint32_t count = input_recall(w, &framed->in, &start);
-    if (count)
-        take_frames(w, framed, start, count);
-    if (framed->cause || framed->is_ready)
-        return;
-    if (framed->is_unread)
-        receive(w, framed);
-    else if (framed->in.count && !count)
-        look_again(w, framed);
-}
-
-/* Each connection once: one that still has more is listed again, for the next time. */
-void framed_take_ready(wire *w)
-{
-    framed_connection *list = w->ready;
-    w->ready = NULL;
-    while (list) {
-        framed_connection *framed = list;
-        list = framed->next_ready;
-        framed->is_ready = 0;
-        w->was_active = 1;
-        if (framed->cause)
-            continue;
-        if (wire_event_room(w))
-            take_held(w, framed);
+    if (framed->in.count && !framed->needed) {
+        uint8_t *start;
+        uint32_t count = input_recall(w, &framed->in, &start);
+        if (count)
+            take_frames(w, framed, start, count);
         else
             look_again(w, framed);
+    }
+    if (framed->is_unread && !framed->cause && !framed->is_ready)
+        receive(w, framed);
+}
+
+static framed_connection *take_first_ready(wire *w)
+{
+    framed_connection *framed = w->ready;
+    w->ready = framed->next_ready;
+    if (!w->ready)
+        w->ready_end = &w->ready;
+    framed->is_ready = 0;
+    return framed;
+}
+
+/* Each connection once: one that still has more is listed again, behind the others. */
+void framed_take_ready(wire *w)
+{
+    framed_connection *last = NULL, *framed = NULL;
+    for (framed_connection *listed = w->ready; listed; listed = listed->next_ready)
+        last = listed;
+    while (framed != last && room_for_frames(w)) {
+        framed = take_first_ready(w);
+        w->was_active = 1;
+        if (!framed->cause)
+            take_held(w, framed);
     }
 }
 

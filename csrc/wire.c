@@ -144,6 +144,7 @@ wire *wire_new(const wire_settings *settings)
     w->epoll = w->timer_descriptor = -1;
     w->timer_armed_ms = UINT64_MAX;
     w->resumed_end = &w->resumed;
+    w->ready_end = &w->ready;
     w->accept_timer.kind = TIMER_ACCEPT;
     for (int i = 0; i < LISTENERS_MAX; i++)
         w->listeners[i].descriptor = -1;
@@ -190,6 +191,7 @@ static void shut_connections(wire *w)
     w->resumed = NULL;
     w->resumed_end = &w->resumed;
     w->dirty = w->dying = w->ready = NULL;
+    w->ready_end = &w->ready;
     w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = 0;
     timer_wheel_start(&w->timers, wire_now_ms(w));
 }
@@ -366,9 +368,9 @@ int wire_step(wire *w, uint32_t wait_us)
     w->is_stepping = 1;
     read_clock(w);
     framed_bury(w);
-    framed_take_ready(w);
-    edge_resume(w);
     expire_timers(w);
+    edge_resume(w);
+    framed_take_ready(w); /* last, as only this has no end: a timer expires once, and a client asks again when it was answered */
     int count = wait_for_events(w->epoll, ready, w->event_count || w->head_count || wire_has_more(w) ? 0 : wait_us);
     if (count < 0 && errno != EINTR) {
         w->is_stepping = 0;
@@ -403,6 +405,7 @@ int wire_has_more(const wire *w)
     return w->resumed || w->ready || w->dying || w->timers.expired;
 }
 
+/* Decisions start timers (deadlines, write times) of which the descriptor must tell although no step may come before the caller waits. */
 void wire_flush(wire *w)
 {
     while (w->dirty) {
@@ -412,4 +415,5 @@ void wire_flush(wire *w)
         if (!framed->cause)
             framed_flush(w, framed);
     }
+    arm_timer(w);
 }

@@ -5,8 +5,8 @@
  * decision. The caller decides (wire_send, wire_answer, wire_cancel, wire_frame), and wire_flush sends what was decided, one
  * system call per socket. The wire decides nothing: no routing, no policy, no retry.
  *
- * Ownership: the wire owns every descriptor from the moment that wire_listen or wire_adopt returns without error, until it
- * closes it or wire_free does. Whatever an event points at lies in the arena and is there until the next wire_step.
+ * Ownership: the wire owns a listening descriptor once wire_listen returned without error, and a connected one from the call of
+ * wire_adopt on (which closes it when it has no place for it), until it closes it or wire_free does. Whatever an event points at lies in the arena and is there until the next wire_step.
  * Threads: none; one caller at a time. Nothing here blocks but wire_step, and it only as long as it is told to. */
 #ifndef PENSTOCK_WIRE_H
 #define PENSTOCK_WIRE_H
@@ -160,7 +160,7 @@ const uint8_t *wire_arena(const wire *w);
 int wire_listen(wire *w, int descriptor, int kind);
 /* Closes all listening sockets of the kind. What is connected stays. */
 void wire_stop_listening(wire *w, int kind);
-/* Takes over a connected stream socket. For SOCKET_FRAMED returns its handle (above 0); for SOCKET_EDGE returns 0.
+/* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for SOCKET_EDGE returns 0.
  * dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
 int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled);
 
@@ -171,7 +171,8 @@ int wire_step(wire *w, uint32_t wait_us);
 int wire_was_active(const wire *w);
 /* 1 when there is work that no descriptor will announce (input already held, events that did not fit), else 0. */
 int wire_has_more(const wire *w);
-/* Sends what is waiting on framed connections; what the sockets do not take now is sent when they are writable. */
+/* Sends what is waiting on framed connections; what the sockets do not take now is sent when they are writable. To be called after
+ * decisions and before waiting on the descriptor, which then also tells of the timers that they started. */
 void wire_flush(wire *w);
 
 /* The head of a request of this step's batch: offsets are from *bytes. NULL when the exchange has none now. */

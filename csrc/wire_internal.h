@@ -23,6 +23,7 @@ enum {
     LISTENERS_MAX = 16,
     EPOLL_EVENTS = 256,
     EVENTS_RESERVED = 2 * EPOLL_EVENTS + 1, /* an edge-triggered event cannot be put off, and a client can cause two: refused, gone */
+    EVENTS_BESIDE_FRAMES = 64,     /* what frames leave of a batch: a peer that sends without end keeps nobody else waiting */
     ACCEPTS_PER_STEP = 64,         /* a storm of connections does not keep requests waiting */
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
@@ -164,7 +165,7 @@ struct wire {
     edge_connection *resumed, **resumed_end;
     framed_connection *dirty;
     framed_connection *dying;
-    framed_connection *ready;
+    framed_connection *ready, **ready_end;
 
     uint32_t *in_flight;
     uint32_t *unsent;
