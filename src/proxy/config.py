@@ -64,7 +64,7 @@ class EdgeConfig(msgspec.Struct, frozen=True):
             "the most header fields of a request",
             "what other gateways take; more is answered 431",
             at_least="1",
-            at_most="128",
+            at_most="120",
         ),
     ]
     target_bytes: Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from frames.limits import HEARTBEATS_MISSED_MAX
 from penstock.settings import Address, Problem
 from penstock.settings.types import Duration
 
@@ -23,16 +24,18 @@ def _conflict(name: str, other: str, origins: Mapping[str, str], why: str, fix: 
 def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
     names = ("services.degraded_after", "services.unhealthy_after", "services.removed_after")
     beat = values["services.heartbeat"]
+    least = HEARTBEATS_MISSED_MAX * beat
     problems = [
         _conflict(
             name,
             "services.heartbeat",
             origins,
-            f"{_MS.render(values[name])} is less than two heartbeats of {_MS.render(beat)}: one late would count",
-            f"set it to at least {_MS.render(2 * beat)}",
+            f"{_MS.render(values[name])} is less than {HEARTBEATS_MISSED_MAX} heartbeats of {_MS.render(beat)}:"
+            " a late one would count",
+            f"set it to at least {_MS.render(least)}",
         )
         for name in names
-        if values[name] < 2 * beat
+        if values[name] < least
     ]
     for earlier, later in pairwise(names):
         if values[earlier] >= values[later]:

@@ -107,7 +107,8 @@ def test_listeners_that_collide(edge: str, admin: str, collide: bool) -> None:
 
 def test_thresholds_must_leave_room_for_heartbeats() -> None:
     assert problems(SERVICES_HEARTBEAT="8s") == ["conflict services.degraded_after"]
-    load_gateway({"PENSTOCK_SERVICES_HEARTBEAT": "7500ms"})
+    assert problems(SERVICES_HEARTBEAT="5001ms") == ["conflict services.degraded_after"]
+    load_gateway({"PENSTOCK_SERVICES_HEARTBEAT": "5s"})
 
 
 def test_thresholds_must_be_in_order() -> None:

@@ -1,0 +1,125 @@
+"""What the gateway tells about itself, while it works."""
+
+import pytest
+from lab import Lab, open_lab, until
+from lab_client import request
+from prometheus_client.parser import text_string_to_metric_families
+
+from frames.frame import FrameType
+
+
+async def samples(lab: Lab) -> dict[tuple[str, ...], float]:
+    """Every sample of /metrics by its name and its labels' values."""
+    page = await lab.admin("/metrics")
+    assert page.status == 200
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page.body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_alive_before_and_after_a_service_is_there(lab: Lab) -> None:
+    assert (await lab.admin("/health")).json() == {"status": "alive"}
+    await lab.raw("GET /things")
+    assert (await lab.admin("/health")).json() == {"status": "alive"}
+
+
+async def test_ready_when_a_service_is_there_and_not_when_none_is(lab: Lab) -> None:
+    before = await lab.admin("/ready")
+    assert (before.status, before.json()["reasons"]) == (503, ["No service that could be asked has registered."])
+    service = await lab.raw("GET /things")
+    ready = await lab.admin("/ready")
+    assert (ready.status, ready.json()["reasons"]) == (200, [])
+    await service.aclose()
+    await until(lambda: lab.health == {})
+    assert (await lab.admin("/ready")).status == 503
+
+
+async def test_not_ready_while_draining(lab: Lab) -> None:
+    await lab.raw("GET /things")
+    await lab.gateway.drain(1)
+    page = await lab.admin("/ready")
+    assert (page.status, page.json()["reasons"]) == (503, ["The gateway is shutting down."])
+
+
+async def test_metrics_of_routes_and_reasons(lab: Lab) -> None:
+    service, client = await lab.raw("GET /things/{id}"), await lab.client()
+    for status in (200, 200, 404, 503):
+        await client.send(request("GET", "/things/1"))
+        await service.respond(await service.asked(), status)
+        assert (await client.answer()).status == status
+    await client.get("/nowhere")
+    await client.send(request("GET", "/things/1"))
+    asked = await service.asked()
+    seen = await samples(lab)
+    path, method = "/things/{id}", "GET"
+    counts = {name: seen["penstock_requests_total", method, path, name] for name in ("2xx", "3xx", "4xx", "5xx")}
+    assert counts == {"2xx": 2, "3xx": 0, "4xx": 1, "5xx": 1}
+    assert seen["penstock_request_duration_seconds_count", method, path] == 4
+    assert seen["penstock_request_duration_seconds_bucket", "+Inf", method, path] == 4
+    assert seen["penstock_refusals_total", "no_route"] == 1
+    assert seen["penstock_refusals_total", "deadline"] == 0
+    assert seen["penstock_service_requests_in_flight", "raw"] == 1
+    await service.respond(asked)
+    await client.answer()
+
+
+async def test_counts_of_a_route_go_on_when_it_comes_back(lab: Lab) -> None:
+    client = await lab.client()
+    for round_number in (1, 2):
+        service = await lab.raw("GET /things")
+        await client.send(request("GET", "/things"))
+        await service.respond(await service.asked())
+        await client.answer()
+        assert (await samples(lab))["penstock_requests_total", "GET", "/things", "2xx"] == round_number
+        await service.aclose()
+        await until(lambda: lab.health == {})
+
+
+async def test_counts_are_not_those_of_a_route_that_had_the_index_before() -> None:
+    async with open_lab(routes_max="1") as lab:
+        client = await lab.client()
+        for path in ("/one", "/two"):
+            service = await lab.raw(f"GET {path}")
+            await client.send(request("GET", path))
+            await service.respond(await service.asked())
+            await client.answer()
+            seen = await samples(lab)
+            assert seen["penstock_requests_total", "GET", path, "2xx"] == 1
+            assert seen["penstock_request_duration_seconds_count", "GET", path] == 1
+            await service.aclose()
+            await until(lambda: lab.health == {})
+
+
+async def test_services_and_routes(lab: Lab) -> None:
+    service = await lab.raw("GET /things/{id}", "POST /things", version="1.2.3", region="eu-1")
+    (told,) = (await lab.admin("/services")).json()["services"]
+    assert told["peer"] == f"127.0.0.1:{service.stream.socket.getsockname()[1]}"
+    del told["peer"]
+    assert told == {
+        "service": "raw",
+        "version": "1.2.3",
+        "instance": "raw-1",
+        "region": "eu-1",
+        "health": "healthy",
+        "in_flight": 0,
+        "latency_us": 0,
+        "unsent_bytes": 0,
+        "endpoints": 2,
+    }
+    routes = (await lab.admin("/routes")).json()["routes"]
+    assert routes == [
+        {"method": "GET", "path": "/things/{id}", "deadline_ms": 10_000, "instances": ["raw/raw-1"]},
+        {"method": "POST", "path": "/things", "deadline_ms": 10_000, "instances": ["raw/raw-1"]},
+    ]
+
+
+@pytest.mark.parametrize("path", ["/services", "/routes", "/metrics", "/ready"])
+async def test_every_page_while_services_come_and_go(lab: Lab, path: str) -> None:
+    for number in range(3):
+        service = await lab.raw(f"GET /things/{number}")
+        assert (await lab.admin(path)).status == 200
+        await service.send(FrameType.FAULT, bytes(4))
+        await until(lambda: lab.health == {})
+        assert (await lab.admin(path)).status == (503 if path == "/ready" else 200)
