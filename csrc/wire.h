@@ -6,7 +6,8 @@
  * system call per socket. The wire decides nothing: no routing, no policy, no retry.
  *
  * Ownership: the wire owns a listening descriptor once wire_listen returned without error, and a connected one from the call of
- * wire_adopt on (which closes it when it has no place for it), until it closes it or wire_free does. Whatever an event points at lies in the arena and is there until the next wire_step.
+ * wire_adopt on (which closes it when it has no place for it), until it closes it or wire_free does. Whatever an event points at
+ * lies in the arena and is there until the next wire_step.
  * Threads: none; one caller at a time. Nothing here blocks but wire_step, and it only as long as it is told to. */
 #ifndef PENSTOCK_WIRE_H
 #define PENSTOCK_WIRE_H
@@ -160,8 +161,8 @@ const uint8_t *wire_arena(const wire *w);
 int wire_listen(wire *w, int descriptor, int kind);
 /* Closes all listening sockets of the kind. What is connected stays. */
 void wire_stop_listening(wire *w, int kind);
-/* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for SOCKET_EDGE returns 0.
- * dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
+/* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for
+ * SOCKET_EDGE returns 0. dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
 int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled);
 
 /* Waits at most wait_us microseconds (0: not at all) for something to be ready, takes in what is, and returns the number of
