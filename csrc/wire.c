@@ -376,12 +376,15 @@ int wire_step(wire *w, uint32_t wait_us)
         w->is_stepping = 0;
         return WIRE_SYSTEM;
     }
-    if (count > 0) {
+    for (int round = 1; count > 0; round++) {
         w->was_active = 1;
         read_clock(w);
+        for (int i = 0; i < count; i++)
+            dispatch(w, &ready[i]);
+        if (count < ROUND_EVENTS_MIN || round == STEP_ROUNDS_MAX || !wire_event_room(w))
+            break;
+        count = wait_for_events(w->epoll, ready, 0);
     }
-    for (int i = 0; i < count; i++)
-        dispatch(w, &ready[i]);
     expire_timers(w);
     framed_bury(w);
     edge_resume(w);
