@@ -165,8 +165,10 @@ class Wire:
             raise OSError(ffi.errno, f"cannot make a wire: {os.strerror(ffi.errno)}")
         self._wire = ffi.gc(wire, lib.wire_free)
         self.arena = ffi.buffer(lib.wire_arena(wire), lib.WIRE_ARENA_BYTES)
-        self._events = memoryview(ffi.buffer(lib.wire_events(wire), lib.WIRE_EVENTS_MAX * _EVENT.size))
-        self._requests = memoryview(ffi.buffer(lib.wire_requests(wire), lib.WIRE_EVENTS_MAX * _REQUEST.size))
+        # Slices of these are copies. Of a memoryview they would not be, but CPython 3.11 crashes when it collects an
+        # iterator over one in a cycle, as the traceback of what decide raised is.
+        self._events = ffi.buffer(lib.wire_events(wire), lib.WIRE_EVENTS_MAX * _EVENT.size)
+        self._requests = ffi.buffer(lib.wire_requests(wire), lib.WIRE_EVENTS_MAX * _REQUEST.size)
         connections = self.settings.framed_connections_max
         self.in_flight = self._array(lib.wire_in_flight(wire), connections, "I")
         self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
@@ -175,7 +177,7 @@ class Wire:
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
-        self._must_yield = False
+        self._yields_wanted = 0
         # Bound once: these are called for every request.
         self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
@@ -330,8 +332,8 @@ class Wire:
             flush()
             if was_active(wire) or has_more(wire):
                 wait_us = self.linger_us
-                if self._must_yield or clock() - yielded_at > _YIELD_SECONDS:
-                    self._must_yield = False
+                if self._yields_wanted or clock() - yielded_at > _YIELD_SECONDS:
+                    self._yields_wanted -= self._yields_wanted > 0
                     await trio.lowlevel.checkpoint()
                     yielded_at = clock()
             else:
@@ -340,8 +342,8 @@ class Wire:
                 wait_us = 0
 
     def yield_soon(self) -> None:
-        """Let the tasks that ``decide`` has woken run before the next step."""
-        self._must_yield = True
+        """Let the tasks that ``decide`` has woken run now, or after one more step: Trio draws lots who is first."""
+        self._yields_wanted = 2
 
     def flush_soon(self) -> None:
         """Flush once the tasks that are about to run have run: for tasks that call ``frame`` outside ``decide``."""
@@ -363,4 +365,4 @@ class Wire:
                 await trio.lowlevel.wait_task_rescheduled(give_up)
             self._flush_is_wanted = False
             self.flush()
-            await trio.lowlevel.cancel_shielded_checkpoint()
+            await trio.lowlevel.checkpoint()
