@@ -1,0 +1,752 @@
+/* Fuzz target of the wire. The input is a program: operations on a few clients and services at the other ends of the wire's sockets,
+ * steps, and decisions. Beside it runs a model of what the caller knows (which exchanges are open and in which state, which connections
+ * there are), and after every step the wire must agree with it. What comes out must be whole frames and whole answers. At the end
+ * everything is decided and drained: then no input may lie unread, nothing may be half sent, and nothing may be left over.
+ *
+ * The same input does the same each time: the clock stands still but for wire_advance_clock, and random numbers are none. */
+#include "../wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, ASKED = 32, OPERATIONS_MAX = 300, STEPS_MAX = 2000, OUTPUT_MAX = 1 << 15, SAID_MAX = 1 << 16 };
+#define BIT_63 (UINT64_C(1) << 63)
+
+static void demand(int holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "fuzz_wire: broken: %s\n", what);
+    abort();
+}
+
+/* ---- time and chance, which are the same in each run ---- */
+
+static int clock_stands;
+
+/* Of the clocks that the wire reads; the fuzzer's own is another. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (!clock_stands || (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME_COARSE))
+        return (int)syscall(SYS_clock_gettime, clock, now);
+    *now = (struct timespec){.tv_sec = 1000000, .tv_nsec = 0};
+    return 0;
+}
+
+ssize_t getrandom(void *out, size_t count, unsigned flags)
+{
+    (void)flags;
+    memset(out, 7, count);
+    return (ssize_t)count;
+}
+
+/* ---- the model ---- */
+
+/* How far an answer was read: its head, then as many 'b' as content-length says (or none, for HEAD), and nothing else. */
+typedef struct {
+    int descriptor;  /* ours, -1 when closed */
+    int wires;       /* the wire's end: only looked at, to see whether input lies unread in it */
+    uint32_t head_bytes;
+    uint32_t body_left;
+    uint8_t in_body;
+    uint8_t has_ended; /* its own direction */
+    char head[4096];
+} client;
+
+typedef struct {
+    int descriptor;
+    int wires;
+    uint32_t connection; /* 0: the wire has closed it */
+    int is_closing;      /* by wire_close; the event is to come */
+    int has_ended;       /* its own direction */
+    int dialled;
+    uint32_t held_bytes;
+    uint32_t asked_count;
+    uint64_t asked[ASKED]; /* the REQUESTs that it received and did not answer */
+    uint8_t held[OUTPUT_MAX + FRAME_HEADER_BYTES];
+} service;
+
+enum { NONE, UNDECIDED, SENT };
+
+typedef struct {
+    uint64_t id;
+    uint8_t state;
+    uint8_t is_gone;    /* its client */
+    uint8_t has_expired;
+} open_exchange;
+
+static wire *w;
+static client clients[CLIENTS];
+static service services[SERVICES];
+static open_exchange opened[EXCHANGES];
+static int is_hostile; /* a service has said what no service may: the wire may close it */
+static uint8_t bytes_b[SAID_MAX];
+
+static open_exchange *find_open(uint64_t id)
+{
+    for (int i = 0; i < EXCHANGES; i++)
+        if (opened[i].state != NONE && opened[i].id == id)
+            return &opened[i];
+    return NULL;
+}
+
+static void open_one(uint64_t id)
+{
+    demand(id != 0 && !(id & BIT_63) && find_open(id) == NULL, "a new exchange has a new id");
+    demand(wire_age_ms(w, id) >= 0, "a new exchange can be found");
+    for (int i = 0; i < EXCHANGES; i++)
+        if (opened[i].state == NONE) {
+            opened[i] = (open_exchange){.id = id, .state = UNDECIDED};
+            return;
+        }
+    demand(0, "there are no more exchanges than exchanges_max");
+}
+
+/* A descriptor's number is given to another socket: whoever had it was closed by the wire. */
+static void forget_number(int number)
+{
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i].wires = clients[i].wires == number ? -1 : clients[i].wires;
+    for (int i = 0; i < SERVICES; i++)
+        services[i].wires = services[i].wires == number ? -1 : services[i].wires;
+}
+
+static service *find_service(uint32_t connection)
+{
+    for (int i = 0; i < SERVICES; i++)
+        if (connection && services[i].connection == connection)
+            return &services[i];
+    return NULL;
+}
+
+/* ---- decisions ---- */
+
+static void answer(open_exchange *x, uint8_t how)
+{
+    static const int statuses[] = {200, 404, 503, 204};
+    int status = statuses[how & 3];
+    uint32_t body_bytes = status == 204 ? 0 : (uint32_t)(how >> 3) * 1500;
+    int result = wire_answer(w, x->id, status, (const uint8_t *)"a: b\r\n", 6, bytes_b, body_bytes, how & 4);
+    demand(result == (x->state == UNDECIDED && !x->is_gone ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be answered is");
+    if (result == WIRE_OK)
+        x->state = NONE;
+}
+
+static void cancel(open_exchange *x)
+{
+    int result = wire_cancel(w, x->id, 2);
+    demand(result == (x->state == SENT || x->is_gone ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be cancelled is");
+    if (result == WIRE_OK)
+        x->state = x->is_gone ? NONE : UNDECIDED;
+}
+
+static void send_on(open_exchange *x, uint8_t how)
+{
+    service *s = &services[how % SERVICES];
+    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how);
+    demand(result == WIRE_OK || result == WIRE_FULL || (result == WIRE_NO_CONNECTION && (!s->connection || s->is_closing)), "what can be sent is");
+    if (result == WIRE_OK)
+        x->state = SENT;
+}
+
+static void end_exchange(open_exchange *x, uint8_t how)
+{
+    if (x->state == SENT || x->is_gone)
+        cancel(x);
+    if (x->state == UNDECIDED)
+        answer(x, how);
+}
+
+/* Those that a service answered are over without a word; nothing else may vanish, and nothing may stay. */
+static void compare_exchanges(void)
+{
+    uint64_t open_now = 0, sent_now = 0, in_flight = 0;
+    for (int i = 0; i < EXCHANGES; i++) {
+        open_exchange *x = &opened[i];
+        if (x->state == NONE)
+            continue;
+        if (wire_age_ms(w, x->id) < 0) {
+            demand(x->state == SENT && !x->is_gone, "only what was sent can be answered by a service");
+            x->state = NONE;
+            continue;
+        }
+        open_now++;
+        sent_now += x->state == SENT;
+    }
+    for (uint32_t slot = 0; slot < SERVICES; slot++)
+        in_flight += wire_in_flight(w)[slot];
+    demand(wire_count(w)->exchanges_now == open_now, "the wire has as many exchanges as the caller");
+    demand(in_flight == sent_now, "and as many in flight");
+}
+
+static void check_figures(void)
+{
+    const wire_counters *c = wire_count(w);
+    demand(c->edge_open_now <= CLIENTS && c->framed_open_now <= SERVICES, "connections are bounded");
+    demand(c->buffers_now <= 2 * (CLIENTS + SERVICES), "buffers are bounded");
+    demand(c->edge_closed + c->edge_open_now >= c->edge_accepted, "connections are counted");
+    for (uint32_t slot = 0; slot < SERVICES; slot++)
+        demand(wire_unsent(w)[slot] <= OUTPUT_MAX, "output is bounded");
+}
+
+static void touch_arena(uint32_t at, uint32_t bytes)
+{
+    volatile uint8_t sum = 0;
+    demand(at <= WIRE_ARENA_BYTES && bytes <= WIRE_ARENA_BYTES - at, "what an event points at is in the arena");
+    for (uint32_t i = 0; i < bytes; i++)
+        sum = (uint8_t)(sum + wire_arena(w)[at + i]);
+}
+
+static void take_exchange_event(const wire_event *event)
+{
+    if (event->kind == EVENT_BAD_REQUEST)
+        open_one(event->exchange);
+    open_exchange *x = find_open(event->exchange);
+    demand(x != NULL, "an event is about an exchange that the caller knows");
+    if (event->kind == EVENT_CLIENT_GONE) {
+        demand(!x->is_gone, "a client goes once");
+        x->is_gone = 1;
+    } else if (event->kind == EVENT_LOST || event->kind == EVENT_REFUSED) {
+        demand(x->state == SENT, "only what was sent is lost or refused");
+        x->state = UNDECIDED;
+    } else if (event->kind == EVENT_EXPIRED) {
+        demand(!x->has_expired, "a deadline passes once");
+        x->has_expired = 1;
+    }
+}
+
+static void take_connection_event(const wire_event *event)
+{
+    service *s = find_service(event->connection);
+    demand(s != NULL, "an event is about a connection that the caller knows");
+    if (event->kind == EVENT_FRAMED_CLOSED) {
+        demand(event->detail >= CLOSE_EOF && event->detail <= CLOSE_ASKED, "a connection closes for a cause");
+        demand(event->detail != CLOSE_PROTOCOL || is_hostile, "a service that says what it may is not closed for it");
+        demand(wire_frame(w, s->connection, FRAME_DATA, 0, 1, bytes_b, 1) == WIRE_NO_CONNECTION, "a handle is void once it is closed");
+        s->connection = 0;
+        return;
+    }
+    touch_arena(event->at, event->bytes);
+    if (event->kind == EVENT_CALL) {
+        demand(event->b >= event->at && event->b + event->c <= event->at + event->bytes, "a call's target is in its payload");
+        demand(event->d <= event->bytes, "and so is its body");
+    }
+}
+
+static void take_request(const wire_request *request)
+{
+    const uint8_t *bytes;
+    uint32_t body_bytes = 0;
+    open_one(request->exchange);
+    const http1_head *head = wire_head(w, request->exchange, &bytes);
+    const uint8_t *body = wire_body(w, request->exchange, &body_bytes);
+    demand(head != NULL && body != NULL, "a request has its head and its body in its batch");
+    touch_arena(request->path, request->path_bytes);
+    touch_arena((uint32_t)(bytes - wire_arena(w)), head->head_bytes + body_bytes);
+    demand(body == bytes + head->head_bytes && body_bytes == head->body_bytes, "the body is behind the head");
+    demand(wire_arena(w)[request->path] == '/', "a path begins with a slash");
+}
+
+/* One step: all that it tells is taken into the model first, then decided by the bits of how, then compared. */
+static void step(uint8_t how)
+{
+    int event_count = wire_step(w, 0);
+    uint32_t request_count = wire_request_count(w);
+    demand(event_count >= 0 && event_count <= WIRE_EVENTS_MAX && request_count <= WIRE_EVENTS_MAX, "a step has its bounds");
+    for (uint32_t i = 0; i < request_count; i++)
+        take_request(&wire_requests(w)[i]);
+    for (int i = 0; i < event_count; i++) {
+        const wire_event *event = &wire_events(w)[i];
+        demand(event->kind >= EVENT_BAD_REQUEST && event->kind <= EVENT_CALL && event->kind != EVENT_FRAMED_OPENED, "an event is known");
+        if (event->kind >= EVENT_FRAMED_OPENED)
+            take_connection_event(event);
+        else
+            take_exchange_event(event);
+    }
+    compare_exchanges();
+    for (int i = 0; i < EXCHANGES; i++, how = (uint8_t)(how << 3 | how >> 5)) {
+        open_exchange *x = &opened[i];
+        if (x->state == UNDECIDED && !x->is_gone && wire_head(w, x->id, &(const uint8_t *){NULL}) && (how & 1))
+            send_on(x, how >> 1);
+        else if (x->state != NONE && (x->is_gone || x->has_expired || x->state == UNDECIDED) && !(how & 2))
+            end_exchange(x, how);
+    }
+    compare_exchanges();
+    check_figures();
+}
+
+/* ---- what comes out ---- */
+
+static void end_head(client *c)
+{
+    c->head[c->head_bytes] = 0;
+    demand(strncmp(c->head, "HTTP/1.1 ", 9) == 0, "an answer begins with a status line");
+    const char *length = strstr(c->head, "\r\ncontent-length: ");
+    c->body_left = length ? (uint32_t)atoi(length + 18) : 0;
+    c->in_body = 1;
+    c->head_bytes = 0;
+}
+
+/* A body is all 'b': so an answer that is not where it should be shows at once. In the place of a body may be none (HEAD). */
+static void take_answers(client *c, const uint8_t *bytes, uint32_t count)
+{
+    static uint32_t length;
+    for (uint32_t i = 0; i < count; i++) {
+        if (c->in_body && bytes[i] == 'b' && c->body_left) {
+            length = c->in_body == 1 ? c->body_left : length;
+            c->in_body = 2;
+            c->body_left--;
+            continue;
+        }
+        demand(!c->in_body || c->in_body == 1 || c->body_left == 0, "an answer has the body that it announced");
+        c->in_body = 0;
+        demand(c->head_bytes < sizeof c->head - 1, "a head is small");
+        c->head[c->head_bytes++] = (char)bytes[i];
+        if (c->head_bytes >= 4 && memcmp(c->head + c->head_bytes - 4, "\r\n\r\n", 4) == 0)
+            end_head(c);
+    }
+}
+
+static void close_client(client *c)
+{
+    if (c->descriptor >= 0)
+        close(c->descriptor);
+    c->descriptor = -1;
+}
+
+/* Returns whether something came. */
+static int read_client(client *c, uint32_t most)
+{
+    static uint8_t bytes[SAID_MAX];
+    if (c->descriptor < 0)
+        return 0;
+    ssize_t count = recv(c->descriptor, bytes, most, MSG_DONTWAIT);
+    if (count > 0)
+        take_answers(c, bytes, (uint32_t)count);
+    else if (count == 0 || errno != EAGAIN)
+        close_client(c);
+    return count > 0;
+}
+
+static void take_frame(service *s, const frame_view *view)
+{
+    uint64_t own_bit = s->dialled ? BIT_63 : 0;
+    if (view->type == FRAME_REQUEST) {
+        demand((view->exchange & BIT_63) == own_bit, "an id has the bit of the side that dialled");
+        if (s->asked_count < ASKED)
+            s->asked[s->asked_count++] = view->exchange;
+        return;
+    }
+    demand(view->type == FRAME_CANCEL || view->type == FRAME_DATA || (view->type == FRAME_FAULT && is_hostile), "only what was written comes");
+}
+
+static int read_service(service *s, uint32_t most)
+{
+    frame_view views[8];
+    frame_field fields[FRAME_FIELDS_MAX];
+    frame_scan_result found;
+    if (s->descriptor < 0)
+        return 0;
+    ssize_t count = recv(s->descriptor, s->held + s->held_bytes, most < sizeof s->held - s->held_bytes ? most : sizeof s->held - s->held_bytes, MSG_DONTWAIT);
+    if (count == 0 || (count < 0 && errno != EAGAIN)) {
+        close(s->descriptor);
+        s->descriptor = -1;
+    }
+    if (count <= 0)
+        return 0;
+    s->held_bytes += (uint32_t)count;
+    do {
+        frame_scan(s->held, s->held_bytes, views, 8, fields, FRAME_FIELDS_MAX, &found);
+        demand(found.error == FRAME_OK, "what the wire writes are frames");
+        for (uint32_t i = 0; i < found.frame_count; i++)
+            take_frame(s, &views[i]);
+        memmove(s->held, s->held + found.consumed, s->held_bytes - found.consumed);
+        s->held_bytes -= found.consumed;
+    } while (found.frame_count && s->held_bytes);
+    return 1;
+}
+
+/* ---- the program ---- */
+
+typedef struct {
+    const uint8_t *at, *end;
+} program;
+
+static uint8_t next(program *p)
+{
+    return p->at < p->end ? *p->at++ : 0;
+}
+
+static const uint8_t *next_bytes(program *p, uint32_t *count)
+{
+    uint32_t left = (uint32_t)(p->end - p->at), wanted = next(p);
+    left -= left > 0;
+    *count = wanted < left ? wanted : left;
+    p->at += *count;
+    return p->at - *count;
+}
+
+static void say(int descriptor, const void *bytes, uint32_t count)
+{
+    if (descriptor >= 0 && count && send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return; /* a full or closed socket: as may be */
+}
+
+static void open_client(client *c)
+{
+    int pair[2];
+    close_client(c);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        abort();
+    forget_number(pair[0]);
+    forget_number(pair[1]);
+    memset(c, 0, offsetof(client, head));
+    c->descriptor = pair[1];
+    c->wires = pair[0];
+    uint64_t open_before = wire_count(w)->edge_open_now;
+    int64_t result = wire_adopt(w, pair[0], SOCKET_EDGE, 0);
+    demand(result == (open_before < CLIENTS ? WIRE_OK : WIRE_NO_ROOM), "a client is taken where there is a place");
+    if (result != WIRE_OK)
+        c->wires = -1;
+}
+
+static void open_service(service *s, int dialled)
+{
+    int pair[2];
+    if (s->connection || s->descriptor >= 0)
+        return;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        abort();
+    forget_number(pair[0]);
+    forget_number(pair[1]);
+    int64_t handle = wire_adopt(w, pair[0], SOCKET_FRAMED, dialled);
+    demand(handle > 0 || handle == WIRE_NO_ROOM, "a service is taken where there is a place");
+    memset(s, 0, offsetof(service, held));
+    s->descriptor = pair[1];
+    s->wires = handle > 0 ? pair[0] : -1;
+    s->connection = handle > 0 ? (uint32_t)handle : 0;
+    s->dialled = dialled;
+}
+
+static void say_request(client *c, uint8_t which, uint8_t cut)
+{
+    static const char *const texts[] = {
+        "GET /a HTTP/1.1\r\nhost: a\r\n\r\n",
+        "POST /b?c HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nsome body",
+        "HEAD /a HTTP/1.1\r\nhost: a\r\nx-tenant-id: t\r\n\r\n",
+        "GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        "GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\nGET /3 HTTP/1.1\r\nhost: a\r\n\r\n",
+        "PUT /b HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "POST /b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    };
+    const char *text = texts[which % 8];
+    uint32_t count = (uint32_t)strlen(text);
+    say(c->descriptor, text, cut < count && cut ? cut : count);
+}
+
+/* Answers the oldest REQUEST that the service received, in one of the ways that are allowed, or nearly. */
+static void say_response(service *s, uint8_t which, uint8_t size)
+{
+    static uint8_t out[SAID_MAX];
+    uint8_t *payload = out + FRAME_HEADER_BYTES;
+    uint64_t id = s->asked_count ? s->asked[0] : 1;
+    uint32_t body_bytes = (uint32_t)size * 90, payload_bytes;
+    int type = FRAME_RESPONSE, flags = FRAME_END, status = 200, keeps = 0;
+    uint8_t fields = 1;
+    switch (which % 8) {
+    case 0:
+        flags = 0; /* goes on in DATA, which is not carried */
+        break;
+    case 1:
+        status = 103;
+        flags = 0;
+        body_bytes = 0;
+        keeps = 1;
+        break;
+    case 2:
+        id ^= BIT_63;
+        break;
+    case 3:
+        id += 1;
+        break;
+    case 4:
+        type = FRAME_REFUSED;
+        flags = 0;
+        break;
+    case 5:
+        fields = 2; /* a name that may not be */
+        break;
+    default:
+        break;
+    }
+    frame_write_u16(payload, (uint16_t)status);
+    frame_write_u16(payload + 2, fields);
+    memcpy(payload + 4, "\0\1\0\1\0\1\0\1", 4u * fields);
+    memcpy(payload + 4 + 4 * fields, "avB!", 2u * fields);
+    payload_bytes = 4 + 6u * fields + body_bytes;
+    memset(payload + 4 + 6 * fields, 'b', body_bytes);
+    if (type == FRAME_REFUSED) {
+        payload_bytes = 8;
+        memset(payload, 0, 8);
+        payload[0] = 1;
+    }
+    frame_write_header(out, payload_bytes, (uint8_t)type, (uint8_t)flags, id);
+    if (s->descriptor < 0 || send(s->descriptor, out, FRAME_HEADER_BYTES + payload_bytes, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(FRAME_HEADER_BYTES + payload_bytes))
+        is_hostile = 1; /* cut short: whatever follows is no frame */
+    if (s->asked_count && !keeps)
+        memmove(s->asked, s->asked + 1, --s->asked_count * sizeof *s->asked);
+}
+
+/* Frames for the caller, as many as the argument says. */
+static void say_frames(service *s, uint8_t count, uint8_t which)
+{
+    static uint8_t out[256 * (FRAME_HEADER_BYTES + 64)];
+    uint32_t at = 0;
+    for (uint32_t i = 0; i <= count; i++) {
+        static const uint8_t call[] = {0, 0, 3, 232, 0, 5, 3, 1, 0, 2, 0, 0, '/', 'x', 'b'};
+        uint8_t *payload = out + at + FRAME_HEADER_BYTES;
+        if (which & 1)
+            memcpy(payload, call, sizeof call);
+        else
+            memset(payload, 1, 4);
+        uint32_t payload_bytes = which & 1 ? sizeof call : 4;
+        frame_write_header(out + at, payload_bytes, which & 1 ? FRAME_REQUEST : FRAME_CREDIT, which & 1 ? FRAME_END : 0, i + 1);
+        at += FRAME_HEADER_BYTES + payload_bytes;
+    }
+    if (s->descriptor < 0 || send(s->descriptor, out, at, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)at)
+        is_hostile = 1;
+}
+
+static void close_service(service *s, uint8_t how)
+{
+    if (how % 3 == 0) {
+        int result = wire_close(w, s->connection);
+        demand(result == (s->connection && !s->is_closing ? WIRE_OK : WIRE_NO_CONNECTION), "an open connection can be closed, once");
+        s->is_closing = s->connection != 0;
+    } else if (how % 3 == 1) {
+        if (s->descriptor >= 0)
+            s->has_ended = shutdown(s->descriptor, SHUT_WR) == 0;
+    } else if (s->descriptor >= 0) {
+        close(s->descriptor);
+        s->descriptor = -1;
+    }
+}
+
+static void say_raw(program *p, int descriptor)
+{
+    uint32_t count;
+    const uint8_t *bytes = next_bytes(p, &count);
+    say(descriptor, bytes, count);
+}
+
+static void operate(program *p)
+{
+    uint8_t operation = next(p), a = next(p);
+    client *c = &clients[a % CLIENTS];
+    service *s = &services[a % SERVICES];
+    open_exchange *x = &opened[a % EXCHANGES];
+    switch (operation % 18) {
+    case 0:
+        open_client(c);
+        break;
+    case 1:
+        say_request(c, next(p), 0);
+        break;
+    case 2:
+        say_request(c, next(p), next(p));
+        break;
+    case 3:
+        say_raw(p, c->descriptor);
+        break;
+    case 4:
+        say(c->descriptor, bytes_b, 64u * next(p));
+        break;
+    case 5:
+        c->has_ended = shutdown(c->descriptor, SHUT_WR) == 0;
+        break;
+    case 6:
+        close_client(c);
+        break;
+    case 7:
+        read_client(c, 1 + 64u * next(p));
+        break;
+    case 8:
+        open_service(s, a & 64);
+        break;
+    case 9:
+        is_hostile = 1;
+        say_raw(p, s->descriptor);
+        break;
+    case 10:
+        say_response(s, next(p), next(p));
+        break;
+    case 11:
+        say_frames(s, next(p), a >> 7);
+        break;
+    case 12:
+        close_service(s, next(p));
+        break;
+    case 13:
+        read_service(s, 1 + 64u * next(p));
+        break;
+    case 14:
+        wire_advance_clock(w, a * (uint32_t)next(p));
+        break;
+    case 15:
+        wire_frame(w, s->connection, FRAME_DATA, 0, 1, bytes_b, 1 + 64u * next(p));
+        break;
+    case 16:
+        if (a == 255)
+            wire_drain_edge(w);
+        else if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            end_exchange(x, next(p));
+        break;
+    default:
+        step(a);
+        wire_flush(w);
+        break;
+    }
+}
+
+/* ---- the end ---- */
+
+/* Decides everything against waiting, and reads all that comes, until nothing happens any more. */
+static void come_to_rest(void)
+{
+    int idle = 0, steps = 0;
+    while (idle < 2) {
+        int moved = 0;
+        step(0);
+        wire_flush(w);
+        for (int i = 0; i < EXCHANGES; i++)
+            if (opened[i].state != NONE) {
+                end_exchange(&opened[i], 0);
+                moved = 1;
+            }
+        wire_flush(w);
+        for (int i = 0; i < CLIENTS; i++)
+            moved |= read_client(&clients[i], SAID_MAX);
+        for (int i = 0; i < SERVICES; i++)
+            moved |= read_service(&services[i], SAID_MAX);
+        idle = moved || wire_was_active(w) || wire_has_more(w) ? 0 : idle + 1;
+        demand(++steps < STEPS_MAX, "the wire comes to rest");
+    }
+}
+
+static void demand_nothing_unread(int descriptor)
+{
+    int unread = 0;
+    if (descriptor >= 0 && ioctl(descriptor, FIONREAD, &unread) == 0)
+        demand(unread == 0, "at rest, no input lies unread");
+}
+
+/* Nothing is in progress and everything was read: so nothing may wait for an event that does not come. */
+static void check_rest(void)
+{
+    demand(wire_count(w)->exchanges_now == 0, "at rest, no exchange is open");
+    for (int i = 0; i < CLIENTS; i++) {
+        client *c = &clients[i];
+        if (c->descriptor < 0)
+            continue;
+        demand(!c->has_ended, "at rest, a client that ended is closed");
+        demand_nothing_unread(c->wires);
+        demand(c->head_bytes == 0 && (c->in_body != 2 || c->body_left == 0), "at rest, no answer is half sent");
+    }
+    for (int i = 0; i < SERVICES; i++) {
+        if (services[i].descriptor < 0 || !services[i].connection)
+            continue;
+        demand(!services[i].has_ended, "at rest, a service that ended is closed");
+        demand_nothing_unread(services[i].wires);
+        demand(services[i].held_bytes == 0, "at rest, no frame is half sent");
+        demand(wire_unsent(w)[services[i].connection & 4095] == 0, "at rest, nothing is unsent");
+    }
+}
+
+static void close_all(void)
+{
+    for (int i = 0; i < CLIENTS; i++)
+        close_client(&clients[i]);
+    for (int i = 0; i < SERVICES; i++)
+        if (services[i].descriptor >= 0) {
+            close(services[i].descriptor);
+            services[i].descriptor = -1;
+        }
+}
+
+static void check_nothing_left(void)
+{
+    const wire_counters *c = wire_count(w);
+    demand(c->edge_open_now == 0 && c->framed_open_now == 0, "no connection is left");
+    demand(c->exchanges_now == 0, "no exchange is left");
+    demand(c->buffers_now == 0 && c->buffer_bytes_now == 0, "no buffer is left");
+}
+
+static void start(uint8_t how)
+{
+    const wire_settings settings = {.edge_connections_max = CLIENTS,
+                                    .framed_connections_max = SERVICES,
+                                    .exchanges_max = how & 1 ? EXCHANGES : 2,
+                                    .routes_max = 2,
+                                    .framed_output_bytes_max = how & 2 ? OUTPUT_MAX : 600,
+                                    .head_ms = 100,
+                                    .body_bytes_per_second = 10000,
+                                    .idle_ms = 1000,
+                                    .write_ms = 300,
+                                    .linger_ms = 50,
+                                    .http1 = {how & 4 ? 40000 : 1000, 20, 200, how & 8 ? 40000 : 1000}};
+    w = wire_new(&settings);
+    if (w == NULL)
+        abort();
+    memset(bytes_b, 'b', sizeof bytes_b);
+    memset(opened, 0, sizeof opened);
+    is_hostile = 0;
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i].descriptor = clients[i].wires = -1;
+    for (int i = 0; i < SERVICES; i++) {
+        services[i].descriptor = services[i].wires = -1;
+        services[i].connection = services[i].held_bytes = services[i].asked_count = 0;
+        services[i].is_closing = services[i].has_ended = 0;
+    }
+}
+
+static int lowest_free_descriptor(void)
+{
+    int lowest = dup(0);
+    if (lowest < 0)
+        lowest = open("/dev/null", O_RDONLY);
+    close(lowest);
+    return lowest;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t byte_count)
+{
+    program p = {bytes, bytes + byte_count};
+    int lowest = lowest_free_descriptor();
+    clock_stands = 1;
+    start(next(&p));
+    open_client(&clients[0]);
+    open_service(&services[0], 0);
+    for (int i = 0; i < OPERATIONS_MAX && p.at < p.end; i++)
+        operate(&p);
+    come_to_rest();
+    check_rest();
+    close_all();
+    come_to_rest();
+    check_nothing_left();
+    wire_free(w);
+    clock_stands = 0;
+    demand(lowest_free_descriptor() == lowest, "every descriptor is closed");
+    return 0;
+}
