@@ -91,7 +91,8 @@ def _conclude(outcomes: Mapping[str, Outcome], plan: Plan, facts: Mapping[str, s
     if keep:
         report.write_results(HERE / "results.json", judgements, outcomes, facts, plan.seconds)
         report.write_page(HERE / "table.md", judgements, outcomes, facts)
-        print("\nwritten: benchmarks/results.json, benchmarks/table.md")
+        report.quote(HERE.parent / "README.md", HERE / "table.md")
+        print("\nwritten: benchmarks/results.json, benchmarks/table.md, and the table in README.md")
     return _exit_code(judgements)
 
 

@@ -30,6 +30,8 @@ _LOADED_HEADS = (
     "p99 µs",
     "spread",
 )
+QUOTE_BEGINS = "<!-- benchmarks: begin -->"
+QUOTE_ENDS = "<!-- benchmarks: end -->"
 _TARGET_HEADS = ("measure", "ours", "theirs", "ratio", "rounds", "must", "aim", "")
 
 
@@ -112,6 +114,13 @@ def write_page(
         loaded_table(outcomes),
     ]
     path.write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def quote(readme: Path, page: Path) -> None:
+    """Put the page between the README's two marks."""
+    text = readme.read_text()
+    before, after = text.split(QUOTE_BEGINS)[0], text.split(QUOTE_ENDS)[1]
+    readme.write_text(f"{before}{QUOTE_BEGINS}\n{page.read_text()}{QUOTE_ENDS}{after}")
 
 
 def write_results(

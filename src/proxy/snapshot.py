@@ -77,9 +77,15 @@ def make_snapshot(
             offers=route.offers,
             deadline_ms=_route_deadline_ms(route.offers, limits),
         )
-        for key, route in registered.items()
+        for key, route in sorted(registered.items(), key=_place)
     ]
     return Snapshot(RouteTable(routes), limits, revision)
+
+
+def _place(entry: tuple[RouteKey, RegisteredRoute]) -> tuple[str, int]:
+    """Return where a route stands: by path, so that people find it and metrics keep their order."""
+    _, route = entry
+    return route.path, route.method
 
 
 def _route_deadline_ms(offers: tuple[Offer, ...], limits: Limits) -> int:
