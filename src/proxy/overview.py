@@ -10,6 +10,7 @@ from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
 from proxy.admin.state import AdminState
 from proxy.edge.express import ExpressLane
 from proxy.errors import ReasonCounts
+from proxy.route.table import Route
 from proxy.targets.health import Health
 from proxy.targets.registry import Registry
 
@@ -50,7 +51,7 @@ class Overview:
                     statuses=self._wire.route_statuses(route.index),
                     latency=self._wire.route_latency(route.index) or None,
                 )
-                for route in self._lane.snapshot.table.routes
+                for route in self._routes()
             ],
             reasons=dict(self._counts),
             wire=self._wire.counters(),
@@ -87,8 +88,12 @@ class Overview:
                 "deadline_ms": route.deadline_ms,
                 "instances": [f"{offer.instance.service}/{offer.instance.instance}" for offer in route.offers],
             }
-            for route in self._lane.snapshot.table.routes
+            for route in self._routes()
         ]
+
+    def _routes(self) -> list[Route]:
+        """Return the routes in the order in which people look for them."""
+        return sorted(self._lane.snapshot.table.routes, key=lambda route: (route.template, route.method))
 
 
 _SERVING = (Health.HEALTHY, Health.DEGRADED)

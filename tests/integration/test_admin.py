@@ -110,8 +110,8 @@ async def test_services_and_routes(lab: Lab) -> None:
     }
     routes = (await lab.admin("/routes")).json()["routes"]
     assert routes == [
-        {"method": "GET", "path": "/things/{id}", "deadline_ms": 10_000, "instances": ["raw/raw-1"]},
         {"method": "POST", "path": "/things", "deadline_ms": 10_000, "instances": ["raw/raw-1"]},
+        {"method": "GET", "path": "/things/{id}", "deadline_ms": 10_000, "instances": ["raw/raw-1"]},
     ]
 
 

@@ -14,7 +14,7 @@ QUICK = {
     "services_heartbeat": "100ms",
     "services_degraded_after": "300ms",
     "services_unhealthy_after": "800ms",
-    "services_removed_after": "1300ms",
+    "services_removed_after": "1800ms",
 }
 
 

@@ -170,7 +170,7 @@ async def test_fault_from_a_service(lab: Lab) -> None:
 
 
 async def test_hello_that_never_comes() -> None:
-    async with open_lab(services_hello_timeout="10ms") as lab:
+    async with open_lab(services_hello_timeout="400ms") as lab:
         service, joined = await lab.stranger(), await lab.raw("GET /things")
         assert await service.fault() is FaultCode.HELLO_TIMEOUT
         client = await lab.client()

@@ -1,0 +1,302 @@
+"""What of the context that a client sends is taken: ids, trace, tenant, time limit."""
+
+import pytest
+
+from frames.frame import FieldId
+from frames.wire import (
+    HEAD_HAS_CORRELATION_ID,
+    HEAD_HAS_REQUEST_ID,
+    HEAD_HAS_REQUEST_TIMEOUT,
+    HEAD_HAS_TENANT,
+    HEAD_HAS_TRACEPARENT,
+    HEAD_HAS_TRACESTATE,
+    KnownName,
+)
+from proxy.edge.context import is_tracestate, parse_traceparent, read_context
+from proxy.errors import REQUEST_TIMEOUT_INVALID, TENANT_INVALID
+from proxy.exchange import Exchange
+from proxy.route.table import RouteTable
+from proxy.snapshot import Limits, Snapshot
+
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
+TRACE = bytes.fromhex(TRACE_ID + PARENT_ID + "01")
+
+FLAGS = {
+    KnownName.TENANT: HEAD_HAS_TENANT,
+    KnownName.CORRELATION_ID: HEAD_HAS_CORRELATION_ID,
+    KnownName.REQUEST_ID: HEAD_HAS_REQUEST_ID,
+    KnownName.TRACEPARENT: HEAD_HAS_TRACEPARENT,
+    KnownName.TRACESTATE: HEAD_HAS_TRACESTATE,
+    KnownName.REQUEST_TIMEOUT: HEAD_HAS_REQUEST_TIMEOUT,
+}
+SNAPSHOT = Snapshot(RouteTable(), Limits())
+
+
+class FakeFields:
+    """The fields of one request, and the context that was set."""
+
+    def __init__(self, fields: dict[KnownName, bytes]) -> None:
+        self.fields = fields
+        self.context: dict[FieldId, bytes] = {}
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        assert exchange == 7
+        return self.fields.get(name)
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        assert exchange == 7
+        self.context[field] = value
+        return 0
+
+
+def begun(**sent: bytes) -> tuple[Exchange, FakeFields]:
+    """sent: values by the names of KnownName."""
+    fields = {KnownName[name.upper()]: value for name, value in sent.items()}
+    fake = FakeFields(fields)
+    exchange = Exchange(fake, SNAPSHOT)
+    flags = sum(FLAGS[name] for name in fields)
+    exchange.begin(7, 1, flags, b"/", SNAPSHOT)
+    return exchange, fake
+
+
+def taken(**sent: bytes) -> dict[FieldId, bytes]:
+    """The context that was set for a request that goes on."""
+    exchange, fake = begun(**sent)
+    assert read_context(exchange) is None
+    return fake.context
+
+
+def test_a_request_without_context_costs_nothing() -> None:
+    class NoFields:
+        def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+            raise AssertionError
+
+        def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+            raise AssertionError
+
+    exchange = Exchange(NoFields(), SNAPSHOT)
+    exchange.begin(7, 1, 1, b"/", SNAPSHOT)
+    assert read_context(exchange) is None
+
+
+def test_everything_at_once() -> None:
+    assert taken(
+        tenant=b"acme",
+        correlation_id=b"c-1",
+        request_id=b"r-1",
+        traceparent=TRACEPARENT.encode(),
+        tracestate=b"a=1",
+        request_timeout=b"5",
+    ) == {
+        FieldId.CORRELATION_ID: b"c-1",
+        FieldId.REQUEST_ID: b"r-1",
+        FieldId.TRACE: TRACE,
+        FieldId.TRACESTATE: b"a=1",
+        FieldId.TENANT: b"acme",
+    }
+
+
+# ---- ids ----
+
+GOOD_IDS = [b"a", b"0", b"A.b_c:d/e+f=g-h", b"x" * 64, b"550e8400-e29b-41d4-a716-446655440000"]
+BAD_IDS = [b"", b"x" * 65, b"a b", b"a\tb", b"a,b", b"a;b", b'a"b', b"a\\b", b"\xc3\xa9", b"a\n", b"<a>", b"{a}"]
+
+
+@pytest.mark.parametrize("value", GOOD_IDS)
+def test_a_valid_id_is_taken(value: bytes) -> None:
+    assert taken(request_id=value) == {FieldId.REQUEST_ID: value}
+    assert taken(correlation_id=value) == {FieldId.CORRELATION_ID: value}
+
+
+@pytest.mark.parametrize("value", BAD_IDS)
+def test_an_invalid_id_is_replaced_by_the_one_that_was_made(value: bytes) -> None:
+    assert taken(request_id=value, correlation_id=b"c-1") == {FieldId.CORRELATION_ID: b"c-1"}
+    assert taken(correlation_id=value, request_id=b"r-1") == {FieldId.REQUEST_ID: b"r-1"}
+
+
+# ---- tenant ----
+
+
+@pytest.mark.parametrize("value", [b"a", b"ACME", b"acme-1.eu_2", b"0", b"t" * 64])
+def test_a_valid_tenant_is_taken(value: bytes) -> None:
+    assert taken(tenant=value) == {FieldId.TENANT: value}
+
+
+@pytest.mark.parametrize("value", [b"", b"t" * 65, b"a b", b"a/b", b"a:b", b"../a", b"a,b", b"\xe9", b"a\n", b"*"])
+def test_an_invalid_tenant_is_refused(value: bytes) -> None:
+    exchange, fake = begun(tenant=value)
+    answer = read_context(exchange)
+    assert answer is not None
+    assert answer.reason is TENANT_INVALID
+    assert value.decode("latin-1") not in (answer.detail or "") or len(value) < 2
+    assert FieldId.TENANT not in fake.context
+
+
+def test_a_refused_request_keeps_the_ids_that_its_client_knows() -> None:
+    exchange, fake = begun(tenant=b"a b", request_id=b"r-1", correlation_id=b"c-1")
+    assert read_context(exchange) is not None
+    assert fake.context == {FieldId.REQUEST_ID: b"r-1", FieldId.CORRELATION_ID: b"c-1"}
+
+
+# ---- time limit ----
+
+
+@pytest.mark.parametrize(("value", "milliseconds"), [(b"1", 1), (b"0250", 250), (b"999999999", 999_999_999)])
+def test_a_valid_time_limit_is_taken(value: bytes, milliseconds: int) -> None:
+    exchange, _ = begun(request_timeout=value)
+    assert read_context(exchange) is None
+    assert exchange.requested_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"0", b"000", b"-1", b"+1", b"1.5", b"1e3", b"0x10", b"1 000", b"1_000", b"1000000000", b"\xb2", b"1\n"],
+)
+def test_an_invalid_time_limit_is_refused(value: bytes) -> None:
+    answer = read_context(begun(request_timeout=value)[0])
+    assert answer is not None
+    assert answer.reason is REQUEST_TIMEOUT_INVALID
+
+
+def test_an_invalid_tenant_is_told_before_an_invalid_time_limit() -> None:
+    answer = read_context(begun(request_timeout=b"0", tenant=b"")[0])
+    assert answer is not None
+    assert answer.reason is TENANT_INVALID
+
+
+# ---- traceparent: W3C Trace Context, section 3.2 ----
+
+
+@pytest.mark.parametrize(
+    ("value", "flags"),
+    [
+        (f"00-{TRACE_ID}-{PARENT_ID}-00", 0x00),
+        (f"00-{TRACE_ID}-{PARENT_ID}-01", 0x01),
+        (f"00-{TRACE_ID}-{PARENT_ID}-03", 0x03),
+        (f"00-{TRACE_ID}-{PARENT_ID}-ff", 0xFF),
+        (f"01-{TRACE_ID}-{PARENT_ID}-01", 0x01),  # of a later version, what is known (section 4.3)
+        (f"01-{TRACE_ID}-{PARENT_ID}-ff", 0x01),
+        (f"cc-{TRACE_ID}-{PARENT_ID}-00-what-the-future-will-be-like", 0x00),
+        (f"fe-{TRACE_ID}-{PARENT_ID}-01-", 0x01),
+    ],
+)
+def test_a_valid_traceparent(value: str, flags: int) -> None:
+    assert parse_traceparent(value.encode()) == bytes.fromhex(TRACE_ID + PARENT_ID) + bytes((flags,))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "00",
+        "00-",
+        TRACEPARENT[:-1],
+        TRACEPARENT + "0",
+        TRACEPARENT + "-",
+        TRACEPARENT + "-what",
+        TRACEPARENT.upper(),
+        TRACEPARENT.replace("a", "A", 1),
+        " " + TRACEPARENT,
+        TRACEPARENT + " ",
+        TRACEPARENT + "\n",
+        TRACEPARENT.replace("-", "_"),
+        TRACEPARENT.replace("-", ""),
+        f"ff-{TRACE_ID}-{PARENT_ID}-01",
+        f"0-{TRACE_ID}-{PARENT_ID}-01",
+        f"000-{TRACE_ID}-{PARENT_ID}-01",
+        f".0-{TRACE_ID}-{PARENT_ID}-01",
+        f"00-{'0' * 32}-{PARENT_ID}-01",
+        f"00-{TRACE_ID}-{'0' * 16}-01",
+        f"00-{TRACE_ID[1:]}-{PARENT_ID}-01",
+        f"00-{TRACE_ID}0-{PARENT_ID}-01",
+        f"00-{TRACE_ID[:-1]}g-{PARENT_ID}-01",
+        f"00-{TRACE_ID}-{PARENT_ID[1:]}-01",
+        f"00-{TRACE_ID}-{PARENT_ID}0-01",
+        f"00-{TRACE_ID}-{PARENT_ID[:-1]}.-01",
+        f"00-{TRACE_ID}-{PARENT_ID}-1",
+        f"00-{TRACE_ID}-{PARENT_ID}-0g",
+        f"cc-{TRACE_ID}-{PARENT_ID}-01what",
+        f"cc-{TRACE_ID}-{PARENT_ID}-01.what",
+        f"{TRACEPARENT},{TRACEPARENT}",
+        "é" * 55,
+    ],
+)
+def test_an_invalid_traceparent(value: str) -> None:
+    assert parse_traceparent(value.encode("latin-1")) is None
+    assert taken(traceparent=value.encode("latin-1"), tracestate=b"a=1") == {}  # its state goes with it
+
+
+# ---- tracestate: W3C Trace Context, section 3.3 ----
+
+MEMBERS_32 = ",".join(f"k{number}=v" for number in range(32))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "rojo=00f067aa0ba902b7",
+        "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+        "a=1 , b=2\t,\tc=3",
+        "a=1,,b=2",
+        "a=1,",
+        "a_b*c/d-e0=1",
+        "tenant@vendor=1",
+        "0tenant@vendor=1",
+        f"{'a' * 256}=1",
+        f"{'t' * 241}@{'v' * 14}=1",
+        f"a={'v' * 256}",
+        "a= with spaces inside",
+        "a=!\"#$%&'()*+-./:;<>?@[]^_`{|}~",
+        MEMBERS_32,
+        f"a={'v' * 254},b={'v' * 253}",
+    ],
+)
+def test_a_valid_tracestate(value: str) -> None:
+    assert len(value) <= 512
+    assert is_tracestate(value.encode())
+    assert taken(traceparent=TRACEPARENT.encode(), tracestate=value.encode())[FieldId.TRACESTATE] == value.encode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        ",",
+        "a",
+        "=1",
+        "a=",
+        "a= ",
+        "a =1",
+        "A=1",
+        "aB=1",
+        "0a=1",
+        "_a=1",
+        "a.b=1",
+        "a=1=2",
+        "a=1,a=2",
+        "a=é",
+        "a=\x01",
+        "a=1\n",
+        "a@=1",
+        "@v=1",
+        "a@b@c=1",
+        "a@0v=1",
+        "a@V=1",
+        f"{'a' * 257}=1",
+        f"{'t' * 242}@v=1",
+        f"t@{'v' * 15}=1",
+        f"a={'v' * 257}",
+        MEMBERS_32 + ",one=more",
+        f"a={'v' * 254},b={'v' * 254}",
+    ],
+)
+def test_an_invalid_tracestate_is_left_out_and_the_trace_taken(value: str) -> None:
+    raw = value.encode("latin-1")
+    assert not is_tracestate(raw)
+    assert taken(traceparent=TRACEPARENT.encode(), tracestate=raw) == {FieldId.TRACE: TRACE}
+
+
+def test_a_tracestate_without_a_trace_is_left_out() -> None:
+    assert taken(tracestate=b"a=1") == {}

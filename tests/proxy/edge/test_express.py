@@ -1,0 +1,263 @@
+"""The express lane: what comes in, and what is asked of the wire for it. The wire is a fake that keeps a transcript."""
+
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+
+from frames.frame import CancelReason, FieldId, Method, RefusedReason
+from frames.wire import KnownName
+from proxy.edge.express import BAD_RESPONSE_CAUSES, ExpressLane
+from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
+from proxy.exchange import Exchange
+from proxy.route.table import RouteTable
+from proxy.snapshot import Limits, Snapshot
+from proxy.stage import Answer, Stage
+
+OK, NO_EXCHANGE = 0, -1
+SNAPSHOT = Snapshot(RouteTable(), Limits())
+
+
+class FakePort:
+    """Answers and cancels what is known, as the wire does: each exchange can be answered once."""
+
+    def __init__(self, *exchanges: int) -> None:
+        self.undecided = set(exchanges)
+        self.calls: list[tuple[Any, ...]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.lines = b""
+
+    def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool) -> int:
+        self.calls.append(("answer", exchange, status, close))
+        self.bodies.append(msgspec.json.decode(body))
+        self.lines = lines
+        if exchange not in self.undecided:
+            return NO_EXCHANGE
+        self.undecided.remove(exchange)
+        return OK
+
+    def cancel(self, exchange: int, reason: int) -> int:
+        self.calls.append(("cancel", exchange, CancelReason(reason).name))
+        return OK
+
+    def context(self, exchange: int, field: FieldId) -> bytes:
+        return {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d"}[field] % exchange
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        return None
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        return OK
+
+
+class Bench:
+    """A lane over a fake wire on which exchange 7 waits for a decision."""
+
+    def __init__(self, *stages: Stage, reason_header: bool = False) -> None:
+        self.port = FakePort(7)
+        self.counts = ReasonCounts()
+        self.lane = ExpressLane(
+            self.port,
+            stages,
+            SNAPSHOT,
+            self.counts,
+            name_of=lambda connection: f"service {connection}",
+            reason_header=reason_header,
+        )
+
+    @property
+    def counted(self) -> dict[str, int]:
+        return {code: count for code, count in self.counts.items() if count}
+
+
+def test_stages_run_in_order_and_the_last_one_sends() -> None:
+    ran: list[tuple[Any, ...]] = []
+
+    def first(exchange: Exchange) -> None:
+        ran.append(("first", exchange.id, exchange.method, exchange.flags, exchange.path, exchange.snapshot))
+
+    def send(exchange: Exchange) -> None:
+        ran.append(("send", exchange.id))
+
+    bench = Bench(first, send)
+    bench.lane.begin(7, Method.GET, 5, b"/a")
+    assert ran == [("first", 7, Method.GET, 5, b"/a", SNAPSHOT), ("send", 7)]
+    assert bench.port.calls == []
+    assert bench.counted == {}
+
+
+def test_the_first_answer_ends_the_run() -> None:
+    def refuse(exchange: Exchange) -> Answer:
+        return Answer(NO_ROUTE)
+
+    def never(exchange: Exchange) -> None:
+        raise AssertionError
+
+    bench = Bench(refuse, never)
+    bench.lane.begin(7, Method.GET, 0, b"/a")
+    assert bench.port.calls == [("answer", 7, 404, False)]
+    assert bench.counted == {"no_route": 1}
+
+
+def test_an_answer_carries_the_ids_the_detail_and_more_headers() -> None:
+    bench = Bench(lambda _: Answer(NO_INSTANCE, "Of this occurrence.", ((b"x-a", b"1"),), retry_after_s=9))
+    bench.lane.begin(7, Method.GET, 0, b"/a")
+    (body,) = bench.port.bodies
+    assert (body["reason"], body["status"], body["detail"]) == ("no_instance", 503, "Of this occurrence.")
+    assert (body["request_id"], body["correlation_id"]) == ("r-7", "c-7")
+    assert b"retry-after: 9\r\n" in bench.port.lines
+    assert b"x-a: 1\r\n" in bench.port.lines
+    assert b"x-penstock-reason" not in bench.port.lines
+
+
+def test_the_reason_is_told_in_a_header_where_that_is_wanted() -> None:
+    bench = Bench(reason_header=True)
+    bench.lane.lost(7)
+    assert b"x-penstock-reason: service_lost\r\n" in bench.port.lines
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_stage_that_raises(caplog: pytest.LogCaptureFixture, is_sent: bool) -> None:
+    def fail(exchange: Exchange) -> None:
+        if is_sent:
+            bench.port.undecided.clear()
+        raise LookupError("s3cret")
+
+    bench = Bench(fail)
+    bench.lane.begin(7, Method.GET, 0, b"/a")
+    assert bench.port.calls == [("answer", 7, 500, False)]
+    assert "s3cret" not in str(bench.port.bodies)
+    assert bench.counted == ({} if is_sent else {"internal": 1})
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert "b'/a'" in record.getMessage()
+
+
+def test_a_stage_that_raises_for_every_request_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(exchange: Exchange) -> None:
+        raise LookupError
+
+    bench = Bench(fail)
+    bench.port.undecided = set(range(100))
+    for exchange in range(100):
+        bench.lane.begin(exchange, Method.GET, 0, b"/a")
+    assert bench.counted == {"internal": 100}
+    assert len(caplog.records) == 1
+
+
+def test_an_answer_that_cannot_be_made_becomes_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(lambda _: Answer(NO_ROUTE, headers=((b"x-a", b"1\r\nx-b: 2"),)))
+    bench.lane.begin(7, Method.GET, 0, b"/a")
+    assert bench.port.calls == [("answer", 7, 500, False)]
+    assert bench.counted == {"internal": 1}
+    assert caplog.records
+
+
+def test_each_request_sees_the_snapshot_of_its_time() -> None:
+    seen = []
+    bench = Bench(lambda exchange: seen.append(exchange.snapshot.revision))
+    bench.lane.begin(1, Method.GET, 0, b"/")
+    bench.lane.snapshot = Snapshot(RouteTable(), Limits(), 2)
+    bench.lane.begin(2, Method.GET, 0, b"/")
+    assert seen == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "reason"),
+    [
+        (1, 400, "bad_method"),
+        (11, 431, "head_too_large"),
+        (15, 505, "unsupported_version"),
+        (32, 408, "head_timeout"),
+        (33, 408, "body_timeout"),
+        (34, 400, "not_http"),
+        (68, 501, "unusual_encoding"),
+        (60_000, 500, "internal"),
+    ],
+)
+def test_a_request_that_cannot_be_carried(verdict: int, status: int, reason: str) -> None:
+    bench = Bench()
+    bench.lane.refuse(7, verdict)
+    assert bench.port.calls == [("answer", 7, status, reason != "internal")]
+    assert bench.counted == {reason: 1}
+
+
+def test_a_client_that_is_gone_is_not_answered() -> None:
+    bench = Bench()
+    bench.lane.client_gone(7)
+    assert bench.port.calls == [("cancel", 7, "CLIENT_GONE")]
+    assert bench.counted == {"client_gone": 1}
+
+
+def test_the_deadline() -> None:
+    bench = Bench()
+    bench.lane.expired(7)
+    assert bench.port.calls == [("cancel", 7, "DEADLINE"), ("answer", 7, 504, False)]
+    assert bench.counted == {"deadline": 1}
+
+
+def test_the_connection_is_lost() -> None:
+    bench = Bench()
+    bench.lane.lost(7)
+    assert bench.port.calls == [("answer", 7, 502, False)]
+    assert bench.counted == {"service_lost": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "after_ms", "status", "counted", "line"),
+    [
+        (RefusedReason.OVERLOADED, 0, 503, "service_overloaded", b"retry-after: 1\r\n"),
+        (RefusedReason.OVERLOADED, 1, 503, "service_overloaded", b"retry-after: 1\r\n"),
+        (RefusedReason.OVERLOADED, 1_000, 503, "service_overloaded", b"retry-after: 1\r\n"),
+        (RefusedReason.DRAINING, 1_001, 503, "service_draining", b"retry-after: 2\r\n"),
+        (RefusedReason.UNKNOWN_ENDPOINT, 0, 502, "service_endpoint_unknown", b""),
+        (RefusedReason.UNSUPPORTED_FEATURE, 0, 502, "service_feature_unsupported", b""),
+        (200, 0, 503, "service_overloaded", b"retry-after: 1\r\n"),
+    ],
+)
+def test_a_refusal(reason: int, after_ms: int, status: int, counted: str, line: bytes) -> None:
+    bench = Bench()
+    bench.lane.refused(7, reason, after_ms)
+    assert bench.port.calls == [("answer", 7, status, False)]
+    assert bench.counted == {counted: 1}
+    assert line in bench.port.lines
+    assert bool(line) == (b"retry-after" in bench.port.lines)
+
+
+@pytest.mark.parametrize("detail", [*BAD_RESPONSE_CAUSES, 99])
+def test_a_bad_response_is_told_of_with_who_and_why(caplog: pytest.LogCaptureFixture, detail: int) -> None:
+    bench = Bench()
+    bench.lane.bad_response(7, detail, 3)
+    assert bench.port.calls == [("cancel", 7, "BAD_RESPONSE"), ("answer", 7, 502, False)]
+    assert bench.counted == {"bad_response": 1}
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "service 3" in record.getMessage()
+    assert BAD_RESPONSE_CAUSES.get(detail, "unknown cause") in record.getMessage()
+
+
+def test_bad_responses_of_each_service_are_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for connection in (1, 2):
+        for _ in range(50):
+            bench.lane.bad_response(7, 3, connection)
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda lane: lane.expired(7),
+        lambda lane: lane.lost(7),
+        lambda lane: lane.refused(7, 1, 0),
+        lambda lane: lane.bad_response(7, 1, 3),
+        lambda lane: lane.refuse(7, 1),
+    ],
+    ids=["expired", "lost", "refused", "bad response", "bad request"],
+)
+def test_an_exchange_that_is_over_is_not_counted_again(end: Any) -> None:
+    bench = Bench()
+    bench.port.undecided.clear()
+    end(bench.lane)
+    assert bench.counted == {}

@@ -1,0 +1,76 @@
+"""Send: what the wire is asked, and what becomes of its refusals."""
+
+import pytest
+
+from frames.frame import FieldId, Method
+from frames.wire import KnownName, WireResult
+from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
+from proxy.exchange import Exchange
+from proxy.offer import Offer
+from proxy.route.table import Route, RouteTable
+from proxy.snapshot import Limits, Snapshot
+from proxy.targets.instance import Instance
+from proxy.transport.send import make_send
+
+SNAPSHOT = Snapshot(RouteTable(), Limits())
+
+
+class FakePort:
+    def __init__(self, result: int) -> None:
+        self.result = result
+        self.sent: list[tuple[int, ...]] = []
+
+    def send(self, exchange: int, connection: int, route: int, endpoint: int, attempt: int, deadline_ms: int, /) -> int:
+        self.sent.append((exchange, connection, route, endpoint, attempt, deadline_ms))
+        return self.result
+
+
+class NoFields:
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        raise AssertionError
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        raise AssertionError
+
+
+def decided() -> Exchange:
+    exchange = Exchange(NoFields(), SNAPSHOT)
+    exchange.begin(11, Method.GET, 0, b"/", SNAPSHOT)
+    exchange.route = Route(12, Method.GET, "/", ())
+    exchange.deadline_ms = 13
+    exchange.offer = Offer(
+        slot=1,
+        connection=14,
+        endpoint_id=15,
+        deadline_ms=None,
+        idempotent=False,
+        streams=False,
+        instance=Instance("billing", "b-1", 14, 0.0),
+    )
+    return exchange
+
+
+def test_what_was_decided_is_what_is_sent() -> None:
+    port = FakePort(WireResult.OK)
+    assert make_send(port)(decided()) is None
+    assert port.sent == [(11, 14, 12, 15, 1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (WireResult.FULL, SERVICE_CONGESTED),
+        (WireResult.NO_CONNECTION, NO_INSTANCE),
+        (WireResult.NO_ROOM, INTERNAL),
+        (WireResult.INVALID, INTERNAL),
+        (WireResult.SYSTEM, INTERNAL),
+    ],
+)
+def test_what_the_wire_refuses_is_answered(result: WireResult, reason: Reason) -> None:
+    answer = make_send(FakePort(result))(decided())
+    assert answer is not None
+    assert answer.reason is reason
+
+
+def test_whose_client_is_gone_is_not_answered() -> None:
+    assert make_send(FakePort(WireResult.NO_EXCHANGE))(decided()) is None
