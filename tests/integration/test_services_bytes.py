@@ -44,6 +44,8 @@ BAD_FRAMES = {
     "more fields than there may be": header(1_000, FrameType.RESPONSE, END, 0, 1) + b"\0\xc8\xff\xff" + bytes(996),
     "a field beyond its end": header(8, FrameType.RESPONSE, END, 0, 1) + b"\0\xc8\0\1" + b"\0\xff\xff\xff",
     "a status of 99": header(4, FrameType.RESPONSE, END, 0, 1) + b"\0\x63\0\0",
+    "a status of 600": header(4, FrameType.RESPONSE, END, 0, 1) + b"\2\x58\0\0",
+    "an interim response that is the end": header(4, FrameType.RESPONSE, END, 0, 1) + b"\0\x67\0\0",
     "a request without a target": header(12, FrameType.REQUEST, END, 0, DIALLED + 1) + bytes(12),
     "trailers without END": header(4, FrameType.TRAILERS, 0, 0, 1) + bytes(4),
     "credit of nothing": header(4, FrameType.CREDIT, 0, 0, 1) + bytes(4),
@@ -137,6 +139,14 @@ async def test_something_else_before_hello(lab: Lab, frame_type: FrameType, payl
     service = await lab.stranger()
     await service.send(frame_type, payload)
     assert await service.fault() is FaultCode.PROTOCOL_ERROR
+
+
+async def test_an_answer_before_hello(lab: Lab) -> None:
+    """Nobody has asked, so it is dropped and counted like any answer to what was not asked (section 6, rule 4)."""
+    service = await lab.stranger()
+    await service.send(FrameType.RESPONSE, encode_response(200), END, 1)
+    await service.join("GET /things")
+    assert lab.count("late_responses") == 1
 
 
 async def test_a_request_before_hello(lab: Lab) -> None:
