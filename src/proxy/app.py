@@ -13,6 +13,7 @@ of them the wait for a signal.
 """
 
 import logging
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -193,13 +194,18 @@ async def serve(config: GatewayConfig, *, task_status: trio.TaskStatus[Addresses
     """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         listeners = open_listeners(config)
-        gateway = Gateway(config, f"{socket.gethostname()}-{listeners[0].getsockname()[1]}"[:64])
+        gateway = Gateway(config, gateway_name(socket.gethostname(), listeners[0].getsockname()[1]))
         async with trio.open_nursery() as nursery:
             addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
             _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
             task_status.started(addresses)
             await _drain_on_signal(gateway, signals, config.drain.timeout_ms / 1000)
             nursery.cancel_scope.cancel()
+
+
+def gateway_name(host: str, port: int) -> str:
+    """Return this gateway's instance id: its host and the edge's port. A host may have any name, an id may not."""
+    return f"{re.sub('[^A-Za-z0-9._-]', '-', host)[:58]}-{port}"
 
 
 def open_listeners(config: GatewayConfig) -> tuple[socket.socket, socket.socket, socket.socket]:

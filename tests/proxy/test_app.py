@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.settings import SettingsError
-from proxy.app import Gateway
+from proxy.app import Gateway, gateway_name
 from proxy.config import gateway_registry, load_gateway
 
 BOUNDS = [
@@ -23,3 +23,10 @@ def test_a_gateway_can_be_made_at_each_bound_of_each_setting(variable: str, boun
             raise
     else:
         Gateway(config, "gw-1").wire.close_all()
+
+
+@pytest.mark.parametrize("host", ["gw-1", "gw_1.example.org", "", "a b", "gw(1)", "h" * 64, "gÄteway"])
+def test_a_gateway_has_a_name_that_services_take_on_every_host(host: str) -> None:
+    name = gateway_name(host, 65_535)
+    assert name.endswith("-65535")
+    Gateway(load_gateway({}).settings, name).wire.close_all()
