@@ -1,0 +1,183 @@
+"""The wire's loop beside other tasks: nobody waits for long, nothing is flushed twice, and it can always be cancelled."""
+
+import socket
+from collections.abc import Iterator
+
+import trio
+import trio.testing
+from wire_support import BEAT, WAIT_S, nothing, pair
+
+from frames.codec import scan
+from frames.frame import FrameType
+from frames.wire import CloseCause, Event, EventKind, SocketKind, Wire, WireResult, WireSettings
+
+
+async def test_others_run_while_there_is_always_more_to_do() -> None:
+    """Two ends in one wire send each other a frame for ever: no step is without an event."""
+    wire = Wire(linger_us=5_000)
+    ends = [wire.adopt(sock, SocketKind.FRAMED) for sock in socket.socketpair()]
+    wire.frame(ends[0], FrameType.HEARTBEAT, 0, 0, BEAT)
+
+    def decide(events: Iterator[Event]) -> None:
+        for event in events:
+            wire.frame(event[1], FrameType.HEARTBEAT, 0, 0, BEAT)
+
+    passes = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+        with trio.fail_after(WAIT_S):
+            while passes < 50 or wire.counters()["frames_in"] < 1_000:
+                await trio.lowlevel.checkpoint()
+                passes += 1
+        nursery.cancel_scope.cancel()
+    # It goes through the scheduler now and then only, which is what lingering is for.
+    assert wire.counters()["steps"] > passes
+
+
+async def test_an_idle_loop_takes_no_turns() -> None:
+    wire = Wire()
+    near, far = pair()
+    wire.adopt(near, SocketKind.FRAMED)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, nothing)
+        await trio.testing.wait_all_tasks_blocked()
+        steps = wire.counters()["steps"]
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        assert wire.counters()["steps"] == steps
+        nursery.cancel_scope.cancel()
+    far.close()
+
+
+async def test_who_is_woken_by_decide_runs_soon_when_that_is_asked() -> None:
+    wire = Wire()
+    ends = [wire.adopt(sock, SocketKind.FRAMED) for sock in socket.socketpair()]
+    wire.frame(ends[0], FrameType.HEARTBEAT, 0, 0, BEAT)
+    woken, steps_until_woken, steps = trio.Event(), [], 0
+
+    def decide(events: Iterator[Event]) -> None:
+        nonlocal steps
+        steps += 1
+        for event in events:
+            wire.frame(event[1], FrameType.HEARTBEAT, 0, 0, BEAT)
+        if not woken.is_set():
+            steps = 0
+            woken.set()
+            wire.yield_soon()
+
+    async def be_woken() -> None:
+        nonlocal woken
+        for _ in range(50):
+            await woken.wait()
+            steps_until_woken.append(steps)
+            woken = trio.Event()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+        with trio.fail_after(WAIT_S):
+            await be_woken()
+        nursery.cancel_scope.cancel()
+    assert max(steps_until_woken) <= 1
+
+
+async def test_frames_of_other_tasks_go_out_within_one_pass_and_together() -> None:
+    wire = Wire()
+    near, far = pair()
+    connection = wire.adopt(near, SocketKind.FRAMED)
+    flushes = 0
+    flush = wire.flush
+
+    def count_flush() -> None:
+        nonlocal flushes
+        flushes += 1
+        flush()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, nothing)
+        await trio.testing.wait_all_tasks_blocked()
+        wire.flush = count_flush
+        for _ in range(10):
+            assert wire.frame(connection, FrameType.HEARTBEAT, 0, 0, BEAT) == WireResult.OK
+            wire.flush_soon()
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        assert len(scan(far.recv(1 << 16)).frames) == 10
+        assert flushes == 1
+        await trio.testing.wait_all_tasks_blocked()
+        wire.frame(connection, FrameType.HEARTBEAT, 0, 0, BEAT)
+        wire.flush_soon()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(scan(far.recv(1 << 16)).frames) == 1
+        nursery.cancel_scope.cancel()
+    far.close()
+
+
+async def test_what_was_asked_before_run_began_is_flushed() -> None:
+    wire = Wire()
+    near, far = pair()
+    connection = wire.adopt(near, SocketKind.FRAMED)
+    wire.frame(connection, FrameType.HEARTBEAT, 0, 0, BEAT)
+    wire.flush_soon()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, nothing)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(scan(far.recv(1 << 16)).frames) == 1
+        nursery.cancel_scope.cancel()
+    far.close()
+
+
+async def test_cancelling_ends_it_even_if_somebody_asks_to_flush_in_each_pass() -> None:
+    wire = Wire()
+    ended = False
+
+    async def ask() -> None:
+        with trio.fail_after(WAIT_S):
+            while not ended:
+                wire.flush_soon()
+                await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as running:
+                running.start_soon(wire.run, nothing)
+                await trio.lowlevel.checkpoint()
+                scope.cancel()
+        ended = True
+
+
+async def test_closing_a_connection_from_a_task_is_told_at_once() -> None:
+    wire = Wire()
+    near, far = pair()
+    connection = wire.adopt(near, SocketKind.FRAMED)
+    closed = trio.Event()
+
+    def decide(events: Iterator[Event]) -> None:
+        for event in events:
+            assert (event[1], event[2], event[3]) == (connection, EventKind.FRAMED_CLOSED, CloseCause.ASKED)
+            closed.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+        await trio.testing.wait_all_tasks_blocked()
+        wire.close(connection)
+        with trio.fail_after(WAIT_S):
+            await closed.wait()
+        nursery.cancel_scope.cancel()
+    far.close()
+
+
+async def test_moving_the_clock_is_noticed_by_a_loop_that_waits() -> None:
+    wire = Wire(WireSettings(idle_ms=1_000, idle_jitter_percent=0))
+    near, far = pair()
+    wire.adopt(near, SocketKind.EDGE)
+    end = trio.socket.from_stdlib_socket(far)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, nothing)
+        await trio.testing.wait_all_tasks_blocked()
+        wire.advance_clock(1_100)
+        with trio.fail_after(0.9):
+            assert await end.recv(1) == b""
+        nursery.cancel_scope.cancel()
+    assert wire.counters()["edge_idle_closed"] == 1
+    end.close()
