@@ -1,4 +1,4 @@
-"""The wire's loop beside other tasks: nobody waits for long, nothing is flushed twice, and it can always be cancelled."""
+"""The loop of the wire beside other tasks: nobody waits long, nothing is flushed twice, it can always be cancelled."""
 
 import socket
 from collections.abc import Iterator
