@@ -51,13 +51,13 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Receives into the held bytes themselves, at most to the end of the unit that is needed. The buffer doubles, so a length that was
- * only claimed costs nothing. Returns as recv does. */
+/* Receives into the held bytes themselves, at most to the end of the unit that is needed. The buffer grows when it is full, and then
+ * doubles: a length that was only claimed costs nothing, and small pieces do not move it again and again. Returns as recv does. */
 static ssize_t receive_behind(wire *w, int descriptor, held_input *in, uint32_t needed, uint32_t read_bytes, uint8_t *is_unread)
 {
-    uint32_t wanted = needed > in->count ? needed - in->count : read_bytes;
-    if (wanted > larger(in->count, read_bytes))
-        wanted = larger(in->count, read_bytes);
+    uint32_t missing = needed > in->count ? needed - in->count : read_bytes;
+    uint32_t free_bytes = in->capacity > in->count ? in->capacity - in->count : larger(in->count, read_bytes);
+    uint32_t wanted = missing < free_bytes ? missing : free_bytes;
     if (input_reserve(w, in, in->count + wanted) < 0)
         return -1;
     ssize_t count = recv(descriptor, in->bytes + in->count, wanted, MSG_DONTWAIT);

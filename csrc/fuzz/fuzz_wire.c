@@ -89,6 +89,8 @@ static client clients[CLIENTS];
 static service services[SERVICES];
 static open_exchange opened[EXCHANGES];
 static int is_hostile; /* a service has said what no service may: the wire may close it */
+static uint64_t frames_said; /* by services that say what they may and stay */
+static int is_countable;
 static uint8_t bytes_b[SAID_MAX];
 
 static open_exchange *find_open(uint64_t id)
@@ -503,6 +505,7 @@ static void say_response(service *s, uint8_t which, uint8_t size)
     frame_write_header(out, payload_bytes, (uint8_t)type, (uint8_t)flags, id);
     if (s->descriptor < 0 || send(s->descriptor, out, FRAME_HEADER_BYTES + payload_bytes, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(FRAME_HEADER_BYTES + payload_bytes))
         is_hostile = 1; /* cut short: whatever follows is no frame */
+    frames_said++;
     if (s->asked_count && !keeps)
         memmove(s->asked, s->asked + 1, --s->asked_count * sizeof *s->asked);
 }
@@ -525,10 +528,12 @@ static void say_frames(service *s, uint8_t count, uint8_t which)
     }
     if (s->descriptor < 0 || send(s->descriptor, out, at, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)at)
         is_hostile = 1;
+    frames_said += count + 1u;
 }
 
 static void close_service(service *s, uint8_t how)
 {
+    is_countable = 0;
     if (how % 3 == 0) {
         int result = wire_close(w, s->connection);
         demand(result == (s->connection && !s->is_closing ? WIRE_OK : WIRE_NO_CONNECTION), "an open connection can be closed, once");
@@ -654,6 +659,7 @@ static void demand_nothing_unread(int descriptor)
 static void check_rest(void)
 {
     demand(wire_count(w)->exchanges_now == 0, "at rest, no exchange is open");
+    demand(!is_countable || is_hostile || wire_count(w)->frames_in == frames_said, "at rest, every frame was taken");
     for (int i = 0; i < CLIENTS; i++) {
         client *c = &clients[i];
         if (c->descriptor < 0)
@@ -710,6 +716,8 @@ static void start(uint8_t how)
     memset(bytes_b, 'b', sizeof bytes_b);
     memset(opened, 0, sizeof opened);
     is_hostile = 0;
+    frames_said = 0;
+    is_countable = 1;
     for (int i = 0; i < CLIENTS; i++)
         clients[i].descriptor = clients[i].wires = -1;
     for (int i = 0; i < SERVICES; i++) {
