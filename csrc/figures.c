@@ -44,6 +44,22 @@ uint32_t *wire_unsent(wire *w)
     return w->unsent;
 }
 
+uint32_t *wire_heard(wire *w)
+{
+    return w->heard;
+}
+
+uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < w->exchanges.made && count < ids_max; slot++) {
+        const exchange *x = slab_at(&w->exchanges, slot);
+        if (x && x->state == EXCHANGE_SENT)
+            ids[count++] = exchange_id(x);
+    }
+    return count;
+}
+
 const uint64_t *wire_route_statuses(wire *w, uint32_t route)
 {
     return route < w->settings.routes_max ? w->route_statuses[route] : NULL;

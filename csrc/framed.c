@@ -296,6 +296,7 @@ static void take_frames(wire *w, framed_connection *framed, const uint8_t *bytes
         for (uint32_t i = 0; i < found.frame_count; i++)
             take_frame(w, framed, bytes, &w->views[i]);
         w->counters.frames_in += found.frame_count;
+        w->heard[framed->item.slot] += found.frame_count;
         bytes += found.consumed;
         count -= found.consumed;
         if (found.error) {

@@ -106,12 +106,13 @@ static int reserve_memory(wire *w)
     w->fields = calloc(VIEW_FIELDS_MAX, sizeof *w->fields);
     w->in_flight = calloc(connections, sizeof *w->in_flight);
     w->unsent = calloc(connections, sizeof *w->unsent);
+    w->heard = calloc(connections, sizeof *w->heard);
     w->latency_us = calloc(connections, sizeof *w->latency_us);
     w->latency_at_us = calloc(connections, sizeof *w->latency_at_us);
     w->latency_samples = calloc(connections, sizeof *w->latency_samples);
     w->route_latency = calloc(routes, sizeof *w->route_latency);
     w->route_statuses = calloc(routes, sizeof *w->route_statuses);
-    if (!w->arena || !w->heads || !w->context || !w->events || !w->requests || !w->scratch || !w->views || !w->fields || !w->in_flight || !w->unsent ||
+    if (!w->arena || !w->heads || !w->context || !w->events || !w->requests || !w->scratch || !w->views || !w->fields || !w->in_flight || !w->unsent || !w->heard ||
         !w->latency_us || !w->latency_at_us || !w->latency_samples || !w->route_latency || !w->route_statuses)
         return -1;
     if (slab_start(&w->edges, sizeof(edge_connection), w->settings.edge_connections_max, 0xffffff) < 0)
@@ -223,7 +224,7 @@ static void free_memory(wire *w)
     unmap_memory(w->heads, HEADS_BYTES);
     unmap_memory(w->context, CONTEXT_ROOM_BYTES);
     void *owned[] = {w->events,    w->requests,   w->scratch,       w->views,         w->fields,        w->in_flight,
-                     w->unsent,    w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses};
+                     w->unsent, w->heard,    w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     free(w);

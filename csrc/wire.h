@@ -213,6 +213,10 @@ uint32_t *wire_in_flight(wire *w);
 float *wire_latency_us(wire *w);
 /* Bytes that wait to be sent on each framed connection, by slot. */
 uint32_t *wire_unsent(wire *w);
+/* Frames that came on each framed connection, by slot, answers included; wraps. */
+uint32_t *wire_heard(wire *w);
+/* The ids of exchanges that are with a service: at most ids_max of them, at ids. Returns how many. */
+uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max);
 /* Counts of services' responses of a route by status class (index 1 to 5). NULL when routes_max is passed. */
 const uint64_t *wire_route_statuses(wire *w, uint32_t route);
 /* Counts of times to respond of a route, WIRE_LATENCY_COUNTS entries by the bucket rule of HdrHistogram with unit 1 microsecond,

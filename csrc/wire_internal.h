@@ -173,6 +173,7 @@ struct wire {
 
     uint32_t *in_flight;
     uint32_t *unsent;
+    uint32_t *heard;
     float *latency_us;
     uint64_t *latency_at_us;
     uint8_t *latency_samples;        /* counted up to LATENCY_SAMPLES_FIRST */

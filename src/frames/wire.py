@@ -173,6 +173,7 @@ class Wire:
         self.in_flight = self._array(lib.wire_in_flight(wire), connections, "I")
         self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
         self.unsent = self._array(lib.wire_unsent(wire), connections, "I")
+        self._heard = self._array(lib.wire_heard(wire), connections, "I")
         self._head_bytes = ffi.new("const uint8_t **")
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._flusher: trio.lowlevel.Task | None = None
@@ -274,6 +275,16 @@ class Wire:
         room = ffi.new("char[64]")
         count = lib.wire_peer(self._wire, connection, room, 64)
         return bytes(ffi.buffer(room, count)).decode("ascii") if count > 0 else "unknown"
+
+    def frames_heard(self, connection: int) -> int:
+        """Return how many frames came on a framed connection's slot, answers included; it wraps at 2^32."""
+        return self._heard[slot_of(connection)]
+
+    def sent_exchanges(self) -> list[int]:
+        """Return the exchanges that are with a service."""
+        ids = ffi.new("uint64_t[]", self.settings.exchanges_max)
+        count: int = lib.wire_sent(self._wire, ids, self.settings.exchanges_max)
+        return list(ffi.unpack(ids, count)) if count else []
 
     def counters(self) -> dict[str, int]:
         """Return ``wire_counters`` by name."""

@@ -117,15 +117,18 @@ class Gateway:
     ) -> None:
         """Serve on these listening sockets, which are taken over, until cancelled."""
         addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
-        self.wire.listen(edge, SocketKind.EDGE)
-        self.wire.listen(services, SocketKind.FRAMED)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(serve_admin, admin, self.overview.admin_state())
-            nursery.start_soon(run_ticks, self.transport)
-            nursery.start_soon(
-                self.wire.run, make_decide(self.lane, self.transport, self.wire.arena, self.wire.requests)
-            )
-            task_status.started(addresses)
+        decide = make_decide(self.lane, self.transport, self.wire.arena, self.wire.requests)
+        try:
+            with edge, services, admin:  # closed here, unless somebody below has taken them over
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(serve_admin, admin, self.overview.admin_state())
+                    self.wire.listen(edge, SocketKind.EDGE)
+                    self.wire.listen(services, SocketKind.FRAMED)
+                    nursery.start_soon(run_ticks, self.transport)
+                    nursery.start_soon(self.wire.run, decide)
+                    task_status.started(addresses)
+        finally:
+            self.wire.close_all()
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing new, let what is in flight end, and say goodbye to the services; then it can be cancelled."""
@@ -136,8 +139,10 @@ class Gateway:
             while self.wire.counters()["edge_open_now"]:  # noqa: ASYNC110 - connections end in C, where no event is set
                 await trio.sleep(DRAIN_POLL_S)
         if scope.cancelled_caught:
-            left = self.wire.counters()["exchanges_now"]
-            _log.warning("%d requests were still in progress after %g s and are given up", left, timeout_s)
+            left = self.wire.sent_exchanges()
+            _log.warning("%d requests were still in progress after %g s and are given up", len(left), timeout_s)
+            for exchange in left:
+                self.lane.shut_down(exchange)
         self.transport.drain()
         self.wire.flush()
 

@@ -7,7 +7,7 @@ A stage neither waits nor does I/O of its own, so the same one serves every lane
 it needs beside the exchange is given to it when the path is put together, in ``proxy.app``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.errors import Reason
@@ -26,12 +26,3 @@ class Answer(NamedTuple):
 
 
 Stage = Callable[[Exchange], Answer | None]
-
-
-def run_stages(stages: Iterable[Stage], exchange: Exchange) -> Answer | None:
-    """Run the stages in order. Returns the first answer, or None when all went on."""
-    for stage in stages:
-        answer = stage(exchange)
-        if answer is not None:
-            return answer
-    return None

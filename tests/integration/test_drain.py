@@ -5,8 +5,8 @@ import trio
 from lab import Lab, until
 from lab_client import WAIT_S, request
 
-from frames.codec import decode_goaway
-from frames.frame import FrameType, GoawayReason
+from frames.codec import decode_cancel, decode_goaway
+from frames.frame import CancelReason, FrameType, GoawayReason
 
 
 async def test_what_is_in_flight_is_finished(lab: Lab) -> None:
@@ -50,6 +50,11 @@ async def test_what_is_not_finished_in_time_is_given_up(lab: Lab) -> None:
     await service.asked()
     with trio.fail_after(WAIT_S):
         await lab.gateway.drain(0.01)
+    answer = await client.answer()
+    assert (answer.status, answer.reason) == (503, "draining")
+    assert answer.headers[b"connection"] == b"close"
+    cancel = await service.expect(FrameType.CANCEL)
+    assert decode_cancel(cancel.payload) == CancelReason.SHUTDOWN
     await service.expect(FrameType.GOAWAY)
     lab.scope.cancel()
     await client.ended()

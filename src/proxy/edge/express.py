@@ -16,6 +16,7 @@ from proxy.errors import (
     BAD_RESPONSE,
     CLIENT_GONE,
     DEADLINE,
+    DRAINING,
     INTERNAL,
     SERVICE_LOST,
     Reason,
@@ -109,6 +110,10 @@ class ExpressLane:
             cause = BAD_RESPONSE_CAUSES.get(detail, "unknown cause")
             _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), cause, held_back)
         self._give_up(exchange_id, CancelReason.BAD_RESPONSE, BAD_RESPONSE)
+
+    def shut_down(self, exchange_id: int) -> None:
+        """The time to drain is over, and the service has not answered."""
+        self._give_up(exchange_id, CancelReason.SHUTDOWN, DRAINING)
 
     def lost(self, exchange_id: int) -> None:
         """The connection that carried it is lost: EVENT_LOST."""

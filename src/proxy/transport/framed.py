@@ -46,7 +46,7 @@ logger = logging.getLogger("penstock.services")
 class _Link:
     """One connection: its session, and what is due when, in seconds of the transport's clock."""
 
-    __slots__ = ("closes_at", "connection", "heartbeat_at", "hello_by", "peer", "session")
+    __slots__ = ("closes_at", "connection", "frames_heard", "heartbeat_at", "hello_by", "peer", "session")
 
     def __init__(self, connection: int, peer: str, hello_by: float) -> None:
         self.connection = connection
@@ -55,6 +55,7 @@ class _Link:
         self.hello_by = hello_by
         self.heartbeat_at = 0.0
         self.closes_at: float | None = None
+        self.frames_heard = 0
 
     @property
     def name(self) -> str:
@@ -150,6 +151,7 @@ class FramedTransport(Generic[AnyChange]):
         """
         self._forgive_pause(now)
         for link in tuple(self._links.values()):
+            self._note_answers(link, now)
             self._tick_link(link, now)
         self._apply(self._registry.sweep(now))
         self._port.flush_soon()
@@ -229,6 +231,13 @@ class FramedTransport(Generic[AnyChange]):
             self._registry.excuse(pause)
             for link in self._links.values():
                 link.hello_by += pause
+
+    def _note_answers(self, link: _Link, now: float) -> None:
+        """Who answers is not silent: answers are taken by the wire, and are seen here by their number only."""
+        frames_heard = self._port.frames_heard(link.connection)
+        if frames_heard != link.frames_heard:
+            link.frames_heard = frames_heard
+            self._apply(self._registry.heard(link.connection, now))
 
     def _tick_link(self, link: _Link, now: float) -> None:
         if link.session.state is State.GREETING:

@@ -62,6 +62,10 @@ class FramedPort(Protocol):
     def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
         """Write a frame. Returns 0, or a negative number: the connection is gone, or its peer does not read."""
 
+    def frames_heard(self, connection: int, /) -> int:
+        """Return a number that is another one after any frame has come on the connection, answers included."""
+        ...
+
     def close(self, connection: int, /) -> int:
         """Close the connection after a last try to send what waits. Returns 0, or a negative number when it is gone."""
 

@@ -32,6 +32,7 @@ from frames.frame import (
 from frames.greeting import EndpointOffer, Hello, decode_welcome, encode_hello
 from frames.wire import CloseCause
 from proxy.targets.allow import AllowList
+from proxy.targets.health import Health
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
 from proxy.transport.framed import TICK_S, FramedTransport, run_ticks
@@ -62,6 +63,10 @@ class FakePort:
         self.full: set[int] = set()
         self.gone: set[int] = set()
         self.flushes = 0
+        self.heard: dict[int, int] = {}
+
+    def frames_heard(self, connection: int, /) -> int:
+        return self.heard.get(connection, 0)
 
     def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
         if connection in self.gone | self.full:
@@ -508,6 +513,17 @@ def test_a_service_that_is_gone_already_is_left_to_the_wire_to_report(caplog: py
     bench.transport.closed(5, CloseCause.PROTOCOL, FrameErrorCode.TYPE)
     assert bench.registry.instances == ()
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["WARNING"]
+
+
+def test_who_answers_is_not_silent() -> None:
+    bench = Bench()
+    bench.join(5)
+    for answers in range(1, 9):
+        bench.port.heard[5] = answers  # taken by the wire, and never seen as frames
+        bench.pass_time(10.0)
+    assert bench.registry.instances[0].health is Health.HEALTHY
+    bench.pass_time(20.0)
+    assert bench.registry.instances[0].health is Health.DEGRADED
 
 
 def test_a_fault_that_cannot_be_written_still_closes() -> None:
