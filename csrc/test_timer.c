@@ -1,4 +1,5 @@
-/* Tests of timer.c: never early, at most one tick late, whatever is set, moved and cleared on the way; against a plain list of times. */
+/* Tests of timer.c: never early, at most one tick late, whatever is set, moved and cleared on the way; against a plain list
+ * of times. */
 #include "timer.h"
 #include "test_support.h"
 

@@ -1,6 +1,6 @@
-/* Tests of the wire as a whole: from a client to a service and back with every byte looked at, what the caller may ask and what is
- * refused, figures, bounds, and the end. Clients are looked at closely in test_wire_edge.c, framed connections in test_wire_framed.c. */
-#include "test_wire_support.h"
+/* Tests of the wire as a whole: from a client to a service and back with every byte looked at, figures, bounds, and the end.
+ * Its parts are looked at closely in the other test_wire_*.c. */
+#include "test_wire_frames.h"
 
 static void refused_with(size_t offset, uint32_t value)
 {
@@ -180,112 +180,6 @@ static void test_head_and_close(void)
     finish();
 }
 
-/* ---- what the caller may ask ---- */
-
-static void test_context(void)
-{
-    static uint8_t value[513];
-    uint8_t out[64], other[64];
-    memset(value, 'v', sizeof value);
-    start(NULL);
-    int client = join_edge();
-    uint64_t id = ask(client, GET_A);
-    CHECK_EQUAL(wire_get_context(w, id, FIELD_REQUEST_ID, out), 32);
-    CHECK_EQUAL(wire_get_context(w, id, FIELD_CORRELATION_ID, other), 32);
-    CHECK_BYTES(out, 32, other, 32);
-    CHECK_EQUAL(wire_get_context(w, id, FIELD_TENANT, out), WIRE_INVALID);
-    static const struct {
-        int field;
-        uint32_t least, most;
-    } bounds[] = {{FIELD_TENANT, 1, 64}, {FIELD_CORRELATION_ID, 1, 64}, {FIELD_REQUEST_ID, 1, 64}, {FIELD_TRACE, 25, 25}, {FIELD_TRACESTATE, 1, 512}};
-    for (uint32_t i = 0; i < 5; i++) {
-        CHECK_EQUAL(wire_set_context(w, id, bounds[i].field, value, bounds[i].least - 1), WIRE_INVALID);
-        CHECK_EQUAL(wire_set_context(w, id, bounds[i].field, value, bounds[i].most + 1), WIRE_INVALID);
-        CHECK_EQUAL(wire_set_context(w, id, bounds[i].field, value, bounds[i].least), WIRE_OK);
-        CHECK_EQUAL(wire_set_context(w, id, bounds[i].field, value, bounds[i].most), WIRE_OK);
-    }
-    CHECK_EQUAL(wire_set_context(w, id, FIELD_PRINCIPAL, value, 5), WIRE_INVALID);
-    CHECK_EQUAL(wire_set_context(w, id, 0, value, 5), WIRE_INVALID);
-    CHECK_EQUAL(wire_get_context(w, id, FIELD_REQUEST_ID, out), 64);
-    CHECK_BYTES(out, 64, value, 64);
-    CHECK_EQUAL(wire_set_context(w, id + 1, FIELD_TENANT, value, 5), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_get_context(w, id + 1, FIELD_REQUEST_ID, out), WIRE_NO_EXCHANGE);
-    finish();
-}
-
-/* Setting the same field again and again uses up what a batch has for such values; what was refused leaves no trace in the frame. */
-static void test_context_room(void)
-{
-    static uint8_t value[512];
-    memset(value, 'v', sizeof value);
-    start(NULL);
-    int client = join_edge();
-    service s = join_framed(0);
-    uint64_t id = ask(client, GET_A);
-    int result = WIRE_OK;
-    for (int i = 0; i < 100000 && result == WIRE_OK; i++)
-        result = wire_set_context(w, id, FIELD_TRACESTATE, value, sizeof value);
-    CHECK_EQUAL(result, WIRE_NO_ROOM);
-    CHECK_EQUAL(wire_set_context(w, id, FIELD_TENANT, value, 64), WIRE_NO_ROOM);
-    send_to(&s, id);
-    frame_view view;
-    frame_field fields[FRAME_FIELDS_MAX];
-    frame_scan_result found;
-    const heard_frame *heard = hear_frame(&s);
-    frame_scan(room, FRAME_HEADER_BYTES + heard->payload_bytes, &view, 1, fields, FRAME_FIELDS_MAX, &found);
-    CHECK_EQUAL(found.frame_count, 1);
-    CHECK_EQUAL(view.body_bytes, 0);
-    for (uint32_t i = 0; i < view.field_count; i++)
-        CHECK(fields[i].id != FIELD_TENANT);
-    finish();
-}
-
-static void test_limits_of_calls(void)
-{
-    static uint8_t lines[40000];
-    start(NULL);
-    int client = join_edge();
-    service s = join_framed(0);
-    uint64_t id = ask(client, GET_A);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 4, 0, 1, 1), WIRE_INVALID);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 65536, 1, 1), WIRE_INVALID);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 256, 1), WIRE_INVALID);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 1), WIRE_INVALID);
-    CHECK_EQUAL(wire_send(w, id, s.connection + 1, 0, 0, 1, 1), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_send(w, id, s.connection + 4096, 0, 0, 1, 1), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_send(w, id, 0, 0, 0, 1, 1), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_send(w, id + 1, s.connection, 0, 0, 1, 1), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_answer(w, id, 199, NULL, 0, NULL, 0, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_answer(w, id, 600, NULL, 0, NULL, 0, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_answer(w, id, 204, NULL, 0, lines, 1, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_answer(w, id, 200, lines, sizeof lines, NULL, 0, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_frame(w, s.connection, 0, 0, 1, NULL, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_frame(w, s.connection, 256, 0, 1, NULL, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_frame(w, s.connection, 8, 256, 1, NULL, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_frame(w, s.connection, 8, 0, 1, lines, FRAME_PAYLOAD_BYTES_MAX + 1), WIRE_FULL);
-    CHECK_EQUAL(wire_frame(w, s.connection + 4096, 8, 0, 1, NULL, 0), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_close(w, s.connection + 4096), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_adopt(w, -1, 3, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_listen(w, -1, 3), WIRE_INVALID);
-    CHECK_EQUAL(wire_age_ms(w, id + 1), WIRE_NO_EXCHANGE);
-    wire_flush(w);
-    CHECK(is_silent(s.descriptor));
-    CHECK(is_silent(client));
-    step(); /* what belongs to the batch is void now; an answer is not */
-    const uint8_t *bytes;
-    uint32_t count;
-    CHECK(wire_head(w, id, &bytes) == NULL);
-    CHECK(wire_body(w, id, &count) == NULL);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 1), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_answer(w, id, 200, (const uint8_t *)"a: b\r\n", 6, (const uint8_t *)"x", 1, 0), WIRE_OK);
-    CHECK_EQUAL(wire_answer(w, id, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
-    check_answer(client, 200, "x");
-    CHECK(strstr((char *)room, "\r\na: b\r\n") != NULL);
-    CHECK(is_silent(client));
-    finish();
-}
-
 /* ---- figures ---- */
 
 static void test_figures(void)
@@ -444,9 +338,6 @@ int main(void)
     check_there_and_back(0);
     check_there_and_back(1);
     test_head_and_close();
-    test_context();
-    test_context_room();
-    test_limits_of_calls();
     test_figures();
     test_exchanges_max();
     test_drain();

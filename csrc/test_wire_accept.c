@@ -1,4 +1,5 @@
-/* Tests of accepting: bounds, short of descriptors, a storm of connections, and the end of listening. Over TCP on the loopback interface. */
+/* Tests of accepting: bounds, short of descriptors, a storm of connections, and the end of listening. Over TCP on the
+ * loopback interface. */
 #include <sys/resource.h>
 
 #include "test_wire_support.h"

@@ -1,5 +1,6 @@
-/* Tests of the wire's clock: what is too slow, too late or idle for too long, and that whoever waits on the descriptor is woken for it. */
-#include "test_wire_support.h"
+/* Tests of the wire's clock: what is too slow, too late or idle for too long, and that whoever waits on the descriptor is
+ * woken for it. */
+#include "test_wire_frames.h"
 
 static uint8_t large[1 << 20];
 
