@@ -62,14 +62,13 @@ static void test_out_of_descriptors(int kind)
     low.rlim_cur = (rlim_t)second + 1; /* all descriptors below are taken */
     CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &low), 0);
     settle();
-    CHECK_EQUAL(wire_count(w)->accept_errors, 1);
-    CHECK_EQUAL(wire_was_active(w), 0);
+    uint64_t errors = wire_count(w)->accept_errors, steps = wire_count(w)->steps;
+    CHECK(errors >= 1 && errors < steps - 1); /* nothing spins */
     advance(120); /* tried again, in vain */
     settle();
-    CHECK_EQUAL(wire_count(w)->accept_errors, 2);
-    CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &usual), 0);
-    settle();
+    CHECK(wire_count(w)->accept_errors > errors);
     CHECK_EQUAL(wire_count(w)->edge_accepted + wire_count(w)->framed_accepted, 0);
+    CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &usual), 0);
     advance(120);
     settle();
     CHECK_EQUAL(wire_count(w)->edge_accepted + wire_count(w)->framed_accepted, 2);

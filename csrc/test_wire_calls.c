@@ -110,10 +110,42 @@ static void test_limits_of_calls(void)
     finish();
 }
 
+/* The exchanges that are with a service, and the frames that came from one. */
+static void test_sent_and_heard(void)
+{
+    uint64_t ids[4] = {0}, busy[3];
+    start(NULL);
+    service s = join_framed(0);
+    uint32_t slot = s.connection & 4095, heard_before = wire_heard(w)[slot];
+    int clients[3];
+    CHECK_EQUAL(wire_sent(w, ids, 4), 0);
+    for (int i = 0; i < 3; i++)
+        busy[i] = in_flight(clients[i] = join_edge(), &s);
+    uint64_t undecided = ask(join_edge(), GET_A);
+    CHECK_EQUAL(wire_sent(w, ids, 4), 3);
+    CHECK(ids[0] + ids[1] + ids[2] == busy[0] + busy[1] + busy[2]);
+    CHECK_EQUAL(wire_sent(w, ids, 2), 2);
+    CHECK_EQUAL(wire_sent(w, ids, 0), 0);
+    respond(&s, busy[1], 200, "");
+    check_answer(clients[1], 200, "");
+    say_frame(&s, FRAME_CANCEL, 0, 9, "\1\0\0\0", 4);
+    settle();
+    CHECK_EQUAL(wire_sent(w, ids, 4), 2);
+    CHECK(ids[0] + ids[1] == busy[0] + busy[2]);
+    CHECK_EQUAL(wire_heard(w)[slot] - heard_before, 2);
+    answer_text(undecided, 200, "", 0);
+    CHECK_EQUAL(wire_cancel(w, busy[0], 4), WIRE_OK);
+    answer_text(busy[0], 503, "", 0);
+    CHECK_EQUAL(wire_sent(w, ids, 4), 1);
+    CHECK(ids[0] == busy[2]);
+    finish();
+}
+
 int main(void)
 {
     test_context();
     test_context_room();
     test_limits_of_calls();
+    test_sent_and_heard();
     return test_report();
 }

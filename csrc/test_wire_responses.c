@@ -100,10 +100,10 @@ static void test_expired(void)
     int client = join_edge();
     service s = join_framed(0);
     uint64_t id = in_flight(client, &s);
-    advance(DEADLINE_MS - 10);
+    advance(DEADLINE_MS - 5000);
     settle();
     CHECK_EQUAL(wire_count(w)->expired, 0);
-    advance(20);
+    advance(5010);
     CHECK(await_event(EVENT_EXPIRED)->exchange == id);
     CHECK(wire_age_ms(w, id) >= DEADLINE_MS);
     CHECK_EQUAL(wire_answer(w, id, 504, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE); /* not before it is taken back */
@@ -116,7 +116,7 @@ static void test_expired(void)
     settle();
     CHECK_EQUAL(wire_count(w)->late_responses, 1);
     CHECK(is_silent(client));
-    CHECK(wire_latency_us(w)[s.connection & 4095] >= (DEADLINE_MS - 100) * 1000.0f);
+    CHECK(wire_latency_us(w)[s.connection & 4095] >= (DEADLINE_MS - 5000) * 1000.0f);
     answer_text(ask(client, GET_A), 200, "next", 0);
     check_answer(client, 200, "next");
     finish();
@@ -133,7 +133,7 @@ static void test_remaining(void)
     advance(700);
     uint64_t id = ask(client, "P/1.1\r\nhost: a\r\n\r\n");
     int64_t age_ms = wire_age_ms(w, id);
-    CHECK(age_ms >= 700 && age_ms < 700 + 2000);
+    CHECK(age_ms >= 700 && age_ms < 700 + 5000);
     CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 100), WIRE_OK); /* already too late */
     wire_flush(w);
     CHECK_EQUAL(frame_read_u32(hear_frame(&s)->payload), 0);

@@ -48,12 +48,12 @@ static inline wire_settings small_settings(void)
                            .exchanges_max = 64,
                            .routes_max = 4,
                            .framed_output_bytes_max = 1 << 21,
-                           .head_ms = 1000,
-                           .body_bytes_per_second = 1000,
-                           .idle_ms = 10000,
-                           .write_ms = 2000,
+                           .head_ms = 10000,
+                           .body_bytes_per_second = 100,
+                           .idle_ms = 100000,
+                           .write_ms = 20000,
                            .failure_us = 1000000,
-                           .linger_ms = 500,
+                           .linger_ms = 5000,
                            .http1 = {16384, 100, 8192, 65536}};
 }
 
@@ -128,6 +128,7 @@ static inline void settle(void)
     CHECK(!wire_has_more(w));
 }
 
+/* Seconds are left between what is still in time and what is late: the real clock goes on, too, and a machine may be slow. */
 static inline void advance(uint32_t milliseconds)
 {
     wire_advance_clock(w, milliseconds);

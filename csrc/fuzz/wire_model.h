@@ -160,6 +160,11 @@ static void compare_exchanges(void)
     }
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         in_flight += wire_in_flight(w)[slot];
+    uint64_t ids[EXCHANGES];
+    uint32_t told = wire_sent(w, ids, EXCHANGES);
+    for (uint32_t i = 0; i < told; i++)
+        demand(find_open(ids[i]) != NULL && find_open(ids[i])->state == SENT, "what the wire says is sent was sent");
+    demand(told == sent_now, "and all of that");
     demand(wire_count(w)->exchanges_now == open_now, "the wire has as many exchanges as the caller");
     demand(in_flight == sent_now, "and as many in flight");
 }
