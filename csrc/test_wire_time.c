@@ -38,7 +38,7 @@ static void test_drip(void)
         refused = find_event(EVENT_BAD_REQUEST) != NULL;
     }
     CHECK(refused);
-    CHECK(dripped >= 5 && dripped <= 11);
+    CHECK(dripped >= 5 && dripped <= 12);
     finish();
 }
 
