@@ -1,5 +1,5 @@
 /* What the parts of the wire share. wire.c: making, freeing and the step; listen.c: accepting;
- * decide.c: the caller's decisions; figures.c: what is told; edge.c: clients; framed.c: framed connections;
+ * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
 #define PENSTOCK_WIRE_INTERNAL_H
@@ -254,10 +254,24 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events);
 void edge_resume(wire *w);
 void edge_expire(wire *w, edge_connection *edge);
 void edge_close(wire *w, edge_connection *edge);
+void edge_drain(wire *w);
+void edge_set_due(wire *w, edge_connection *edge, uint64_t at_ms);
+void edge_set_nothing_due(edge_connection *edge);
+void edge_look_again(wire *w, edge_connection *edge);
+
+/* edge_request.c */
+void edge_refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t method);
+void edge_take_request(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count);
+void edge_read_requests(wire *w, edge_connection *edge);
+void edge_read_ahead(wire *w, edge_connection *edge);
+
+/* edge_answer.c */
 /* Sends one answer: head (in scratch) and body. The exchange is over. */
 void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
 http1_answer edge_answer_facts(wire *w, const exchange *x);
-void edge_drain(wire *w);
+void edge_write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
+void edge_go_on_writing(wire *w, edge_connection *edge);
+void edge_go_on_lingering(wire *w, edge_connection *edge);
 
 /* framed.c */
 framed_connection *framed_find(const wire *w, uint32_t handle);
