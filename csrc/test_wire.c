@@ -124,6 +124,10 @@ static void check_there_and_back(int dialled)
     uint32_t body_bytes = 0;
     const uint8_t *body = wire_body(w, id, &body_bytes);
     CHECK_BYTES(body, body_bytes, "hello", 5);
+    const uint8_t *bytes;
+    const http1_head *head = wire_head(w, id, &bytes);
+    CHECK_EQUAL(head->field_count, 6);
+    CHECK_BYTES(bytes, head->head_bytes, post, sizeof post - 6);
     set_known_context(id, trace);
     CHECK_EQUAL(wire_send(w, id, s.connection, 3, 513, 2, DEADLINE_MS), WIRE_OK);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 1);

@@ -79,6 +79,27 @@ static void test_out_of_descriptors(int kind)
     finish();
 }
 
+static void test_no_descriptors_for_a_wire(void)
+{
+    struct rlimit usual, low;
+    wire_settings settings = small_settings();
+    int next = dup(0);
+    close(next);
+    CHECK_EQUAL(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    low = usual;
+    for (rlim_t more = 0; more < 2; more++) { /* it needs two */
+        low.rlim_cur = (rlim_t)next + more;
+        CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &low), 0);
+        errno = 0;
+        CHECK(wire_new(&settings) == NULL);
+        CHECK_EQUAL(errno, EMFILE);
+    }
+    CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    int again = dup(0);
+    CHECK_EQUAL(again, next);
+    close(again);
+}
+
 /* More connections at once than one round of a step accepts: all of them come, and each is answered. */
 static void test_storm(void)
 {
@@ -147,6 +168,7 @@ int main(void)
     test_adopt_over_the_bound();
     test_out_of_descriptors(SOCKET_EDGE);
     test_out_of_descriptors(SOCKET_FRAMED);
+    test_no_descriptors_for_a_wire();
     test_storm();
     test_stop_listening();
     test_many_listeners();

@@ -99,6 +99,40 @@ static void test_leaving_behind_a_pipeline(void)
     finish();
 }
 
+/* Of several clients whose next requests are about to be looked at without an event, one goes: the others are served. */
+static void test_one_of_several_leaves(void)
+{
+    enum { COUNT = 4 };
+    int client[COUNT];
+    uint64_t id[COUNT];
+    for (int leaving = 0; leaving < COUNT; leaving++) {
+        start(NULL);
+        service s = join_framed(0);
+        for (int i = 0; i < COUNT; i++) {
+            client[i] = join_edge();
+            id[i] = ask(client[i], GET_A GET_A);
+            send_to(&s, id[i]);
+        }
+        settle();
+        for (int i = 0; i < COUNT; i++)
+            respond(&s, id[i], 200, "first");
+        hang_up(client[leaving]);
+        uint32_t answered = 0;
+        for (int turn = 0; turn < 4; turn++) {
+            step();
+            for (uint32_t i = 0; i < wire_request_count(w); i++, answered++)
+                answer_text(wire_requests(w)[i].exchange, 200, "second", 0);
+        }
+        CHECK_EQUAL(answered, COUNT - 1);
+        for (int i = 0; i < COUNT; i++)
+            if (i != leaving) {
+                check_answer(client[i], 200, "first");
+                check_answer(client[i], 200, "second");
+            }
+        finish();
+    }
+}
+
 /* ---- how answers leave ---- */
 
 static uint8_t large[3 << 20];
@@ -256,6 +290,7 @@ int main(void)
     fill_large();
     test_leaving();
     test_leaving_behind_a_pipeline();
+    test_one_of_several_leaves();
     test_slow_reader();
     test_answer_sizes();
     check_leaving_while_written(0);

@@ -188,6 +188,62 @@ static void test_floods(void)
     finish();
 }
 
+/* A connection that is lost when a batch has no room left for all of its exchanges: the rest, and then its end, come later. */
+static void test_lost_beyond_a_batch(void)
+{
+    enum { CLIENTS = 100, FRAMES = 3000 };
+    wire_settings settings = small_settings();
+    settings.edge_connections_max = settings.exchanges_max = CLIENTS;
+    uint32_t bytes = 0, lost = 0, steps_with_lost = 0, closed = 0;
+    start(&settings);
+    service flooding = join_framed(0), ends = join_framed(0);
+    for (int i = 0; i < CLIENTS; i++)
+        in_flight(join_edge(), &ends);
+    for (int i = 0; i < FRAMES; i++)
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1, "\1\0\0\0", 4);
+    say(flooding.descriptor, out, bytes);
+    step();
+    hang_up(ends.descriptor);
+    for (int i = 0; i < 20 && !closed; i++) {
+        step();
+        uint32_t now = (uint32_t)count_events(EVENT_LOST);
+        lost += now;
+        steps_with_lost += now > 0;
+        closed += (uint32_t)count_events(EVENT_FRAMED_CLOSED);
+        CHECK(closed || wire_has_more(w));
+        CHECK(!closed || lost == CLIENTS);
+        CHECK_EQUAL(wire_in_flight(w)[ends.connection & 4095], CLIENTS - lost);
+    }
+    CHECK_EQUAL(closed, 1);
+    CHECK(steps_with_lost > 1);
+    CHECK_EQUAL(wire_close(w, flooding.connection), WIRE_OK); /* with frames left that nobody will look at */
+    CHECK_EQUAL(await_event(EVENT_FRAMED_CLOSED)->connection, flooding.connection);
+    give_up_what_is_left();
+    finish();
+}
+
+/* In the midst of a large frame, and with output that nobody flushed: the others' output still leaves. */
+static void test_ends_in_the_midst(void)
+{
+    start(NULL);
+    service s[3] = {join_framed(0), join_framed(0), join_framed(0)};
+    frame_write_header(out, FRAME_PAYLOAD_BYTES_MAX, FRAME_REQUEST, FRAME_END, 2);
+    say(s[1].descriptor, out, 100000);
+    settle();
+    for (int i = 0; i < 3; i++)
+        CHECK_EQUAL(wire_frame(w, s[i].connection, FRAME_CREDIT, 0, 1, (const uint8_t *)"\0\0\0\1", 4), WIRE_OK);
+    hang_up(s[1].descriptor);
+    const wire_event *event = await_event(EVENT_FRAMED_CLOSED);
+    CHECK_EQUAL(event->connection, s[1].connection);
+    CHECK(event->detail == CLOSE_EOF || event->detail == CLOSE_ERROR);
+    CHECK_EQUAL(wire_close(w, s[0].connection), WIRE_OK);
+    CHECK_EQUAL(await_event(EVENT_FRAMED_CLOSED)->detail, CLOSE_ASKED);
+    wire_flush(w);
+    CHECK_EQUAL(hear_frame(&s[0])->type, FRAME_CREDIT);
+    CHECK_EQUAL(hear_frame(&s[2])->type, FRAME_CREDIT);
+    finish();
+}
+
 /* ---- output ---- */
 
 static uint32_t write_until_full(const service *s, uint32_t payload_bytes)
@@ -337,6 +393,8 @@ int main(void)
     test_large_frame_in_pieces();
     test_claimed_length();
     test_floods();
+    test_lost_beyond_a_batch();
+    test_ends_in_the_midst();
     test_output_keeps_order();
     test_peer_that_does_not_read();
     test_full();
