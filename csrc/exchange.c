@@ -65,6 +65,7 @@ void exchange_detach(wire *w, exchange *x)
     x->framed = NULL;
     x->back = NULL;
     x->state = EXCHANGE_UNDECIDED;
+    x->is_spoiled = 0;
     timer_clear(&x->timer);
 }
 

@@ -144,7 +144,7 @@ static exchange *find_answered(wire *w, const framed_connection *framed, uint64_
         return NULL;
     }
     exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
-    if (!x || x->state != EXCHANGE_SENT || !x->edge) {
+    if (!x || x->state != EXCHANGE_SENT || !x->edge || x->is_spoiled) {
         w->counters.late_responses++;
         return NULL;
     }
@@ -155,8 +155,9 @@ static exchange *find_answered(wire *w, const framed_connection *framed, uint64_
     return x;
 }
 
-static void report_bad_response(wire *w, const exchange *x, uint16_t detail)
+static void report_bad_response(wire *w, exchange *x, uint16_t detail)
 {
+    x->is_spoiled = 1;
     wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
     event->exchange = exchange_id(x);
     event->connection = x->framed->handle;

@@ -151,12 +151,15 @@ static void check_bad_response(int flags, int status, const char *name, const ch
     int client = join_edge();
     service s = join_framed(0);
     uint64_t id = in_flight(client, &s);
-    say(s.descriptor, out, put_response(out, id, flags, status, name, value, body, (uint32_t)strlen(body)));
+    uint32_t bytes = put_response(out, id, flags, status, name, value, body, (uint32_t)strlen(body));
+    bytes += put_response(out + bytes, id, FRAME_END, 200, NULL, NULL, "a second final", 14); /* it does not mend the first */
+    say(s.descriptor, out, bytes);
     const wire_event *event = await_event(EVENT_BAD_RESPONSE);
     CHECK(event->exchange == id);
     CHECK_EQUAL(event->connection, s.connection);
     CHECK_EQUAL(event->detail, detail);
     CHECK_EQUAL(wire_count(w)->answers, 0);
+    CHECK_EQUAL(wire_count(w)->late_responses, 1);
     CHECK_EQUAL(wire_cancel(w, id, 6), WIRE_OK);
     answer_text(id, 502, "bad", 0);
     wire_flush(w);

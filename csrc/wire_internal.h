@@ -99,6 +99,7 @@ typedef struct exchange {
     uint8_t tenant_bytes;
     uint8_t state;
     uint8_t method;
+    uint8_t is_spoiled;              /* its response was bad: nothing more is taken for it */
     uint8_t closes;                  /* the client, or a refusal, wants the connection closed */
     uint8_t lingers;                 /* the client may still be sending: close so that it can read the answer */
     uint8_t request_id_bytes;
