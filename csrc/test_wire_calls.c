@@ -141,8 +141,25 @@ static void test_sent_and_heard(void)
     finish();
 }
 
+/* What is written while nothing else happens, as a heartbeat is, leaves no buffer behind. */
+static void test_rest_holds_no_buffer(void)
+{
+    static const uint8_t healthy[8];
+    start(NULL);
+    service s = join_framed(0);
+    settle();
+    CHECK_EQUAL(wire_was_active(w), 0);
+    CHECK_EQUAL(wire_frame(w, s.connection, FRAME_HEARTBEAT, 0, 0, healthy, sizeof healthy), WIRE_OK);
+    CHECK_EQUAL(wire_count(w)->buffers_now, 1);
+    wire_flush(w);
+    CHECK_EQUAL(wire_count(w)->buffers_now, 0);
+    CHECK_EQUAL(hear_frame(&s)->type, FRAME_HEARTBEAT);
+    finish();
+}
+
 int main(void)
 {
+    test_rest_holds_no_buffer();
     test_context();
     test_context_room();
     test_limits_of_calls();

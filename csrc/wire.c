@@ -412,6 +412,7 @@ int wire_has_more(const wire *w)
 /* Decisions start timers (deadlines, write times) of which the descriptor must tell although no step may come before the caller waits. */
 void wire_flush(wire *w)
 {
+    int is_at_rest = w->dirty && !w->was_active; /* written between steps that had nothing to do, as heartbeats are */
     while (w->dirty) {
         framed_connection *framed = w->dirty;
         w->dirty = framed->next_dirty;
@@ -419,5 +420,7 @@ void wire_flush(wire *w)
         if (!framed->cause)
             framed_flush(w, framed);
     }
+    if (is_at_rest)
+        framed_release_buffers(w);
     arm_timer(w);
 }

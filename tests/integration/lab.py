@@ -122,7 +122,6 @@ class Lab:
             counters = wire.counters()
             return not (counters["exchanges_now"] or counters["buffers_now"] or any(wire.in_flight))
 
-        wire.advance_clock(0)  # one more step: output buffers are kept until nothing happens in one
         with trio.move_on_after(WAIT_S) as waited:
             while not is_clean():  # noqa: ASYNC110
                 await trio.sleep(POLL_S)
