@@ -142,7 +142,8 @@ int exchange_write_request(wire *w, exchange *x, framed_connection *framed, uint
     uint32_t forwarded;
     uint32_t forward_bytes = http1_forward_bytes(head, &forwarded);
     uint32_t contexts = 3 + (x->tenant != NULL) + (x->tracestate != NULL);
-    uint32_t context_text = (uint32_t)x->correlation_id_bytes + x->request_id_bytes + WIRE_TRACE_BYTES + x->tenant_bytes + x->tracestate_bytes;
+    uint32_t id_text = (uint32_t)x->correlation_id_bytes + x->request_id_bytes;
+    uint32_t context_text = id_text + WIRE_TRACE_BYTES + x->tenant_bytes + x->tracestate_bytes;
     uint32_t payload_bytes =
         FRAME_REQUEST_FIXED_BYTES + 4 * contexts + forward_bytes + head->target_bytes + context_text + head->body_bytes;
     if (forwarded + contexts > FRAME_FIELDS_MAX || payload_bytes > FRAME_PAYLOAD_BYTES_MAX)

@@ -1,20 +1,11 @@
-/* The wire as a whole: making and freeing it, the step, and the calls by which the caller decides. */
-#include "wire_internal.h"
-
-#include <limits.h>
-#include <netinet/in.h>
-#include <stdio.h>
+/* The step, the flush, and small things that the parts share. */
 #include <stdlib.h>
-#include <string.h>
-#include <arpa/inet.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "wire_internal.h"
 
 /* ---- small things that the parts share ---- */
 
@@ -45,7 +36,7 @@ int wire_watch(wire *w, int descriptor, int operation, uint32_t interest, uint8_
     return epoll_ctl(w->epoll, operation, descriptor, &event);
 }
 
-static void read_clock(wire *w)
+void wire_read_clock(wire *w)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -64,178 +55,6 @@ void wire_wake(wire *w)
     struct itimerspec at_once = {.it_value = {.tv_nsec = 1}};
     timerfd_settime(w->timer_descriptor, 0, &at_once, NULL);
     w->timer_armed_ms = 0;
-}
-
-/* ---- making and freeing ---- */
-
-static int settings_are_valid(const wire_settings *s)
-{
-    return s->edge_connections_max && s->edge_connections_max < (1u << 24) && s->framed_connections_max &&
-           s->framed_connections_max <= WIRE_FRAMED_CONNECTIONS_MAX && s->exchanges_max && s->exchanges_max < (1u << 24) && s->routes_max &&
-           s->routes_max <= WIRE_ROUTES_MAX && s->framed_output_bytes_max >= FRAME_HEADER_BYTES && s->framed_output_bytes_max < (1u << 30) &&
-           s->body_bytes_per_second && s->idle_jitter_percent <= 100 && s->http1.head_bytes_max && s->http1.head_bytes_max <= 65536 &&
-           s->http1.fields_max && s->http1.fields_max <= 120 && s->http1.target_bytes_max &&
-           s->http1.target_bytes_max <= FRAME_TARGET_BYTES_MAX && s->http1.body_bytes_max <= FRAME_PAYLOAD_BYTES_MAX / 2;
-}
-
-/* Zeroed memory that costs nothing until it is touched. */
-static void *map_memory(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap_memory(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
-enum { HEADS_BYTES = (WIRE_EVENTS_MAX + 1) * sizeof(http1_head) };
-
-static int reserve_memory(wire *w)
-{
-    uint32_t connections = w->settings.framed_connections_max, routes = w->settings.routes_max;
-    w->arena = map_memory(WIRE_ARENA_BYTES);
-    w->heads = map_memory(HEADS_BYTES);
-    w->context = map_memory(CONTEXT_ROOM_BYTES);
-    w->events = calloc(WIRE_EVENTS_MAX, sizeof *w->events);
-    w->requests = calloc(WIRE_EVENTS_MAX, sizeof *w->requests);
-    w->scratch = calloc(1, SCRATCH_BYTES);
-    w->views = calloc(VIEWS_MAX, sizeof *w->views);
-    w->fields = calloc(VIEW_FIELDS_MAX, sizeof *w->fields);
-    w->in_flight = calloc(connections, sizeof *w->in_flight);
-    w->unsent = calloc(connections, sizeof *w->unsent);
-    w->heard = calloc(connections, sizeof *w->heard);
-    w->latency_us = calloc(connections, sizeof *w->latency_us);
-    w->latency_at_us = calloc(connections, sizeof *w->latency_at_us);
-    w->latency_samples = calloc(connections, sizeof *w->latency_samples);
-    w->route_latency = calloc(routes, sizeof *w->route_latency);
-    w->route_statuses = calloc(routes, sizeof *w->route_statuses);
-    if (!w->arena || !w->heads || !w->context || !w->events || !w->requests || !w->scratch || !w->views || !w->fields || !w->in_flight || !w->unsent || !w->heard ||
-        !w->latency_us || !w->latency_at_us || !w->latency_samples || !w->route_latency || !w->route_statuses)
-        return -1;
-    if (slab_start(&w->edges, sizeof(edge_connection), w->settings.edge_connections_max, 0xffffff) < 0)
-        return -1;
-    if (slab_start(&w->exchanges, sizeof(exchange), w->settings.exchanges_max, 0x7fffffff) < 0)
-        return -1;
-    return slab_start(&w->framed, sizeof(framed_connection), connections, 0xfffff);
-}
-
-static int open_descriptors(wire *w)
-{
-    w->epoll = epoll_create1(EPOLL_CLOEXEC);
-    w->timer_descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (w->epoll < 0 || w->timer_descriptor < 0)
-        return -1;
-    slab_item none = {0};
-    return wire_watch(w, w->timer_descriptor, EPOLL_CTL_ADD, EPOLLIN, SOURCE_TIMER, &none);
-}
-
-wire *wire_new(const wire_settings *settings)
-{
-    if (!settings_are_valid(settings)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    wire *w = calloc(1, sizeof *w);
-    if (!w)
-        return NULL;
-    w->settings = *settings;
-    w->epoll = w->timer_descriptor = -1;
-    w->timer_armed_ms = UINT64_MAX;
-    w->resumed_end = &w->resumed;
-    w->ready_end = &w->ready;
-    w->accept_timer.kind = TIMER_ACCEPT;
-    for (int i = 0; i < LISTENERS_MAX; i++)
-        w->listeners[i].descriptor = -1;
-    int is_seeded = getrandom(w->random, sizeof w->random, 0) == (ssize_t)sizeof w->random;
-    w->random[0] |= 1; /* all zero would stay zero */
-    if (!is_seeded || reserve_memory(w) < 0 || open_descriptors(w) < 0) {
-        int error = errno;
-        wire_free(w);
-        errno = error;
-        return NULL;
-    }
-    read_clock(w);
-    timer_wheel_start(&w->timers, wire_now_ms(w));
-    return w;
-}
-
-static void shut_connections(wire *w)
-{
-    for (uint32_t slot = 0; slot < w->edges.made; slot++) {
-        edge_connection *edge = slab_at(&w->edges, slot);
-        if (!edge)
-            continue;
-        close(edge->descriptor);
-        input_drop(w, &edge->in);
-        output_drop(w, &edge->out);
-        slab_give(&w->edges, edge);
-    }
-    for (uint32_t slot = 0; slot < w->framed.made; slot++) {
-        framed_connection *framed = slab_at(&w->framed, slot);
-        if (!framed)
-            continue;
-        if (framed->descriptor >= 0)
-            close(framed->descriptor);
-        input_drop(w, &framed->in);
-        output_drop(w, &framed->out);
-        w->in_flight[slot] = w->unsent[slot] = 0;
-        slab_give(&w->framed, framed);
-    }
-    for (uint32_t slot = 0; slot < w->exchanges.made; slot++) {
-        exchange *x = slab_at(&w->exchanges, slot);
-        if (x)
-            slab_give(&w->exchanges, x);
-    }
-    w->resumed = NULL;
-    w->resumed_end = &w->resumed;
-    w->dirty = w->dying = w->ready = NULL;
-    w->ready_end = &w->ready;
-    w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = 0;
-    timer_wheel_start(&w->timers, wire_now_ms(w));
-}
-
-static void close_descriptor(int *descriptor)
-{
-    if (*descriptor >= 0)
-        close(*descriptor);
-    *descriptor = -1;
-}
-
-void wire_shut(wire *w)
-{
-    shut_connections(w);
-    for (int i = 0; i < LISTENERS_MAX; i++)
-        close_descriptor(&w->listeners[i].descriptor);
-    close_descriptor(&w->timer_descriptor);
-    close_descriptor(&w->epoll);
-}
-
-static void free_memory(wire *w)
-{
-    slab_end(&w->edges);
-    slab_end(&w->exchanges);
-    slab_end(&w->framed);
-    for (uint32_t route = 0; w->route_latency && route < w->settings.routes_max; route++)
-        free(w->route_latency[route]);
-    unmap_memory(w->arena, WIRE_ARENA_BYTES);
-    unmap_memory(w->heads, HEADS_BYTES);
-    unmap_memory(w->context, CONTEXT_ROOM_BYTES);
-    void *owned[] = {w->events,    w->requests,   w->scratch,       w->views,         w->fields,        w->in_flight,
-                     w->unsent, w->heard,    w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        free(owned[i]);
-    free(w);
-}
-
-void wire_free(wire *w)
-{
-    if (!w)
-        return;
-    wire_shut(w);
-    free_memory(w);
 }
 
 int wire_descriptor(const wire *w)
@@ -367,7 +186,7 @@ int wire_step(wire *w, uint32_t wait_us)
     w->arena_used = w->context_used = w->event_count = w->head_count = 0;
     w->was_active = 0;
     w->is_stepping = 1;
-    read_clock(w);
+    wire_read_clock(w);
     framed_bury(w);
     expire_timers(w);
     edge_resume(w);
@@ -379,7 +198,7 @@ int wire_step(wire *w, uint32_t wait_us)
     }
     for (int round = 1; count > 0; round++) {
         w->was_active = 1;
-        read_clock(w);
+        wire_read_clock(w);
         for (int i = 0; i < count; i++)
             dispatch(w, &ready[i]);
         if (count < ROUND_EVENTS_MIN || round == STEP_ROUNDS_MAX || !wire_event_room(w))
@@ -409,7 +228,8 @@ int wire_has_more(const wire *w)
     return w->resumed || w->ready || w->dying || w->timers.expired;
 }
 
-/* Decisions start timers (deadlines, write times) of which the descriptor must tell although no step may come before the caller waits. */
+/* Decisions start timers (deadlines, write times) of which the descriptor must tell, although no step may come before the caller
+ * waits. */
 void wire_flush(wire *w)
 {
     int is_at_rest = w->dirty && !w->was_active; /* written between steps that had nothing to do, as heartbeats are */

@@ -1,4 +1,4 @@
-/* What the parts of the wire share. wire.c: making, freeing and the step; listen.c: accepting;
+/* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
  * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
@@ -203,6 +203,7 @@ static inline uint32_t wire_event_room(const wire *w)
 }
 wire_event *wire_add_event(wire *w, enum wire_event_kind kind);
 uint64_t wire_random(wire *w);
+void wire_read_clock(wire *w);
 /* Makes the wire's descriptor readable when something is to be looked at that was set off between two steps: the caller may be waiting
  * on it already. */
 void wire_wake(wire *w);

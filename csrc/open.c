@@ -1,0 +1,196 @@
+/* Making a wire, closing all it owns, and freeing it. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "wire_internal.h"
+
+static int is_within(uint32_t value, uint32_t least, uint32_t most)
+{
+    return value >= least && value <= most;
+}
+
+/* The upper bounds keep slots within what handles and epoll's data have bits for, and a request within one frame. */
+static int settings_are_valid(const wire_settings *s)
+{
+    const uint32_t slots_max = (1u << 24) - 1;
+    return is_within(s->edge_connections_max, 1, slots_max) && is_within(s->exchanges_max, 1, slots_max) &&
+           is_within(s->framed_connections_max, 1, WIRE_FRAMED_CONNECTIONS_MAX) && is_within(s->routes_max, 1, WIRE_ROUTES_MAX) &&
+           is_within(s->framed_output_bytes_max, FRAME_HEADER_BYTES, (1u << 30) - 1) && s->body_bytes_per_second &&
+           is_within(s->idle_jitter_percent, 0, 100) && is_within(s->http1.head_bytes_max, 1, 65536) &&
+           is_within(s->http1.fields_max, 1, 120) && is_within(s->http1.target_bytes_max, 1, FRAME_TARGET_BYTES_MAX) &&
+           is_within(s->http1.body_bytes_max, 0, FRAME_PAYLOAD_BYTES_MAX / 2);
+}
+
+/* Zeroed memory that costs nothing until it is touched. */
+static void *map_memory(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void unmap_memory(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes);
+}
+
+enum { HEADS_BYTES = (WIRE_EVENTS_MAX + 1) * sizeof(http1_head) };
+
+/* Remembers in *is_short when there is no memory, so that it is asked once, at the end. */
+static void *make_array(int *is_short, size_t count, size_t item_bytes)
+{
+    void *array = calloc(count, item_bytes);
+    *is_short |= array == NULL;
+    return array;
+}
+
+static int reserve_memory(wire *w)
+{
+    const wire_settings *s = &w->settings;
+    uint32_t connections = s->framed_connections_max;
+    int is_short = 0;
+    w->events = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->events);
+    w->requests = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->requests);
+    w->scratch = make_array(&is_short, 1, SCRATCH_BYTES);
+    w->views = make_array(&is_short, VIEWS_MAX, sizeof *w->views);
+    w->fields = make_array(&is_short, VIEW_FIELDS_MAX, sizeof *w->fields);
+    w->in_flight = make_array(&is_short, connections, sizeof *w->in_flight);
+    w->unsent = make_array(&is_short, connections, sizeof *w->unsent);
+    w->heard = make_array(&is_short, connections, sizeof *w->heard);
+    w->latency_us = make_array(&is_short, connections, sizeof *w->latency_us);
+    w->latency_at_us = make_array(&is_short, connections, sizeof *w->latency_at_us);
+    w->latency_samples = make_array(&is_short, connections, sizeof *w->latency_samples);
+    w->route_latency = make_array(&is_short, s->routes_max, sizeof *w->route_latency);
+    w->route_statuses = make_array(&is_short, s->routes_max, sizeof *w->route_statuses);
+    w->arena = map_memory(WIRE_ARENA_BYTES);
+    w->heads = map_memory(HEADS_BYTES);
+    w->context = map_memory(CONTEXT_ROOM_BYTES);
+    if (is_short || !w->arena || !w->heads || !w->context)
+        return -1;
+    if (slab_start(&w->edges, sizeof(edge_connection), s->edge_connections_max, 0xffffff) < 0 ||
+        slab_start(&w->exchanges, sizeof(exchange), s->exchanges_max, 0x7fffffff) < 0)
+        return -1;
+    return slab_start(&w->framed, sizeof(framed_connection), connections, 0xfffff);
+}
+
+static int open_descriptors(wire *w)
+{
+    w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    w->timer_descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (w->epoll < 0 || w->timer_descriptor < 0)
+        return -1;
+    slab_item none = {0};
+    return wire_watch(w, w->timer_descriptor, EPOLL_CTL_ADD, EPOLLIN, SOURCE_TIMER, &none);
+}
+
+wire *wire_new(const wire_settings *settings)
+{
+    if (!settings_are_valid(settings)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    wire *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->settings = *settings;
+    w->epoll = w->timer_descriptor = -1;
+    w->timer_armed_ms = UINT64_MAX;
+    w->resumed_end = &w->resumed;
+    w->ready_end = &w->ready;
+    w->accept_timer.kind = TIMER_ACCEPT;
+    for (int i = 0; i < LISTENERS_MAX; i++)
+        w->listeners[i].descriptor = -1;
+    int is_seeded = getrandom(w->random, sizeof w->random, 0) == (ssize_t)sizeof w->random;
+    w->random[0] |= 1; /* all zero would stay zero */
+    if (!is_seeded || reserve_memory(w) < 0 || open_descriptors(w) < 0) {
+        int error = errno;
+        wire_free(w);
+        errno = error;
+        return NULL;
+    }
+    wire_read_clock(w);
+    timer_wheel_start(&w->timers, wire_now_ms(w));
+    return w;
+}
+
+static void shut_connections(wire *w)
+{
+    for (uint32_t slot = 0; slot < w->edges.made; slot++) {
+        edge_connection *edge = slab_at(&w->edges, slot);
+        if (!edge)
+            continue;
+        close(edge->descriptor);
+        input_drop(w, &edge->in);
+        output_drop(w, &edge->out);
+        slab_give(&w->edges, edge);
+    }
+    for (uint32_t slot = 0; slot < w->framed.made; slot++) {
+        framed_connection *framed = slab_at(&w->framed, slot);
+        if (!framed)
+            continue;
+        if (framed->descriptor >= 0)
+            close(framed->descriptor);
+        input_drop(w, &framed->in);
+        output_drop(w, &framed->out);
+        w->in_flight[slot] = w->unsent[slot] = 0;
+        slab_give(&w->framed, framed);
+    }
+    for (uint32_t slot = 0; slot < w->exchanges.made; slot++) {
+        exchange *x = slab_at(&w->exchanges, slot);
+        if (x)
+            slab_give(&w->exchanges, x);
+    }
+    w->resumed = NULL;
+    w->resumed_end = &w->resumed;
+    w->dirty = w->dying = w->ready = NULL;
+    w->ready_end = &w->ready;
+    w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = 0;
+    timer_wheel_start(&w->timers, wire_now_ms(w));
+}
+
+static void close_descriptor(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+    *descriptor = -1;
+}
+
+void wire_shut(wire *w)
+{
+    shut_connections(w);
+    for (int i = 0; i < LISTENERS_MAX; i++)
+        close_descriptor(&w->listeners[i].descriptor);
+    close_descriptor(&w->timer_descriptor);
+    close_descriptor(&w->epoll);
+}
+
+static void free_memory(wire *w)
+{
+    slab_end(&w->edges);
+    slab_end(&w->exchanges);
+    slab_end(&w->framed);
+    for (uint32_t route = 0; w->route_latency && route < w->settings.routes_max; route++)
+        free(w->route_latency[route]);
+    unmap_memory(w->arena, WIRE_ARENA_BYTES);
+    unmap_memory(w->heads, HEADS_BYTES);
+    unmap_memory(w->context, CONTEXT_ROOM_BYTES);
+    void *owned[] = {
+        w->events,    w->requests,   w->scratch,       w->views,           w->fields,        w->in_flight,      w->unsent,
+        w->heard,     w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses,
+    };
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        free(owned[i]);
+    free(w);
+}
+
+void wire_free(wire *w)
+{
+    if (!w)
+        return;
+    wire_shut(w);
+    free_memory(w);
+}
