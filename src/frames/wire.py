@@ -141,6 +141,18 @@ def _native_settings(settings: WireSettings) -> Any:
     return ffi.new("wire_settings *", {**values, "http1": limits})
 
 
+def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes], int]:
+    """Return the function that writes frames. A service calls it for every answer, so what it needs is looked up once."""
+    call = lib.wire_frame
+
+    def frame(connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:
+        """Write any frame to a framed connection; it goes out with the next flush."""
+        result: int = call(wire, connection, frame_type, flags, exchange, payload, len(payload))
+        return result
+
+    return frame
+
+
 class Wire:
     """A set of sockets, drained and flushed in batches.
 
@@ -182,6 +194,7 @@ class Wire:
         # Bound once: these are called for every request.
         self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
+        self.frame = _bind_frame(self._wire)
 
     @staticmethod
     def _array(pointer: Any, count: int, form: str) -> memoryview:
@@ -231,11 +244,6 @@ class Wire:
     def cancel(self, exchange: int, reason: int) -> int:
         """Take a sent exchange back, with a CANCEL to its target; it is over if its client is gone, else undecided."""
         result: int = lib.wire_cancel(self._wire, exchange, reason)
-        return result
-
-    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:
-        """Write any frame to a framed connection; it goes out with the next flush."""
-        result: int = lib.wire_frame(self._wire, connection, frame_type, flags, exchange, payload, len(payload))
         return result
 
     def close(self, connection: int) -> int:

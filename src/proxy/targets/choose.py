@@ -17,7 +17,8 @@ def make_pick(
     """Return the stage that chooses among a route's offers by these arrays of the wire."""
 
     def pick_offer(exchange: Exchange) -> Answer | None:
-        offer = pick(exchange.route.offers, in_flight, latency_us, rand)
+        offers = exchange.route.offers
+        offer = offers[0] if len(offers) == 1 else pick(offers, in_flight, latency_us, rand)
         if offer is None:
             return _NO_INSTANCE
         exchange.offer = offer
