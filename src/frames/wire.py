@@ -142,7 +142,7 @@ def _native_settings(settings: WireSettings) -> Any:
 
 
 def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes], int]:
-    """Return the function that writes frames. A service calls it for every answer, so what it needs is looked up once."""
+    """Return the function that writes frames. It is called for every answer, so what it needs is looked up once."""
     call = lib.wire_frame
 
     def frame(connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
-from frames.fields import Field, decode_fields
+from frames.fields import Field, decode_fields, find_field
 from frames.frame import FieldId, Method
 from frames.limits import FIELD_ENTRY_BYTES, REQUEST_FIXED_BYTES, TRACE_BYTES
 from penstock.errors import BadRequest
@@ -166,28 +166,34 @@ class Call:
     @lazy
     def trace(self) -> Trace | None:
         """The trace context, or None."""
-        for field, _, value in self._fields:
-            if field == FieldId.TRACE and len(value) == TRACE_BYTES:
-                return Trace(value[:16].hex(), value[16:24].hex(), value[24])
-        return None
+        value = self._context_bytes(FieldId.TRACE)
+        if value is None or len(value) != TRACE_BYTES:
+            return None
+        return Trace(value[:16].hex(), value[16:24].hex(), value[24])
 
     @property
     def tracestate(self) -> str | None:
         """The text of `tracestate`, to be passed on with the trace."""
         return self._context(FieldId.TRACESTATE)
 
+    @property
+    def _block(self) -> tuple[int, int]:
+        """How many fields there are, and where their text begins (docs/protocol.md, section 4)."""
+        count = int.from_bytes(self._payload[10:12])
+        return count, REQUEST_FIXED_BYTES + FIELD_ENTRY_BYTES * count + self._event[9]
+
     @lazy
     def _fields(self) -> list[Field]:
         """All fields: id, name, value (docs/protocol.md, section 3)."""
-        count = int.from_bytes(self._payload[10:12])
-        text = REQUEST_FIXED_BYTES + FIELD_ENTRY_BYTES * count + self._event[9]
-        return decode_fields(self._payload, REQUEST_FIXED_BYTES, count, text)
+        return decode_fields(self._payload, REQUEST_FIXED_BYTES, *self._block)
+
+    def _context_bytes(self, wanted: int) -> bytes | None:
+        """A context field, without decoding the others: most handlers that ask for fields ask for one of these."""
+        return find_field(self._payload, REQUEST_FIXED_BYTES, *self._block, wanted)
 
     def _context(self, wanted: int) -> str | None:
-        for field, _, value in self._fields:
-            if field == wanted:
-                return value.decode("latin-1")
-        return None
+        value = self._context_bytes(wanted)
+        return None if value is None else value.decode("latin-1")
 
     def __repr__(self) -> str:
         """Method, target and what is left, on one line."""

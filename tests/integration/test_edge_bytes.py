@@ -273,7 +273,8 @@ async def test_a_client_that_does_not_read(lab: Lab) -> None:
         with trio.fail_after(WAIT_S):
             while not lab.count("edge_write_timeouts"):
                 assert lab.count("buffer_bytes_now") < 1_100_000
-                await until(lambda: lab.count("exchanges_now") == 0)  # else time passes for a deadline, not for the client
+                # Else time would pass for a deadline, and not for the client.
+                await until(lambda: lab.count("exchanges_now") == 0)
                 await lab.pass_time(30_001)
         nursery.cancel_scope.cancel()
     assert lab.count("requests") < 40  # nothing more is asked for who does not read
