@@ -328,6 +328,10 @@ async def slow(call):
     await trio.sleep_forever() if call.query.get("forever") else await trio.sleep(0.2)
     return "done"
 
+@service.get("/there")
+def there(call):
+    return "what came before me was taken"
+
 service.run()
 """
 
@@ -349,7 +353,8 @@ async def test_a_signal_drains_and_the_exit_code_is_0(gateway: "Gateway", number
     connection = await gateway.accept()
     await connection.greet()
     await connection.call(1, 0, "/slow")
-    await trio.sleep(0.05)
+    await connection.call(2, 1, "/there")
+    await connection.expect(FrameType.RESPONSE)
     process.send_signal(number)
     await connection.expect(FrameType.GOAWAY)
     assert (await connection.expect(FrameType.RESPONSE)).body == b"done"

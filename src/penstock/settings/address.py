@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from .types import BadValueError, Kind, Raw
+from .types import BadValueError, Kind, Raw, TextKind
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Address(msgspec.Struct, frozen=True):
         return self.host in ("0.0.0.0", "::")  # noqa: S104 - a question, not a bind
 
 
-class ListenAddress(Kind[Address]):
+class ListenAddress(TextKind[Address]):
     """An address as ``host:port``."""
 
     label = "address"

@@ -6,6 +6,7 @@ name (``deadline_ms``), and the value is an integer.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Generic, NoReturn, TypeAlias, TypeVar
 
@@ -54,11 +55,28 @@ class Secret(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     __str__ = __repr__
 
 
-class Kind(Generic[T]):
+class Kind(ABC, Generic[T]):
     """What a setting's value is. `suffix` is what the field's name has more than the setting's name (its unit)."""
 
     label: str = ""
     suffix: str = ""
+
+    @abstractmethod
+    def parse(self, raw: Raw) -> T:
+        """Return the value, or raise `BadValueError`."""
+
+    def render(self, value: T) -> str:
+        """Return the text that would be parsed to this value."""
+        return str(value)
+
+    @property
+    @abstractmethod
+    def example(self) -> str:
+        """A text that is right, for errors."""
+
+
+class TextKind(Kind[T]):
+    """A kind whose values are one text each, also in a file."""
 
     def parse(self, raw: Raw) -> T:
         """Return the value, or raise `BadValueError`."""
@@ -66,18 +84,9 @@ class Kind(Generic[T]):
             raise BadValueError(f"a {self.label} is one value", f"write {self.example}")
         return self.parse_text(raw.strip())
 
+    @abstractmethod
     def parse_text(self, text: str) -> T:
         """Return the value of a text without surrounding space, or raise `BadValueError`."""
-        raise NotImplementedError
-
-    def render(self, value: T) -> str:
-        """Return the text that would be parsed to this value."""
-        return str(value)
-
-    @property
-    def example(self) -> str:
-        """A text that is right, for errors."""
-        raise NotImplementedError
 
 
 def _fail_unit(number: str, unit: str, label: str, units: Mapping[str, int], common: Sequence[str]) -> NoReturn:
@@ -107,7 +116,7 @@ def _exact(number: str, factor: int, divisor: int) -> tuple[int, int]:
     return divmod(int(whole + decimals) * factor, divisor)
 
 
-class Duration(Kind[int]):
+class Duration(TextKind[int]):
     """A length of time, as a whole number of `unit` (``us`` or ``ms``), which is also the suffix of the field."""
 
     label = "duration"
@@ -129,7 +138,7 @@ class Duration(Kind[int]):
         return _in_largest_unit(value * MICROSECONDS[self.unit], MICROSECONDS, f"0{self.unit}")
 
 
-class Size(Kind[int]):
+class Size(TextKind[int]):
     """A number of bytes."""
 
     label = "size"
@@ -166,7 +175,7 @@ def _in_largest_unit(count: int, units: Mapping[str, int], zero: str) -> str:
     return zero
 
 
-class Count(Kind[int]):
+class Count(TextKind[int]):
     """A whole number of things."""
 
     label = "count"
@@ -179,7 +188,7 @@ class Count(Kind[int]):
         return int(text)
 
 
-class Fraction(Kind[float]):
+class Fraction(TextKind[float]):
     """A part of the whole, from 0 to 1."""
 
     label = "fraction"
@@ -204,7 +213,7 @@ class Fraction(Kind[float]):
         return f"{value * 100:.10g}%"
 
 
-class Flag(Kind[bool]):
+class Flag(TextKind[bool]):
     """Yes or no, written ``true`` or ``false`` and in no other way."""
 
     label = "switch"
@@ -221,7 +230,7 @@ class Flag(Kind[bool]):
         return "true" if value else "false"
 
 
-class Text(Kind[str]):
+class Text(TextKind[str]):
     """A text that matches a pattern. meaning: the pattern in words."""
 
     label = "text"
@@ -243,7 +252,7 @@ class Text(Kind[str]):
         return text
 
 
-class Choice(Kind[str]):
+class Choice(TextKind[str]):
     """One of a few words."""
 
     label = "choice"
@@ -263,7 +272,7 @@ class Choice(Kind[str]):
         return text.lower()
 
 
-class SecretText(Kind[Secret]):
+class SecretText(TextKind[Secret]):
     """A secret. It can also be read from a file, by the variable with ``_FILE`` at its end, and is never shown."""
 
     label = "secret"
