@@ -26,7 +26,7 @@ enum {
     EVENTS_BESIDE_FRAMES = 64,     /* what frames leave of a batch: a peer that sends without end keeps nobody else waiting */
     STEP_ROUNDS_MAX = 8,           /* a step goes on while its sockets fill as fast as they are drained: larger batches are cheaper */
     ROUND_EVENTS_MIN = 2,          /* fewer than these, and the next round would find next to nothing */
-    ACCEPTS_PER_ROUND = 64,         /* a storm of connections does not keep requests waiting */
+    ACCEPTS_PER_ROUND = 64,        /* a storm of connections does not keep requests waiting */
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,

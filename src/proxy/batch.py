@@ -8,9 +8,22 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from frames.wire import Decide, Event, EventKind, Request
+from penstock.telemetry.occasional import Occasional
 from proxy.edge.express import ExpressLane
 
 _log = logging.getLogger("penstock.gateway")
+
+_OF_EXCHANGES = frozenset(
+    (
+        EventKind.BAD_REQUEST,
+        EventKind.CLIENT_GONE,
+        EventKind.EXPIRED,
+        EventKind.LOST,
+        EventKind.REFUSED,
+        EventKind.BAD_RESPONSE,
+    )
+)
+"""Events about an exchange of ours; in the others, the number is the peer's."""
 
 
 class Transport(Protocol):
@@ -45,15 +58,20 @@ def make_decide(
     lane: ExpressLane, transport: Transport, arena: Arena, requests: Callable[[], Iterator[Request]]
 ) -> Decide:
     """Return what the wire calls once per batch."""
-    begin, handlers = lane.begin, _handlers(lane, transport, arena)
+    begin, handlers, failures = lane.begin, _handlers(lane, transport, arena), Occasional()
 
     def decide(events: Iterator[Event]) -> None:
         for event in events:
             try:
                 handlers[event[2]](event)
             except Exception:
-                # One event's trouble must not end the traffic of all. A request left unanswered meets its deadline.
-                _log.exception("an event could not be handled: %r", event)
+                # One event's trouble must not end the traffic of all, nor leave its client waiting: an exchange that had
+                # an event may have no deadline any more.
+                held_back = failures.held_back(event[2])
+                if held_back is not None:
+                    _log.exception("an event could not be handled: %r (%d more)", event, held_back)
+                if event[2] in _OF_EXCHANGES:
+                    lane.give_up(event[0])
         for exchange, at, count, method, flags in requests():
             begin(exchange, method, flags, arena[at : at + count])
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from penstock import Service, testing
+from proxy.cli import demo_service
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = EXAMPLES.parent / "docs" / "services.md"
@@ -49,15 +50,34 @@ def test_billing_is_written_as_the_documentation_shows_it() -> None:
     assert (EXAMPLES / "billing.py").read_text().endswith(code)
 
 
-async def test_billing_invoice() -> None:
-    response = await testing.call(_load("billing").service, "GET", "/invoices/42", deadline_ms=1000)
+def _billing(origin: str) -> Service:
+    """The example, or what `penstock demo` runs of it: that one is in the wheel, where examples are not."""
+    service: Service = demo_service.service if origin == "demo" else _load("billing").service
+    return service
+
+
+both = pytest.mark.parametrize("origin", ["example", "demo"])
+
+
+def test_the_demo_offers_what_the_example_offers() -> None:
+    offered = [
+        (each.name, each.version, [(e.id, e.method, e.path, e.is_async) for e in each.endpoints])
+        for each in (_billing("example"), _billing("demo"))
+    ]
+    assert offered[0] == offered[1]
+
+
+@both
+async def test_billing_invoice(origin: str) -> None:
+    response = await testing.call(_billing(origin), "GET", "/invoices/42", deadline_ms=1000)
     assert response.status == 200
     assert response.json()["id"] == "42"
     assert 0 < response.json()["remaining_ms"] <= 1000
 
 
-def test_billing_create() -> None:
-    response = testing.call_nowait(_load("billing").service, "POST", "/invoices", json={"total": 3})
+@both
+def test_billing_create(origin: str) -> None:
+    response = testing.call_nowait(_billing(origin), "POST", "/invoices", json={"total": 3})
     assert (response.status, response.json()) == (201, {"echo": {"total": 3}})
 
 

@@ -26,6 +26,23 @@ from penstock import Call, Service
 SERVICE_PROCESS = Path(__file__).with_name("stuck_service.py")
 
 
+async def serve_slow(lab: Lab) -> tuple[trio.Event, trio.Event]:
+    """Serve GET /slow, which never answers. Returns when its handler begins, and when it ends."""
+    began, ended = trio.Event(), trio.Event()
+    service = Service("slow", version="1.0.0")
+
+    @service.get("/slow")
+    async def slow(call: Call) -> None:
+        began.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    await lab.serve(service)
+    return began, ended
+
+
 # ---- the deadline ----
 
 
@@ -48,18 +65,7 @@ async def test_the_deadline_passes(lab: Lab) -> None:
 
 
 async def test_an_async_handler_is_cancelled_at_the_deadline(lab: Lab) -> None:
-    began, ended = trio.Event(), trio.Event()
-    service = Service("slow", version="1.0.0")
-
-    @service.get("/slow")
-    async def slow(call: Call) -> None:
-        began.set()
-        try:
-            await trio.sleep_forever()
-        finally:
-            ended.set()
-
-    await lab.serve(service)
+    began, ended = await serve_slow(lab)
     client = await lab.client()
     await client.send(request("GET", "/slow"))
     with trio.fail_after(WAIT_S):
@@ -95,18 +101,7 @@ async def test_a_client_that_goes_with_a_reset(lab: Lab) -> None:
 
 
 async def test_an_async_handler_is_cancelled_when_its_client_goes(lab: Lab) -> None:
-    began, ended = trio.Event(), trio.Event()
-    service = Service("slow", version="1.0.0")
-
-    @service.get("/slow")
-    async def slow(call: Call) -> None:
-        began.set()
-        try:
-            await trio.sleep_forever()
-        finally:
-            ended.set()
-
-    await lab.serve(service)
+    began, ended = await serve_slow(lab)
     client = await lab.client()
     await client.send(request("GET", "/slow"))
     with trio.fail_after(WAIT_S):
@@ -311,3 +306,19 @@ async def test_a_request_of_a_service_is_refused(lab: Lab) -> None:
     refused = await service.expect(FrameType.REFUSED)
     assert refused.exchange == exchange
     assert decode_refused(refused.payload).reason == RefusedReason.UNKNOWN_ENDPOINT
+
+
+async def test_a_client_is_answered_although_its_event_could_not_be_handled(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, client = await lab.raw("GET /things"), await lab.client()
+
+    def fail(exchange_id: int) -> None:
+        raise LookupError("a bug of ours")
+
+    monkeypatch.setattr(lab.gateway.lane, "expired", fail)
+    await client.send(request("GET", "/things"))
+    asked = await service.asked()
+    await lab.pass_time(10_001)
+    assert (await client.answer()).reason == "internal"
+    assert await service.cancelled() == (asked.exchange, CancelReason.DEADLINE)

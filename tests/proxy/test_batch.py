@@ -101,5 +101,11 @@ def test_trouble_with_one_event_does_not_end_the_others(caplog: pytest.LogCaptur
     assert caplog.records[0].exc_info is not None
 
 
+@pytest.mark.parametrize(("given", "called"), TRANSCRIPT, ids=[EventKind(given[2]).name for given, _ in TRANSCRIPT])
+def test_trouble_with_an_event_of_an_exchange_leaves_no_client_waiting(given: Event, called: tuple[Any, ...]) -> None:
+    is_ours = called[0] not in {"opened", "closed", "frame", "call"}
+    assert decide(given, fails_at=called[0]) == [called, *([("give_up", 1)] if is_ours else [])]
+
+
 def test_nothing_is_nothing() -> None:
     assert decide() == []

@@ -87,8 +87,8 @@ class ExpressLane:
                 if answer is not None:
                     self.answer(exchange_id, answer)
                     return
-        except Exception:
-            self._fail(exchange)
+        except Exception as error:
+            self._fail(exchange, error)
 
     def refuse(self, exchange_id: int, verdict: int) -> None:
         """What came cannot be carried: EVENT_BAD_REQUEST."""
@@ -124,6 +124,10 @@ class ExpressLane:
         retry_after_s = -(-retry_after_ms // 1000) if retry_after_ms else None
         self.answer(exchange_id, Answer(reason_of_refusal(reason), retry_after_s=retry_after_s))
 
+    def give_up(self, exchange_id: int) -> None:
+        """An event about it could not be handled: a fault of ours, a plain 500. Its service need not go on."""
+        self._give_up(exchange_id, CancelReason.DEADLINE, INTERNAL)
+
     # ---- answers ----
 
     def answer(self, exchange_id: int, answer: Answer) -> None:
@@ -145,9 +149,9 @@ class ExpressLane:
         self._wire.cancel(exchange_id, cancel)
         self.answer(exchange_id, Answer(reason))
 
-    def _fail(self, exchange: Exchange) -> None:
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
         """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
-        held_back = self._failures.held_back(exchange.path)
+        held_back = self._failures.held_back(type(error))  # not by path: those are the client's to choose
         if held_back is not None:
             _log.exception("a stage failed on %r (%d more)", exchange, held_back)
         self.answer(exchange.id, Answer(INTERNAL))
