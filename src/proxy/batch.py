@@ -65,8 +65,8 @@ def make_decide(
             try:
                 handlers[event[2]](event)
             except Exception:
-                # One event's trouble must not end the traffic of all, nor leave its client waiting: an exchange that had
-                # an event may have no deadline any more.
+                # One event's trouble must not end the traffic of all, nor leave its client waiting: an exchange that
+                # had an event may have no deadline any more.
                 held_back = failures.held_back(event[2])
                 if held_back is not None:
                     _log.exception("an event could not be handled: %r (%d more)", event, held_back)

@@ -151,7 +151,7 @@ class ExpressLane:
 
     def _fail(self, exchange: Exchange, error: Exception) -> None:
         """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
-        held_back = self._failures.held_back(type(error))  # not by path: those are the client's to choose
+        held_back = self._failures.held_back(type(error).__name__)  # not by path: that is the client's to choose
         if held_back is not None:
             _log.exception("a stage failed on %r (%d more)", exchange, held_back)
         self.answer(exchange.id, Answer(INTERNAL))
