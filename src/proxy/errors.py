@@ -1,9 +1,10 @@
 """The reasons: why an exchange was not simply answered by a service.
 
-Every answer that no service gave has exactly one of these. A reason's code is part of the interface: it stands in the
-answer, the log, the metric `penstock_refusals_total` and docs/reasons.md, and it never changes its meaning. A reason
-says whose fault it was and whether the request may be sent again, so that a caller, a retry policy and an operator's
-alert need no list of their own. `proxy.edge.respond` is the one place that makes an answer of a reason.
+Every answer that no service gave has exactly one of these, and so has every answer that was broken off. A reason's
+code is part of the interface: it stands in the answer, the log, the metric `penstock_refusals_total` and
+docs/reasons.md, and it never changes its meaning. A reason says whose fault it was and whether the request may be sent
+again, so that a caller, a retry policy and an operator's alert need no list of their own. `proxy.edge.respond` is the
+one place that makes an answer of a reason.
 
 What the C side reports is a number (enum http1_verdict of csrc/http1_head.h, enum edge_refusal of csrc/wire.h, REFUSED
 reasons of docs/protocol.md); the two tables at the end of this file give each number its reason.
@@ -40,14 +41,19 @@ class Reason:
     resend: Resend
     retry_after_s: int | None = None  # advice in Retry-After (RFC 9110, section 10.2.3)
     closes: bool = False  # the connection ends with this answer: where the next request begins is not certain
+    is_answered: bool = True  # False: counted and logged, but nobody is left to read it, or another answer has begun
 
 
 def _malformed(code: str, title: str, status: int = 400) -> Reason:
     return Reason(code, status, title, Fault.CLIENT, Resend.NO, closes=True)
 
 
-def _unusual(code: str, title: str) -> Reason:
+def _not_implemented(code: str, title: str) -> Reason:
     return Reason(code, 501, title, Fault.US, Resend.NO, closes=True)
+
+
+def _unanswered(code: str, status: int, title: str, fault: Fault, resend: Resend) -> Reason:
+    return Reason(code, status, title, fault, resend, closes=True, is_answered=False)
 
 
 def _later(code: str, title: str, fault: Fault, *, closes: bool = False) -> Reason:
@@ -71,23 +77,28 @@ HEAD_TOO_LARGE = _malformed("head_too_large", "The request head is larger than t
 TOO_MANY_FIELDS = _malformed("too_many_fields", "The request has more header fields than this gateway takes.", 431)
 TARGET_TOO_LONG = _malformed("target_too_long", "The request target is longer than this gateway takes.", 414)
 FIELD_NAME_TOO_LONG = _malformed("field_name_too_long", "A header field's name is longer than 255 bytes.", 431)
-UNSUPPORTED_VERSION = _malformed("unsupported_version", "This gateway speaks HTTP/1.1 only.", 505)
+UNSUPPORTED_VERSION = _malformed("unsupported_version", "This gateway speaks HTTP/1.1 and HTTP/1.0 only.", 505)
 NOT_HTTP = _malformed("not_http", "The bytes that came do not begin an HTTP request.")
 
-# What is legal, perhaps, but not carried yet. It is answered, never guessed at.
-UNUSUAL_METHOD = _unusual("unusual_method", "This gateway does not carry this request method.")
-UNUSUAL_TARGET = _unusual("unusual_target", "This gateway carries request targets in origin form only, such as /path.")
-UNUSUAL_PATH = _unusual(
-    "unusual_path", "This gateway does not carry paths with empty, dot or encoded-separator segments yet."
+# What the head says of the body, of the connection and of where it goes, and what cannot be so.
+BAD_ENCODING = _malformed("bad_encoding", "The Transfer-Encoding header field does not end the body by chunked, once.")
+BAD_EXPECTATION = _malformed("bad_expectation", "This gateway meets no expectation other than 100-continue.", 417)
+BAD_CONNECTION = _malformed(
+    "bad_connection", "The Connection header field names a field that every gateway on the way must see."
 )
-UNUSUAL_VERSION = _unusual("unusual_version", "This gateway does not carry HTTP/1.0 requests yet.")
-UNUSUAL_ENCODING = _unusual("unusual_encoding", "This gateway does not carry chunked request bodies yet.")
-UNUSUAL_EXPECT = _unusual("unusual_expect", "This gateway does not carry requests with an Expect header field yet.")
-UNUSUAL_UPGRADE = _unusual("unusual_upgrade", "This gateway does not carry protocol upgrades yet.")
-UNUSUAL_CONNECTION = _unusual(
-    "unusual_connection", "This gateway does not carry Connection options other than close and keep-alive yet."
+BAD_AUTHORITY = _malformed("bad_authority", "The authority in the request target is malformed.")
+MISDIRECTED = _malformed("misdirected", "The request target has another scheme than the connection it came on.", 421)
+BAD_PATH = _malformed("bad_path", "The path has a segment that could be read in more than one way.")
+BAD_CHUNK = _malformed("bad_chunk", "A chunk of the request body is malformed.")
+BAD_TRAILER = _malformed("bad_trailer", "The trailer section of the request body is malformed or too large.")
+BODY_TOO_LARGE = _malformed("body_too_large", "The request body is larger than this gateway takes.", 413)
+BODY_TOO_SHORT = _malformed("body_too_short", "The connection ended before the request body did.")
+
+# What is legal, but not carried. It is answered, never guessed at.
+METHOD_NOT_IMPLEMENTED = _not_implemented("method_not_implemented", "This gateway does not carry this request method.")
+ENCODING_NOT_IMPLEMENTED = _not_implemented(
+    "encoding_not_implemented", "This gateway knows no transfer coding other than chunked."
 )
-UNUSUAL_BODY = _unusual("unusual_body", "This gateway does not carry request bodies of this size yet.")
 
 # What came too slowly. Whether more of it is on its way is not known, so the connection closes.
 HEAD_TIMEOUT = Reason(
@@ -95,6 +106,9 @@ HEAD_TIMEOUT = Reason(
 )
 BODY_TIMEOUT = Reason(
     "body_timeout", 408, "The request body did not arrive in time.", Fault.CLIENT, Resend.YES, closes=True
+)
+STREAM_IDLE = Reason(
+    "stream_idle", 504, "Nothing moved on the stream for too long.", Fault.SERVICE, Resend.IF_NOT_STARTED, closes=True
 )
 
 # What was read well and may not go on.
@@ -149,11 +163,33 @@ DEADLINE = Reason(
 # What is about this gateway.
 DRAINING = _later("draining", "This gateway is shutting down.", Fault.US, closes=True)
 EXCHANGES_FULL = _later("exchanges_full", "This gateway carries as many requests as it may.", Fault.US, closes=True)
+BYTES_IN_FLIGHT_FULL = _later(
+    "bytes_in_flight_full", "This gateway holds as many bytes of bodies as it may.", Fault.US, closes=True
+)
+TOO_MANY_CONNECTIONS = Reason(
+    "too_many_connections",
+    429,
+    "This address has as many connections as it may have.",
+    Fault.CLIENT,
+    Resend.YES,
+    retry_after_s=1,
+    closes=True,
+)
 INTERNAL = Reason("internal", 500, "This gateway failed to carry the request.", Fault.US, Resend.IF_NOT_STARTED)
 
-# The one reason without an answer: there is nobody left to read it. Its status is for logs and metrics alone.
-CLIENT_GONE = Reason(
-    "client_gone", 499, "The client closed the connection before the answer.", Fault.CLIENT, Resend.NO, closes=True
+# The reasons without an answer of their own. Their status is for logs and metrics alone.
+CLIENT_GONE = _unanswered(
+    "client_gone", 499, "The client closed the connection before the answer.", Fault.CLIENT, Resend.NO
+)
+CLIENT_TOO_SLOW = _unanswered(
+    "client_too_slow", 408, "The client did not read its answer in time.", Fault.CLIENT, Resend.NO
+)
+RESPONSE_ABORTED = _unanswered(
+    "response_aborted",
+    502,
+    "The response was broken off after its head was sent.",
+    Fault.SERVICE,
+    Resend.IF_NOT_STARTED,
 )
 
 REASONS: dict[str, Reason] = {value.code: value for value in tuple(globals().values()) if isinstance(value, Reason)}
@@ -175,18 +211,23 @@ _BY_VERDICT = {
     13: TARGET_TOO_LONG,
     14: FIELD_NAME_TOO_LONG,
     15: UNSUPPORTED_VERSION,
+    16: BAD_EXPECTATION,
+    17: BAD_ENCODING,
+    18: ENCODING_NOT_IMPLEMENTED,
+    19: BAD_CONNECTION,
     32: HEAD_TIMEOUT,
     33: BODY_TIMEOUT,
     34: NOT_HTTP,
-    64: UNUSUAL_METHOD,
-    65: UNUSUAL_TARGET,
-    66: UNUSUAL_PATH,
-    67: UNUSUAL_VERSION,
-    68: UNUSUAL_ENCODING,
-    69: UNUSUAL_EXPECT,
-    70: UNUSUAL_UPGRADE,
-    71: UNUSUAL_CONNECTION,
-    72: UNUSUAL_BODY,
+    # Unusual heads. All but a method are carried; the others' reasons are for where that is not possible.
+    64: METHOD_NOT_IMPLEMENTED,
+    65: BAD_TARGET,
+    66: BAD_PATH,
+    67: UNSUPPORTED_VERSION,
+    68: ENCODING_NOT_IMPLEMENTED,
+    69: BAD_EXPECTATION,
+    70: BAD_CONNECTION,
+    71: BAD_CONNECTION,
+    72: BODY_TOO_LARGE,
 }
 
 _BY_REFUSAL = {
@@ -239,7 +280,8 @@ def _row(reason: Reason) -> str:
 def reference_page() -> str:
     """The text of docs/reasons.md. To write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"""
     rows = "\n".join(_row(reason) for reason in REASONS.values())
-    return _PAGE.format(rows=rows)
+    unanswered = [f"`{reason.code}`" for reason in REASONS.values() if not reason.is_answered]
+    return _PAGE.format(rows=rows, unanswered=f"{', '.join(unanswered[:-1])} and {unanswered[-1]}")
 
 
 _PAGE = """\
@@ -257,7 +299,9 @@ end the same way; *if not started*, a service may have carried it out, so only a
 | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-`client_gone` is counted and logged, but never sent: nobody is left to read it.
+{unanswered} are counted and logged, but never sent:
+nobody is left to read them, or an answer has begun already. What has begun and cannot be finished is broken off, so
+that it never looks whole.
 """
 
 if __name__ == "__main__":

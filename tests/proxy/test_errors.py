@@ -30,21 +30,47 @@ def test_the_headers_were_read() -> None:
     assert len(REFUSALS) >= 3
 
 
+UNUSUAL = {
+    "HEAD_UNUSUAL_METHOD": errors.METHOD_NOT_IMPLEMENTED,
+    "HEAD_UNUSUAL_TARGET": errors.BAD_TARGET,
+    "HEAD_UNUSUAL_PATH": errors.BAD_PATH,
+    "HEAD_UNUSUAL_VERSION": errors.UNSUPPORTED_VERSION,
+    "HEAD_UNUSUAL_ENCODING": errors.ENCODING_NOT_IMPLEMENTED,
+    "HEAD_UNUSUAL_EXPECT": errors.BAD_EXPECTATION,
+    "HEAD_UNUSUAL_UPGRADE": errors.BAD_CONNECTION,
+    "HEAD_UNUSUAL_CONNECTION": errors.BAD_CONNECTION,
+    "HEAD_UNUSUAL_BODY": errors.BODY_TOO_LARGE,
+}
+OTHER_NAMES = {"bad_expect": "bad_expectation", "unknown_encoding": "encoding_not_implemented"}
+
+
 @pytest.mark.parametrize(("name", "value", "comment"), VERDICTS[1:] + REFUSALS)
 def test_every_verdict_of_the_c_side_has_the_reason_of_its_name(name: str, value: int, comment: str) -> None:
     reason = reason_of_verdict(value)
-    assert reason.code in {name.lower(), name.split("_", 1)[1].lower()}
+    short = name.split("_", 1)[1].lower()
     assert reason.closes
+    if name in UNUSUAL:
+        assert reason is UNUSUAL[name]
+        return
+    assert reason.code in {name.lower(), short, OTHER_NAMES.get(short)}
     named = re.match(r"\s*([45]\d\d)\b", comment)
-    if named:
-        assert reason.status == int(named[1])
-    elif value < 64:
-        assert reason.status == 400
-    else:
-        assert reason.status == 501
+    assert reason.status == (int(named[1]) if named else reason.status)
 
 
-@pytest.mark.parametrize("value", [-1, 0, 16, 31, 35, 63, 73, 1 << 16])
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (16, errors.BAD_EXPECTATION),
+        (17, errors.BAD_ENCODING),
+        (18, errors.ENCODING_NOT_IMPLEMENTED),
+        (19, errors.BAD_CONNECTION),
+    ],
+)
+def test_verdicts_on_what_a_head_says_of_body_and_connection(verdict: int, reason: Reason) -> None:
+    assert reason_of_verdict(verdict) is reason
+
+
+@pytest.mark.parametrize("value", [-1, 0, 31, 63, 73, 1 << 16])
 def test_a_verdict_that_nobody_knows_is_a_fault_of_ours(value: int) -> None:
     assert reason_of_verdict(value) is errors.INTERNAL
 
@@ -67,7 +93,8 @@ def test_form_of_a_reason(reason: Reason) -> None:
     assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", reason.title)
     assert 400 <= reason.status <= 599
     assert (reason.status >= 500) or reason.fault is Fault.CLIENT
-    assert (reason.status == 503) == (reason.retry_after_s is not None)
+    assert (reason.status in {429, 503}) == (reason.retry_after_s is not None)
+    assert reason.is_answered or reason.closes
 
 
 def test_there_is_one_constant_for_each_reason() -> None:
@@ -80,9 +107,25 @@ def test_a_reason_cannot_be_changed() -> None:
         errors.NO_ROUTE.status = 200  # type: ignore[misc]
 
 
+MAY_HAVE_STARTED = (
+    errors.SERVICE_LOST,
+    errors.BAD_RESPONSE,
+    errors.DEADLINE,
+    errors.INTERNAL,
+    errors.STREAM_IDLE,
+    errors.RESPONSE_ABORTED,
+)
+
+
 def test_what_may_have_been_carried_out_is_not_said_to_be_safe() -> None:
-    for reason in (errors.SERVICE_LOST, errors.BAD_RESPONSE, errors.DEADLINE, errors.INTERNAL):
+    for reason in MAY_HAVE_STARTED:
         assert reason.resend is Resend.IF_NOT_STARTED
+
+
+def test_reasons_that_are_never_sent() -> None:
+    unanswered = [reason.code for reason in REASONS.values() if not reason.is_answered]
+    assert unanswered == ["client_gone", "client_too_slow", "response_aborted"]
+    assert "`client_gone`, `client_too_slow` and `response_aborted` are counted" in errors.reference_page()
 
 
 def test_counts_begin_with_every_reason_at_zero() -> None:

@@ -172,7 +172,8 @@ def test_each_request_sees_the_snapshot_of_its_time() -> None:
         (32, 408, "head_timeout"),
         (33, 408, "body_timeout"),
         (34, 400, "not_http"),
-        (68, 501, "unusual_encoding"),
+        (64, 501, "method_not_implemented"),
+        (66, 400, "bad_path"),
         (60_000, 500, "internal"),
     ],
 )
