@@ -3,7 +3,7 @@
 Each field is an entry of the registry (see `penstock.settings.registry`): ``edge.head_timeout_ms`` here is
 ``edge.head_timeout`` in a file and ``PENSTOCK_EDGE_HEAD_TIMEOUT`` in the environment. `load_gateway` puts the sources
 together and checks what no single value can tell: that thresholds are in order, that listeners do not collide, that
-nobody is let in without a token.
+nobody is let in without a token. The edge's settings are in `proxy.settings_connections` and `proxy.settings_edge`.
 """
 
 import os
@@ -17,166 +17,14 @@ import msgspec
 from penstock.settings import Address, Loaded, LogSettings, Registry, Secret, Setting, load
 from penstock.settings.address import ListenAddress
 from penstock.settings.allow import AllowMap
-from penstock.settings.types import Count, Duration, Flag, Fraction, Rate, SecretText, Size
+from penstock.settings.types import Count, Duration, SecretText, Size
 
 from .config_checks import check_together
+from .settings_edge import EdgeConfig
 
 _MS = Duration("ms")
-_timeout = partial(Setting, _MS, at_least="10ms", at_most="1h")
 _silence = partial(Setting, _MS, at_least="100ms", at_most="24h")
 _address = partial(Setting, ListenAddress())
-
-
-class EdgeConfig(msgspec.Struct, frozen=True):
-    """Where clients come in by HTTP."""
-
-    listen: Annotated[
-        Address,
-        _address("127.0.0.1:8080", "where clients come in", "only this machine, until somebody decides otherwise"),
-    ]
-    max_connections: Annotated[
-        int,
-        Setting(
-            Count(),
-            "16384",
-            "connections from clients at once",
-            "an idle connection costs little, but descriptors are limited; at the bound, accepting pauses",
-            at_least="1",
-            at_most="1048576",
-        ),
-    ]
-    head_bytes: Annotated[
-        int,
-        Setting(
-            Size(),
-            "16KiB",
-            "the longest request head",
-            "what other gateways and h11 take; a longer head is answered 431",
-            at_least="1KiB",
-            at_most="64KiB",
-        ),
-    ]
-    head_fields: Annotated[
-        int,
-        Setting(
-            Count(),
-            "100",
-            "the most header fields of a request",
-            "what other gateways take; more is answered 431",
-            at_least="1",
-            at_most="120",
-        ),
-    ]
-    target_bytes: Annotated[
-        int,
-        Setting(
-            Size(),
-            "8KiB",
-            "the longest request target",
-            "as much as a frame can carry; a longer target is answered 414",
-            at_least="16B",
-            at_most="8KiB",
-        ),
-    ]
-    body_bytes: Annotated[
-        int,
-        Setting(
-            Size(),
-            "64KiB",
-            "the longest body that is carried in the batch",
-            "larger bodies gain nothing from being carried in the batch",
-            at_most="512KiB",
-        ),
-    ]
-    head_timeout_ms: Annotated[
-        int,
-        _timeout(
-            "10s",
-            "from a request's first byte to the end of its head",
-            "ends clients that send a head byte by byte to hold connections",
-        ),
-    ]
-    body_rate_bytes_per_second: Annotated[
-        int,
-        Setting(
-            Rate(),
-            "1KiB",
-            "the least rate at which a body must come, per second",
-            "who sends slower holds a connection on purpose, and is answered 408",
-            at_least="1B",
-            at_most="1GiB",
-        ),
-    ]
-    idle_timeout_ms: Annotated[
-        int,
-        Setting(
-            _MS,
-            "75s",
-            "how long a connection may stay without a request",
-            "above the 60 s after which common clients give up a connection",
-            at_least="10ms",
-            at_most="24h",
-        ),
-    ]
-    idle_jitter: Annotated[
-        float,
-        Setting(
-            Fraction(),
-            "10%",
-            "how far each idle timeout is drawn above or below",
-            "connections that came together do not close and come back together",
-            at_most="50%",
-        ),
-    ]
-    write_timeout_ms: Annotated[
-        int,
-        _timeout(
-            "30s",
-            "an answer must make progress within this time",
-            "a client that reads nothing for so long is gone",
-        ),
-    ]
-    linger_ms: Annotated[
-        int,
-        Setting(
-            _MS,
-            "2s",
-            "how long to read on after an answer that closes",
-            "reading on after a last answer lets it arrive before the connection is reset",
-            at_most="60s",
-        ),
-    ]
-    deadline_ms: Annotated[
-        int,
-        Setting(
-            _MS,
-            "10s",
-            "the time for an exchange, unless its endpoint says otherwise",
-            "longer than a healthy answer takes, shorter than a person waits",
-            at_least="1ms",
-            at_most="1h",
-        ),
-    ]
-    deadline_max_ms: Annotated[
-        int,
-        Setting(
-            _MS,
-            "30s",
-            "the most time that an exchange can have",
-            "a client may ask for less time, and never for more than this",
-            at_least="1ms",
-            at_most="1h",
-        ),
-    ]
-    reason_header: Annotated[
-        bool,
-        Setting(
-            Flag(),
-            "false",
-            "name the reason in x-penstock-reason, on answers that no service gave",
-            "it tells strangers how the inside works",
-        ),
-    ]
 
 
 class ServicesConfig(msgspec.Struct, frozen=True):
@@ -217,6 +65,17 @@ class ServicesConfig(msgspec.Struct, frozen=True):
             "a few of the largest frames; above, the service is overloaded",
             at_least="2MiB",
             at_most="256MiB",
+        ),
+    ]
+    credit_bytes: Annotated[
+        int,
+        Setting(
+            Size(),
+            "128KiB",
+            "what a service may send on a stream before the first CREDIT, and then ahead of what its client has read",
+            "fills a network of 10 Gbit/s and 0.1 ms; what one slow reader can make the gateway hold",
+            at_least="16KiB",
+            at_most="16MiB",
         ),
     ]
     hello_timeout_ms: Annotated[
@@ -334,6 +193,21 @@ class DrainConfig(msgspec.Struct, frozen=True):
             at_most="1h",
         ),
     ]
+    spread_ms: Annotated[
+        int,
+        Setting(
+            _MS,
+            "5s",
+            "within which connections are told to close, each at a moment of its own; at most drain.timeout",
+            "clients that are sent away together would come back together, elsewhere",
+            at_most="1h",
+        ),
+    ]
+
+    @property
+    def spread_within_timeout_ms(self) -> int:
+        """The spread, cut to the timeout: a default may be above a timeout that was lowered."""
+        return min(self.spread_ms, self.timeout_ms)
 
 
 class WireConfig(msgspec.Struct, frozen=True):

@@ -1,24 +1,25 @@
-"""What can be wrong with settings that are right one by one: order of thresholds, colliding listeners, an open door."""
+"""What can be wrong with settings that are right one by one: order of thresholds and bounds, an open door, a missing
+file. Colliding listeners and TLS are in `proxy.config_listeners`.
+"""
 
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from frames.limits import HEARTBEATS_MISSED_MAX
-from penstock.settings import Address, Problem
-from penstock.settings.types import Duration
+from penstock.settings import Problem
+from penstock.settings.types import Duration, Size
+
+from .config_listeners import conflict, listeners, tls
 
 _MS = Duration("ms")
+_SIZE = Size()
 
 
 def check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
-    return [*_thresholds(values, origins), *_deadlines(values, origins), *_listeners(values, origins)]
-
-
-def _conflict(name: str, other: str, origins: Mapping[str, str], why: str, fix: str) -> Problem:
-    where = " and ".join(dict.fromkeys(f"{each}: {origins[each]}" for each in (name, other)))
-    return Problem("conflict", name, where, why, fix)
+    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls)
+    return [problem for check in checks for problem in check(values, origins)]
 
 
 def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
@@ -26,7 +27,7 @@ def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[P
     beat = values["services.heartbeat"]
     least = HEARTBEATS_MISSED_MAX * beat
     problems = [
-        _conflict(
+        conflict(
             name,
             "services.heartbeat",
             origins,
@@ -40,7 +41,7 @@ def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[P
     for earlier, later in pairwise(names):
         if values[earlier] >= values[later]:
             why = f"{_MS.render(values[later])} is not later than {earlier}, {_MS.render(values[earlier])}"
-            problems.append(_conflict(later, earlier, origins, why, "set degraded < unhealthy < removed"))
+            problems.append(conflict(later, earlier, origins, why, "set degraded < unhealthy < removed"))
     return problems
 
 
@@ -50,37 +51,43 @@ def _deadlines(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Pr
     if deadline > most:
         why = f"{_MS.render(deadline)} is more than edge.deadline_max, {_MS.render(most)}"
         problems.append(
-            _conflict("edge.deadline", "edge.deadline_max", origins, why, "lower it, or raise edge.deadline_max")
+            conflict("edge.deadline", "edge.deadline_max", origins, why, "lower it, or raise edge.deadline_max")
         )
     if values["edge.target_bytes"] >= values["edge.head_bytes"]:
         why = "a target of that length does not fit into a head of edge.head_bytes"
         problems.append(
-            _conflict("edge.target_bytes", "edge.head_bytes", origins, why, "lower it, or raise edge.head_bytes")
+            conflict("edge.target_bytes", "edge.head_bytes", origins, why, "lower it, or raise edge.head_bytes")
         )
     return problems
 
 
-def _listeners(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
-    problems = []
-    services: Address = values["services.listen"]
-    if not services.is_loopback and not values["services.token"]:
-        why = f"{services} can be reached from other machines, any of which could register as a service"
-        fix = f"set services.token (PENSTOCK_SERVICES_TOKEN_FILE), or listen on 127.0.0.1:{services.port}"
-        problems.append(_conflict("services.listen", "services.token", origins, why, fix))
-    names = ("edge.listen", "services.listen", "admin.listen")
-    for index, name in enumerate(names):
-        problems += [
-            _conflict(name, other, origins, f"both would listen on {values[name]}", "give one of them another port")
-            for other in names[index + 1 :]
-            if _collide(values[name], values[other])
-        ]
-    return problems
+_ORDER_OF_SIZES = (
+    ("edge.body_bytes", "edge.buffered_bytes", "a body of that length may come to an endpoint that does not stream"),
+    ("edge.buffered_bytes", "edge.call_bytes", "an endpoint that streams would take less than one that does not"),
+    ("edge.buffered_bytes", "edge.bytes_in_flight", "one body of that length would not fit into the memory for all"),
+    ("services.credit_bytes", "edge.bytes_in_flight", "one stream could fill the memory for all bodies"),
+)
+"""The smaller, the larger, and why it must be so."""
 
 
-def _collide(one: Address, other: Address) -> bool:
-    """Whether two listeners cannot both be had. Port 0 is a different free port each time."""
-    if one.port != other.port or one.port == 0:
-        return False
-    hosts = {"127.0.0.1" if address.host == "localhost" else address.host for address in (one, other)}
-    same_family = len({":" in host for host in hosts}) == 1
-    return len(hosts) == 1 or (same_family and (one.is_wildcard or other.is_wildcard))
+def _bodies(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    return [
+        conflict(
+            small,
+            large,
+            origins,
+            f"{_SIZE.render(values[small])} is more than {large}, {_SIZE.render(values[large])}: {why}",
+            f"lower it, or raise {large}",
+        )
+        for small, large, why in _ORDER_OF_SIZES
+        if values[small] > values[large]
+    ]
+
+
+def _drain(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    """A spread that nobody asked for is cut to the timeout (`DrainConfig.spread_within_timeout_ms`)."""
+    spread, timeout = values["drain.spread"], values["drain.timeout"]
+    if spread <= timeout or origins["drain.spread"] == "default":
+        return []
+    why = f"{_MS.render(spread)} is more than drain.timeout, {_MS.render(timeout)}: some would be told too late"
+    return [conflict("drain.spread", "drain.timeout", origins, why, "lower it, or raise drain.timeout")]

@@ -1,14 +1,18 @@
 """Units: what is read, what is refused and with which fix, and that what is written is read back the same."""
 
 from contextlib import suppress
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.settings.address import Address, Gateways, ListenAddress
+from penstock.settings.address import Address, Gateways, ListenAddress, MaybeListenAddress
 from penstock.settings.allow import AllowMap
+from penstock.settings.files import CertificateFiles, CertificateList, FilePath
+from penstock.settings.lists import Names, Networks, Protocols
 from penstock.settings.types import (
     BadValueError,
     Choice,
@@ -61,6 +65,21 @@ LEVEL = Choice("debug", "info")
         (ListenAddress(), "gateway-1.example:65535", Address("gateway-1.example", 65_535)),
         (Gateways(), "tcp://127.0.0.1:7420", (Address("127.0.0.1", 7420),)),
         (Gateways(), "tcp://a:1, tcp://[::1]:2,", (Address("a", 1), Address("::1", 2))),
+        (MaybeListenAddress(), "", None),
+        (MaybeListenAddress(), "[::1]:8443", Address("::1", 8443)),
+        (Networks(), "", ()),
+        (Networks(), "10.0.0.0/8,192.0.2.1", (ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"))),
+        (Networks(), "2001:db8::/32, ::1", (ip_network("2001:db8::/32"), ip_network("::1/128"))),
+        (Networks(), "2001:DB8:0::/48", (ip_network("2001:db8::/48"),)),
+        (Networks(), "0.0.0.0/0", (ip_network("0.0.0.0/0"),)),
+        (Protocols(), "websocket", ("websocket",)),
+        (Protocols(), "websocket, irc", ("websocket", "irc")),
+        (Protocols(), "none", ()),
+        (Names(), "a.example, spiffe://b/c,x@y,A B", ("a.example", "spiffe://b/c", "x@y", "A B")),
+        (CertificateList(), "a.pem:k.pem", (CertificateFiles(Path("a.pem"), Path("k.pem")),)),
+        (CertificateList(), "/b c.pem, /d", tuple(CertificateFiles(Path(p), Path(p)) for p in ("/b c.pem", "/d"))),
+        (FilePath(), "", None),
+        (FilePath(), "/etc/ca.pem", Path("/etc/ca.pem")),
         (AllowMap(), "", {}),
         (
             AllowMap(),
@@ -117,6 +136,32 @@ def test_reads(kind: Kind[Any], text: str, value: object) -> None:
         (Gateways(), " , ", "write tcp://127.0.0.1:7420"),
         (Gateways(), "tcp://a:0", "write tcp://127.0.0.1:7420"),
         (Gateways(), "tcp://a:1,tcp://a:1", "name each once"),
+        (MaybeListenAddress(), "8443", "write host:port, like 127.0.0.1:8080"),
+        (Networks(), "10.0.0.1/8", "write 10.0.0.0/8 for the network, 10.0.0.1 for the address"),
+        (Networks(), "2001:db8::1/32", "write 2001:db8::/32 for the network, 2001:db8::1 for the address"),
+        (Networks(), "10.0.0.0/255.0.0.0", "write 10.0.0.0/8"),
+        (Networks(), "10.0.0.0/33", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Networks(), "10.0.0", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Networks(), "010.0.0.1", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Networks(), "proxy.example", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Networks(), "fe80::1%eth0", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Networks(), "::ffff:10.0.0.0/104", "write 10.0.0.0/8"),
+        (Networks(), "::ffff:192.0.2.1", "write 192.0.2.1/32"),
+        (Networks(), "::1, 0::1", "name each once"),
+        (Networks(), "::1, ,::2", "write 10.0.0.0/8, 192.0.2.1, 2001:db8::/32"),
+        (Protocols(), "h2c", "leave it out"),
+        (Protocols(), "websocket,h2", "leave it out"),
+        (Protocols(), "WebSocket", "write 1 to 32 of a-z 0-9 . _ -, like websocket"),
+        (Protocols(), "websocket/13", "write 1 to 32 of a-z 0-9 . _ -, like websocket"),
+        (Protocols(), "websocket,none", "write none, or the protocols without it"),
+        (Names(), "*.example", "write each name"),
+        (Names(), "a\x01", "write 1 to 255 printable ASCII characters"),
+        (Names(), "é", "write 1 to 255 printable ASCII characters"),
+        (CertificateList(), "a:", "write /etc/penstock/cert.pem:/etc/penstock/key.pem"),
+        (CertificateList(), ":b", "write /etc/penstock/cert.pem:/etc/penstock/key.pem"),
+        (CertificateList(), "a:b:c", "write /etc/penstock/cert.pem:/etc/penstock/key.pem"),
+        (CertificateList(), "a.pem, a.pem", "name each once"),
+        (FilePath(), "a\0b", "write /etc/penstock/ca.pem"),
         (AllowMap(), "billing", "write billing=/invoices,/bills; orders=/orders"),
         (AllowMap(), "Billing=/a", "write 1 to 64 of a-z, 0-9 and '-', beginning with a letter"),
         (AllowMap(), "billing=invoices", "write a path that begins with '/', like /invoices"),
@@ -134,6 +179,24 @@ def test_refuses_with_a_fix(kind: Kind[Any], text: str, fix: str) -> None:
 def test_refuses_a_list_where_one_value_belongs(kind: Kind[Any]) -> None:
     with pytest.raises(BadValueError, match="is one value"):
         kind.parse(["10s"])
+
+
+@pytest.mark.parametrize("kind", [Networks(), Protocols(), Names(), CertificateList()])
+@pytest.mark.parametrize("raw", [{"a": "b"}, [["a"]], [{"a": "b"}], [" "]])
+def test_refuses_a_list_of_another_form(kind: Kind[Any], raw: Any) -> None:
+    with pytest.raises(BadValueError):
+        kind.parse(raw)
+
+
+def test_reads_lists_from_a_file() -> None:
+    assert Networks().parse(["10.0.0.0/8", "::1"]) == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert Protocols().parse([]) == ()
+
+
+@given(st.lists(st.ip_addresses(), unique=True, max_size=4))
+def test_addresses_are_written_as_addresses(addresses: list[Any]) -> None:
+    text = ", ".join(str(address) for address in addresses if not getattr(address, "ipv4_mapped", None))
+    assert Networks().render(Networks().parse(text)) == text
 
 
 @pytest.mark.parametrize("raw", [["/a"], {"billing": [1]}, {"billing": {"a": "/b"}}, {"": "/a"}])
@@ -158,6 +221,7 @@ def test_what_is_written_is_read_back(count: int) -> None:
 KINDS: list[Kind[Any]] = [
     *(MS, US, Size(), Rate(), Count(), Fraction(), Flag(), NAME, LEVEL),
     *(SecretText(), ListenAddress(), Gateways(), AllowMap()),
+    *(MaybeListenAddress(), Networks(), Protocols(), Names(), CertificateList(), FilePath()),
 ]
 
 

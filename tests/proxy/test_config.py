@@ -35,6 +35,25 @@ def test_defaults() -> None:
     assert loaded.warnings == ()
 
 
+def test_defaults_of_bodies_streams_and_connections() -> None:
+    edge, drain = load_gateway({}).settings.edge, load_gateway({}).settings.drain
+    assert edge.parsing == "strict"
+    assert (edge.body_bytes, edge.buffered_bytes, edge.call_bytes) == (64 << 10, 960 << 10, 1 << 30)
+    assert (edge.bytes_in_flight, load_gateway({}).settings.services.credit_bytes) == (256 << 20, 128 << 10)
+    assert (edge.connection_bytes, edge.connection_requests, edge.connection_age_ms) == (16 << 30, 10_000, 3_600_000)
+    assert (edge.connections_per_address, edge.stream_idle_timeout_ms) == (1024, 300_000)
+    assert (edge.trusted_proxies, edge.upgrades) == ((), ("websocket",))
+    assert (drain.spread_ms, drain.spread_within_timeout_ms) == (5_000, 5_000)
+
+
+def test_defaults_of_tls() -> None:
+    edge = load_gateway({}).settings.edge
+    assert edge.tls_listen is None
+    assert edge.tls_client_ca is None
+    assert (edge.tls_certificates, edge.tls_client_names, edge.tls_min_version) == ((), (), "1.2")
+    assert (edge.tls_handshake_timeout_ms, edge.tls_reload_interval_ms) == (10_000, 5_000)
+
+
 def test_every_default_is_within_its_bounds_and_is_written_as_it_is_rendered() -> None:
     for registry in (gateway_registry(), service_registry()):
         for setting in registry:
@@ -125,6 +144,103 @@ def test_a_target_fits_into_a_head() -> None:
     assert problems(EDGE_HEAD_BYTES="8KiB") == ["conflict edge.target_bytes"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [
+        ({"EDGE_BUFFERED_BYTES": "63KiB"}, "edge.body_bytes"),
+        ({"EDGE_CALL_BYTES": "959KiB"}, "edge.buffered_bytes"),
+        ({"EDGE_BYTES_IN_FLIGHT": "1MiB", "SERVICES_CREDIT_BYTES": "2MiB"}, "services.credit_bytes"),
+        ({"DRAIN_SPREAD": "31s"}, "drain.spread"),
+        ({"DRAIN_SPREAD": "2s", "DRAIN_TIMEOUT": "1s"}, "drain.spread"),
+    ],
+)
+def test_sizes_and_times_in_order(environment: dict[str, str], what: str) -> None:
+    assert problems(**environment) == [f"conflict {what}"]
+
+
+def test_a_conflict_says_what_where_why_and_the_fix() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_gateway({"PENSTOCK_EDGE_CALL_BYTES": "512KiB"})
+    assert str(caught.value) == (
+        "conflict: edge.buffered_bytes (edge.buffered_bytes: default and edge.call_bytes: PENSTOCK_EDGE_CALL_BYTES): "
+        "960KiB is more than edge.call_bytes, 512KiB: an endpoint that streams would take less than one that does not; "
+        "lower it, or raise edge.call_bytes"
+    )
+
+
+def test_sizes_at_their_bounds() -> None:
+    same = dict.fromkeys(
+        ("PENSTOCK_EDGE_BODY_BYTES", "PENSTOCK_EDGE_BUFFERED_BYTES", "PENSTOCK_EDGE_CALL_BYTES"), "1KiB"
+    )
+    load_gateway(same)
+    load_gateway({"PENSTOCK_EDGE_BYTES_IN_FLIGHT": "1MiB", "PENSTOCK_SERVICES_CREDIT_BYTES": "1MiB"})
+    none = ("CONNECTION_BYTES=0B", "CONNECTION_REQUESTS=0", "CONNECTION_AGE=0ms", "CONNECTIONS_PER_ADDRESS=0")
+    edge = load_gateway(
+        {f"PENSTOCK_EDGE_{name}": value for name, value in (each.split("=") for each in none)}
+    ).settings.edge
+    assert not any(
+        (edge.connection_bytes, edge.connection_requests, edge.connection_age_ms, edge.connections_per_address)
+    )
+
+
+def test_a_spread_that_nobody_asked_for_gives_way_to_the_timeout() -> None:
+    drain = load_gateway({"PENSTOCK_DRAIN_TIMEOUT": "1s"}).settings.drain
+    assert (drain.spread_ms, drain.spread_within_timeout_ms) == (5_000, 1_000)
+
+
+def test_lists_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "penstock.yaml"
+    path.write_text("edge:\n  trusted_proxies: [10.0.0.0/8, '::1']\n  upgrades: []\n")
+    edge = load_gateway({}, path=path).settings.edge
+    assert [str(network) for network in edge.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert edge.upgrades == ()
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> dict[str, str]:
+    """What listens for TLS, as variables."""
+    (tmp_path / "cert.pem").touch()
+    (tmp_path / "key.pem").touch()
+    return {
+        "EDGE_TLS_LISTEN": "127.0.0.1:8443",
+        "EDGE_TLS_CERTIFICATES": f"{tmp_path}/cert.pem:{tmp_path}/key.pem, {tmp_path}/key.pem",
+        "EDGE_TLS_CLIENT_CA": f"{tmp_path}/cert.pem",
+        "EDGE_TLS_CLIENT_NAMES": "billing.example, spiffe://example/orders",
+    }
+
+
+def test_tls(tls_files: dict[str, str], tmp_path: Path) -> None:
+    edge = load_gateway({f"PENSTOCK_{name}": text for name, text in tls_files.items()}).settings.edge
+    assert str(edge.tls_listen) == "127.0.0.1:8443"
+    assert [(pair.certificate.name, pair.key.name) for pair in edge.tls_certificates] == [
+        ("cert.pem", "key.pem"),
+        ("key.pem", "key.pem"),
+    ]
+    assert edge.tls_client_ca == tmp_path / "cert.pem"
+    assert edge.tls_client_names == ("billing.example", "spiffe://example/orders")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"EDGE_TLS_CERTIFICATES": ""}, ["conflict edge.tls_listen"]),
+        ({"EDGE_TLS_CLIENT_CA": ""}, ["conflict edge.tls_client_names"]),
+        ({"EDGE_TLS_LISTEN": ""}, ["conflict edge.tls_certificates", "conflict edge.tls_client_ca"]),
+        ({"EDGE_TLS_CERTIFICATES": "/nowhere.pem"}, ["file_unreadable edge.tls_certificates"]),
+        ({"EDGE_TLS_CERTIFICATES": "/nowhere.pem:/nor.pem"}, ["file_unreadable edge.tls_certificates"] * 2),
+        ({"EDGE_TLS_CLIENT_CA": "/"}, ["file_unreadable edge.tls_client_ca"]),
+        ({"EDGE_TLS_LISTEN": "127.0.0.1:8080"}, ["conflict edge.listen"]),
+        ({"EDGE_TLS_LISTEN": "0.0.0.0:9901"}, ["conflict edge.tls_listen"]),
+    ],
+)
+def test_tls_without_what_it_needs(tls_files: dict[str, str], change: dict[str, str], told: list[str]) -> None:
+    assert problems(**(tls_files | change)) == told
+
+
+def test_a_value_that_may_be_missing_does_not_hide_conflicts() -> None:
+    assert problems(EDGE_DEADLINE="31s", EDGE_TLS_LISTEN="") == ["conflict edge.deadline"]
+
+
 def test_conflicts_are_told_together_and_with_unknown_keys(tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text("edge: {deadline: 40s, lisen: x}\n")
@@ -144,6 +260,27 @@ def test_conflicts_are_told_together_and_with_unknown_keys(tmp_path: Path) -> No
         ("EDGE_IDLE_JITTER", "51%"),
         ("EDGE_REASON_HEADER", "yes"),
         ("SERVICES_OUTPUT_BYTES", "1MiB"),
+        ("SERVICES_CREDIT_BYTES", "16KB"),
+        ("SERVICES_CREDIT_BYTES", "16383B"),
+        ("SERVICES_CREDIT_BYTES", "17MiB"),
+        ("EDGE_PARSING", "lenient"),
+        ("EDGE_BUFFERED_BYTES", "961KiB"),
+        ("EDGE_CALL_BYTES", "1025GiB"),
+        ("EDGE_BYTES_IN_FLIGHT", "1023KiB"),
+        ("EDGE_CONNECTION_BYTES", "16"),
+        ("EDGE_CONNECTION_REQUESTS", "1000000001"),
+        ("EDGE_CONNECTION_AGE", "169h"),
+        ("EDGE_CONNECTIONS_PER_ADDRESS", "-1"),
+        ("EDGE_STREAM_IDLE_TIMEOUT", "0s"),
+        ("EDGE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("EDGE_UPGRADES", "websocket, h2c"),
+        ("EDGE_TLS_LISTEN", "8443"),
+        ("EDGE_TLS_CERTIFICATES", "a:b:c"),
+        ("EDGE_TLS_MIN_VERSION", "1.1"),
+        ("EDGE_TLS_CLIENT_NAMES", "*.example"),
+        ("EDGE_TLS_HANDSHAKE_TIMEOUT", "0ms"),
+        ("EDGE_TLS_RELOAD_INTERVAL", "10ms"),
+        ("DRAIN_SPREAD", "2h"),
     ],
 )
 def test_bounds_of_what_c_and_protocol_can_hold(variable: str, text: str) -> None:

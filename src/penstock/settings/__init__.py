@@ -1,6 +1,8 @@
 """Settings: one registry per program, loaded from flags, environment, file and defaults, in that order.
 
     types      kinds of value and their units
+    lists      kinds of several values: networks, protocols, names
+    files      kinds that name files: certificates and their keys
     errors     Problem, SettingsError
     registry   Setting, Registry: the entries, as annotations of the struct that holds the values
     load       puts the sources together; every value knows its origin

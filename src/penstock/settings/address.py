@@ -44,6 +44,21 @@ class ListenAddress(TextKind[Address]):
         return parse_address(text)
 
 
+class MaybeListenAddress(TextKind[Address | None]):
+    """An address as ``host:port``; empty for none."""
+
+    label = "address"
+    example = "0.0.0.0:8443"
+
+    def parse_text(self, text: str) -> Address | None:
+        """Read ``0.0.0.0:8443``, or nothing."""
+        return parse_address(text) if text else None
+
+    def render(self, value: Address | None) -> str:
+        """Return ``host:port``, or nothing."""
+        return "" if value is None else str(value)
+
+
 def parse_address(text: str) -> Address:
     """Return the address that a text names, or raise `BadValueError` with the fix."""
     host, colon, port = text.rpartition(":")

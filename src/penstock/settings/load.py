@@ -61,9 +61,10 @@ def load(
     """
     problems = list(file.problems) if file else []
     found = _from_sources(registry, environment, flags or {}, file, problems)
+    bad_before = len(problems)
     values = {setting.name: _value(setting, found.get(setting.name), problems) for setting in registry}
     origins = {setting.name: found[setting.name].where if setting.name in found else "default" for setting in registry}
-    if check and None not in values.values():
+    if check and len(problems) == bad_before:
         problems += check(values, origins)
     if problems:
         raise SettingsError(problems)

@@ -27,6 +27,7 @@ TOML works too) it is nested:
 
 - Values have units: durations `us`, `ms`, `s`, `m`, `h`; sizes `B`, `KiB`, `MiB`, `GiB`. A bare number is an error where a unit is needed.
 - Switches are `true` or `false`. An empty value is the same as none. A fraction is `10%` or `0.1`.
+- A list is separated by commas in a variable: `10.0.0.0/8, 192.0.2.1`. In a file it may be a list.
 - An allow map in a variable: `billing=/invoices,/bills; orders=/orders`.
 - A secret can be read from a file, named by its variable with `_FILE` at the end, by `token_file:` in a settings file, or by its flag.
 - An unknown key in a file is an error; an unknown variable that begins with `PENSTOCK_` is a warning.

@@ -18,7 +18,7 @@ import trio
 from penstock.settings import Address, Loaded, LogSettings
 
 from .. import __version__
-from ..config import DrainConfig, GatewayConfig
+from ..config import GatewayConfig
 from .failures import DemoError, failures_explained
 from .options import SettingsCommand, load_settings
 from .serve import start_logs
@@ -54,7 +54,7 @@ def for_demo(loaded: Loaded[GatewayConfig]) -> Loaded[GatewayConfig]:
     quiet = loaded.origins["log.level"] == "default"
     config = msgspec.structs.replace(
         config,
-        drain=DrainConfig(timeout_ms=min(config.drain.timeout_ms, DRAIN_MS)),
+        drain=msgspec.structs.replace(config.drain, timeout_ms=min(config.drain.timeout_ms, DRAIN_MS)),
         log=LogSettings(level="warning", format=config.log.format) if quiet else config.log,
     )
     return msgspec.structs.replace(loaded, settings=config)
