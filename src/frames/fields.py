@@ -16,6 +16,7 @@ from frames.limits import (
     NAME_BYTES_MAX,
     PAYLOAD_BYTES_MAX,
     REMAINING_MS_MAX,
+    RESPONSE_FIXED_BYTES,
     STATUS_MAX,
     STATUS_MIN,
     TARGET_BYTES_MAX,
@@ -26,6 +27,7 @@ from frames.limits import (
 __all__ = [
     "Field",
     "decode_fields",
+    "decode_trailers",
     "encode_request",
     "encode_response",
     "encode_trailers",
@@ -66,6 +68,12 @@ def decode_fields(payload: bytes, table_offset: int, count: int, text_offset: in
     if at > len(payload):
         raise FrameError(FrameErrorCode.FIELDS, f"field text goes {at - len(payload)} bytes beyond the payload's end")
     return fields
+
+
+def decode_trailers(payload: bytes) -> list[Field]:
+    """Return the fields of a TRAILERS payload that a scan has accepted. Raises as ``decode_fields``."""
+    count = int.from_bytes(payload[:2])
+    return decode_fields(payload, RESPONSE_FIXED_BYTES, count, RESPONSE_FIXED_BYTES + FIELD_ENTRY_BYTES * count)
 
 
 def find_field(payload: bytes, table_offset: int, count: int, text_offset: int, wanted: int) -> bytes | None:
@@ -150,7 +158,7 @@ def _encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
             raise FrameError(
                 FrameErrorCode.FIELDS, f"context field {field_id} has a name, came before, or is not a byte"
             )
-        if field_id <= FieldId.SCHEME:
+        if field_id <= FieldId.UPGRADE:
             seen.add(field_id)
         _check_value(field_id, name, value)
         table.append(_ENTRY.pack(field_id, len(name), len(value)))
@@ -178,7 +186,7 @@ def _check_value(field_id: int, name: bytes, value: bytes) -> None:
     if field_id == FieldId.TRACE:  # the one binary value of this version
         if len(value) != TRACE_BYTES:
             raise FrameError(FrameErrorCode.FIELDS, f"trace has {len(value)} bytes, not {TRACE_BYTES}")
-    elif field_id <= FieldId.SCHEME and _find_control(value) is not None:
+    elif field_id <= FieldId.UPGRADE and _find_control(value) is not None:
         raise FrameError(FrameErrorCode.FIELDS, f"value of {what} holds a control character")
 
 

@@ -44,7 +44,7 @@ class Method(IntEnum):
 
 
 class FieldId(IntEnum):
-    """Which field an entry of a field table is. From PRINCIPAL on, only the gateway sets them."""
+    """Which field an entry of a field table is. Only the gateway sets PRINCIPAL to SCHEME."""
 
     NAMED = 0
     TENANT = 1
@@ -56,6 +56,8 @@ class FieldId(IntEnum):
     CLAIMS = 7
     CLIENT_ADDRESS = 8
     SCHEME = 9
+    BODY_LENGTH = 10
+    UPGRADE = 11
 
 
 class HealthStatus(IntEnum):
@@ -67,7 +69,7 @@ class HealthStatus(IntEnum):
 
 
 class CancelReason(IntEnum):
-    """Why an exchange was given up by the side that opened it."""
+    """Why an exchange was given up: by the side that opened it, or ABORTED by the side that carries it out."""
 
     CLIENT_GONE = 1
     DEADLINE = 2
@@ -75,6 +77,7 @@ class CancelReason(IntEnum):
     SHUTDOWN = 4
     HEDGE_LOST = 5
     BAD_RESPONSE = 6
+    ABORTED = 7
 
 
 class RefusedReason(IntEnum):

@@ -87,6 +87,16 @@ TRACESTATE_BYTES_MAX: Final = 512
 """Context fields: an identifier fits in a log line; trace is 16 + 8 + 1 bytes; W3C Trace Context section 3.3.1.5 asks
 that at least 512 characters of tracestate be passed on."""
 
+BODY_LENGTH_DIGITS_MAX: Final = 16
+"""The context field body length: 16 digits say more than any disk holds, and fit in 64 bits."""
+
+UPGRADE_BYTES_MAX: Final = 32
+UPGRADES_MAX: Final = 4
+"""The context field upgrade, and how many protocols one endpoint offers; ``websocket`` is the longest in common use."""
+
+INTERIM_MAX: Final = 16
+"""Interim RESPONSEs of one exchange: 100, 103 and a few 102 are useful, a flood is not (section 7)."""
+
 TEMPLATE_SEGMENTS_MAX: Final = 32
 """Deeper paths are not written by people, and each segment costs the gateway a node of its route table."""
 

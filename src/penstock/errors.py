@@ -5,10 +5,24 @@ PenstockError
 ├── Problem             a handler raises it to be answered with problem+json (RFC 9457)
 │   └── BadRequest      the same with status 400: the client's fault
 ├── AnswerError         what a handler returned cannot be sent; the client gets a plain 500
+├── StreamBroken        the rest of a body will not come, or cannot be sent any more; its cause says why
+├── StreamMisuse        a body was sent in a way that cannot be right, such as more than was declared
 └── GatewayError        the service cannot go on with a gateway, and trying again will not help
 """
 
-__all__ = ["AnswerError", "BadRequest", "GatewayError", "PenstockError", "Problem", "RegistrationError"]
+from enum import StrEnum
+
+__all__ = [
+    "AnswerError",
+    "BadRequest",
+    "GatewayError",
+    "PenstockError",
+    "Problem",
+    "RegistrationError",
+    "StreamBroken",
+    "StreamCause",
+    "StreamMisuse",
+]
 
 
 class PenstockError(Exception):
@@ -44,6 +58,46 @@ class BadRequest(Problem):
 
 class AnswerError(PenstockError):
     """What a handler returned cannot be sent. Logged with the reason; the client gets 500 `bad_answer`."""
+
+
+class StreamCause(StrEnum):
+    """Why a stream ended before its end (docs/protocol.md, section 7)."""
+
+    CANCELLED = "cancelled"
+    """The side that opened the exchange has given it up."""
+    ABORTED = "aborted"
+    """The side that carries out cannot go on."""
+    LOST = "lost"
+    """The connection is gone."""
+    GIVEN_UP = "given_up"
+    """This side has given it up."""
+    NOT_WANTED = "not_wanted"
+    """The receiver has answered in full and wants no more."""
+    CREDIT_EXCEEDED = "credit_exceeded"
+    """The peer sent more than it was granted."""
+    CREDIT_OVERFLOW = "credit_overflow"
+    """The peer granted more than 2^31 - 1 bytes."""
+    AFTER_END = "after_end"
+    """The peer sent something after its END."""
+    LENGTH_EXCEEDED = "length_exceeded"
+    """The peer sent more than the length that it declared."""
+    LENGTH_SHORT = "length_short"
+    """The peer ended before the length that it declared."""
+    TRAILERS_MISPLACED = "trailers_misplaced"
+    """The peer sent trailers where there are none: on an upgraded exchange."""
+
+
+class StreamBroken(PenstockError):  # noqa: N818 - it says what is the case
+    """A body cannot be read or sent to its end. `cause` says why."""
+
+    def __init__(self, cause: StreamCause) -> None:
+        """Keep the cause."""
+        super().__init__(f"the stream is broken: {cause.value}")
+        self.cause = cause
+
+
+class StreamMisuse(PenstockError):  # noqa: N818 - it says what is the case
+    """A mistake of the sender of a body: beyond or short of the declared length, or after the end."""
 
 
 class GatewayError(PenstockError):
