@@ -44,7 +44,7 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
     }
     w->counters.requests++;
     x->method = head->method;
-    x->closes = head->flags & HEAD_CLOSE;
+    x->closes = (head->flags & HEAD_CLOSE) != 0;
     x->head = head;
     x->bytes = bytes;
     w->requests[w->head_count++] = (wire_request){
@@ -52,7 +52,7 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
         .path = (uint32_t)(bytes - w->arena) + head->target,
         .path_bytes = head->path_bytes,
         .method = head->method,
-        .flags = head->flags,
+        .flags = (uint8_t)head->flags,
     };
 }
 

@@ -1,10 +1,13 @@
 /* The fields of a scanned head as a REQUEST frame carries them; the contract is in http1_head.h. */
 #include "http1_text.h"
 
-/* Whether a field goes on to the service as it came. The others belong to one hop or become typed fields of the frame. */
-static inline int is_forwarded(const http1_field *field)
+/* Whether a field goes on to the service as it came. The others belong to one hop, become typed fields of the frame, or are not
+ * for a client to say. An expectation goes on where there is a body to wait for (RFC 9110, section 10.1.1). */
+static inline int is_forwarded(const http1_head *head, const http1_field *field)
 {
-    return field->known <= NAME_HOST;
+    if (field->known != NAME_EXPECT)
+        return field->known <= NAME_HOST;
+    return (head->flags & HEAD_EXPECTS_CONTINUE) && ((head->flags & HEAD_CHUNKED) || head->content_length != 0);
 }
 
 uint32_t http1_forward_bytes(const http1_head *head, uint32_t *field_count)
@@ -13,7 +16,7 @@ uint32_t http1_forward_bytes(const http1_head *head, uint32_t *field_count)
 
     *field_count = 0;
     for (uint32_t i = 0; i < head->field_count; i++) {
-        if (!is_forwarded(&head->fields[i]))
+        if (!is_forwarded(head, &head->fields[i]))
             continue;
         *field_count += 1;
         total += 4 + (uint32_t)head->fields[i].name_bytes + head->fields[i].value_bytes;
@@ -27,7 +30,7 @@ uint32_t http1_forward_write(const uint8_t *bytes, const http1_head *head, uint8
 
     for (uint32_t i = 0; i < head->field_count; i++) {
         const http1_field *field = &head->fields[i];
-        if (!is_forwarded(field))
+        if (!is_forwarded(head, field))
             continue;
         table[0] = FIELD_NAMED;
         table[1] = field->name_bytes;

@@ -4,10 +4,9 @@
  * no class of bytes, no loop over a class can pass the end, and none needs to look for it. Second, what is malformed returns
  * at once, in reading order, while what is unusual is only noted: a head is unusual when all of it was read and nothing was
  * malformed. Of several unusual things the one with the smallest number is told, whatever their order in the head. */
-#include "http1_text.h"
+#include "http1_field.h"
 
-enum { CONNECTION_CLOSE = 1, CONNECTION_KEEP_ALIVE = 2, CONNECTION_OTHER = 4 };
-enum { VALUE_BYTES_MAX = 65535 }; /* what http1_field.value_bytes and a frame's field table can hold */
+enum { CONNECTION_CLOSE = 1, CONNECTION_KEEP_ALIVE = 2, CONNECTION_UPGRADE = 4, CONNECTION_OTHER = 8 };
 enum { CONTENT_LENGTH_DIGITS_MAX = 20 }; /* leading zeros are legal; h11 takes as many */
 
 static const uint64_t CONTENT_LENGTH_MAX = UINT64_C(1) << 53; /* the last integer that JSON and Lua peers count exactly */
@@ -22,8 +21,10 @@ typedef struct {
     uint32_t fields_max;
     uint32_t seen;      /* a bit for each enum http1_name that the head has */
     uint32_t unusual;   /* a bit for each verdict from HEAD_UNUSUAL_METHOD on */
+    uint32_t nominated; /* how many fields Connection names */
+    uint16_t flags;     /* HEAD_ bits */
     uint8_t connection; /* CONNECTION_ bits */
-    uint8_t needs_host;
+    uint8_t encoding;   /* the verdict on Transfer-Encoding */
 } scan;
 
 int32_t http1_head_end(const uint8_t *bytes, uint32_t byte_count, uint32_t head_bytes_max, uint32_t *searched)
@@ -63,12 +64,6 @@ int http1_head_may_begin(const uint8_t *bytes, uint32_t byte_count)
 static void note_unusual(scan *s, int verdict)
 {
     s->unusual |= UINT32_C(1) << (verdict - HEAD_UNUSUAL_METHOD);
-}
-
-/* The verdict on a byte that may not stand where it does: HEAD_BAD_LINE_END for a bare CR or LF, otherwise the given one. */
-static int judge_stop(const uint8_t *at, int otherwise)
-{
-    return *at == '\n' || (*at == '\r' && at[1] != '\n') ? HEAD_BAD_LINE_END : otherwise;
 }
 
 static int scan_method(scan *s)
@@ -116,7 +111,7 @@ static const uint8_t *scan_path(scan *s, const uint8_t *p)
             int byte = decode_percent(p);
             if (byte < 0)
                 return NULL;
-            if (byte == '/' || byte == '\\' || byte == '.' || byte == 0)
+            if (byte == '/' || byte == '\\' || byte == 0 || (byte_class[byte] & CLASS_UNRESERVED))
                 note_unusual(s, HEAD_UNUSUAL_PATH);
             p += 3;
         } else {
@@ -192,9 +187,10 @@ static int scan_version(scan *s)
         return HEAD_BAD_VERSION;
     if (version[5] != '1' || version[7] > '1')
         return HEAD_UNSUPPORTED_VERSION;
-    s->needs_host = version[7] == '1';
-    if (!s->needs_host)
+    if (version[7] == '0') {
+        s->flags |= HEAD_HTTP_1_0;
         note_unusual(s, HEAD_UNUSUAL_VERSION);
+    }
     s->at = p + 2;
     return HEAD_PLAIN;
 }
@@ -240,28 +236,69 @@ static int read_content_length(const uint8_t *p, const uint8_t *end, uint64_t *l
     return 1;
 }
 
-/* The options that a Connection field names, as CONNECTION_ bits. Empty elements are fine (RFC 9110, section 5.6.1.2). */
-static uint8_t read_connection(const uint8_t *p, const uint8_t *end)
+/* Looks at an option of Connection that is neither close nor keep-alive. What is not of one hop must not be named there
+ * (RFC 9110, section 7.6.1): it would be gone, or not, depending on who reads it. Their number is bounded so that looking for the
+ * fields that they name is. */
+static int note_option(scan *s, const http1_element *option)
 {
-    uint8_t options = 0;
-
-    while (p < end) {
-        const uint8_t *comma = memchr(p, ',', (size_t)(end - p));
-        const uint8_t *last = comma == NULL ? end : comma;
-        const uint8_t *next = comma == NULL ? end : comma + 1;
-        while (p < last && (*p == ' ' || *p == '\t'))
-            p++;
-        while (p < last && (last[-1] == ' ' || last[-1] == '\t'))
-            last--;
-        if (last - p == 5 && is_name(p, "close", 5))
-            options |= CONNECTION_CLOSE;
-        else if (last - p == 10 && is_name(p, "keep-alive", 10))
-            options |= CONNECTION_KEEP_ALIVE;
-        else if (last > p)
-            options |= CONNECTION_OTHER;
-        p = next;
+    if (!http1_is_token(option))
+        return HEAD_BAD_CONNECTION;
+    s->connection |= CONNECTION_OTHER;
+    switch (http1_name_of(option->bytes, option->byte_count)) {
+    case NAME_UPGRADE:
+        s->connection |= CONNECTION_UPGRADE;
+        return HEAD_PLAIN;
+    case NAME_OTHER:
+        return ++s->nominated > s->fields_max ? HEAD_BAD_CONNECTION : HEAD_PLAIN;
+    case NAME_CONNECTION:
+    case NAME_KEEP_ALIVE:
+    case NAME_PROXY_CONNECTION:
+    case NAME_TE:
+    case NAME_TRAILER:
+        return HEAD_PLAIN;
+    default:
+        return HEAD_BAD_CONNECTION;
     }
-    return options;
+}
+
+/* Notes the options that a Connection field names. Empty elements are fine (RFC 9110, section 5.6.1.2). */
+static int read_connection(scan *s, const uint8_t *value, const uint8_t *end)
+{
+    http1_element option;
+    int verdict = HEAD_PLAIN;
+
+    while (verdict == HEAD_PLAIN && http1_next_element(&value, end, &option)) {
+        if (option.byte_count == 5 && is_name(option.bytes, "close", 5))
+            s->connection |= CONNECTION_CLOSE;
+        else if (option.byte_count == 10 && is_name(option.bytes, "keep-alive", 10))
+            s->connection |= CONNECTION_KEEP_ALIVE;
+        else
+            verdict = note_option(s, &option);
+    }
+    return verdict;
+}
+
+/* Expect is a list, of which only one form has ever been in use; whatever else stands there is an expectation that we do not meet.
+ * It is for HTTP/1.1 alone (RFC 9110, section 10.1.1). */
+static int read_expect(scan *s, int again, const uint8_t *value, const uint8_t *end)
+{
+    note_unusual(s, HEAD_UNUSUAL_EXPECT);
+    if (again || (end != value && (end - value != 12 || !is_name(value, "100-continue", 12))))
+        return HEAD_BAD_EXPECT;
+    if (end != value && !(s->flags & HEAD_HTTP_1_0))
+        s->flags |= HEAD_EXPECTS_CONTINUE;
+    return HEAD_PLAIN;
+}
+
+/* Notes an Upgrade. Only one that is well formed, and the only one, may be followed; any other is ignored. */
+static int read_upgrade(scan *s, int again, const uint8_t *value, const uint8_t *end)
+{
+    note_unusual(s, HEAD_UNUSUAL_UPGRADE);
+    if (!again && !(s->flags & HEAD_HTTP_1_0) && http1_is_protocol_list(value, end))
+        s->flags |= HEAD_UPGRADE;
+    else
+        s->flags &= (uint16_t)~HEAD_UPGRADE;
+    return HEAD_PLAIN;
 }
 
 /* Looks at a field whose name means something to us. */
@@ -274,18 +311,19 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_HOST:
         return again || !is_host(value, end) ? HEAD_BAD_HOST : HEAD_PLAIN;
     case NAME_CONTENT_LENGTH:
+        s->flags |= HEAD_HAS_LENGTH;
         return again || !read_content_length(value, end, &s->content_length) ? HEAD_BAD_CONTENT_LENGTH : HEAD_PLAIN;
     case NAME_TRANSFER_ENCODING:
-        note_unusual(s, HEAD_UNUSUAL_ENCODING);
+        s->encoding = again ? HEAD_BAD_ENCODING : (uint8_t)http1_judge_codings(value, end);
         return HEAD_PLAIN;
     case NAME_EXPECT:
-        note_unusual(s, HEAD_UNUSUAL_EXPECT);
-        return HEAD_PLAIN;
+        return read_expect(s, again, value, end);
     case NAME_UPGRADE:
-        note_unusual(s, HEAD_UNUSUAL_UPGRADE);
-        return HEAD_PLAIN;
+        return read_upgrade(s, again, value, end);
     case NAME_CONNECTION:
-        s->connection |= read_connection(value, end);
+        return read_connection(s, value, end);
+    case NAME_TE:
+        s->flags |= http1_has_element(value, end, "trailers") ? HEAD_TAKES_TRAILERS : 0;
         return HEAD_PLAIN;
     case NAME_TENANT:
     case NAME_CORRELATION_ID:
@@ -293,63 +331,87 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_TRACEPARENT:
     case NAME_TRACESTATE: /* W3C Trace Context allows several, to be joined; nobody sends them so, and we refuse */
     case NAME_REQUEST_TIMEOUT:
-        s->head->flags |= (uint8_t)(HEAD_HAS_TENANT << (known - NAME_TENANT));
+        s->flags |= (uint16_t)(HEAD_HAS_TENANT << (known - NAME_TENANT));
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
-    default: /* Keep-Alive, Proxy-Connection, TE, Trailer: dropped before the request goes on, and nothing else */
+    case NAME_FORWARDED:
+    case NAME_X_FORWARDED_FOR:
+    case NAME_X_FORWARDED_PROTO:
+        s->flags |= HEAD_HAS_FORWARDED;
+        return HEAD_PLAIN;
+    default: /* Keep-Alive, Proxy-Connection, Trailer, what only we may say: dropped before the request goes on, and nothing else */
         return HEAD_PLAIN;
     }
 }
 
-/* The first byte from p on that may not be in a field value. Eight bytes at a time; HTAB is legal and stops a word, not the
- * scan. */
-static inline const uint8_t *find_text_end(const uint8_t *p, const uint8_t *end)
-{
-    while (end - p >= 8) {
-        uint64_t control = find_control(load_word(p));
-        if (control == 0) {
-            p += 8;
-            continue;
-        }
-        p += __builtin_ctzll(control) >> 3;
-        if (*p != '\t')
-            return p;
-        p++;
-    }
-    while (byte_class[*p] & CLASS_TEXT)
-        p++;
-    return p;
-}
-
 static inline int scan_field(scan *s)
 {
-    const uint8_t *name = s->at;
-    const uint8_t *p = name;
-
-    while (byte_class[*p] & CLASS_TOKEN)
-        p++;
-    size_t name_bytes = (size_t)(p - name);
-    if (*p != ':' || name_bytes == 0)
-        return judge_stop(p, HEAD_BAD_FIELD_NAME);
-    if (name_bytes > 255)
-        return HEAD_FIELD_NAME_TOO_LONG;
     if (s->head->field_count == s->fields_max)
         return HEAD_TOO_MANY_FIELDS;
-    for (p++; *p == ' ' || *p == '\t'; p++)
-        ;
-    const uint8_t *value = p;
-    p = find_text_end(p, s->end);
-    if (p[0] != '\r' || p[1] != '\n')
-        return judge_stop(p, HEAD_BAD_FIELD_VALUE);
-    s->at = p + 2;
-    while (p > value && (p[-1] == ' ' || p[-1] == '\t'))
-        p--;
-    if (p - value > VALUE_BYTES_MAX)
-        return HEAD_TOO_LARGE;
-    uint8_t known = find_known_name(name, name_bytes);
-    http1_field field = {(uint32_t)(name - s->bytes), (uint32_t)(value - s->bytes), (uint16_t)(p - value), (uint8_t)name_bytes,
-                         known};
-    s->head->fields[s->head->field_count++] = field;
-    return known == NAME_OTHER ? HEAD_PLAIN : note_known(s, known, value, p);
+    http1_field *field = &s->head->fields[s->head->field_count];
+    int verdict = read_field_line(s->bytes, &s->at, s->end, field);
+    if (verdict != HEAD_PLAIN)
+        return verdict;
+    s->head->field_count++;
+    const uint8_t *value = s->bytes + field->value;
+    return field->known == NAME_OTHER ? HEAD_PLAIN : note_known(s, field->known, value, value + field->value_bytes);
+}
+
+static int is_same_name(const uint8_t *a, const uint8_t *b, size_t byte_count)
+{
+    uint8_t lower_a[256], lower_b[256];
+
+    copy_lower(lower_a, a, (uint32_t)byte_count);
+    copy_lower(lower_b, b, (uint32_t)byte_count);
+    return memcmp(lower_a, lower_b, byte_count) == 0;
+}
+
+/* Marks the fields that an option of Connection names, unless they are known as something else. */
+static void mark_nominated(scan *s, const http1_element *option)
+{
+    for (uint32_t i = 0; i < s->head->field_count; i++) {
+        http1_field *field = &s->head->fields[i];
+        if (field->known == NAME_OTHER && field->name_bytes == option->byte_count &&
+            is_same_name(s->bytes + field->name, option->bytes, option->byte_count))
+            field->known = NAME_NOMINATED;
+    }
+}
+
+static void mark_all_nominated(scan *s)
+{
+    for (uint32_t i = 0; i < s->head->field_count; i++) {
+        const uint8_t *value = s->bytes + s->head->fields[i].value;
+        const uint8_t *end = value + s->head->fields[i].value_bytes;
+        http1_element option;
+        while (s->head->fields[i].known == NAME_CONNECTION && http1_next_element(&value, end, &option))
+            mark_nominated(s, &option);
+    }
+}
+
+/* The verdict on a head that has a Transfer-Encoding. */
+static int judge_encoding(scan *s)
+{
+    if (s->flags & HEAD_HAS_LENGTH)
+        return HEAD_LENGTH_AND_ENCODING;
+    if (s->flags & HEAD_HTTP_1_0) /* its framing is to be called faulty (RFC 9112, section 6.1) */
+        return HEAD_BAD_ENCODING;
+    if (s->encoding != HEAD_UNUSUAL_ENCODING)
+        return s->encoding;
+    s->flags |= HEAD_CHUNKED;
+    note_unusual(s, HEAD_UNUSUAL_ENCODING);
+    return HEAD_PLAIN;
+}
+
+/* What Connection comes to: whether the connection goes on after this request, and whether there may be an upgrade. */
+static void judge_connection(scan *s)
+{
+    if (s->connection > CONNECTION_KEEP_ALIVE) /* both, or anything else */
+        note_unusual(s, HEAD_UNUSUAL_CONNECTION);
+    if ((s->connection & CONNECTION_CLOSE) || ((s->flags & HEAD_HTTP_1_0) && !(s->connection & CONNECTION_KEEP_ALIVE)))
+        s->flags |= HEAD_CLOSE;
+    if (!(s->connection & CONNECTION_UPGRADE))
+        s->flags &= (uint16_t)~HEAD_UPGRADE;
+    if (s->nominated != 0)
+        mark_all_nominated(s);
 }
 
 /* The verdict once every line was read: what only shows in the whole, and then what is unusual. */
@@ -357,24 +419,30 @@ static int judge_whole(scan *s)
 {
     if (s->at + 2 != s->end) /* a bare CR, or an empty line before the end that the caller measured */
         return HEAD_BAD_LINE_END;
-    if (s->needs_host && !(s->seen >> NAME_HOST & 1))
+    if (!(s->seen >> NAME_HOST & 1) && !(s->flags & HEAD_HTTP_1_0))
         return HEAD_BAD_HOST;
-    if ((s->seen >> NAME_CONTENT_LENGTH & 1) && (s->seen >> NAME_TRANSFER_ENCODING & 1))
-        return HEAD_LENGTH_AND_ENCODING;
-    if (s->connection > CONNECTION_KEEP_ALIVE) /* both, or anything else */
-        note_unusual(s, HEAD_UNUSUAL_CONNECTION);
-    if (s->content_length > s->limits->body_bytes_max)
+    if (s->encoding != HEAD_PLAIN) {
+        int verdict = judge_encoding(s);
+        if (verdict != HEAD_PLAIN)
+            return verdict;
+    }
+    judge_connection(s);
+    int is_long = s->content_length > s->limits->body_bytes_max;
+    if (is_long)
         note_unusual(s, HEAD_UNUSUAL_BODY);
-    if (s->unusual != 0)
-        return HEAD_UNUSUAL_METHOD + __builtin_ctz(s->unusual);
-    s->head->body_bytes = (uint32_t)s->content_length;
-    s->head->flags |= s->connection & CONNECTION_CLOSE ? HEAD_CLOSE : 0;
-    return HEAD_PLAIN;
+    s->head->body_bytes = is_long ? 0 : (uint32_t)s->content_length;
+    s->head->content_length = s->content_length;
+    s->head->unusual = (uint16_t)s->unusual;
+    if (s->unusual != 0 || (s->flags & HEAD_HAS_FORWARDED))
+        s->flags |= HEAD_ODD;
+    s->head->flags = s->flags;
+    return s->unusual == 0 ? HEAD_PLAIN : HEAD_UNUSUAL_METHOD + __builtin_ctz(s->unusual);
 }
 
 int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limits *limits, http1_head *head)
 {
     scan s = {.bytes = bytes, .at = bytes, .end = bytes + head_bytes, .limits = limits, .head = head};
+    int verdict = HEAD_PLAIN;
 
     s.fields_max = limits->fields_max < HTTP1_FIELDS_MAX ? limits->fields_max : HTTP1_FIELDS_MAX;
     head->head_bytes = head_bytes;
@@ -382,15 +450,19 @@ int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limit
     head->flags = 0;
     head->field_count = 0;
     if (head_bytes > limits->head_bytes_max)
-        return HEAD_TOO_LARGE;
-    if (head_bytes < 4 || memcmp(s.end - 4, "\r\n\r\n", 4) != 0)
-        return HEAD_BAD_LINE_END;
-    int verdict = scan_method(&s);
+        verdict = HEAD_TOO_LARGE;
+    else if (head_bytes < 4 || memcmp(s.end - 4, "\r\n\r\n", 4) != 0)
+        verdict = HEAD_BAD_LINE_END;
+    if (verdict == HEAD_PLAIN)
+        verdict = scan_method(&s);
     if (verdict == HEAD_PLAIN)
         verdict = scan_target(&s);
     if (verdict == HEAD_PLAIN)
         verdict = scan_version(&s);
     while (verdict == HEAD_PLAIN && *s.at != '\r')
         verdict = scan_field(&s);
-    return verdict == HEAD_PLAIN ? judge_whole(&s) : verdict;
+    if (verdict == HEAD_PLAIN)
+        verdict = judge_whole(&s);
+    head->verdict = (uint8_t)verdict;
+    return verdict;
 }

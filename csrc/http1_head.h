@@ -1,8 +1,8 @@
-/* The strict HTTP/1.1 request-head scanner of the express lane (RFC 9110, RFC 9112).
+/* The strict HTTP/1.1 request-head scanner of both lanes (RFC 9110, RFC 9112).
  *
- * It has three verdicts on a complete head: plain (the express lane may carry it), unusual (legal, perhaps, but not for this
- * lane) and malformed (to be refused). It never guesses. Whatever it calls plain, h11 accepts with the same method, target,
- * fields and body length; that is fuzzed. Pure: no allocation, no reads outside the given range, linear time. */
+ * It has three verdicts on a complete head: plain (the express lane may carry it), unusual (legal, but to be looked at before it
+ * goes on) and malformed (to be refused). It never guesses. Whatever it does not call malformed, h11 accepts with the same method,
+ * target, fields and framing of the body; that is fuzzed. Pure: no allocation, no reads outside the given range, linear time. */
 #ifndef PENSTOCK_HTTP1_HEAD_H
 #define PENSTOCK_HTTP1_HEAD_H
 
@@ -13,7 +13,8 @@
 /* cdef: begin */
 enum { HTTP1_FIELDS_MAX = 128 }; /* size of the arrays that a caller must provide; the setting may be lower */
 
-/* Names that the gateway treats specially; every other name is NAME_OTHER. */
+/* Names that the gateway treats specially; every other name is NAME_OTHER. From NAME_CONTENT_LENGTH on they do not go on to the
+ * service as they came, but for an Expect that asks for leave to send a body. */
 enum http1_name {
     NAME_OTHER = 0,
     NAME_HOST = 1,
@@ -31,21 +32,35 @@ enum http1_name {
     NAME_REQUEST_ID = 13,       /* x-request-id */
     NAME_TRACEPARENT = 14,
     NAME_TRACESTATE = 15,
-    NAME_REQUEST_TIMEOUT = 16   /* x-request-timeout-ms */
+    NAME_REQUEST_TIMEOUT = 16,  /* x-request-timeout-ms */
+    NAME_FORWARDED = 17,
+    NAME_X_FORWARDED_FOR = 18,
+    NAME_X_FORWARDED_PROTO = 19,
+    NAME_TRUST = 20,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip, x-client-ip,
+                                 * x-cluster-client-ip, true-client-ip, and any name of this list with '_' for a '-' */
+    NAME_NOMINATED = 21         /* named by Connection, and so of this hop; not otherwise known */
 };
 
-/* Bits of http1_head.flags. */
+/* Bits of http1_head.flags. Those that decide about the express lane fit into eight bits. */
 enum {
-    HEAD_CLOSE = 1,              /* Connection: close */
     HEAD_HAS_TENANT = 2,
     HEAD_HAS_CORRELATION_ID = 4,
     HEAD_HAS_REQUEST_ID = 8,
     HEAD_HAS_TRACEPARENT = 16,
     HEAD_HAS_TRACESTATE = 32,
-    HEAD_HAS_REQUEST_TIMEOUT = 64
+    HEAD_HAS_REQUEST_TIMEOUT = 64,
+    HEAD_ODD = 128,              /* the verdict is not plain, or HEAD_HAS_FORWARDED: to be looked at before it goes on */
+    HEAD_CLOSE = 256,            /* Connection: close, or HTTP/1.0 without keep-alive */
+    HEAD_HAS_FORWARDED = 512,    /* Forwarded, X-Forwarded-For or X-Forwarded-Proto: who is behind the peer, as it says */
+    HEAD_TAKES_TRAILERS = 1024,  /* TE: trailers */
+    HEAD_HTTP_1_0 = 2048,
+    HEAD_EXPECTS_CONTINUE = 4096, /* Expect: 100-continue, in HTTP/1.1 */
+    HEAD_CHUNKED = 8192,         /* the body is chunked */
+    HEAD_HAS_LENGTH = 16384,     /* there is a Content-Length */
+    HEAD_UPGRADE = 32768         /* an Upgrade that may be followed: HTTP/1.1, Connection: upgrade, one field, a list of protocols */
 };
 
-/* Verdicts. 1 to 63: malformed, answered 400 (or the status named). 64 and up: unusual, not for the express lane. */
+/* Verdicts. 1 to 63: malformed, answered 400 (or the status named). 64 and up: unusual, to be looked at. */
 enum http1_verdict {
     HEAD_PLAIN = 0,
     HEAD_BAD_METHOD = 1,           /* not a token */
@@ -63,13 +78,17 @@ enum http1_verdict {
     HEAD_TARGET_TOO_LONG = 13,     /* 414 */
     HEAD_FIELD_NAME_TOO_LONG = 14, /* 431: over 255 bytes */
     HEAD_UNSUPPORTED_VERSION = 15, /* 505: HTTP/2 and above, HTTP/0.9 */
+    HEAD_BAD_EXPECT = 16,          /* 417: anything but 100-continue, once */
+    HEAD_BAD_ENCODING = 17,        /* Transfer-Encoding that does not end in one "chunked", is malformed, repeated, or of HTTP/1.0 */
+    HEAD_UNKNOWN_ENCODING = 18,    /* 501: Transfer-Encoding with another coding before "chunked" */
+    HEAD_BAD_CONNECTION = 19,      /* an option that is no token, or that names a field which is not of one hop; too many of them */
     HEAD_UNUSUAL_METHOD = 64,      /* a token, but not one of the seven */
     HEAD_UNUSUAL_TARGET = 65,      /* absolute, authority or asterisk form */
-    HEAD_UNUSUAL_PATH = 66,        /* dot segments, empty segments, encoded '/', '\', '.' or NUL: must be normalised first */
+    HEAD_UNUSUAL_PATH = 66,        /* dot segments, empty segments, encoded '/', '\', NUL or unreserved: must be normalised first */
     HEAD_UNUSUAL_VERSION = 67,     /* HTTP/1.0 */
-    HEAD_UNUSUAL_ENCODING = 68,    /* Transfer-Encoding */
-    HEAD_UNUSUAL_EXPECT = 69,
-    HEAD_UNUSUAL_UPGRADE = 70,
+    HEAD_UNUSUAL_ENCODING = 68,    /* Transfer-Encoding: chunked */
+    HEAD_UNUSUAL_EXPECT = 69,      /* 100-continue, or nothing */
+    HEAD_UNUSUAL_UPGRADE = 70,     /* to be ignored without HEAD_UPGRADE */
     HEAD_UNUSUAL_CONNECTION = 71,  /* Connection names anything but close and keep-alive, or both of them */
     HEAD_UNUSUAL_BODY = 72         /* Content-Length over the express lane's limit */
 };
@@ -91,13 +110,16 @@ typedef struct {
 
 typedef struct {
     uint32_t head_bytes;        /* the head's length; the body follows */
-    uint32_t body_bytes;        /* Content-Length, 0 without one */
+    uint32_t body_bytes;        /* Content-Length; 0 without one, and where it is over body_bytes_max */
+    uint64_t content_length;    /* whatever its size */
     uint32_t target;            /* offset */
-    uint16_t target_bytes;      /* path and query */
-    uint16_t path_bytes;        /* up to '?' */
+    uint16_t target_bytes;      /* the whole target, in whatever form */
+    uint16_t path_bytes;        /* up to '?'; 0 of a target in another than the origin form */
     uint16_t field_count;
-    uint8_t method;             /* enum frame_method */
-    uint8_t flags;
+    uint16_t flags;             /* HEAD_ bits */
+    uint16_t unusual;           /* a bit for each unusual thing: 1 << (verdict - HEAD_UNUSUAL_METHOD) */
+    uint8_t method;             /* enum frame_method; METHOD_NONE with HEAD_UNUSUAL_METHOD */
+    uint8_t verdict;
     http1_field fields[HTTP1_FIELDS_MAX];
 } http1_head;
 
@@ -114,12 +136,14 @@ int32_t http1_head_end(const uint8_t *bytes, uint32_t byte_count, uint32_t head_
 int http1_head_may_begin(const uint8_t *bytes, uint32_t byte_count);
 
 /* Scans the whole head bytes[0..head_bytes), as measured by http1_head_end, into *head. Returns an enum http1_verdict.
- * With a verdict other than HEAD_PLAIN only head_bytes, and method (METHOD_NONE where not known) are to be used.
- * Malformed wins over unusual, so that what is refused is refused in every lane. */
+ * When malformed, only head_bytes, verdict, and method (METHOD_NONE where not known) are to be used; otherwise all of *head is.
+ * Malformed wins over unusual, so that what is refused is refused in every lane; of several unusual things the one with the
+ * smallest number is the verdict. */
 int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limits *limits, http1_head *head);
 
 /* Bytes of the REQUEST frame's field table and text that a scanned head needs: all fields but those of one hop, those that
- * become context fields, content-length and x-request-timeout-ms. *field_count gets their number. */
+ * become context fields, content-length, x-request-timeout-ms, and those that only the gateway may say. *field_count gets their
+ * number. */
 uint32_t http1_forward_bytes(const http1_head *head, uint32_t *field_count);
 /* cdef: end */
 

@@ -4,6 +4,7 @@
  * else, and what frames the message is written by us alone. */
 #include "http1_response.h"
 
+#include "http1_list.h"
 #include "http1_text.h"
 
 enum { DATE_BYTES = 29 };
@@ -42,66 +43,70 @@ static inline void put(writer *w, const void *bytes, size_t byte_count)
 /* The reason phrases that IANA has registered; clients ignore them, people do not. Empty for any other status. */
 static const char *reason_phrase(uint16_t status)
 {
-    static const char *const phrases[400] = {
-        [200 - 200] = "OK",
-        [201 - 200] = "Created",
-        [202 - 200] = "Accepted",
-        [203 - 200] = "Non-Authoritative Information",
-        [204 - 200] = "No Content",
-        [205 - 200] = "Reset Content",
-        [206 - 200] = "Partial Content",
-        [207 - 200] = "Multi-Status",
-        [208 - 200] = "Already Reported",
-        [226 - 200] = "IM Used",
-        [300 - 200] = "Multiple Choices",
-        [301 - 200] = "Moved Permanently",
-        [302 - 200] = "Found",
-        [303 - 200] = "See Other",
-        [304 - 200] = "Not Modified",
-        [305 - 200] = "Use Proxy",
-        [307 - 200] = "Temporary Redirect",
-        [308 - 200] = "Permanent Redirect",
-        [400 - 200] = "Bad Request",
-        [401 - 200] = "Unauthorized",
-        [402 - 200] = "Payment Required",
-        [403 - 200] = "Forbidden",
-        [404 - 200] = "Not Found",
-        [405 - 200] = "Method Not Allowed",
-        [406 - 200] = "Not Acceptable",
-        [407 - 200] = "Proxy Authentication Required",
-        [408 - 200] = "Request Timeout",
-        [409 - 200] = "Conflict",
-        [410 - 200] = "Gone",
-        [411 - 200] = "Length Required",
-        [412 - 200] = "Precondition Failed",
-        [413 - 200] = "Content Too Large",
-        [414 - 200] = "URI Too Long",
-        [415 - 200] = "Unsupported Media Type",
-        [416 - 200] = "Range Not Satisfiable",
-        [417 - 200] = "Expectation Failed",
-        [421 - 200] = "Misdirected Request",
-        [422 - 200] = "Unprocessable Content",
-        [423 - 200] = "Locked",
-        [424 - 200] = "Failed Dependency",
-        [425 - 200] = "Too Early",
-        [426 - 200] = "Upgrade Required",
-        [428 - 200] = "Precondition Required",
-        [429 - 200] = "Too Many Requests",
-        [431 - 200] = "Request Header Fields Too Large",
-        [451 - 200] = "Unavailable For Legal Reasons",
-        [500 - 200] = "Internal Server Error",
-        [501 - 200] = "Not Implemented",
-        [502 - 200] = "Bad Gateway",
-        [503 - 200] = "Service Unavailable",
-        [504 - 200] = "Gateway Timeout",
-        [505 - 200] = "HTTP Version Not Supported",
-        [506 - 200] = "Variant Also Negotiates",
-        [507 - 200] = "Insufficient Storage",
-        [508 - 200] = "Loop Detected",
-        [510 - 200] = "Not Extended",
-        [511 - 200] = "Network Authentication Required",
+    static const char *const phrases[500] = {
+        [100 - 100] = "Continue",
+        [101 - 100] = "Switching Protocols",
+        [102 - 100] = "Processing",
+        [103 - 100] = "Early Hints",
+        [200 - 100] = "OK",
+        [201 - 100] = "Created",
+        [202 - 100] = "Accepted",
+        [203 - 100] = "Non-Authoritative Information",
+        [204 - 100] = "No Content",
+        [205 - 100] = "Reset Content",
+        [206 - 100] = "Partial Content",
+        [207 - 100] = "Multi-Status",
+        [208 - 100] = "Already Reported",
+        [226 - 100] = "IM Used",
+        [300 - 100] = "Multiple Choices",
+        [301 - 100] = "Moved Permanently",
+        [302 - 100] = "Found",
+        [303 - 100] = "See Other",
+        [304 - 100] = "Not Modified",
+        [305 - 100] = "Use Proxy",
+        [307 - 100] = "Temporary Redirect",
+        [308 - 100] = "Permanent Redirect",
+        [400 - 100] = "Bad Request",
+        [401 - 100] = "Unauthorized",
+        [402 - 100] = "Payment Required",
+        [403 - 100] = "Forbidden",
+        [404 - 100] = "Not Found",
+        [405 - 100] = "Method Not Allowed",
+        [406 - 100] = "Not Acceptable",
+        [407 - 100] = "Proxy Authentication Required",
+        [408 - 100] = "Request Timeout",
+        [409 - 100] = "Conflict",
+        [410 - 100] = "Gone",
+        [411 - 100] = "Length Required",
+        [412 - 100] = "Precondition Failed",
+        [413 - 100] = "Content Too Large",
+        [414 - 100] = "URI Too Long",
+        [415 - 100] = "Unsupported Media Type",
+        [416 - 100] = "Range Not Satisfiable",
+        [417 - 100] = "Expectation Failed",
+        [421 - 100] = "Misdirected Request",
+        [422 - 100] = "Unprocessable Content",
+        [423 - 100] = "Locked",
+        [424 - 100] = "Failed Dependency",
+        [425 - 100] = "Too Early",
+        [426 - 100] = "Upgrade Required",
+        [428 - 100] = "Precondition Required",
+        [429 - 100] = "Too Many Requests",
+        [431 - 100] = "Request Header Fields Too Large",
+        [451 - 100] = "Unavailable For Legal Reasons",
+        [500 - 100] = "Internal Server Error",
+        [501 - 100] = "Not Implemented",
+        [502 - 100] = "Bad Gateway",
+        [503 - 100] = "Service Unavailable",
+        [504 - 100] = "Gateway Timeout",
+        [505 - 100] = "HTTP Version Not Supported",
+        [506 - 100] = "Variant Also Negotiates",
+        [507 - 100] = "Insufficient Storage",
+        [508 - 100] = "Loop Detected",
+        [510 - 100] = "Not Extended",
+        [511 - 100] = "Network Authentication Required",
     };
-    return phrases[status - 200] != NULL ? phrases[status - 200] : "";
+    return phrases[status - 100] != NULL ? phrases[status - 100] : "";
 }
 
 static void put_status_line(writer *w, uint16_t status)
@@ -117,14 +122,31 @@ static void put_status_line(writer *w, uint16_t status)
     put(w, "\r\n", 2);
 }
 
-static int is_status(uint16_t status)
-{
-    return status >= 200 && status <= 599;
-}
-
 static int has_no_body(uint16_t status)
 {
-    return status == 204 || status == 304;
+    return status < 200 || status == 204 || status == 304;
+}
+
+static int is_protocol(const http1_answer *answer)
+{
+    return answer->upgrade != NULL && http1_is_protocol(answer->upgrade, answer->upgrade + answer->upgrade_bytes);
+}
+
+/* Whether an answer of this status may be framed as it is to be. A head without framing is that of an endless message: only what has
+ * no body anyhow, or ends with its connection, may go without. */
+static int judge_shape(uint16_t status, uint32_t body_bytes, const http1_answer *answer)
+{
+    if (status < 100 || status > 599 || answer->framing > FRAMING_UPGRADE)
+        return RESPONSE_ERROR_STATUS;
+    if ((status == 101) != (answer->framing == FRAMING_UPGRADE) || (status < 101 && answer->framing != FRAMING_NONE))
+        return RESPONSE_ERROR_STATUS;
+    if (status > 101 && status < 200 && answer->framing != FRAMING_NONE)
+        return RESPONSE_ERROR_STATUS;
+    if (status == 101 && !is_protocol(answer))
+        return RESPONSE_ERROR_FIELD_VALUE;
+    if (!has_no_body(status))
+        return answer->framing == FRAMING_NONE && !answer->head_method && !answer->close ? RESPONSE_ERROR_FRAMING : RESPONSE_OK;
+    return body_bytes != 0 ? RESPONSE_ERROR_BODY : RESPONSE_OK;
 }
 
 /* Whether all bytes may be in a field value: no control byte but HTAB. Words first; a control byte among them is looked at
@@ -193,10 +215,10 @@ static void put_field(writer *w, const uint8_t *name, uint32_t name_bytes, const
     memcpy(at + name_bytes + 2 + value_bytes, "\r\n", 2);
 }
 
-static void put_content_length(writer *w, uint32_t length)
+static void put_content_length(writer *w, uint64_t length)
 {
-    uint8_t line[28] = "content-length: ";
-    uint8_t digits[10];
+    uint8_t line[38] = "content-length: ";
+    uint8_t digits[20];
     uint32_t first = sizeof digits;
 
     do {
@@ -204,21 +226,38 @@ static void put_content_length(writer *w, uint32_t length)
         length /= 10;
     } while (length != 0);
     memcpy(line + 16, digits + first, sizeof digits - first);
-    memcpy(line + 26 - first, "\r\n", 2);
-    put(w, line, 28 - first);
+    memcpy(line + 36 - first, "\r\n", 2);
+    put(w, line, 38 - first);
+}
+
+static void put_framing(writer *w, uint16_t status, uint32_t body_bytes, const http1_answer *answer)
+{
+    if (answer->framing == FRAMING_UPGRADE) {
+        put(w, "connection: upgrade\r\n", 21);
+        put_field(w, (const uint8_t *)"upgrade", 7, answer->upgrade, answer->upgrade_bytes);
+    } else if (has_no_body(status) || answer->framing == FRAMING_NONE) {
+        return;
+    } else if (answer->framing == FRAMING_CHUNKED) {
+        put(w, "transfer-encoding: chunked\r\n", 28);
+    } else {
+        put_content_length(w, answer->has_length ? answer->length : body_bytes);
+    }
 }
 
 /* Writes what every head ends with, and returns what the whole call returns. */
 static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t body_bytes, int has_date,
                        const http1_answer *answer)
 {
-    if (!has_date)
+    int is_interim = status < 200 && status != 101;
+
+    if (!has_date && !is_interim)
         put_field(w, (const uint8_t *)"date", 4, answer->date, DATE_BYTES);
-    if (!has_no_body(status))
-        put_content_length(w, body_bytes);
-    put_field(w, (const uint8_t *)"x-request-id", 12, answer->request_id, answer->request_id_bytes);
-    put_field(w, (const uint8_t *)"x-correlation-id", 16, answer->correlation_id, answer->correlation_id_bytes);
-    if (answer->close)
+    put_framing(w, status, body_bytes, answer);
+    if (!is_interim) {
+        put_field(w, (const uint8_t *)"x-request-id", 12, answer->request_id, answer->request_id_bytes);
+        put_field(w, (const uint8_t *)"x-correlation-id", 16, answer->correlation_id, answer->correlation_id_bytes);
+    }
+    if (answer->close && status >= 200)
         put(w, "connection: close\r\n", 19);
     put(w, "\r\n", 2);
     return w->full ? RESPONSE_ERROR_ROOM : (int32_t)(w->at - out);
@@ -231,10 +270,9 @@ int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const
     const frame_field *field = fields + view->first_field;
     int has_date = 0;
 
-    if (!is_status(view->status))
-        return RESPONSE_ERROR_STATUS;
-    if (has_no_body(view->status) && view->body_bytes != 0)
-        return RESPONSE_ERROR_BODY;
+    int shape = judge_shape(view->status, view->body_bytes, answer);
+    if (shape != RESPONSE_OK)
+        return shape;
     put_status_line(&w, view->status);
     for (uint32_t i = 0; i < view->field_count; i++, field++) {
         const uint8_t *name = bytes + field->name;
@@ -257,12 +295,65 @@ int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines
 {
     writer w = {out, out + room, 0};
 
-    if (!is_status(status) || (has_no_body(status) && body_bytes != 0))
-        return RESPONSE_ERROR_STATUS;
+    int shape = judge_shape(status, body_bytes, answer);
+    if (shape != RESPONSE_OK)
+        return shape;
     put_status_line(&w, status);
     if (lines_bytes != 0)
         put(&w, lines, lines_bytes);
     return put_end(&w, out, status, body_bytes, 0, answer);
+}
+
+/* Whether a name is one of the list, which is sorted and ends with NULL. */
+static int is_one_of(const uint8_t *name, uint32_t name_bytes, const char *const *list)
+{
+    for (; *list != NULL; list++)
+        if (strlen(*list) == name_bytes && memcmp(*list, name, name_bytes) == 0)
+            return 1;
+    return 0;
+}
+
+static int begins_with(const uint8_t *name, uint32_t name_bytes, const char *prefix)
+{
+    size_t prefix_bytes = strlen(prefix);
+    return name_bytes >= prefix_bytes && memcmp(name, prefix, prefix_bytes) == 0;
+}
+
+/* Digests are made when the content is through, and their definition (RFC 9530, section 2) has them as trailers. */
+int http1_may_be_trailer(const uint8_t *name, uint32_t name_bytes)
+{
+    static const char *const forbidden[] = {
+        "age",           "authorization", "cache-control", "cookie",   "date",       "expires",    "location", "max-forwards",
+        "pragma",        "range",         "retry-after",   "set-cookie", "vary",     "warning",    "www-authenticate",
+        "authentication-info", NULL,
+    };
+
+    if (http1_name_of(name, name_bytes) != NAME_OTHER || is_one_of(name, name_bytes, forbidden))
+        return 0;
+    if (begins_with(name, name_bytes, "content-"))
+        return name_bytes == 14 && memcmp(name, "content-digest", 14) == 0;
+    return !begins_with(name, name_bytes, "if-") && !begins_with(name, name_bytes, "proxy-");
+}
+
+int32_t http1_trailers_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint8_t *out, uint32_t room)
+{
+    writer w = {out, out + room, 0};
+    const frame_field *field = fields + view->first_field;
+
+    for (uint32_t i = 0; i < view->field_count; i++, field++) {
+        const uint8_t *name = bytes + field->name;
+        const uint8_t *value = bytes + field->value;
+        if (field->id != FIELD_NAMED)
+            continue;
+        if (!is_lower_token(name, field->name_bytes))
+            return RESPONSE_ERROR_FIELD_NAME;
+        if (!is_text(value, field->value_bytes))
+            return RESPONSE_ERROR_FIELD_VALUE;
+        if (http1_may_be_trailer(name, field->name_bytes))
+            put_field(&w, name, field->name_bytes, value, field->value_bytes);
+    }
+    put(&w, "\r\n", 2);
+    return w.full ? RESPONSE_ERROR_ROOM : (int32_t)(w.at - out);
 }
 
 static void write_two_digits(uint8_t *out, uint32_t value)

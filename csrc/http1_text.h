@@ -18,20 +18,23 @@ enum {
     CLASS_QUERY = 8,        /* pchar, '/', '?', and what browsers leave as it is in a query: { } | ^ \ [ ] ` */
     CLASS_REG_NAME = 16,    /* unreserved and sub-delims (RFC 3986, section 3.2.2) */
     CLASS_TEXT = 32,        /* field-value: HTAB, SP, VCHAR, obs-text (RFC 9110, section 5.5) */
+    CLASS_NAME = 64,        /* tchar without '_', for names with one are looked at more closely */
+    CLASS_UNRESERVED = 128, /* what need never be percent-encoded (RFC 3986, section 2.3) */
 
-    CLASS_UPPER = CLASS_TOKEN | CLASS_SEGMENT | CLASS_QUERY | CLASS_REG_NAME | CLASS_TEXT,
-    CLASS_LOWER = CLASS_UPPER | CLASS_LOWER_TOKEN,
+    CLASS_MARK = CLASS_TOKEN | CLASS_LOWER_TOKEN | CLASS_NAME | CLASS_SEGMENT | CLASS_QUERY | CLASS_REG_NAME | CLASS_TEXT,
+    CLASS_LOWER = CLASS_MARK | CLASS_UNRESERVED,
+    CLASS_UPPER = CLASS_LOWER & ~CLASS_LOWER_TOKEN,
     CLASS_DELIMITER = CLASS_SEGMENT | CLASS_QUERY | CLASS_REG_NAME | CLASS_TEXT,
-    CLASS_TOKEN_ONLY = CLASS_TOKEN | CLASS_LOWER_TOKEN | CLASS_TEXT
+    CLASS_TOKEN_ONLY = CLASS_TOKEN | CLASS_LOWER_TOKEN | CLASS_NAME | CLASS_TEXT
 };
 
 static const uint8_t byte_class[256] = {
     ['A' ... 'Z'] = CLASS_UPPER,
     ['a' ... 'z'] = CLASS_LOWER,
     ['0' ... '9'] = CLASS_LOWER,
-    ['-'] = CLASS_LOWER,     ['.'] = CLASS_LOWER,     ['_'] = CLASS_LOWER,     ['~'] = CLASS_LOWER,
-    ['!'] = CLASS_LOWER,     ['$'] = CLASS_LOWER,     ['&'] = CLASS_LOWER,     ['\''] = CLASS_LOWER,
-    ['*'] = CLASS_LOWER,     ['+'] = CLASS_LOWER,
+    ['-'] = CLASS_LOWER,     ['.'] = CLASS_LOWER,     ['~'] = CLASS_LOWER,     ['_'] = CLASS_LOWER & ~CLASS_NAME,
+    ['!'] = CLASS_MARK,      ['$'] = CLASS_MARK,      ['&'] = CLASS_MARK,      ['\''] = CLASS_MARK,
+    ['*'] = CLASS_MARK,      ['+'] = CLASS_MARK,
     ['('] = CLASS_DELIMITER, [')'] = CLASS_DELIMITER, [','] = CLASS_DELIMITER, [';'] = CLASS_DELIMITER,
     ['='] = CLASS_DELIMITER,
     [':'] = CLASS_SEGMENT | CLASS_QUERY | CLASS_TEXT,
@@ -144,7 +147,8 @@ static inline int is_name(const uint8_t *token, const char *name, size_t byte_co
     return differ == 0;
 }
 
-/* Which of the names that the gateway treats specially a token is: an enum http1_name. */
+/* Which of the names that the gateway treats specially a token is: an enum http1_name. Those that begin with x-forwarded, say, or
+ * are spelt with '_', are left to http1_guarded_name. */
 static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
 {
     switch (byte_count) {
@@ -156,6 +160,8 @@ static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
         return is_name(token, "expect", 6) ? NAME_EXPECT : NAME_OTHER;
     case 7:
         return is_name(token, "upgrade", 7) ? NAME_UPGRADE : is_name(token, "trailer", 7) ? NAME_TRAILER : NAME_OTHER;
+    case 9:
+        return is_name(token, "forwarded", 9) ? NAME_FORWARDED : NAME_OTHER;
     case 10:
         return is_name(token, "connection", 10)   ? NAME_CONNECTION
                : is_name(token, "keep-alive", 10) ? NAME_KEEP_ALIVE
@@ -168,7 +174,9 @@ static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
     case 12:
         return is_name(token, "x-request-id", 12) ? NAME_REQUEST_ID : NAME_OTHER;
     case 14:
-        return is_name(token, "content-length", 14) ? NAME_CONTENT_LENGTH : NAME_OTHER;
+        return is_name(token, "content-length", 14)   ? NAME_CONTENT_LENGTH
+               : is_name(token, "true-client-ip", 14) ? NAME_TRUST
+                                                      : NAME_OTHER;
     case 16:
         return is_name(token, "x-correlation-id", 16)   ? NAME_CORRELATION_ID
                : is_name(token, "proxy-connection", 16) ? NAME_PROXY_CONNECTION

@@ -83,7 +83,8 @@ static const head_case cases[] = {
     {HEAD_UNUSUAL_ENCODING, LINE HOST "Transfer-Encoding: chunked\r\n" END},
     {HEAD_UNUSUAL_EXPECT, LINE HOST "Expect: 100-continue\r\n" END},
     {HEAD_UNUSUAL_UPGRADE, LINE HOST "Connection: upgrade\r\nUpgrade:\r\n" END},
-    {HEAD_UNUSUAL_CONNECTION, LINE HOST "Connection: close keep-alive\r\n" END},
+    {HEAD_UNUSUAL_CONNECTION, LINE HOST "Connection: close, x\r\n" END},
+    {HEAD_BAD_CONNECTION, LINE HOST "Connection: close keep-alive\r\n" END},
     {HEAD_UNUSUAL_CONNECTION, LINE HOST "Connection: close\r\nConnection: Keep-Alive\r\n" END},
     {HEAD_UNUSUAL_BODY, LINE HOST "Content-Length: 65537\r\n" END},
     {HEAD_UNUSUAL_BODY, LINE HOST "Content-Length: 9007199254740992\r\n" END},
@@ -330,12 +331,12 @@ static void test_may_begin(void)
 
 static void test_fields(void)
 {
-    const char *whole = "POST /p%41?q HTTP/1.1\r\nHost: a\r\nX-Trace:  b c\t\r\nConnection: CLOSE\r\nX-Request-Timeout-Ms: 5\r\n"
+    const char *whole = "POST /p%20?q HTTP/1.1\r\nHost: a\r\nX-Trace:  b c\t\r\nConnection: CLOSE\r\nX-Request-Timeout-Ms: 5\r\n"
                         "Traceparent: t\r\nTracestate: s\r\nX-Request-Id: r\r\nX-Correlation-Id: c\r\nX-Tenant-Id: n\r\n\r\n";
 
     CHECK_EQUAL(scan_text(whole), HEAD_PLAIN);
     CHECK_EQUAL(head.method, METHOD_POST);
-    CHECK_BYTES(whole + head.target, head.target_bytes, "/p%41?q", 7);
+    CHECK_BYTES(whole + head.target, head.target_bytes, "/p%20?q", 7);
     CHECK_EQUAL(head.path_bytes, 5);
     CHECK_EQUAL(head.field_count, 9);
     CHECK_EQUAL(head.fields[1].known, NAME_OTHER);

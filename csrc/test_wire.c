@@ -170,7 +170,7 @@ static void test_head_and_close(void)
     CHECK(head_bytes && memmem(room, head_bytes, "content-length: 7\r\n", 19) && !memmem(room, head_bytes, "connection:", 11));
     CHECK(is_silent(client));
     id = ask(client, "GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-    CHECK_EQUAL(wire_requests(w)[0].flags, HEAD_CLOSE);
+    CHECK_EQUAL(wire_requests(w)[0].flags, 0);
     answer_text(id, 200, "bye", 0);
     CHECK_EQUAL(hear_answer(client, 200, &body), 3);
     CHECK(memmem(room, (size_t)(body - room), "connection: close\r\n", 19) != NULL);

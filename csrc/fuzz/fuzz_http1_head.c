@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t byte_count)
     uint8_t *exact = copy_exactly(input, head_bytes);
     int verdict = http1_head_scan(exact, head_bytes, &limits, &head);
     demand(verdict >= HEAD_PLAIN && verdict <= HEAD_UNUSUAL_BODY, "the verdict is known");
-    demand(verdict <= HEAD_UNSUPPORTED_VERSION || verdict >= HEAD_UNUSUAL_METHOD, "the verdict is known");
+    demand(verdict <= HEAD_BAD_CONNECTION || verdict >= HEAD_UNUSUAL_METHOD, "the verdict is known");
     demand(head.head_bytes == head_bytes && head.method <= METHOD_OPTIONS, "the head's length and method are always told");
     demand(may_begin || (verdict != HEAD_PLAIN && verdict < HEAD_UNUSUAL_METHOD), "what cannot begin a request is none");
     if (verdict == HEAD_PLAIN) {

@@ -35,7 +35,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class Head(NamedTuple):
-    """A scanned head. All but verdict and method are empty unless that is PLAIN."""
+    """A scanned head. All but verdict and method are empty when it is malformed."""
 
     verdict: str
     method: bytes = b""
@@ -44,6 +44,12 @@ class Head(NamedTuple):
     fields: tuple[tuple[bytes, bytes], ...] = ()
     body_bytes: int = 0
     flags: int = 0
+    content_length: int = 0
+
+
+def is_malformed(verdict: str) -> bool:
+    """Return whether a verdict is one of those that refuse a head."""
+    return verdict != "PLAIN" and not verdict.startswith("UNUSUAL_")
 
 
 def find_end(data: bytes, head_bytes_max: int = 16384) -> int:
@@ -57,14 +63,16 @@ def scan_head(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Head:
     copy = ffi.new("uint8_t[]", data) if data else ffi.NULL
     verdict = VERDICTS[lib.http1_head_scan(copy, len(data), ffi.new("http1_limits *", limits), head)]
     method = METHODS.get(head.method, b"")
-    if verdict != "PLAIN":
+    assert VERDICTS[head.verdict] == verdict
+    if is_malformed(verdict):
         return Head(verdict, method)
     target = data[head.target : head.target + head.target_bytes]
     fields = tuple(
         (data[f.name : f.name + f.name_bytes].lower(), data[f.value : f.value + f.value_bytes])
         for f in head.fields[0 : head.field_count]
     )
-    return Head(verdict, method, target, target[: head.path_bytes], fields, head.body_bytes, head.flags)
+    path = target[: head.path_bytes]
+    return Head(verdict, method, target, path, fields, head.body_bytes, head.flags, head.content_length)
 
 
 def make_answer(

@@ -14,6 +14,8 @@ from http1_support import SEEDS, Head, find_end, scan_head
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from frames._native import lib
+
 CASES = 6_000
 FUZZ_SECONDS = float(os.environ.get("PENSTOCK_FUZZ_SECONDS", "0"))
 SPLICES = [
@@ -53,7 +55,7 @@ def read_with_h11(data: bytes) -> Head:
         assert isinstance(event, h11.Data), f"{event!r} for {data!r}"
         body_bytes += len(event.data)
     fields = tuple((bytes(name), bytes(value)) for name, value in request.headers)
-    return Head("PLAIN", bytes(request.method), bytes(request.target), b"", fields, body_bytes)
+    return Head("PLAIN", bytes(request.method), bytes(request.target), b"", fields, body_bytes, 0, body_bytes)
 
 
 def is_plain_and_the_same(data: bytes) -> bool:
@@ -67,7 +69,7 @@ def is_plain_and_the_same(data: bytes) -> bool:
     expected = head._replace(path=b"", flags=0)
     assert read_with_h11(data[:end] + b"b" * head.body_bytes) == expected
     closes = any(name == b"connection" and b"close" in value.lower() for name, value in head.fields)
-    assert bool(head.flags & 1) == closes
+    assert bool(head.flags & lib.HEAD_CLOSE) == closes
     return True
 
 

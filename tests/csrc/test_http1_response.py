@@ -76,7 +76,7 @@ def test_what_is_no_final_status(status: int) -> None:
 def test_where_no_body_may_be(status: int) -> None:
     assert b"content-length" not in written(status, [])
     assert write_response(status, [], 1) == "BODY"
-    assert write_answer(status, b"", 1) == "STATUS"
+    assert write_answer(status, b"", 1) == "BODY"
 
 
 def test_head_states_the_length_of_what_is_not_sent() -> None:
