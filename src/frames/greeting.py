@@ -22,6 +22,7 @@ from frames.limits import (
     HEARTBEAT_MS_MAX,
     HEARTBEAT_MS_MIN,
     REMAINING_MS_MAX,
+    UPGRADES_MAX,
 )
 from frames.template import TemplateError, check_template, quoted, shown, template_shape
 
@@ -41,8 +42,12 @@ TOKEN_CHARACTERS_MAX = 4_096
 """What the page leaves open and a log line or a comparison must bound; 255 is what semver.org suggests for a
 version."""
 
+NEVER_UPGRADED = "h2c"
+"""Would tunnel HTTP past every rule of the gateway."""
+
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UPGRADE = re.compile(r"[a-z0-9._-]{1,32}")
 # The expression that semver.org suggests for semver 2.0.0, with its groups unnamed.
 _SEMVER = re.compile(
     r"(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)"
@@ -62,6 +67,7 @@ class EndpointOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     deadline_ms: int | None = None
     idempotent: bool = False
     streams: bool = False
+    upgrades: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[Method, str]:
@@ -196,6 +202,18 @@ def _check_endpoint(check: "_Checker", where: str, endpoint: EndpointOffer) -> N
         check.refuse(f"{where}.path is {quoted(endpoint.path)}: it {error}")
     if endpoint.deadline_ms is not None:
         check.within(f"{where}.deadline_ms", endpoint.deadline_ms, 1, REMAINING_MS_MAX)
+    if endpoint.upgrades:
+        _check_upgrades(check, where, endpoint)
+
+
+def _check_upgrades(check: "_Checker", where: str, endpoint: EndpointOffer) -> None:
+    check.count(f"{where}.upgrades", len(endpoint.upgrades), UPGRADES_MAX)
+    for index, upgrade in enumerate(endpoint.upgrades):
+        check.form(f"{where}.upgrades[{index}]", upgrade, _UPGRADE, "1 to 32 of a-z 0-9 '.' '_' '-'")
+        if upgrade == NEVER_UPGRADED:
+            check.refuse(f"{where}.upgrades[{index}] is 'h2c', which is never forwarded")
+    if not endpoint.streams or endpoint.method != Method.GET.name:
+        check.refuse(f"{where} has upgrades, and needs streams and the method GET for them")
 
 
 class _Checker:

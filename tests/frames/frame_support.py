@@ -57,7 +57,7 @@ def field_lists(draw: st.DrawFn) -> list[FieldTuple]:
     """Fields that may be sent: each known context field at most once, and any named ones."""
     context: list[FieldTuple] = [
         (field_id, b"", bytes(25) if field_id == 4 else draw(values))
-        for field_id in draw(st.lists(st.integers(1, 9), unique=True, max_size=4))
+        for field_id in draw(st.lists(st.integers(1, 11), unique=True, max_size=4))
     ]
     return draw(st.permutations(context + draw(st.lists(named_fields, max_size=4))))
 

@@ -77,6 +77,7 @@ def test_optional_members_have_their_defaults_and_unknown_ones_are_ignored() -> 
     assert hello.region == "local"
     assert not hello.endpoints[0].idempotent
     assert not hello.endpoints[0].streams
+    assert hello.endpoints[0].upgrades == ()
 
 
 def test_a_welcome_is_read_as_it_was_written() -> None:
@@ -348,3 +349,29 @@ def test_whatever_a_member_is_the_error_is_ours_and_tells_no_token(member: str, 
 def test_whatever_the_payload_is_the_error_is_ours(text: bytes) -> None:
     with pytest.raises(GreetingError):
         decode_hello(text)
+
+
+def test_upgrades_are_read_as_they_were_written() -> None:
+    hello = decode_hello(with_endpoint(streams=True, upgrades=["websocket", "x.y_z-1"]))
+    assert hello.endpoints[0].upgrades == ("websocket", "x.y_z-1")
+    assert decode_hello(encode_hello(hello)) == hello
+
+
+@pytest.mark.parametrize(
+    ("changed", "message", "code"),
+    [
+        ({"upgrades": ["websocket"]}, "needs streams and the method GET", FaultCode.INVALID_HELLO),
+        ({"upgrades": ["websocket"], "streams": True, "method": "POST"}, "method GET", FaultCode.INVALID_HELLO),
+        ({"upgrades": ["h2c"], "streams": True}, "never forwarded", FaultCode.INVALID_HELLO),
+        ({"upgrades": [""], "streams": True}, "upgrades", FaultCode.INVALID_HELLO),
+        ({"upgrades": ["WebSocket"], "streams": True}, "upgrades", FaultCode.INVALID_HELLO),
+        ({"upgrades": ["a" * 33], "streams": True}, "upgrades", FaultCode.INVALID_HELLO),
+        ({"upgrades": ["a/1"], "streams": True}, "upgrades", FaultCode.INVALID_HELLO),
+        ({"upgrades": list("abcde"), "streams": True}, "5 entries", FaultCode.LIMIT_EXCEEDED),
+        ({"upgrades": "websocket", "streams": True}, "upgrades", FaultCode.INVALID_HELLO),
+    ],
+)
+def test_upgrades_that_break_a_rule(changed: dict[str, Any], message: str, code: FaultCode) -> None:
+    error = refusal(with_endpoint(**changed))
+    assert message in str(error)
+    assert error.fault_code is code
