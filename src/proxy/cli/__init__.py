@@ -3,5 +3,6 @@
 main      the command itself
 failures  what is known to go wrong: one line each, and the exit code
 options   settings as flags, from the registry
-serve, demo, config, check    the sub-commands
+development    certificates for development
+serve, demo, config, check, cert    the sub-commands
 """

@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "Run the gateway and an example service in this terminal.",
     "config": "Show every setting: its value, where it comes from, its default and why.",
     "check": "Check the settings without starting anything.",
+    "cert": "Make a certificate for development.",
 }
 
 

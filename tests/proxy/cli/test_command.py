@@ -51,8 +51,8 @@ def test_version_and_help_import_no_more_than_click() -> None:
         assert said.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_every_command_has_help_with_every_flag(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "cert"])
+def test_every_command_that_has_settings_has_help_with_every_flag(name: str) -> None:
     result = run(name, "--help")
     assert result.exit_code == 0
     for setting in gateway_registry():
