@@ -1,4 +1,4 @@
-"""Penstock beside nginx, HAProxy and uvicorn: one run, the same load, pinned processes, CPU time from the kernel.
+"""Penstock beside nginx, HAProxy, uvicorn and Hypercorn: one run, the same load, pinned processes, CPU from the kernel.
 
 Run from the root of the checkout: ``python -m benchmarks [CASE ...] [--seconds N] [--repeat N] [--quick] [--list]``.
 
@@ -6,15 +6,17 @@ Layout, in the order in which a run passes through it:
 
 - ``__main__``   the command line, and the exit code
 - ``machine``    cores, limits, facts about this machine
-- ``tools``      what must be there first: programs from Debian, an environment with uvicorn, compiled C
+- ``tools``      what must be there first: programs, packages for rivals in Python, compiled C; ``certificate``
 - ``servers``    one started program: pinned, waited for, always ended
-- ``rivals``     nginx, HAProxy, uvicorn, each in its best case
-- ``gateway``    Penstock, the frame upstream in C, the Python service
-- ``load``       wrk, the closed loop in C, and ten thousand idle connections
+- ``rivals``     nginx, HAProxy, uvicorn, Hypercorn, each in its best case; behind them ``body_upstream.c``
+- ``gateway``    Penstock, and the services behind it, in C (``frame_upstream.c`` and its parts) and in Python
+- ``contenders`` one of these with what stands behind it, checked
+- ``load``       wrk, the closed loop in C, large bodies (``body_load.c``)
+- ``held``       ten thousand idle connections; ``slow_bodies`` two hundred that hardly move
 - ``accounting`` CPU time and memory of processes, from ``/proc``
 - ``rounds``     contenders measured in turns: A B C, C B A, A B C
-- ``cases``      the cases; ``codec_case`` holds those without a network
-- ``targets``    the table of what must be reached
+- ``cases``      the cases; ``memory_cases`` and ``codec_case`` hold those without load
+- ``targets``    the table of what must be reached; ``judgement`` says whether it is
 - ``report``     the tables, ``results.json`` and ``table.md``
 
 The rules. The program under test has core 0 for itself; load and upstream share core 1. What is charged is user plus

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from benchmarks import machine, report, servers
 from benchmarks.cases import CASES
+from benchmarks.judgement import Judgement, judge
 from benchmarks.rounds import Outcome, Plan, say
-from benchmarks.targets import TARGETS, Judgement, judge
+from benchmarks.targets import TARGETS
 from benchmarks.tools import HERE, rival_versions
 
 HELD, MISSED, NOT_MEASURED = 0, 1, 2
@@ -24,7 +25,7 @@ QUICK_SECONDS, QUICK_REPEATS = 2.0, 1
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure Penstock beside nginx, HAProxy and uvicorn.",
+        description="Measure Penstock beside nginx, HAProxy, uvicorn and Hypercorn.",
         epilog="Exit code: 0 every must is held, 1 one is missed, 2 something was not measured. "
         "benchmarks/results.json and benchmarks/table.md are written only by a run of all cases without --quick.",
     )
@@ -81,8 +82,8 @@ def _run(names: Sequence[str], plan: Plan) -> dict[str, Outcome]:
 
 def _conclude(outcomes: Mapping[str, Outcome], plan: Plan, facts: Mapping[str, str], *, keep: bool) -> int:
     judgements = [judge(target, outcomes) for target in TARGETS if target.case in outcomes]
-    print("\n" + report.loaded_table(outcomes))
-    print("\n" + report.targets_table(judgements))
+    for table in (report.loaded_table(outcomes), report.bodies_table(outcomes), report.targets_table(judgements)):
+        print("\n" + table if table else "", end="\n" if table else "")
     for why in dict.fromkeys(each.why_not for each in judgements if each.why_not):
         print(f"\nNOT MEASURED: {why}")
     for each in judgements:

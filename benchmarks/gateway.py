@@ -3,11 +3,14 @@
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
+from benchmarks.certificate import Certificate
 from benchmarks.servers import Server, free_port, wait_answering, wait_listening
 from benchmarks.tools import ROOT, NotMeasured, compiled
-from benchmarks.work import CREATE_PATH, INVOICE_BODY, INVOICE_PATH
+from benchmarks.work import CREATE_PATH, DOWNLOADS_PATH, INVOICE_BODY, INVOICE_PATH, STALLED_PATH, UPLOADS_PATH
 
 _PYTHON_PATH = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
 
@@ -19,6 +22,23 @@ class Gateway:
     server: Server
     edge_port: int
     services_port: int
+    tls_port: int = 0
+
+
+Offer: TypeAlias = tuple[str, str, str]
+"""An endpoint of the service in C: method, path, and what it does with a request (see ``frame_upstream.c``)."""
+
+_ALWAYS: tuple[Offer, ...] = (
+    ("GET", "/invoices/{invoice_id}", "answer"),
+    ("GET", DOWNLOADS_PATH, "source"),
+    ("POST", UPLOADS_PATH, "sink"),
+    ("POST", STALLED_PATH, "stall"),
+)
+ANSWERING: tuple[Offer, ...] = (*_ALWAYS, ("POST", CREATE_PATH, "answer"))
+SINKING: tuple[Offer, ...] = (*_ALWAYS, ("POST", CREATE_PATH, "sink"))
+
+# The rivals are told to keep connections as well: what is measured is not how they are made.
+_UNBOUNDED = {"PENSTOCK_EDGE_CONNECTION_REQUESTS": "0", "PENSTOCK_EDGE_CONNECTIONS_PER_ADDRESS": "0"}
 
 
 def _command() -> list[str]:
@@ -31,32 +51,37 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "proxy.cli.main", "serve"]
 
 
-def gateway(stack: ExitStack, core: int, folder: Path) -> Gateway:
-    """Start ``penstock serve`` with its defaults on free ports."""
-    edge, services, admin = free_port(), free_port(), free_port()
+def gateway(stack: ExitStack, core: int, folder: Path, certificate: Certificate | None = None) -> Gateway:
+    """Start ``penstock serve`` with its defaults on free ports; with a certificate, for clients by TLS as well."""
+    edge, services, admin, tls = free_port(), free_port(), free_port(), free_port() if certificate else 0
     environment = {
         **_PYTHON_PATH,
+        **_UNBOUNDED,
         "PENSTOCK_EDGE_LISTEN": f"127.0.0.1:{edge}",
         "PENSTOCK_SERVICES_LISTEN": f"127.0.0.1:{services}",
         "PENSTOCK_ADMIN_LISTEN": f"127.0.0.1:{admin}",
     }
+    if certificate:
+        environment["PENSTOCK_EDGE_TLS_LISTEN"] = f"127.0.0.1:{tls}"
+        environment["PENSTOCK_EDGE_TLS_CERTIFICATES"] = f"{certificate.certificate}:{certificate.key}"
     server = stack.enter_context(Server(f"penstock-{edge}", _command(), core, folder, environment))
-    wait_listening(server, edge)
-    wait_listening(server, services)
-    return Gateway(server, edge, services)
+    for port in (edge, services, tls):
+        if port:
+            wait_listening(server, port)
+    return Gateway(server, edge, services, tls)
 
 
-def frame_upstream(stack: ExitStack, behind: Gateway, core: int, folder: Path) -> Server:
+def frame_upstream(stack: ExitStack, behind: Gateway, core: int, folder: Path, offers: tuple[Offer, ...]) -> Server:
     """Connect the service in C, and wait until a request reaches it."""
-    command = [str(compiled("frame_upstream")), str(behind.services_port), INVOICE_BODY.decode()]
-    command += ["GET", "/invoices/{invoice_id}", "POST", CREATE_PATH]
+    program = compiled("frame_upstream", "benchmarks/frame_link.c", "benchmarks/frame_streams.c", "csrc/frame.c")
+    command = [str(program), str(behind.services_port), INVOICE_BODY.decode(), *chain.from_iterable(offers)]
     server = stack.enter_context(Server(f"frame-upstream-{behind.services_port}", command, core, folder))
     wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY)
     return server
 
 
 def python_service(stack: ExitStack, behind: Gateway, handler: str, core: int, folder: Path) -> Server:
-    """Connect the service in Python, with a ``def`` or an ``async`` handler, and wait until a request reaches it."""
+    """Connect the service in Python, and wait until a request reaches it. handler: as ``service_app`` is told."""
     command = [sys.executable, "-m", "benchmarks.service_app", handler]
     environment = {**_PYTHON_PATH, "PENSTOCK_GATEWAYS": f"tcp://127.0.0.1:{behind.services_port}"}
     server = stack.enter_context(Server(f"service-{behind.services_port}", command, core, folder, environment))

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.judgement import Judgement, spread_percent
 from benchmarks.rounds import Outcome
-from benchmarks.targets import Judgement, spread_percent
 
 _UNITS = {
     "cpu_us": "µs",
@@ -16,7 +16,10 @@ _UNITS = {
     "resident_mib": "MiB",
     "growth_mib": "MiB",
     "proportional_mib": "MiB",
+    "drift_mib": "MiB",
     "per_s": "/s",
+    "mib_per_s": "MiB/s",
+    "cpu_us_per_mib": "µs",
 }
 _LOADED = ("cpu_us", "user_us", "per_s", "busy_percent", "p50_us", "p99_us")
 _LOADED_HEADS = (
@@ -30,6 +33,8 @@ _LOADED_HEADS = (
     "p99 µs",
     "spread",
 )
+_BODIES = ("mib_per_s", "cpu_us_per_mib", "busy_percent")
+_BODIES_HEADS = ("case", "contender", "MiB/s", "CPU µs/MiB", "core %", "spread")
 QUOTE_BEGINS = "<!-- benchmarks: begin -->"
 QUOTE_ENDS = "<!-- benchmarks: end -->"
 _TARGET_HEADS = ("measure", "ours", "theirs", "ratio", "rounds", "must", "aim", "")
@@ -92,15 +97,25 @@ def _target_row(judgement: Judgement) -> tuple[str, ...]:
 
 def loaded_table(outcomes: Mapping[str, Outcome]) -> str:
     """Return the table of medians of all contenders under load; empty when no such case was run."""
+    return _medians_table(outcomes, _LOADED_HEADS, _LOADED)
+
+
+def bodies_table(outcomes: Mapping[str, Outcome]) -> str:
+    """Return the table of medians of all contenders that moved large bodies; empty when no such case was run."""
+    return _medians_table(outcomes, _BODIES_HEADS, _BODIES)
+
+
+def _medians_table(outcomes: Mapping[str, Outcome], heads: Sequence[str], quantities: Sequence[str]) -> str:
+    """Return a row for each contender that has all quantities. The spread is that of the first."""
     rows: list[tuple[str, ...]] = []
     for outcome in outcomes.values():
         for name, samples in outcome.samples.items():
-            if samples and "cpu_us" in samples[0]:
-                medians = [statistics.median(sample[quantity] for sample in samples) for quantity in _LOADED]
-                spread = spread_percent([sample["cpu_us"] for sample in samples])
-                cells = [_number(medians[0]), _number(medians[1]), _number(medians[2]), f"{medians[3]:.0f}"]
-                rows.append((outcome.case, name, *cells, *map(_number, medians[4:]), f"{spread:.0f} %"))
-    return _markdown(_LOADED_HEADS, rows) if rows else ""
+            if samples and all(quantity in samples[0] for quantity in quantities):
+                medians = {key: statistics.median(sample[key] for sample in samples) for key in quantities}
+                cells = [f"{value:.0f}" if key == "busy_percent" else _number(value) for key, value in medians.items()]
+                spread = spread_percent([sample[quantities[0]] for sample in samples])
+                rows.append((outcome.case, name, *cells, f"{spread:.0f} %"))
+    return _markdown(heads, rows) if rows else ""
 
 
 def write_page(
@@ -112,6 +127,7 @@ def write_page(
         f"Linux {facts['kernel']}, Python {facts['python']}, {facts['nginx']}, {facts['haproxy']}.",
         targets_table(judgements),
         loaded_table(outcomes),
+        bodies_table(outcomes),
     ]
     path.write_text("\n\n".join(part for part in parts if part) + "\n")
 

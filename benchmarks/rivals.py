@@ -3,8 +3,9 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.certificate import Certificate
 from benchmarks.servers import Server, free_port, wait_listening
-from benchmarks.tools import program, rival_python
+from benchmarks.tools import compiled, program, rival_python
 from benchmarks.work import INVOICE_BODY
 
 _NGINX = """\
@@ -42,13 +43,30 @@ _PROXY = """\
         keepalive_timeout 3600s;
     }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{options};
         location / {{
             proxy_pass http://invoices;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }}
     }}"""
+
+# With a certificate of its own the handshake is cheap, and wrk makes one for each connection only.
+_TLS = """ ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3"""
+
+# Nothing is kept of a body but what one read takes. The size of that is 4 KiB by default: 64 KiB is what it gains from.
+_UNBUFFERED = """;
+        client_max_body_size 0;
+        proxy_buffering off;
+        proxy_request_buffering off"""
+_LARGE_BUFFERS = """;
+        proxy_buffer_size 64k;
+        proxy_buffers 8 64k;
+        proxy_busy_buffers_size 128k;
+        client_body_buffer_size 64k"""
 
 _HAPROXY = """\
 global
@@ -86,11 +104,39 @@ def nginx_upstream(stack: ExitStack, core: int, folder: Path) -> int:
 
 def nginx_proxy(stack: ExitStack, upstream_port: int, core: int, folder: Path) -> tuple[Server, int]:
     """Start an nginx with one worker that passes everything on, and return it with its port."""
+    return _nginx_proxy(stack, upstream_port, core, folder, "")
+
+
+def nginx_tls_proxy(
+    stack: ExitStack, upstream_port: int, core: int, folder: Path, certificate: Certificate
+) -> tuple[Server, int]:
+    """Start such an nginx behind TLS 1.3, and return it with its port."""
+    options = _TLS.format(certificate=certificate.certificate, key=certificate.key)
+    return _nginx_proxy(stack, upstream_port, core, folder, options)
+
+
+def nginx_unbuffered_proxy(
+    stack: ExitStack, upstream_port: int, core: int, folder: Path, *, large_buffers: bool
+) -> tuple[Server, int]:
+    """Start such an nginx that passes bodies on as they come, and return it with its port."""
+    return _nginx_proxy(stack, upstream_port, core, folder, _UNBUFFERED + _LARGE_BUFFERS * large_buffers)
+
+
+def _nginx_proxy(stack: ExitStack, upstream_port: int, core: int, folder: Path, options: str) -> tuple[Server, int]:
     port = free_port()
-    inside = _PROXY.format(port=port, upstream_port=upstream_port)
+    inside = _PROXY.format(port=port, upstream_port=upstream_port, options=options)
     server = stack.enter_context(_nginx(f"nginx-proxy-{port}", inside, core, folder))
     wait_listening(server, port)
     return server, port
+
+
+def body_upstream(stack: ExitStack, core: int, folder: Path) -> int:
+    """Start the HTTP server in C for large bodies, and return its port."""
+    port = free_port()
+    command = [str(compiled("body_upstream")), str(port)]
+    server = stack.enter_context(Server(f"body-upstream-{port}", command, core, folder))
+    wait_listening(server, port)
+    return port
 
 
 def haproxy(stack: ExitStack, upstream_port: int, core: int, folder: Path) -> tuple[Server, int]:
@@ -113,5 +159,19 @@ def uvicorn(stack: ExitStack, core: int, folder: Path) -> tuple[Server, int]:
         *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "3600"),
     ]
     server = stack.enter_context(Server(f"uvicorn-{port}", command, core, folder))
+    wait_listening(server, port)
+    return server, port
+
+
+def hypercorn(stack: ExitStack, core: int, folder: Path) -> tuple[Server, int]:
+    """Start Hypercorn on Trio in one process, no access log, connections kept; return it with its port."""
+    port = free_port()
+    configuration = folder / f"hypercorn-{port}.toml"
+    configuration.write_text("keep_alive_timeout = 3600\nkeep_alive_max_requests = 1000000000\n")
+    command = [
+        *(rival_python(), "-m", "hypercorn", "benchmarks.asgi_app:invoices", "--bind", f"127.0.0.1:{port}"),
+        *("--worker-class", "trio", "--workers", "0", "--log-level", "warning", "--config", str(configuration)),
+    ]
+    server = stack.enter_context(Server(f"hypercorn-{port}", command, core, folder))
     wait_listening(server, port)
     return server, port

@@ -34,6 +34,7 @@ class Contender:
 
     port: int
     charged: tuple[Server, ...]
+    is_tls: bool = False
 
     def pids(self) -> list[int]:
         """Return all processes that are charged. Raises NotMeasured when one of the programs has ended."""
@@ -104,6 +105,8 @@ def _window(contender: Contender, load: Load, plan: Plan) -> Sample:
 
 def _sample(counted: LoadResult, user_s: float, system_s: float) -> Sample:
     cpu_s = user_s + system_s
+    if counted.body_mib:
+        return _body_sample(counted, cpu_s)
     return {
         "cpu_us": cpu_s * 1e6 / counted.requests,
         "user_us": user_s * 1e6 / counted.requests,
@@ -114,6 +117,18 @@ def _sample(counted: LoadResult, user_s: float, system_s: float) -> Sample:
     }
 
 
+def _body_sample(counted: LoadResult, cpu_s: float) -> Sample:
+    moved_mib = counted.requests * counted.body_mib
+    return {
+        "mib_per_s": moved_mib / counted.duration_s,
+        "cpu_us_per_mib": cpu_s * 1e6 / moved_mib,
+        "busy_percent": 100 * cpu_s / counted.duration_s,
+    }
+
+
 def _line(sample: Sample) -> str:
+    if "mib_per_s" in sample:
+        cpu = f"{sample['cpu_us_per_mib']:6.0f} µs CPU/MiB  core {sample['busy_percent']:3.0f} %"
+        return f"{cpu}  {sample['mib_per_s']:9,.0f} MiB/s"
     cpu = f"{sample['cpu_us']:6.2f} µs CPU/request  core {sample['busy_percent']:3.0f} %"
     return f"{cpu}  {sample['per_s']:9,.0f} requests/s  p50 {sample['p50_us']:7.1f} µs"

@@ -5,6 +5,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Sequence
@@ -107,15 +108,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def fetch(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
-    """Send one request and return status, content type and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def fetch(port: int, method: str, path: str, *, is_tls: bool = False) -> tuple[int, str, bytes]:
+    """Send one request and return status, content type and body. By TLS, no certificate is checked."""
+    connection = _connection(port, is_tls)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path)
         response = connection.getresponse()
         return response.status, response.getheader("content-type", ""), response.read()
     finally:
         connection.close()
+
+
+def _connection(port: int, is_tls: bool) -> http.client.HTTPConnection:
+    if not is_tls:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=2, context=context)
 
 
 def wait_listening(server: Server, port: int) -> None:

@@ -1,31 +1,48 @@
-"""What must be reached, and what is aimed at: ratios within one run. Nothing here is a wish in absolute numbers."""
+"""What must be reached, and what is aimed at: ratios within one run. Nothing here is a wish in absolute numbers.
 
-import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass
+Where the bound is a number nevertheless, as for memory that must not grow, it stands for a rival:
+`memory_cases.ALLOWED`.
+"""
 
-from benchmarks.rounds import Outcome, Sample
+from benchmarks.judgement import Target
+from benchmarks.memory_cases import ALLOWED
 
-NOISY_PERCENT = 10.0
+
+def _bodies(direction: str, connections: int) -> tuple[Target, ...]:
+    """Return the rows of one case of large bodies."""
+    case = f"{direction}-{connections}"
+    what = f"{direction} of 100 MiB, {connections} connection{'s' * (connections > 1)}"
+    return (
+        Target(
+            f"throughput ÷ nginx's (buffering off, buffers of 64 KiB), {what}",
+            *(case, "penstock", "nginx", "mib_per_s"),
+            must=0.5,
+            aim=0.9,
+            at_least=True,
+        ),
+        Target(
+            "the same ÷ nginx's with its own buffers",
+            case,
+            "penstock",
+            "nginx, its own buffers",
+            "mib_per_s",
+            at_least=True,
+        ),
+        Target(
+            "the same, from a service in Python",
+            case,
+            "penstock, service in Python",
+            "nginx",
+            "mib_per_s",
+            at_least=True,
+        ),
+        Target("gateway CPU per MiB ÷ nginx's, likewise", case, "penstock", "nginx", "cpu_us_per_mib"),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A ratio of one quantity of two contenders of a case. Without a must it is only told."""
-
-    measure: str
-    case: str
-    ours: str
-    theirs: str
-    quantity: str
-    must: float | None = None
-    aim: float | None = None
-    at_least: bool = False  # the ratio is to be high rather than low
-
-    def is_reached(self, ratio: float, limit: float) -> bool:
-        """Say whether the ratio is within the limit."""
-        return ratio >= limit if self.at_least else ratio <= limit
-
+_BODIES = tuple(
+    row for direction in ("download", "upload") for connections in (1, 4) for row in _bodies(direction, connections)
+)
 
 TARGETS = (
     Target(
@@ -89,72 +106,43 @@ TARGETS = (
     Target(
         "gateway CPU per request ÷ HAProxy's, POST of 1 KiB, 64 connections", "post-64", "penstock", "HAProxy", "cpu_us"
     ),
+    *_BODIES,
+    Target(
+        "highest growth of resident memory, 200 downloads of 100 MiB to slow readers ÷ what is allowed",
+        *("slow-readers", "penstock", ALLOWED, "growth_mib"),
+        must=1.0,
+    ),
+    Target(
+        "of it, growth from the first half of the time to the second ÷ what is allowed",
+        *("slow-readers", "penstock", ALLOWED, "drift_mib"),
+        must=1.0,
+    ),
+    Target(
+        "highest growth of resident memory, 200 uploads of 100 MiB to a slow service ÷ what is allowed",
+        *("slow-service", "penstock", ALLOWED, "growth_mib"),
+        must=1.0,
+    ),
+    Target(
+        "of it, growth from the first half of the time to the second ÷ what is allowed",
+        *("slow-service", "penstock", ALLOWED, "drift_mib"),
+        must=1.0,
+    ),
+    Target(
+        "gateway CPU per request ÷ nginx's, GET by TLS 1.3, 64 connections",
+        *("tls-64", "penstock", "nginx", "cpu_us"),
+        must=0.9,
+        aim=0.6,
+    ),
+    Target(
+        "gateway CPU per request ÷ Hypercorn's on Trio, chunked POST of 1 KiB, 64 connections",
+        *("chunked-64", "penstock", "Hypercorn", "cpu_us"),
+        must=0.7,
+        aim=0.3,
+    ),
+    Target(
+        "the same, to an endpoint that streams",
+        *("chunked-64", "penstock, streaming", "Hypercorn", "cpu_us"),
+        must=0.7,
+        aim=0.3,
+    ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A target and what came out: medians, their ratio, and the lowest and highest ratio of a single round."""
-
-    target: Target
-    ours: float | None = None
-    theirs: float | None = None
-    ratio: float | None = None
-    ratio_low: float | None = None
-    ratio_high: float | None = None
-    noisy: bool = False
-    why_not: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Held, missed or not measured, in words."""
-        if self.ratio is None:
-            return "NOT MEASURED"
-        words = "" if self.target.must is None else self._against_limits(self.ratio, self.target.must)
-        return (words + (", noisy" if words else "noisy")) if self.noisy else words
-
-    def _against_limits(self, ratio: float, must: float) -> str:
-        if not self.target.is_reached(ratio, must):
-            return "MISSED"
-        aimed = self.target.aim is not None and self.target.is_reached(ratio, self.target.aim)
-        return "held, and the aim" if aimed else "held"
-
-    @property
-    def is_missed(self) -> bool:
-        """Measured, and not within its must."""
-        if self.ratio is None or self.target.must is None:
-            return False
-        return not self.target.is_reached(self.ratio, self.target.must)
-
-
-def spread_percent(values: list[float]) -> float:
-    """Return the range of the values as a part of their median."""
-    middle = statistics.median(values)
-    return 100 * (max(values) - min(values)) / abs(middle) if middle else 0.0
-
-
-def judge(target: Target, outcomes: Mapping[str, Outcome]) -> Judgement:
-    """Compare the medians of both sides, and the rounds in pairs."""
-    outcome = outcomes[target.case]
-    if not (outcome.samples.get(target.ours) and outcome.samples.get(target.theirs)):
-        reasons = [outcome.not_measured[name] for name in (target.ours, target.theirs) if name in outcome.not_measured]
-        return Judgement(target, why_not="; ".join(reasons) or "; ".join(outcome.not_measured.values()) or "no samples")
-    ours = _values(outcome.samples[target.ours], target.quantity)
-    theirs = _values(outcome.samples[target.theirs], target.quantity)
-    rounds = [mine / other for mine, other in zip(ours, theirs, strict=False) if other]
-    middle_ours, middle_theirs = statistics.median(ours), statistics.median(theirs)
-    if not middle_theirs or not rounds:
-        return Judgement(target, why_not=f"{target.theirs} measured as nothing")
-    return Judgement(
-        target,
-        middle_ours,
-        middle_theirs,
-        middle_ours / middle_theirs,
-        min(rounds),
-        max(rounds),
-        noisy=max(spread_percent(ours), spread_percent(theirs)) > NOISY_PERCENT,
-    )
-
-
-def _values(samples: list[Sample], quantity: str) -> list[float]:
-    return [sample[quantity] for sample in samples]

@@ -1,4 +1,4 @@
-"""What has to be there before anything is measured: programs from Debian, uvicorn's environment, and compiled C."""
+"""What has to be there before anything is measured: programs, packages for rivals in Python, and compiled C."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILT = ROOT / "build" / "benchmarks"
 ENVIRONMENT = HERE / ".venv"
-ENVIRONMENT_PACKAGES = ("uvicorn", "uvloop", "httptools", "msgspec", "cffi")
+ENVIRONMENT_PACKAGES = ("uvicorn", "uvloop", "httptools", "hypercorn", "trio", "msgspec", "cffi")
 COMPILER_FLAGS = ("-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-strict-aliasing", "-D_GNU_SOURCE")
 
 
@@ -42,25 +42,29 @@ def program(name: str) -> str:
 
 @functools.cache
 def rival_python() -> str:
-    """Return the interpreter of the environment with uvicorn and what it is fastest with, making it when needed."""
+    """Return the interpreter of the environment with uvicorn, Hypercorn and what they are fastest with.
+
+    It is made when it is not there, and anew when other packages are wanted than it was made with.
+    """
     python = ENVIRONMENT / "bin" / "python"
     ready = ENVIRONMENT / "ready"
-    if not (ready.exists() and python.exists()):
+    wanted = " ".join(ENVIRONMENT_PACKAGES)
+    if not (ready.exists() and ready.read_text() == wanted and python.exists()):
         print(f"installing {', '.join(ENVIRONMENT_PACKAGES)} in {ENVIRONMENT.relative_to(ROOT)}", flush=True)
-        _must_run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], "no environment for uvicorn")
+        _must_run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], "no environment for rivals in Python")
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _must_run([*pip, *ENVIRONMENT_PACKAGES], "uvicorn could not be installed from PyPI")
-        ready.touch()
+        _must_run([*pip, *ENVIRONMENT_PACKAGES], f"{wanted} could not be installed from PyPI")
+        ready.write_text(wanted)
     return str(python)
 
 
 def rival_versions() -> dict[str, str]:
-    """Return the versions of the packages that uvicorn was measured with; empty when its environment was never made."""
+    """Return the versions of the packages that rivals run with; empty when their environment was never made."""
     found: dict[str, str] = {}
     for info in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        if name in ENVIRONMENT_PACKAGES:
-            found[name] = version
+        if name.lower() in ENVIRONMENT_PACKAGES:
+            found[name.lower()] = version
     return dict(sorted(found.items()))
 
 

@@ -1,7 +1,16 @@
--- Makes wrk send a POST when it is given a body, and report in numbers rather than in prose.
+-- Makes wrk send a POST when it is given a body, chunked when it is told so, and report in numbers rather than in prose.
+
+local head = 'POST %s HTTP/1.1\r\nHost: %s:%s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+
+local function chunked(body)
+    return string.format(head .. '%x\r\n%s\r\n0\r\n\r\n', wrk.path, wrk.host, wrk.port, #body, body)
+end
 
 function init(args)
-    if args[1] then
+    if args[2] then
+        local text = chunked(args[1])
+        request = function() return text end
+    elseif args[1] then
         wrk.method = "POST"
         wrk.body = args[1]
         wrk.headers["Content-Type"] = "application/json"
