@@ -1,7 +1,6 @@
 """The table of targets against the cases that there are, and what is concluded from samples."""
 
 import pytest
-
 from benchmarks.cases import CASES
 from benchmarks.judgement import Target, judge
 from benchmarks.memory_cases import ALLOWED
