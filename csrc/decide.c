@@ -43,7 +43,7 @@ static int keep_for_batch(wire *w, const uint8_t *bytes, uint32_t count, const u
 int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint32_t byte_count)
 {
     exchange *x = exchange_find(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED)
+    if (!x || x->state != EXCHANGE_UNDECIDED || x->is_away)
         return WIRE_NO_EXCHANGE;
     if (field == FIELD_TRACE && byte_count == WIRE_TRACE_BYTES) {
         memcpy(x->trace, bytes, byte_count);
@@ -57,6 +57,16 @@ int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint
     }
     if (!byte_count || byte_count > WIRE_ID_BYTES_MAX)
         return WIRE_INVALID;
+    if (field == FIELD_SCHEME && (byte_count == 4 || byte_count == 5)) {
+        x->scheme = byte_count == 5 ? SCHEME_HTTPS : SCHEME_HTTP;
+        return WIRE_OK;
+    }
+    if (field == FIELD_CLIENT_ADDRESS) {
+        int result = keep_for_batch(w, bytes, byte_count, &x->client);
+        if (result == WIRE_OK)
+            x->client_bytes = (uint8_t)byte_count;
+        return result;
+    }
     if (field == FIELD_TENANT) {
         int result = keep_for_batch(w, bytes, byte_count, &x->tenant);
         if (result == WIRE_OK)
@@ -103,7 +113,7 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms)
 {
     exchange *x = find_in_batch(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge)
+    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
         return WIRE_NO_EXCHANGE;
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
@@ -112,7 +122,7 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
         return WIRE_INVALID;
     uint64_t age_ms = (w->now_us - x->started_us) / 1000;
     uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
-    int result = exchange_write_request(w, x, framed, endpoint, attempt, remaining_ms);
+    int result = request_write_plain(w, x, framed, endpoint, attempt, remaining_ms);
     if (result != WIRE_OK)
         return result;
     x->route = route;
@@ -152,11 +162,12 @@ int wire_answer(wire *w, uint64_t id, int status, const uint8_t *lines, uint32_t
                 int close_after)
 {
     exchange *x = exchange_find(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge)
+    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
         return WIRE_NO_EXCHANGE;
     if (status < 200 || status > 599)
         return WIRE_INVALID;
-    x->closes |= close_after != 0;
+    x->closes |= close_after || x->is_odd;
+    x->lingers |= x->is_odd;
     http1_answer facts = edge_answer_facts(w, x);
     int32_t head_bytes =
         http1_answer_write((uint16_t)status, lines, lines_bytes, body_bytes, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
@@ -192,8 +203,8 @@ int wire_close(wire *w, uint32_t connection)
     return WIRE_OK;
 }
 
-void wire_drain_edge(wire *w)
+void wire_drain_edge(wire *w, uint32_t spread_ms)
 {
-    edge_drain(w);
+    edge_drain(w, spread_ms);
 }
 

@@ -27,32 +27,36 @@ void edge_set_nothing_due(edge_connection *edge)
 }
 
 /* Jitter, so that connections that were opened together do not close, and come back, together. */
-static uint32_t draw_idle_ms(wire *w)
+static uint32_t draw(wire *w, uint32_t middle)
 {
-    uint64_t spread = (uint64_t)w->settings.idle_ms * w->settings.idle_jitter_percent / 100;
-    return (uint32_t)(w->settings.idle_ms - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0));
+    uint64_t spread = (uint64_t)middle * w->settings.idle_jitter_percent / 100;
+    return (uint32_t)(middle - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0));
 }
 
-/* Takes the descriptor over in any case: without a place for it, it is closed. */
-int edge_adopt(wire *w, int descriptor)
+/* More than an address may have. Said once, without reading: the client finds it when it looks for its answer. */
+static void turn_away(wire *w, int descriptor)
 {
-    edge_connection *edge = slab_take(&w->edges);
-    if (!edge) {
-        close(descriptor);
-        return WIRE_NO_ROOM;
-    }
-    int on = 1;
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a socket that is not TCP: no matter */
-    edge->descriptor = descriptor;
-    edge->timer.kind = TIMER_EDGE;
-    edge->idle_ms = draw_idle_ms(w);
-    w->counters.edge_open_now++;
-    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0) {
-        edge_close(w, edge);
-        return WIRE_SYSTEM;
-    }
-    edge_set_due(w, edge, wire_in_ms(w, edge->idle_ms));
-    return WIRE_OK;
+    static const char answer[] = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    w->counters.edge_refused_by_address++;
+    ssize_t ignored = send(descriptor, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    close(descriptor);
+}
+
+static void set_bounds(wire *w, edge_connection *edge)
+{
+    const wire_settings *s = &w->settings;
+    edge->idle_ms = draw(w, s->idle_ms);
+    edge->requests_left = s->connection_requests_max ? draw(w, s->connection_requests_max) : UINT32_MAX;
+    edge->requests_left += !edge->requests_left;
+    edge->closes_at_ms = w->is_draining ? wire_now_ms(w) : s->connection_age_ms ? wire_in_ms(w, draw(w, s->connection_age_ms)) : UINT64_MAX;
+}
+
+/* Idle connections end when their time is up, or when they have become old. */
+void edge_set_idle(wire *w, edge_connection *edge)
+{
+    uint64_t idle_until_ms = wire_in_ms(w, edge->idle_ms);
+    edge_set_due(w, edge, idle_until_ms < edge->closes_at_ms ? idle_until_ms : edge->closes_at_ms);
 }
 
 static void unlink_resumed(wire *w, edge_connection *edge)
@@ -80,6 +84,69 @@ void edge_look_again(wire *w, edge_connection *edge)
     wire_wake(w);
 }
 
+/* Takes the descriptor over in any case: without a place for it, it is closed. */
+int edge_adopt(wire *w, int descriptor)
+{
+    edge_address address = address_of(descriptor);
+    if (!address_enter(w, &address)) {
+        turn_away(w, descriptor);
+        return WIRE_NO_ROOM;
+    }
+    edge_connection *edge = slab_take(&w->edges);
+    if (!edge) {
+        address_leave(w, &address);
+        close(descriptor);
+        return WIRE_NO_ROOM;
+    }
+    int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails on a socket that is not TCP: no matter */
+    edge->descriptor = descriptor;
+    edge->timer.kind = TIMER_EDGE;
+    edge->address = address;
+    set_bounds(w, edge);
+    w->counters.edge_open_now++;
+    if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0) {
+        edge_close(w, edge);
+        return WIRE_SYSTEM;
+    }
+    edge_set_idle(w, edge);
+    return WIRE_OK;
+}
+
+/* It is handed over: nothing is watched, nothing is due. What was read of it stays held for the caller. */
+void edge_take_away(wire *w, edge_connection *edge)
+{
+    wire_watch(w, edge->descriptor, EPOLL_CTL_DEL, 0, SOURCE_EDGE, &edge->item);
+    if (edge->is_resumed)
+        unlink_resumed(w, edge);
+    timer_clear(&edge->timer);
+    edge_set_nothing_due(edge);
+    edge->is_away = 1;
+    w->counters.handed_over++;
+    w->counters.handed_over_now++;
+}
+
+/* It is given back, with what came behind the request. 0, or -1 when it cannot be watched or there is no memory. */
+int edge_watch_again(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count)
+{
+    edge->is_away = 0;
+    edge->is_unread = 1; /* nobody here has looked */
+    if (wire_watch(w, edge->descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0)
+        return -1;
+    return count ? input_hold(w, &edge->in, bytes, count) : 0;
+}
+
+/* The same between two requests. */
+int edge_take_back(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count)
+{
+    edge->started_us = 0;
+    if (edge_watch_again(w, edge, bytes, count) < 0)
+        return -1;
+    edge_set_idle(w, edge);
+    edge_look_again(w, edge);
+    return 0;
+}
+
 /* Its exchange, if there is one, has lost its client; the caller is told. */
 void edge_close(wire *w, edge_connection *edge)
 {
@@ -94,6 +161,7 @@ void edge_close(wire *w, edge_connection *edge)
     input_drop(w, &edge->in);
     output_drop(w, &edge->out);
     close(edge->descriptor);
+    address_leave(w, &edge->address);
     w->counters.edge_open_now--;
     w->counters.edge_closed++;
     slab_give(&w->edges, edge);
@@ -166,6 +234,10 @@ static void look_at_rest(wire *w, edge_connection *edge)
 /* The end may have been told of while an answer was on its way out: then nobody waits for the next one. */
 static void resume(wire *w, edge_connection *edge)
 {
+    if (edge->is_broken) {
+        edge_close(w, edge);
+        return;
+    }
     uint32_t generation = edge->item.generation;
     look_at_rest(w, edge);
     if (edge->has_ended)
@@ -210,12 +282,22 @@ void edge_expire(wire *w, edge_connection *edge)
         give_up_waiting(w, edge);
 }
 
-void edge_drain(wire *w)
+/* Each connection gets a moment of its own, so that clients do not all come back, elsewhere, in the same one. */
+void edge_drain(wire *w, uint32_t spread_ms)
 {
     w->is_draining = 1;
     for (uint32_t slot = 0; slot < w->edges.made; slot++) {
         edge_connection *edge = slab_at(&w->edges, slot);
-        if (edge && !edge->exchange && !edge->started_us && !edge->in.count && !edge->out.bytes && !edge->is_lingering)
+        if (!edge)
+            continue;
+        uint64_t closes_at_ms = wire_in_ms(w, spread_ms ? (uint32_t)(wire_random(w) % spread_ms) : 0);
+        if (closes_at_ms < edge->closes_at_ms)
+            edge->closes_at_ms = closes_at_ms;
+        if (edge->is_away || edge->exchange || edge->started_us || edge->in.count || edge->out.bytes || edge->is_lingering)
+            continue;
+        if (edge_is_to_close(w, edge))
             edge_close(w, edge);
+        else
+            edge_set_idle(w, edge);
     }
 }

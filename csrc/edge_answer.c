@@ -18,7 +18,7 @@ void edge_go_on_lingering(wire *w, edge_connection *edge)
     edge_close(w, edge);
 }
 
-static void start_linger(wire *w, edge_connection *edge)
+void edge_start_lingering(wire *w, edge_connection *edge)
 {
     shutdown(edge->descriptor, SHUT_WR);
     input_drop(w, &edge->in);
@@ -30,14 +30,14 @@ static void start_linger(wire *w, edge_connection *edge)
 /* The answer is out: closes, lingers, or goes on to the next request. */
 static void answered(wire *w, edge_connection *edge)
 {
-    if (edge->closes || w->is_draining) {
+    if (edge->closes) {
         if (edge->lingers || edge->in.count || edge->is_unread)
-            start_linger(w, edge);
+            edge_start_lingering(w, edge);
         else
             edge_close(w, edge);
         return;
     }
-    edge_set_due(w, edge, wire_in_ms(w, edge->idle_ms));
+    edge_set_idle(w, edge);
     if (edge->in.count || edge->is_unread)
         edge_look_again(w, edge);
 }
@@ -116,15 +116,16 @@ void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body,
     edge_write_answer(w, edge, head_bytes, body, body_bytes);
 }
 
-http1_answer edge_answer_facts(wire *w, const exchange *x)
+http1_answer edge_answer_facts(wire *w, exchange *x)
 {
+    x->closes |= edge_is_to_close(w, x->edge);
     return (http1_answer){
         .request_id = x->request_id,
         .correlation_id = x->correlation_id,
         .date = w->date,
         .request_id_bytes = x->request_id_bytes,
         .correlation_id_bytes = x->correlation_id_bytes,
-        .close = x->closes || w->is_draining,
+        .close = x->closes,
         .head_method = x->method == METHOD_HEAD,
     };
 }

@@ -17,7 +17,6 @@ static void refuse_unasked(wire *w, edge_connection *edge)
 /* A request that goes no further: the caller answers it, and the connection closes so that the client can read the answer. */
 void edge_refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t method)
 {
-    input_drop(w, &edge->in);
     edge_set_nothing_due(edge);
     w->counters.requests_bad++;
     exchange *x = exchange_open(w, edge);
@@ -33,7 +32,22 @@ void edge_refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t method
     event->flags = method;
 }
 
-static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_head *head)
+/* The same for a head that was read, which may be wanted yet. */
+static void refuse_held(wire *w, edge_connection *edge, uint16_t detail, uint8_t method, const uint8_t *bytes, uint32_t count)
+{
+    edge->searched = 0;
+    if (w->settings.keeps_malformed && input_hold(w, &edge->in, bytes, count) < 0)
+        edge_close(w, edge);
+    else
+        edge_refuse(w, edge, detail, method);
+}
+
+static int is_over_bytes(const wire *w, const edge_connection *edge)
+{
+    return w->settings.connection_bytes_max && edge->received >= w->settings.connection_bytes_max;
+}
+
+static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_head *head, int verdict)
 {
     edge_set_nothing_due(edge);
     edge->needed = edge->searched = 0;
@@ -44,7 +58,10 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
     }
     w->counters.requests++;
     x->method = head->method;
-    x->closes = (head->flags & HEAD_CLOSE) != 0;
+    if (edge->requests_left != UINT32_MAX)
+        edge->requests_left--;
+    x->closes = (head->flags & (HEAD_CLOSE | HEAD_HTTP_1_0)) != 0 || is_over_bytes(w, edge);
+    x->is_odd = verdict != HEAD_PLAIN;
     x->head = head;
     x->bytes = bytes;
     w->requests[w->head_count++] = (wire_request){
@@ -73,7 +90,7 @@ void edge_take_request(wire *w, edge_connection *edge, const uint8_t *bytes, uin
     if (!edge->started_us)
         edge->started_us = w->now_us;
     if (!edge->searched && !http1_head_may_begin(bytes, count)) {
-        edge_refuse(w, edge, EDGE_NOT_HTTP, METHOD_NONE);
+        refuse_held(w, edge, EDGE_NOT_HTTP, METHOD_NONE, bytes, count);
         return;
     }
     if (edge->needed)
@@ -84,31 +101,33 @@ void edge_take_request(wire *w, edge_connection *edge, const uint8_t *bytes, uin
         return;
     }
     if (head_bytes < 0) {
-        edge_refuse(w, edge, head_bytes == HEAD_END_TOO_LARGE ? HEAD_TOO_LARGE : HEAD_BAD_LINE_END, METHOD_NONE);
+        refuse_held(w, edge, head_bytes == HEAD_END_TOO_LARGE ? HEAD_TOO_LARGE : HEAD_BAD_LINE_END, METHOD_NONE, bytes, count);
         return;
     }
     http1_head *head = &w->heads[w->head_count];
     int verdict = http1_head_scan(bytes, (uint32_t)head_bytes, &w->settings.http1, head);
-    if (verdict != HEAD_PLAIN) {
-        edge_refuse(w, edge, (uint16_t)verdict, head->method);
+    if (verdict != HEAD_PLAIN && verdict <= HEAD_UNUSUAL_METHOD) {
+        refuse_held(w, edge, (uint16_t)verdict, head->method, bytes, count);
         return;
     }
-    uint32_t whole = head->head_bytes + head->body_bytes;
+    uint32_t whole = head->head_bytes + head->body_bytes; /* an unusual head has no body that is known yet */
     if (count < whole) {
         edge->needed = whole;
         wait_for_more(w, edge, bytes, count, head->body_bytes);
     } else if (input_hold(w, &edge->in, bytes + whole, count - whole) < 0) {
         edge_close(w, edge);
     } else {
-        begin(w, edge, bytes, head);
+        begin(w, edge, bytes, head, verdict);
     }
 }
 
 void edge_read_requests(wire *w, edge_connection *edge)
 {
     uint8_t *start;
-    ssize_t count = input_receive(w, edge->descriptor, &edge->in, edge->needed, EDGE_READ_BYTES, &w->counters.edge_bytes_in,
+    uint64_t before = edge->received;
+    ssize_t count = input_receive(w, edge->descriptor, &edge->in, edge->needed, EDGE_READ_BYTES, &edge->received,
                                   &edge->is_unread, &start);
+    w->counters.edge_bytes_in += edge->received - before;
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != ENOBUFS && errno != EINTR)) {
         edge_close(w, edge);
         return;
@@ -137,6 +156,7 @@ void edge_read_ahead(wire *w, edge_connection *edge)
             edge->is_unread = 0;
         if (count > 0) {
             edge->in.count += (uint32_t)count;
+            edge->received += (uint64_t)count;
             w->counters.edge_bytes_in += (uint64_t)count;
         }
     }

@@ -75,6 +75,7 @@ void exchange_close(wire *w, exchange *x)
     timer_clear(&x->timer);
     if (x->edge)
         x->edge->exchange = NULL;
+    free(x->kept);
     w->counters.exchanges_now--;
     slab_give(&w->exchanges, x);
 }
@@ -117,59 +118,4 @@ void exchange_measure(wire *w, const exchange *x, uint16_t status)
     uint64_t *counts = latency_counts(w, x->route);
     if (counts)
         counts[latency_index(latency_us)]++;
-}
-
-typedef struct {
-    uint8_t *table;
-    uint8_t *text;
-} field_writer;
-
-static void put_context(field_writer *out, enum frame_field_id id, const uint8_t *value, uint32_t value_bytes)
-{
-    if (!value)
-        return;
-    out->table[0] = (uint8_t)id;
-    out->table[1] = 0;
-    frame_write_u16(out->table + 2, (uint16_t)value_bytes);
-    out->table += 4;
-    memcpy(out->text, value, value_bytes);
-    out->text += value_bytes;
-}
-
-int exchange_write_request(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms)
-{
-    const http1_head *head = x->head;
-    uint32_t forwarded;
-    uint32_t forward_bytes = http1_forward_bytes(head, &forwarded);
-    uint32_t contexts = 3 + (x->tenant != NULL) + (x->tracestate != NULL);
-    uint32_t id_text = (uint32_t)x->correlation_id_bytes + x->request_id_bytes;
-    uint32_t context_text = id_text + WIRE_TRACE_BYTES + x->tenant_bytes + x->tracestate_bytes;
-    uint32_t payload_bytes =
-        FRAME_REQUEST_FIXED_BYTES + 4 * contexts + forward_bytes + head->target_bytes + context_text + head->body_bytes;
-    if (forwarded + contexts > FRAME_FIELDS_MAX || payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
-        return WIRE_NO_ROOM;
-    uint8_t *out = framed_write(w, framed, FRAME_HEADER_BYTES + payload_bytes);
-    if (!out)
-        return WIRE_FULL;
-    frame_write_header(out, payload_bytes, FRAME_REQUEST, FRAME_END, exchange_id(x) | (framed->dialled ? OPENED_BY_DIALLER : 0));
-    uint8_t *fixed = out + FRAME_HEADER_BYTES;
-    frame_write_u32(fixed, remaining_ms);
-    frame_write_u16(fixed + 4, (uint16_t)endpoint);
-    fixed[6] = head->method;
-    fixed[7] = (uint8_t)attempt;
-    frame_write_u16(fixed + 8, head->target_bytes);
-    frame_write_u16(fixed + 10, (uint16_t)(forwarded + contexts));
-    uint8_t *table = fixed + FRAME_REQUEST_FIXED_BYTES;
-    uint8_t *target = table + 4 * (forwarded + contexts);
-    memcpy(target, x->bytes + head->target, head->target_bytes);
-    field_writer context = {table, target + head->target_bytes};
-    put_context(&context, FIELD_TENANT, x->tenant, x->tenant_bytes);
-    put_context(&context, FIELD_CORRELATION_ID, x->correlation_id, x->correlation_id_bytes);
-    put_context(&context, FIELD_REQUEST_ID, x->request_id, x->request_id_bytes);
-    put_context(&context, FIELD_TRACE, x->trace, WIRE_TRACE_BYTES);
-    put_context(&context, FIELD_TRACESTATE, x->tracestate, x->tracestate_bytes);
-    uint8_t *body = context.text + http1_forward_write(x->bytes, head, context.table, context.text);
-    memcpy(body, x->bytes + head->head_bytes, head->body_bytes);
-    w->counters.frames_out++;
-    return WIRE_OK;
 }

@@ -59,7 +59,9 @@ enum frame_field_id {
     FIELD_PRINCIPAL = 6,
     FIELD_CLAIMS = 7,
     FIELD_CLIENT_ADDRESS = 8,
-    FIELD_SCHEME = 9
+    FIELD_SCHEME = 9,
+    FIELD_BODY_LENGTH = 10,
+    FIELD_UPGRADE = 11
 };
 
 /* Why a scan stopped. FRAME_OK also when the input ends inside a frame, or when an output array is full. */

@@ -80,6 +80,34 @@ static void unlink_ready(wire *w, const framed_connection *framed)
         w->ready_end = at;
 }
 
+/* Somebody waited for room, and there is some: the next step tells. */
+static void list_roomy(wire *w, framed_connection *framed)
+{
+    framed->wants_room = 0;
+    framed->is_roomy = 1;
+    framed->next_roomy = w->roomy;
+    w->roomy = framed;
+    wire_wake(w);
+}
+
+void framed_tell_room(wire *w)
+{
+    while (w->roomy && wire_event_room(w)) {
+        framed_connection *framed = w->roomy;
+        w->roomy = framed->next_roomy;
+        framed->is_roomy = 0;
+        wire_add_event(w, EVENT_FRAMED_ROOM)->connection = framed->handle;
+    }
+}
+
+static void unlink_roomy(wire *w, const framed_connection *framed)
+{
+    framed_connection **at = &w->roomy;
+    while (*at != framed)
+        at = &(*at)->next_roomy;
+    *at = framed->next_roomy;
+}
+
 void framed_bury(wire *w)
 {
     while (w->dying) {
@@ -104,6 +132,8 @@ void framed_bury(wire *w)
             unlink_dirty(w, framed);
         if (framed->is_ready)
             unlink_ready(w, framed);
+        if (framed->is_roomy)
+            unlink_roomy(w, framed);
         w->dying = framed->next_dying;
         slab_give(&w->framed, framed);
         wire_resume_accepting(w, SOCKET_FRAMED);
@@ -133,13 +163,22 @@ void framed_flush(wire *w, framed_connection *framed)
     int result = output_send(framed->descriptor, &framed->out, &w->counters.framed_bytes_out);
     if (result < 0)
         output_drop(w, &framed->out);
-    w->unsent[framed->item.slot] = framed->out.end - framed->out.start;
+    uint32_t unsent = framed->out.end - framed->out.start;
+    w->unsent[framed->item.slot] = unsent;
+    if (framed->wants_room && unsent <= WIRE_ROOM_BYTES / 2)
+        list_roomy(w, framed);
+}
+
+/* Whether this side chose the id. */
+static int is_ours(const framed_connection *framed, uint64_t id)
+{
+    return (id & OPENED_BY_DIALLER) == (framed->dialled ? OPENED_BY_DIALLER : 0);
 }
 
 /* The exchange that an answer is for; NULL, counted, when there is none that waits for it on this connection. */
-static exchange *find_answered(wire *w, const framed_connection *framed, uint64_t id)
+exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_t id)
 {
-    if ((id & OPENED_BY_DIALLER) != (framed->dialled ? OPENED_BY_DIALLER : 0)) {
+    if (!is_ours(framed, id)) {
         w->counters.foreign_responses++;
         return NULL;
     }
@@ -155,7 +194,7 @@ static exchange *find_answered(wire *w, const framed_connection *framed, uint64_
     return x;
 }
 
-static void report_bad_response(wire *w, exchange *x, uint16_t detail)
+void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
 {
     x->is_spoiled = 1;
     wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
@@ -167,17 +206,23 @@ static void report_bad_response(wire *w, exchange *x, uint16_t detail)
 /* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
 static void take_response(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
 {
-    exchange *x = find_answered(w, framed, view->exchange);
-    if (!x || view->status < 200)
+    exchange *x = framed_find_answered(w, framed, view->exchange);
+    if (!x)
+        return;
+    if (x->is_streamed) {
+        stream_take_response(w, framed, x, base, view);
+        return;
+    }
+    if (view->status < 200)
         return;
     if (!(view->flags & FRAME_END)) {
-        report_bad_response(w, x, BAD_RESPONSE_STREAM);
+        framed_report_bad_response(w, x, BAD_RESPONSE_STREAM);
         return;
     }
     http1_answer facts = edge_answer_facts(w, x);
     int32_t head_bytes = http1_response_write(base, view, w->fields, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
     if (head_bytes < 0) {
-        report_bad_response(w, x, (uint16_t)-head_bytes);
+        framed_report_bad_response(w, x, (uint16_t)-head_bytes);
         return;
     }
     exchange_measure(w, x, view->status);
@@ -187,7 +232,7 @@ static void take_response(wire *w, framed_connection *framed, const uint8_t *bas
 
 static void take_refused(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
 {
-    exchange *x = find_answered(w, framed, view->exchange);
+    exchange *x = framed_find_answered(w, framed, view->exchange);
     if (!x)
         return;
     exchange_detach(w, x);
@@ -226,7 +271,7 @@ void framed_close(wire *w, framed_connection *framed, enum wire_close_cause caus
     framed_fail(w, framed, cause);
 }
 
-static wire_event *add_frame_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind)
+wire_event *framed_add_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind)
 {
     wire_event *event = wire_add_event(w, kind);
     event->connection = framed->handle;
@@ -245,15 +290,17 @@ static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
     } else if (view->type == FRAME_REFUSED) {
         take_refused(w, framed, base, view);
     } else if (view->type == FRAME_REQUEST) {
-        wire_event *event = add_frame_event(w, framed, base, view, EVENT_CALL);
+        wire_event *event = framed_add_event(w, framed, base, view, EVENT_CALL);
         event->detail = view->endpoint;
         event->flags = (uint32_t)view->method | (uint32_t)view->attempt << 8 | (uint32_t)view->flags << 16;
         event->a = view->remaining_ms;
         event->b = (uint32_t)(base - w->arena) + view->target;
         event->c = view->target_bytes;
         event->d = view->body_bytes;
+    } else if (view->exchange && is_ours(framed, view->exchange)) {
+        stream_take_frame(w, framed, base, view);
     } else {
-        add_frame_event(w, framed, base, view, EVENT_FRAME);
+        framed_add_event(w, framed, base, view, EVENT_FRAME);
     }
 }
 

@@ -17,7 +17,7 @@ static int is_within(uint32_t value, uint32_t least, uint32_t most)
 static int settings_are_valid(const wire_settings *s)
 {
     const uint32_t slots_max = (1u << 24) - 1;
-    return is_within(s->edge_connections_max, 1, slots_max) && is_within(s->exchanges_max, 1, slots_max) &&
+    return is_within(s->edge_connections_max, 1, 1u << EDGE_SLOT_BITS) && is_within(s->exchanges_max, 1, slots_max) &&
            is_within(s->framed_connections_max, 1, WIRE_FRAMED_CONNECTIONS_MAX) && is_within(s->routes_max, 1, WIRE_ROUTES_MAX) &&
            is_within(s->framed_output_bytes_max, FRAME_HEADER_BYTES, (1u << 30) - 1) && s->body_bytes_per_second &&
            is_within(s->idle_jitter_percent, 0, 100) && is_within(s->http1.head_bytes_max, 1, 65536) &&
@@ -74,6 +74,9 @@ static int reserve_memory(wire *w)
     if (slab_start(&w->edges, sizeof(edge_connection), s->edge_connections_max, 0xffffff) < 0 ||
         slab_start(&w->exchanges, sizeof(exchange), s->exchanges_max, 0x7fffffff) < 0)
         return -1;
+    w->addresses.seed = w->random[1];
+    if (s->connections_per_address_max && address_table_start(&w->addresses, s->edge_connections_max) < 0)
+        return -1;
     return slab_start(&w->framed, sizeof(framed_connection), connections, 0xfffff);
 }
 
@@ -126,6 +129,7 @@ static void shut_connections(wire *w)
         close(edge->descriptor);
         input_drop(w, &edge->in);
         output_drop(w, &edge->out);
+        address_leave(w, &edge->address);
         slab_give(&w->edges, edge);
     }
     for (uint32_t slot = 0; slot < w->framed.made; slot++) {
@@ -141,14 +145,17 @@ static void shut_connections(wire *w)
     }
     for (uint32_t slot = 0; slot < w->exchanges.made; slot++) {
         exchange *x = slab_at(&w->exchanges, slot);
-        if (x)
-            slab_give(&w->exchanges, x);
+        if (!x)
+            continue;
+        free(x->kept);
+        slab_give(&w->exchanges, x);
     }
     w->resumed = NULL;
     w->resumed_end = &w->resumed;
-    w->dirty = w->dying = w->ready = NULL;
+    input_drop(w, &w->handed);
+    w->dirty = w->dying = w->ready = w->roomy = NULL;
     w->ready_end = &w->ready;
-    w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = 0;
+    w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = w->counters.handed_over_now = 0;
     timer_wheel_start(&w->timers, wire_now_ms(w));
 }
 
@@ -175,6 +182,7 @@ static void free_memory(wire *w)
     slab_end(&w->framed);
     for (uint32_t route = 0; w->route_latency && route < w->settings.routes_max; route++)
         free(w->route_latency[route]);
+    free(w->addresses.entries);
     unmap_memory(w->arena, WIRE_ARENA_BYTES);
     unmap_memory(w->heads, HEADS_BYTES);
     unmap_memory(w->context, CONTEXT_ROOM_BYTES);

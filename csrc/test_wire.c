@@ -261,7 +261,7 @@ static void test_drain(void)
     uint64_t id = in_flight(busy, &s);
     say_text(half, "GET /a HT");
     settle();
-    wire_drain_edge(w);
+    wire_drain_edge(w, 0);
     CHECK(is_closed(idle));
     respond(&s, id, 200, "last");
     CHECK_EQUAL(hear_answer(busy, 200, &body), 4);
@@ -291,7 +291,7 @@ static void check_calls_after_shut(uint64_t id, uint32_t connection)
     CHECK_EQUAL(wire_close(w, connection), WIRE_NO_CONNECTION);
     CHECK_EQUAL(wire_peer(w, connection, (char *)out, sizeof out), WIRE_NO_CONNECTION);
     wire_flush(w);
-    wire_drain_edge(w);
+    wire_drain_edge(w, 0);
     wire_stop_listening(w, SOCKET_EDGE);
     wire_advance_clock(w, 100000);
     wire_route_reset(w, 1);

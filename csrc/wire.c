@@ -187,7 +187,9 @@ int wire_step(wire *w, uint32_t wait_us)
     w->was_active = 0;
     w->is_stepping = 1;
     wire_read_clock(w);
+    input_drop(w, &w->handed);
     framed_bury(w);
+    framed_tell_room(w);
     expire_timers(w);
     edge_resume(w);
     framed_take_ready(w); /* last, as only this has no end: a timer expires once, and a client asks again when it was answered */
@@ -225,7 +227,7 @@ int wire_was_active(const wire *w)
 
 int wire_has_more(const wire *w)
 {
-    return w->resumed || w->ready || w->dying || w->timers.expired;
+    return w->resumed || w->ready || w->dying || w->roomy || w->timers.expired;
 }
 
 /* Decisions start timers (deadlines, write times) of which the descriptor must tell, although no step may come before the caller

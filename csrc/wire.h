@@ -28,7 +28,10 @@ enum {
     WIRE_ROUTES_MAX = 65536,
     WIRE_ID_BYTES_MAX = 64,            /* request and correlation ids */
     WIRE_TRACE_BYTES = 25,             /* trace id 16, span id 8, flags 1 */
-    WIRE_LATENCY_COUNTS = 2688         /* entries of a route's latency counts, see wire_route_latency */
+    WIRE_LATENCY_COUNTS = 2688,        /* entries of a route's latency counts, see wire_route_latency */
+    WIRE_ROOM_BYTES = 262144,          /* who sends streams waits while more than this is unsent: see wire_want_room */
+    WIRE_ADDRESS_BYTES_MAX = 46,       /* a peer's address as text, without its port */
+    WIRE_UPGRADE_BYTES_MAX = 32
 };
 
 typedef struct {
@@ -44,6 +47,12 @@ typedef struct {
     uint32_t write_ms;                 /* an answer must make progress within this time */
     uint32_t failure_us;               /* added to the measured time of a response of status 5xx: fast errors must not attract */
     uint32_t linger_ms;                /* after an answer that closes: how long to go on reading, so that it arrives */
+    /* Of one client's connection; 0: no bound. The first two are drawn anew for each, as idle_ms is. At a bound the next answer closes. */
+    uint32_t connection_requests_max;
+    uint32_t connection_age_ms;
+    uint64_t connection_bytes_max;     /* received */
+    uint32_t connections_per_address_max; /* at once, by IPv4 address or IPv6 /64; one more is answered 429 and closed; 0: no bound */
+    uint32_t keeps_malformed;          /* 1: a malformed head stays held after EVENT_BAD_REQUEST, so that wire_hand_over gives it */
     http1_limits http1;
 } wire_settings;
 
@@ -72,10 +81,16 @@ enum wire_event_kind {
     EVENT_FRAME = 10,
     /* A REQUEST frame. connection; exchange: as in the frame; detail: endpoint; flags: method | attempt << 8 | frame flags << 16;
      * at, bytes: payload; a: remaining ms; b: target's offset in the arena; c: target bytes; d: body bytes (the payload's end). */
-    EVENT_CALL = 11
+    EVENT_CALL = 11,
+    /* A frame of an exchange that was opened by wire_open: RESPONSE, DATA, TRAILERS, CREDIT or CANCEL. exchange; connection;
+     * detail: type; flags: of the frame; at, bytes: payload. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the
+     * service is done: the exchange is undecided again, and counts as in flight no more. */
+    EVENT_STREAM = 12,
+    /* connection: what waits to be sent on it has become little enough after wire_want_room. */
+    EVENT_FRAMED_ROOM = 13
 };
 
-enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, which this lane does not carry */
+enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, to a request that wire_send sent */
 
 enum edge_refusal {
     EDGE_HEAD_TIMEOUT = 32, /* 408 */
@@ -106,14 +121,32 @@ typedef struct {
     uint32_t unused;
 } wire_event;
 
-/* A whole plain request: 16 bytes. Kept apart from the events, since there are many and little need be read of each. */
+/* A request: 16 bytes. Kept apart from the events, since there are many and little need be read of each. A plain one is whole. One
+ * whose verdict (http1_head) is not HEAD_PLAIN has come as far as its head: it is for wire_hand_over, or to be answered, which then
+ * closes the connection. */
 typedef struct {
     uint64_t exchange;
     uint32_t path;       /* offset into the arena */
     uint16_t path_bytes; /* up to the '?' */
     uint8_t method;      /* enum frame_method */
-    uint8_t flags;       /* HEAD_ bits */
+    uint8_t flags;       /* HEAD_ bits below 256 */
 } wire_request;
+
+/* What wire_hand_over gives. */
+typedef struct {
+    int descriptor;          /* to be read from and written to until wire_hand_back; it stays the wire's own */
+    uint32_t connection;     /* the client's connection, by a handle that it keeps */
+    const uint8_t *held;     /* what came behind the head (a plain request: behind its body); valid until the next call of the wire */
+    uint32_t held_bytes;
+    int closes;              /* the connection is to close after this answer: the client, a bound or a drain wants it so */
+} wire_handed;
+
+enum wire_hand_back_how {
+    HAND_BACK_KEEP = 0,   /* a request boundary: the wire goes on with the next request (or closes, where a bound or a drain wants it) */
+    HAND_BACK_LINGER = 1, /* the last answer is out: close so that the client can read it */
+    HAND_BACK_CLOSE = 2,
+    HAND_BACK_RESET = 3   /* what was sent must not look whole */
+};
 
 /* What the calls below return. */
 enum wire_result {
@@ -138,6 +171,7 @@ typedef struct {
     uint64_t frames_in, frames_out, late_responses, foreign_responses;
     uint64_t edge_bytes_in, edge_bytes_out, framed_bytes_in, framed_bytes_out;
     uint64_t accept_errors, buffers_now, buffer_bytes_now;
+    uint64_t handed_over, handed_over_now, edge_refused_by_address, edge_addresses_now;
 } wire_counters;
 
 /* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */
@@ -181,16 +215,52 @@ const http1_head *wire_head(wire *w, uint64_t exchange, const uint8_t **bytes);
 /* The body of a request of this step's batch. NULL when the exchange has none now. */
 const uint8_t *wire_body(wire *w, uint64_t exchange, uint32_t *byte_count);
 /* Sets a context field of an undecided exchange: FIELD_TENANT (1 to 64 bytes), FIELD_CORRELATION_ID, FIELD_REQUEST_ID (1 to 64),
- * FIELD_TRACE (25), FIELD_TRACESTATE (1 to 512). Without it, the ids and the trace are random, and there is no tenant. */
+ * FIELD_TRACE (25), FIELD_TRACESTATE (1 to 512), FIELD_CLIENT_ADDRESS (1 to 64), FIELD_SCHEME (4 or 5). Without it, the ids and the
+ * trace are random, there is no tenant, and the address and the scheme are those of the connection. */
 int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
 /* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID. Returns its length or WIRE_NO_EXCHANGE. */
 int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
+/* The address of the exchange's client as text, without port (room: at least WIRE_ADDRESS_BYTES_MAX). Its length, 0 where there is none
+ * (a socket that is not IP), or WIRE_NO_EXCHANGE. */
+int wire_client_address(wire *w, uint64_t exchange, char *out);
 /* Milliseconds since the first byte of the exchange's request came, or WIRE_NO_EXCHANGE. */
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 
 /* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
  * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. */
 int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms);
+/* The fields of a request of this step's batch that go on to the service: a field table and then its text (http1_forward_write), written
+ * at out. Returns the bytes, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM when room is too small; *field_count gets their number. */
+int32_t wire_forward(wire *w, uint64_t exchange, uint8_t *out, uint32_t room, uint32_t *field_count);
+/* Takes the client's connection of an undecided exchange of this batch (of a request, or with keeps_malformed of a bad request) out of the
+ * wire's hands: it is not watched any more, and the exchange is answered by who has the descriptor. Its context is kept for wire_open. WIRE_OK, WIRE_NO_EXCHANGE, WIRE_NO_ROOM (no memory). */
+int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
+/* Gives the connection back and ends the exchange, which must not be with a service (wire_cancel it first: here it is dropped). how: enum
+ * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */
+int wire_hand_back(wire *w, uint64_t exchange, int how, const uint8_t *bytes, uint32_t count, uint64_t received);
+/* Sends a handed-over exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
+ * wrote them; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count is 0. Its frames come as EVENT_STREAM. */
+int wire_open(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+              const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
+              const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
+              const uint8_t *body, uint32_t body_bytes, int end);
+/* Gives the connection of an exchange back that wire_open has sent whole (with END): the wire waits for the service's answer, and for the
+ * client, as if wire_send had sent it. bytes, received: as for wire_hand_back; remaining_ms: the deadline from now on. WIRE_OK,
+ * WIRE_NO_EXCHANGE, or WIRE_SYSTEM: it could not be watched again, and was closed; an EVENT_CLIENT_GONE tells in the next step. */
+int wire_hand_in(wire *w, uint64_t exchange, const uint8_t *bytes, uint32_t count, uint64_t received, uint32_t remaining_ms);
+/* The head of the HTTP answer to a handed-over exchange that a RESPONSE makes, whose payload came in this batch as EVENT_STREAM (at, bytes),
+ * written at out. framing: enum http1_framing; length: of the body, for FRAMING_LENGTH; upgrade: for FRAMING_UPGRADE; *body_at: where in the
+ * payload the body begins. Returns the head's bytes, minus enum http1_response_error - 100, or an enum wire_result. */
+int32_t wire_response_head(wire *w, uint64_t exchange, uint32_t at, uint32_t bytes, int framing, uint64_t length, const uint8_t *upgrade,
+                           uint32_t upgrade_bytes, int close, uint8_t *out, uint32_t room, uint32_t *body_at);
+/* The same for an answer of the gateway's own, with body_bytes behind it. */
+int32_t wire_answer_head(wire *w, uint64_t exchange, int status, const uint8_t *lines, uint32_t lines_bytes, uint32_t body_bytes, int close,
+                         uint8_t *out, uint32_t room);
+/* The trailer section that a TRAILERS frame makes, whose payload came in this batch (at, bytes), as http1_trailers_write writes it.
+ * Returns as wire_response_head. */
+int32_t wire_trailers(wire *w, uint32_t at, uint32_t bytes, uint8_t *out, uint32_t room);
+/* 1: less than WIRE_ROOM_BYTES wait to be sent on the connection. 0: EVENT_FRAMED_ROOM or EVENT_FRAMED_CLOSED will tell. */
+int wire_want_room(wire *w, uint32_t connection);
 /* Takes a sent exchange back from its target: writes CANCEL with the reason, and a late response will be dropped. The exchange is
  * undecided again; if its client is gone it is over. Also ends an undecided exchange whose client is gone. */
 int wire_cancel(wire *w, uint64_t exchange, int reason);
@@ -201,8 +271,8 @@ int wire_answer(wire *w, uint64_t exchange, int status, const uint8_t *lines, ui
 int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t exchange, const uint8_t *payload, uint32_t payload_bytes);
 /* Closes a framed connection after a last try to send what waits. Its exchanges yield EVENT_LOST, then it EVENT_FRAMED_CLOSED. */
 int wire_close(wire *w, uint32_t connection);
-/* Says that the edge drains: every answer from now on closes its connection, and idle ones close at once. */
-void wire_drain_edge(wire *w);
+/* Says that the edge drains: each connection closes at a random moment within spread_ms if it is idle then, or else with its next answer. */
+void wire_drain_edge(wire *w, uint32_t spread_ms);
 
 /* The peer's address as text ("127.0.0.1:5555"), for logs. Returns its length, or WIRE_NO_CONNECTION. room: at least 64. */
 int wire_peer(wire *w, uint32_t connection, char *out, uint32_t room);
@@ -215,7 +285,7 @@ float *wire_latency_us(wire *w);
 uint32_t *wire_unsent(wire *w);
 /* Frames that came on each framed connection, by slot, answers included; wraps. */
 uint32_t *wire_heard(wire *w);
-/* The ids of exchanges that are with a service: at most ids_max of them, at ids. Returns how many. */
+/* The ids of exchanges that wire_send sent and that are with a service: at most ids_max of them, at ids. Returns how many. */
 uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max);
 /* Counts of services' responses of a route by status class (index 1 to 5). NULL when routes_max is passed. */
 const uint64_t *wire_route_statuses(wire *w, uint32_t route);

@@ -1,6 +1,7 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
  * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c: clients; framed.c: framed connections;
- * exchange.c: the table of exchanges and what is measured; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
+ * exchange.c: the table of exchanges and what is measured; request.c: the
+ * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
 #define PENSTOCK_WIRE_INTERNAL_H
 
@@ -30,6 +31,8 @@ enum {
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,
+    EDGE_SLOT_BITS = 20,
+    EDGE_GENERATION_MASK = 0xfff,
     CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
     LATENCY_SAMPLES_FIRST = 16,
     VIEWS_MAX = 256,
@@ -40,6 +43,7 @@ enum {
 enum { SOURCE_TIMER = 1, SOURCE_LISTENER = 2, SOURCE_EDGE = 3, SOURCE_FRAMED = 4 };
 enum { TIMER_EXCHANGE = 1, TIMER_EDGE = 2, TIMER_ACCEPT = 3 };
 enum { EXCHANGE_UNDECIDED = 1, EXCHANGE_SENT = 2 };
+enum edge_scheme { SCHEME_HTTP = 0, SCHEME_HTTPS = 1 };
 #define OPENED_BY_DIALLER (1ull << 63)
 
 /* Bytes that came and are not yet used. Holds no memory when it holds no bytes. */
@@ -57,10 +61,27 @@ typedef struct {
     uint32_t capacity;
 } held_output;
 
+/* Who is at the other end. family: AF_INET, AF_INET6, or 0 for what is not IP. An IPv4 address is in the first four bytes. */
+typedef struct {
+    uint8_t bytes[16];
+    uint8_t family;
+} edge_address;
+
+/* How many connections each address has: an open table, see address.c. NULL: not counted. */
+typedef struct {
+    struct address_count *entries;
+    uint32_t mask;
+    uint64_t seed;
+} address_table;
+
 /* One client's connection. Requests are taken one at a time, so answers are in order; what comes behind is held. */
 typedef struct edge_connection {
     slab_item item;
     int descriptor;
+    uint32_t requests_left;          /* before the connection closes; UINT32_MAX: no bound */
+    uint64_t received;
+    uint64_t closes_at_ms;           /* from then on it closes when it is idle, or else with its next answer */
+    edge_address address;
     uint32_t searched;               /* see http1_head_end */
     uint32_t needed;                 /* bytes of the whole request once its head was understood, else 0 */
     uint32_t lingered_bytes;
@@ -78,6 +99,8 @@ typedef struct edge_connection {
     uint8_t closes;                  /* after the answer being written */
     uint8_t lingers;                 /* and that close lingers */
     uint8_t is_resumed;              /* in the list of those to look at without an event */
+    uint8_t is_broken;               /* to be closed in the next step */
+    uint8_t is_away;                 /* handed over: neither watched nor read nor written here */
 } edge_connection;
 
 typedef struct exchange {
@@ -93,11 +116,19 @@ typedef struct exchange {
     const uint8_t *bytes;
     const uint8_t *tenant;
     const uint8_t *tracestate;
+    const uint8_t *client;           /* in place of the connection's address */
+    uint8_t *kept;                   /* memory of the three, once the exchange has outlived its batch */
     uint64_t batch;
     uint32_t route;
     uint16_t tracestate_bytes;
     uint8_t tenant_bytes;
+    uint8_t client_bytes;
+    uint8_t scheme;                  /* enum edge_scheme */
     uint8_t state;
+    uint8_t is_odd;                  /* its head was not plain: what follows is unknown, so an answer of ours closes */
+    uint8_t is_away;                 /* its connection was handed over */
+    uint8_t is_streamed;             /* it was sent by wire_open */
+    uint8_t is_measured;             /* its final RESPONSE has come */
     uint8_t method;
     uint8_t is_spoiled;              /* its response was bad: nothing more is taken for it */
     uint8_t closes;                  /* the client, or a refusal, wants the connection closed */
@@ -120,6 +151,9 @@ typedef struct framed_connection {
     struct framed_connection *next_dirty;
     struct framed_connection *next_dying;
     struct framed_connection *next_ready;
+    struct framed_connection *next_roomy;
+    uint8_t wants_room;              /* somebody waits until less is unsent */
+    uint8_t is_roomy;                /* in the list of those of which that is to be told */
     uint8_t dialled;
     uint8_t is_unread;               /* as for an edge connection */
     uint8_t has_ended;               /* likewise */
@@ -171,6 +205,9 @@ struct wire {
     framed_connection *dirty;
     framed_connection *dying;
     framed_connection *ready, **ready_end;
+    framed_connection *roomy;
+    address_table addresses;
+    held_input handed;               /* the bytes that the last hand-over gave */
 
     uint32_t *in_flight;
     uint32_t *unsent;
@@ -247,16 +284,50 @@ void exchange_detach(wire *w, exchange *x);
 void exchange_close(wire *w, exchange *x);
 void exchange_measure_expired(wire *w, const exchange *x);
 void exchange_measure(wire *w, const exchange *x, uint16_t status);
-/* Writes the REQUEST frame for the exchange to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
-int exchange_write_request(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+
+/* request.c: the REQUEST frame of an exchange. */
+typedef struct {
+    uint32_t endpoint, attempt, remaining_ms;
+    const uint8_t *target;
+    const uint8_t *fields;           /* table and text of those that go on, or NULL: to be written from the head */
+    const uint8_t *length_text;
+    const uint8_t *upgrade;
+    const uint8_t *body;
+    uint32_t target_bytes, field_count, fields_bytes, length_text_bytes, upgrade_bytes, body_bytes;
+    int end;
+} request_parts;
+/* Writes it to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
+int request_write(wire *w, const exchange *x, framed_connection *framed, const request_parts *parts);
+int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+
+/* address.c */
+int address_table_start(address_table *table, uint32_t count_max);
+/* Counts one more connection. 0 when the address has its most already, and then nothing is counted. */
+int address_enter(wire *w, const edge_address *address);
+void address_leave(wire *w, const edge_address *address);
+edge_address address_of(int descriptor);
+/* Text of at most WIRE_ADDRESS_BYTES_MAX bytes; its length. */
+uint32_t address_write(const edge_address *address, uint8_t *out);
 
 /* edge.c */
 int edge_adopt(wire *w, int descriptor);
+void edge_set_idle(wire *w, edge_connection *edge);
+void edge_take_away(wire *w, edge_connection *edge);
+int edge_watch_again(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count);
+int edge_take_back(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count);
+static inline int edge_is_to_close(const wire *w, const edge_connection *edge)
+{
+    return !edge->requests_left || wire_now_ms(w) >= edge->closes_at_ms;
+}
+static inline uint32_t edge_handle(const edge_connection *edge)
+{
+    return (edge->item.generation & EDGE_GENERATION_MASK) << EDGE_SLOT_BITS | edge->item.slot;
+}
 void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events);
 void edge_resume(wire *w);
 void edge_expire(wire *w, edge_connection *edge);
 void edge_close(wire *w, edge_connection *edge);
-void edge_drain(wire *w);
+void edge_drain(wire *w, uint32_t spread_ms);
 void edge_set_due(wire *w, edge_connection *edge, uint64_t at_ms);
 void edge_set_nothing_due(edge_connection *edge);
 void edge_look_again(wire *w, edge_connection *edge);
@@ -270,7 +341,8 @@ void edge_read_ahead(wire *w, edge_connection *edge);
 /* edge_answer.c */
 /* Sends one answer: head (in scratch) and body. The exchange is over. */
 void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
-http1_answer edge_answer_facts(wire *w, const exchange *x);
+http1_answer edge_answer_facts(wire *w, exchange *x);
+void edge_start_lingering(wire *w, edge_connection *edge);
 void edge_write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
 void edge_go_on_writing(wire *w, edge_connection *edge);
 void edge_go_on_lingering(wire *w, edge_connection *edge);
@@ -285,7 +357,20 @@ void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause
 void framed_close(wire *w, framed_connection *framed, enum wire_close_cause cause);
 void framed_flush(wire *w, framed_connection *framed);
 void framed_release_buffers(wire *w);
+exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_t id);
+wire_event *framed_add_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind);
+void framed_report_bad_response(wire *w, exchange *x, uint16_t detail);
+void framed_tell_room(wire *w);
 /* Room for one frame of that many bytes at the end of the output, which then counts as written; NULL when it is over the bound. */
 uint8_t *framed_write(wire *w, framed_connection *framed, uint32_t bytes);
+
+
+/* stream.c: a frame about an exchange that this side opened, other than RESPONSE and REFUSED to a plain one. */
+void stream_take_frame(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view);
+/* The final RESPONSE, or an interim one, to a streamed exchange. */
+void stream_take_response(wire *w, framed_connection *framed, exchange *x, const uint8_t *base, const frame_view *view);
+
+/* handed.c */
+int exchange_keep_context(exchange *x);
 
 #endif

@@ -273,7 +273,7 @@ static void operate(program *p)
         break;
     case 16:
         if (a == 255)
-            wire_drain_edge(w);
+            wire_drain_edge(w, 0);
         else if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
             end_exchange(x, next(p));
         break;

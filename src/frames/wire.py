@@ -39,6 +39,8 @@ Decide = Callable[[Iterator[Event]], None]
 
 _EVENT = struct.Struct("=QIHHIIIIIII4x")
 _REQUEST = struct.Struct("=QIHBB")
+_HEAD_ROOM_BYTES = 131_072
+"""For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
 _YIELD_SECONDS = 0.001
 """Own work between two looks at what other tasks want."""
 
@@ -56,6 +58,8 @@ class EventKind(IntEnum):
     FRAMED_CLOSED = lib.EVENT_FRAMED_CLOSED
     FRAME = lib.EVENT_FRAME
     CALL = lib.EVENT_CALL
+    STREAM = lib.EVENT_STREAM
+    FRAMED_ROOM = lib.EVENT_FRAMED_ROOM
 
 
 class WireResult(IntEnum):
@@ -79,6 +83,24 @@ class CloseCause(IntEnum):
     ASKED = lib.CLOSE_ASKED
 
 
+class HandBack(IntEnum):
+    """How a handed-over connection is given back (``enum wire_hand_back_how``)."""
+
+    KEEP = lib.HAND_BACK_KEEP
+    LINGER = lib.HAND_BACK_LINGER
+    CLOSE = lib.HAND_BACK_CLOSE
+    RESET = lib.HAND_BACK_RESET
+
+
+class Framing(IntEnum):
+    """How the end of an answer's body is known (``enum http1_framing``; RFC 9112, section 6.3)."""
+
+    LENGTH = lib.FRAMING_LENGTH
+    CHUNKED = lib.FRAMING_CHUNKED
+    NONE = lib.FRAMING_NONE
+    UPGRADE = lib.FRAMING_UPGRADE
+
+
 class SocketKind(IntEnum):
     """What speaks on a socket: HTTP clients, or frames."""
 
@@ -96,6 +118,11 @@ class KnownName(IntEnum):
     TRACEPARENT = lib.NAME_TRACEPARENT
     TRACESTATE = lib.NAME_TRACESTATE
     REQUEST_TIMEOUT = lib.NAME_REQUEST_TIMEOUT
+    EXPECT = lib.NAME_EXPECT
+    UPGRADE = lib.NAME_UPGRADE
+    FORWARDED = lib.NAME_FORWARDED
+    X_FORWARDED_FOR = lib.NAME_X_FORWARDED_FOR
+    X_FORWARDED_PROTO = lib.NAME_X_FORWARDED_PROTO
 
 
 HEAD_HAS_TENANT: Final[int] = lib.HEAD_HAS_TENANT
@@ -104,11 +131,52 @@ HEAD_HAS_REQUEST_ID: Final[int] = lib.HEAD_HAS_REQUEST_ID
 HEAD_HAS_TRACEPARENT: Final[int] = lib.HEAD_HAS_TRACEPARENT
 HEAD_HAS_TRACESTATE: Final[int] = lib.HEAD_HAS_TRACESTATE
 HEAD_HAS_REQUEST_TIMEOUT: Final[int] = lib.HEAD_HAS_REQUEST_TIMEOUT
+HEAD_ODD: Final[int] = lib.HEAD_ODD
+HEAD_CLOSE: Final[int] = lib.HEAD_CLOSE
+HEAD_HAS_FORWARDED: Final[int] = lib.HEAD_HAS_FORWARDED
+HEAD_TAKES_TRAILERS: Final[int] = lib.HEAD_TAKES_TRAILERS
+HEAD_HTTP_1_0: Final[int] = lib.HEAD_HTTP_1_0
+HEAD_EXPECTS_CONTINUE: Final[int] = lib.HEAD_EXPECTS_CONTINUE
+HEAD_CHUNKED: Final[int] = lib.HEAD_CHUNKED
+HEAD_HAS_LENGTH: Final[int] = lib.HEAD_HAS_LENGTH
+HEAD_UPGRADE: Final[int] = lib.HEAD_UPGRADE
+HEAD_PLAIN: Final[int] = lib.HEAD_PLAIN
+HEAD_UNUSUAL_PATH: Final[int] = lib.HEAD_UNUSUAL_PATH
 
 
 def slot_of(connection: int) -> int:
     """Return the index of a framed connection into ``in_flight``, ``latency_us`` and ``unsent``."""
     return connection & 4095
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """What the scanner read of a request's head (``http1_head``). flags: all ``HEAD_`` bits, those above 255 too."""
+
+    verdict: int
+    flags: int
+    target: bytes
+    path_bytes: int
+    content_length: int
+
+
+class Handed(msgspec.Struct, frozen=True):
+    """A connection that was handed over.
+
+    descriptor: to be read from and written to, and never closed; connection: the handle that it keeps; held: what came
+    behind the request's head, or, behind a plain request, its body; closes: it is to close after this answer.
+    """
+
+    descriptor: int
+    connection: int
+    held: bytes
+    closes: bool
+
+
+class ForwardedFields(msgspec.Struct, frozen=True):
+    """The client's fields that go on to the service: a field table and its text (docs/protocol.md, section 3)."""
+
+    count: int
+    block: bytes
 
 
 class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +194,10 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     write_ms: int = 30_000
     failure_us: int = 1_000_000
     linger_ms: int = 2_000
+    connection_requests_max: int = 0
+    connection_age_ms: int = 0
+    connection_bytes_max: int = 0
+    connections_per_address_max: int = 0
     head_bytes_max: int = 16_384
     fields_max: int = 100
     target_bytes_max: int = 8_192
@@ -188,6 +260,11 @@ class Wire:
         self._heard = self._array(lib.wire_heard(wire), connections, "I")
         self._head_bytes = ffi.new("const uint8_t **")
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
+        self._handed = ffi.new("wire_handed *")
+        self._head_room = ffi.new("uint8_t[]", _HEAD_ROOM_BYTES)
+        self._field_count = ffi.new("uint32_t *")
+        self._body_at = ffi.new("uint32_t *")
+        self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
         self._yields_wanted = 0
@@ -251,16 +328,147 @@ class Wire:
         result: int = lib.wire_close(self._wire, connection)
         return result
 
-    def drain_edge(self) -> None:
-        """Close each client's connection after its answer from now on, and the idle ones at once."""
-        lib.wire_drain_edge(self._wire)
+    def drain_edge(self, spread_ms: int = 0) -> None:
+        """Close each client's connection at a random moment within the spread: when it is idle, or with its answer."""
+        lib.wire_drain_edge(self._wire, spread_ms)
 
     def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
         """Set a context field of an undecided exchange."""
         result: int = lib.wire_set_context(self._wire, exchange, field, value, len(value))
         return result
 
+    # ---- connections that are handed over ----
+
+    def hand_over(self, exchange: int) -> Handed | None:
+        """Take the connection of an undecided exchange of this batch out of the wire's hands; None: it is gone."""
+        if lib.wire_hand_over(self._wire, exchange, self._handed) != WireResult.OK:
+            return None
+        handed = self._handed[0]
+        held = bytes(ffi.buffer(handed.held, handed.held_bytes)) if handed.held_bytes else b""
+        return Handed(handed.descriptor, handed.connection, held, bool(handed.closes))
+
+    def hand_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> int:
+        """End the exchange and give its connection back. rest: what came behind the request; received: bytes in all."""
+        result: int = lib.wire_hand_back(self._wire, exchange, how, rest, len(rest), received)
+        return result
+
+    def open(
+        self,
+        exchange: int,
+        connection: int,
+        route: int,
+        endpoint: int,
+        remaining_ms: int,
+        target: bytes,
+        fields: ForwardedFields,
+        body: bytes = b"",
+        *,
+        end: bool,
+        attempt: int = 1,
+        body_length: int | None = None,
+        upgrade: bytes = b"",
+    ) -> int:
+        """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events."""
+        length = b"" if body_length is None else b"%d" % body_length
+        result: int = lib.wire_open(
+            self._wire,
+            exchange,
+            connection,
+            route,
+            endpoint,
+            attempt,
+            remaining_ms,
+            target,
+            len(target),
+            fields.block,
+            fields.count,
+            len(fields.block),
+            length,
+            len(length),
+            upgrade,
+            len(upgrade),
+            body,
+            len(body),
+            end,
+        )
+        return result
+
+    def hand_in(self, exchange: int, rest: bytes, received: int, remaining_ms: int) -> int:
+        """Give the connection back after ``open`` with ``end``: the wire waits for the answer, as after ``send``."""
+        result: int = lib.wire_hand_in(self._wire, exchange, rest, len(rest), received, remaining_ms)
+        return result
+
+    def response_head(
+        self, exchange: int, at: int, count: int, framing: Framing, length: int = 0, upgrade: bytes = b"", *, close: bool
+    ) -> tuple[bytes, int] | int:
+        """Return the HTTP head that a RESPONSE of this batch makes, and where in its payload the body begins.
+
+        A negative number when it cannot be passed on: minus 100 and less an ``http1_response_error``, else a
+        `WireResult`.
+        """
+        written = lib.wire_response_head(
+            self._wire,
+            exchange,
+            at,
+            count,
+            framing,
+            length,
+            upgrade,
+            len(upgrade),
+            close,
+            self._head_room,
+            _HEAD_ROOM_BYTES,
+            self._body_at,
+        )
+        return (bytes(ffi.buffer(self._head_room, written)), self._body_at[0]) if written >= 0 else int(written)
+
+    def answer_head(self, exchange: int, status: int, lines: bytes, body_bytes: int, *, close: bool) -> bytes:
+        """Return the HTTP head of an answer of the gateway's own; empty when there is no such exchange."""
+        written = lib.wire_answer_head(
+            self._wire, exchange, status, lines, len(lines), body_bytes, close, self._head_room, _HEAD_ROOM_BYTES
+        )
+        return bytes(ffi.buffer(self._head_room, written)) if written > 0 else b""
+
+    def trailers(self, at: int, count: int) -> bytes | int:
+        """Return the trailer section that a TRAILERS frame of this batch makes; negative as for ``response_head``."""
+        written = lib.wire_trailers(self._wire, at, count, self._head_room, _HEAD_ROOM_BYTES)
+        return bytes(ffi.buffer(self._head_room, written)) if written >= 0 else int(written)
+
+    def want_room(self, connection: int) -> int:
+        """1: there is room for more DATA now. 0: FRAMED_ROOM or FRAMED_CLOSED will tell. Negative: it is gone."""
+        result: int = lib.wire_want_room(self._wire, connection)
+        return result
+
     # ---- looking ----
+
+    def request_head(self, exchange: int) -> RequestHead | None:
+        """Return what was read of the head of a request of this batch."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return None
+        target = bytes(ffi.buffer(self._head_bytes[0] + head.target, head.target_bytes))
+        return RequestHead(head.verdict, head.flags, target, head.path_bytes, head.content_length)
+
+    def request_fields(self, exchange: int) -> ForwardedFields:
+        """Return the fields of a request of this batch that go on to its service; none when it is gone."""
+        count = lib.wire_forward(self._wire, exchange, self._head_room, _HEAD_ROOM_BYTES, self._field_count)
+        if count < 0:
+            return ForwardedFields(0, b"")
+        return ForwardedFields(self._field_count[0], bytes(ffi.buffer(self._head_room, count)))
+
+    def request_body(self, exchange: int) -> bytes:
+        """Return the body of a plain request of this batch."""
+        body = lib.wire_body(self._wire, exchange, self._field_count)
+        return b"" if body == ffi.NULL else bytes(ffi.buffer(body, self._field_count[0]))
+
+    def client_address(self, exchange: int) -> str:
+        """Return the client's address, without port; empty when it has none or is gone."""
+        count = lib.wire_client_address(self._wire, exchange, self._address)
+        return bytes(ffi.buffer(self._address, count)).decode("ascii") if count > 0 else ""
+
+    def age_ms(self, exchange: int) -> int:
+        """Return the milliseconds since the first byte of the request; negative when there is no such exchange."""
+        return int(lib.wire_age_ms(self._wire, exchange))
 
     def context(self, exchange: int, field: FieldId) -> bytes:
         """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""

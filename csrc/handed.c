@@ -1,0 +1,160 @@
+/* Connections that are handed over: the caller reads and writes their descriptor for one exchange, and gives them back. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "wire_internal.h"
+
+static exchange *find_away(const wire *w, uint64_t id)
+{
+    exchange *x = exchange_find(w, id);
+    return x && x->is_away ? x : NULL;
+}
+
+int32_t wire_forward(wire *w, uint64_t id, uint8_t *out, uint32_t room, uint32_t *field_count)
+{
+    const uint8_t *bytes;
+    const http1_head *head = wire_head(w, id, &bytes);
+    if (!head)
+        return WIRE_NO_EXCHANGE;
+    uint32_t count = http1_forward_bytes(head, field_count);
+    if (count > room)
+        return WIRE_NO_ROOM;
+    http1_forward_write(bytes, head, out, out + 4 * *field_count);
+    return (int32_t)count;
+}
+
+static const uint8_t *keep(uint8_t **at, const uint8_t *value, uint32_t count)
+{
+    uint8_t *kept = *at;
+    if (!count)
+        return NULL;
+    memcpy(kept, value, count);
+    *at += count;
+    return kept;
+}
+
+/* The context lay in the batch's memory; from now on it is the exchange's own. 0, or -1 when there is no memory. */
+int exchange_keep_context(exchange *x)
+{
+    uint32_t count = (uint32_t)x->tenant_bytes + x->tracestate_bytes + x->client_bytes;
+    if (!count)
+        return 0;
+    uint8_t *at = malloc(count);
+    if (!at)
+        return -1;
+    x->kept = at;
+    x->tenant = keep(&at, x->tenant, x->tenant_bytes);
+    x->tracestate = keep(&at, x->tracestate, x->tracestate_bytes);
+    x->client = keep(&at, x->client, x->client_bytes);
+    return 0;
+}
+
+int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || x->batch != w->batch || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
+        return WIRE_NO_EXCHANGE;
+    if (!x->head && !w->settings.keeps_malformed)
+        return WIRE_NO_EXCHANGE;
+    if (exchange_keep_context(x) < 0)
+        return WIRE_NO_ROOM;
+    edge_connection *edge = x->edge;
+    edge_take_away(w, edge);
+    x->is_away = 1;
+    input_drop(w, &w->handed);
+    w->handed = edge->in;
+    edge->in = (held_input){0};
+    *handed = (wire_handed){
+        .descriptor = edge->descriptor,
+        .connection = edge_handle(edge),
+        .held = w->handed.bytes,
+        .held_bytes = w->handed.count,
+        .closes = x->closes || edge_is_to_close(w, edge),
+    };
+    return WIRE_OK;
+}
+
+/* A reset, not an end: who reads must not take what was sent for all there is. */
+static void reset(wire *w, edge_connection *edge)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(edge->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    edge_close(w, edge);
+}
+
+int wire_hand_back(wire *w, uint64_t id, int how, const uint8_t *bytes, uint32_t count, uint64_t received)
+{
+    exchange *x = find_away(w, id);
+    if (!x)
+        return WIRE_NO_EXCHANGE;
+    if (how < HAND_BACK_KEEP || how > HAND_BACK_RESET)
+        return WIRE_INVALID;
+    edge_connection *edge = x->edge;
+    exchange_close(w, x);
+    edge->received += received;
+    w->counters.edge_bytes_in += received;
+    w->counters.handed_over_now--;
+    if (how == HAND_BACK_KEEP && edge_is_to_close(w, edge))
+        how = HAND_BACK_LINGER;
+    if (how == HAND_BACK_RESET)
+        reset(w, edge);
+    else if (how == HAND_BACK_CLOSE || edge_take_back(w, edge, bytes, how == HAND_BACK_KEEP ? count : 0) < 0)
+        edge_close(w, edge);
+    else if (how == HAND_BACK_LINGER)
+        edge_start_lingering(w, edge);
+    return WIRE_OK;
+}
+
+int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uint64_t received, uint32_t remaining_ms)
+{
+    exchange *x = find_away(w, id);
+    if (!x || x->state != EXCHANGE_SENT)
+        return WIRE_NO_EXCHANGE;
+    edge_connection *edge = x->edge;
+    edge->received += received;
+    w->counters.edge_bytes_in += received;
+    w->counters.handed_over_now--;
+    x->is_away = x->is_streamed = x->is_odd = 0;
+    timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
+    if (edge_watch_again(w, edge, bytes, count) == 0)
+        return WIRE_OK;
+    edge->is_broken = 1;
+    edge_look_again(w, edge);
+    return WIRE_SYSTEM;
+}
+
+static int is_within_frame(uint32_t field_count, uint32_t fields_bytes, uint32_t target_bytes)
+{
+    return field_count <= FRAME_FIELDS_MAX && fields_bytes >= 4 * field_count && target_bytes && target_bytes <= FRAME_TARGET_BYTES_MAX;
+}
+
+int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+              const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
+              const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
+              const uint8_t *body, uint32_t body_bytes, int end)
+{
+    exchange *x = find_away(w, id);
+    if (!x || x->state != EXCHANGE_UNDECIDED)
+        return WIRE_NO_EXCHANGE;
+    framed_connection *framed = framed_find(w, connection);
+    if (!framed)
+        return WIRE_NO_CONNECTION;
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
+        upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes))
+        return WIRE_INVALID;
+    request_parts parts = {
+        .endpoint = endpoint, .attempt = attempt, .remaining_ms = remaining_ms, .target = target, .target_bytes = target_bytes,
+        .fields = fields, .field_count = field_count, .fields_bytes = fields_bytes, .length_text = length_text,
+        .length_text_bytes = length_text_bytes, .upgrade = upgrade, .upgrade_bytes = upgrade_bytes, .body = body,
+        .body_bytes = body_bytes, .end = end,
+    };
+    int result = request_write(w, x, framed, &parts);
+    if (result != WIRE_OK)
+        return result;
+    x->route = route;
+    x->is_streamed = 1;
+    x->is_measured = 0;
+    exchange_attach(w, x, framed);
+    return WIRE_OK;
+}

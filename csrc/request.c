@@ -1,0 +1,119 @@
+/* The REQUEST frame of an exchange: its context, and what its client sent. */
+#include <string.h>
+
+#include "wire_internal.h"
+
+typedef struct {
+    uint8_t id;
+    uint16_t count;
+    const uint8_t *value;
+} context_value;
+
+typedef struct {
+    context_value values[9];
+    uint32_t count;
+    uint32_t text_bytes;
+    uint8_t address[WIRE_ADDRESS_BYTES_MAX];
+} context;
+
+static void add(context *c, enum frame_field_id id, const uint8_t *value, uint32_t count)
+{
+    if (!count)
+        return;
+    c->values[c->count++] = (context_value){(uint8_t)id, (uint16_t)count, value};
+    c->text_bytes += count;
+}
+
+/* What the gateway says of the request, as opposed to what the client sent along. */
+static void gather(const exchange *x, context *c, const request_parts *parts)
+{
+    static const char *const schemes[] = {"http", "https"};
+    c->count = c->text_bytes = 0;
+    add(c, FIELD_TENANT, x->tenant, x->tenant_bytes);
+    add(c, FIELD_CORRELATION_ID, x->correlation_id, x->correlation_id_bytes);
+    add(c, FIELD_REQUEST_ID, x->request_id, x->request_id_bytes);
+    add(c, FIELD_TRACE, x->trace, WIRE_TRACE_BYTES);
+    add(c, FIELD_TRACESTATE, x->tracestate, x->tracestate_bytes);
+    if (x->client_bytes)
+        add(c, FIELD_CLIENT_ADDRESS, x->client, x->client_bytes);
+    else
+        add(c, FIELD_CLIENT_ADDRESS, c->address, address_write(&x->edge->address, c->address));
+    add(c, FIELD_SCHEME, (const uint8_t *)schemes[x->scheme], x->scheme == SCHEME_HTTPS ? 5 : 4);
+    add(c, FIELD_BODY_LENGTH, parts->length_text, parts->length_text_bytes);
+    add(c, FIELD_UPGRADE, parts->upgrade, parts->upgrade_bytes);
+}
+
+/* Writes the table entries at table and the values at text; returns where the text ends. */
+static uint8_t *put_context(const context *c, uint8_t *table, uint8_t *text)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const context_value *value = &c->values[i];
+        table[0] = value->id;
+        table[1] = 0;
+        frame_write_u16(table + 2, value->count);
+        table += 4;
+        memcpy(text, value->value, value->count);
+        text += value->count;
+    }
+    return text;
+}
+
+/* Writes what goes on of the client's fields; returns where the text ends. */
+static uint8_t *put_fields(const exchange *x, const request_parts *parts, uint8_t *table, uint8_t *text)
+{
+    if (!parts->fields)
+        return text + http1_forward_write(x->bytes, x->head, table, text);
+    uint32_t table_bytes = 4 * parts->field_count, text_bytes = parts->fields_bytes - table_bytes;
+    memcpy(table, parts->fields, table_bytes);
+    memcpy(text, parts->fields + table_bytes, text_bytes);
+    return text + text_bytes;
+}
+
+int request_write(wire *w, const exchange *x, framed_connection *framed, const request_parts *parts)
+{
+    context c;
+    gather(x, &c, parts);
+    uint32_t count = c.count + parts->field_count;
+    uint64_t payload_bytes = FRAME_REQUEST_FIXED_BYTES + 4ull * c.count + c.text_bytes + parts->fields_bytes + parts->target_bytes +
+                             parts->body_bytes;
+    if (count > FRAME_FIELDS_MAX || payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
+        return WIRE_NO_ROOM;
+    uint8_t *out = framed_write(w, framed, FRAME_HEADER_BYTES + (uint32_t)payload_bytes);
+    if (!out)
+        return WIRE_FULL;
+    frame_write_header(out, (uint32_t)payload_bytes, FRAME_REQUEST, parts->end ? FRAME_END : 0,
+                       exchange_id(x) | (framed->dialled ? OPENED_BY_DIALLER : 0));
+    uint8_t *fixed = out + FRAME_HEADER_BYTES;
+    frame_write_u32(fixed, parts->remaining_ms);
+    frame_write_u16(fixed + 4, (uint16_t)parts->endpoint);
+    fixed[6] = x->method;
+    fixed[7] = (uint8_t)parts->attempt;
+    frame_write_u16(fixed + 8, (uint16_t)parts->target_bytes);
+    frame_write_u16(fixed + 10, (uint16_t)count);
+    uint8_t *table = fixed + FRAME_REQUEST_FIXED_BYTES;
+    uint8_t *target = table + 4 * count;
+    memcpy(target, parts->target, parts->target_bytes);
+    uint8_t *text = put_context(&c, table, target + parts->target_bytes);
+    text = put_fields(x, parts, table + 4 * c.count, text);
+    if (parts->body_bytes)
+        memcpy(text, parts->body, parts->body_bytes);
+    w->counters.frames_out++;
+    return WIRE_OK;
+}
+
+int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms)
+{
+    const http1_head *head = x->head;
+    request_parts parts = {
+        .endpoint = endpoint,
+        .attempt = attempt,
+        .remaining_ms = remaining_ms,
+        .target = x->bytes + head->target,
+        .target_bytes = head->target_bytes,
+        .body = x->bytes + head->head_bytes,
+        .body_bytes = head->body_bytes,
+        .end = 1,
+    };
+    parts.fields_bytes = http1_forward_bytes(head, &parts.field_count);
+    return request_write(w, x, framed, &parts);
+}
