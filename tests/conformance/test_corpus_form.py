@@ -5,8 +5,8 @@ from collections import Counter
 from cases import CASES
 
 # Sections of RFC 9112 with rules for what a server or an intermediary receives. Not here: 4 (see the bad responses),
-# 3.3 and 9.1 to 9.2 (no bytes of their own), 7.2 to 7.4 (codings that are not taken, see 6.1), 9.4 to 9.5 (timeouts), 9.7
-# to 9.8 (TLS), 10 (media types).
+# 3.3 and 9.1 to 9.2 (no bytes of their own), 7.2 to 7.4 (codings that are not taken, see 6.1), 9.4 to 9.5 (timeouts),
+# 9.7, 9.8 (TLS) and 10 (media types).
 SECTIONS = (
     *("2.2", "2.3", "3", "3.1", "3.2", "3.2.1", "3.2.2", "3.2.3", "3.2.4", "5.1", "5.2", "6.1", "6.2", "6.3"),
     *("7.1", "7.1.1", "7.1.2", "7.1.3", "8", "9.3", "9.3.2", "9.6", "11.2"),
