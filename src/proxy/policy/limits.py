@@ -1,0 +1,96 @@
+"""Limits: how long a body may be, and how much of all bodies may be held at once.
+
+A body whose length was said is refused before any of it is read. One that comes in chunks is counted as it comes, by
+whoever carries it, against the same two bounds.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from frames.wire import HEAD_ODD
+from proxy.errors import BODY_TOO_LARGE
+from proxy.offer import Offer
+from proxy.stage import Answer
+
+
+class Offered(Protocol):
+    """What counts of a route."""
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Who offers it."""
+        ...
+
+
+class BodyOfRequest(Protocol):
+    """What counts of an exchange."""
+
+    flags: int
+    content_length: int
+    """0 where it was not said, as with a chunked body."""
+
+    @property
+    def route(self) -> Offered:
+        """Set by match."""
+        ...
+
+
+def make_check_limits(call_bytes: int, buffered_bytes: int) -> Callable[[BodyOfRequest], Answer | None]:
+    """Return the stage. call_bytes: for an endpoint that streams; buffered_bytes: for one that does not.
+
+    It comes before anybody was picked, so it asks whether anybody who offers the route streams. Who carries the body
+    asks again, by `body_bytes_max`, when it is known who was picked.
+    """
+
+    def check_limits(exchange: BodyOfRequest) -> Answer | None:
+        if not exchange.flags & HEAD_ODD:
+            return None  # carried in the batch: its body is there, and shorter than both bounds
+        length = exchange.content_length
+        if length <= buffered_bytes and length <= call_bytes:
+            return None
+        most = body_bytes_max(any(offer.streams for offer in exchange.route.offers), call_bytes, buffered_bytes)
+        return Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.") if length > most else None
+
+    return check_limits
+
+
+def body_bytes_max(streams: bool, call_bytes: int, buffered_bytes: int) -> int:
+    """Return the longest body for an endpoint that streams, or does not."""
+    return call_bytes if streams else buffered_bytes
+
+
+class BytesInFlight:
+    """The memory for all bodies together. Nobody waits for it: what does not fit is refused, or not read yet."""
+
+    __slots__ = ("bytes_max", "held", "peak", "refused")
+
+    def __init__(self, bytes_max: int) -> None:
+        """Begin with nothing held."""
+        self.bytes_max = bytes_max
+        self.held = 0
+        self.peak = 0
+        """The most that was held at once."""
+        self.refused = 0
+        """How often something did not fit."""
+
+    def reserve(self, byte_count: int) -> bool:
+        """Hold this many bytes, all or none of them. What is held must be released, once."""
+        if byte_count < 0:
+            raise ValueError(f"cannot hold {byte_count} bytes")
+        held = self.held + byte_count
+        if held > self.bytes_max:
+            self.refused += 1
+            return False
+        self.held = held
+        self.peak = max(self.peak, held)
+        return True
+
+    def release(self, byte_count: int) -> None:
+        """Let go of bytes that are held. More than are held is a fault of the caller's: ValueError."""
+        if not 0 <= byte_count <= self.held:
+            raise ValueError(f"cannot release {byte_count} bytes of {self.held}")
+        self.held -= byte_count
+
+    def __repr__(self) -> str:
+        """All of it on one line."""
+        return f"<BytesInFlight {self.held} of {self.bytes_max}, peak {self.peak}, refused {self.refused}>"

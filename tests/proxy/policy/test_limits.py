@@ -1,0 +1,110 @@
+"""Limits of bodies: at the bound and one past it, by what the route's endpoints can take."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frames.frame import Method
+from frames.wire import HEAD_ODD
+from proxy.errors import BODY_TOO_LARGE
+from proxy.offer import Offer
+from proxy.policy.limits import BytesInFlight, body_bytes_max, make_check_limits
+from proxy.route.table import Route
+from proxy.stage import Answer
+
+check_limits = make_check_limits(call_bytes=1000, buffered_bytes=100)
+
+
+def exchange(content_length: int, *streams: bool, flags: int = HEAD_ODD) -> Any:
+    offers = tuple(
+        Offer(
+            slot=0,
+            connection=0,
+            endpoint_id=0,
+            deadline_ms=None,
+            idempotent=False,
+            streams=each,
+            instance=cast("Any", None),
+        )
+        for each in streams
+    )
+    return SimpleNamespace(flags=flags, content_length=content_length, route=Route(0, Method.POST, "/", offers))
+
+
+@pytest.mark.parametrize(
+    ("content_length", "streams", "most"),
+    [
+        (0, (False,), None),
+        (100, (False,), None),
+        (101, (False,), 100),
+        (101, (True,), None),
+        (1000, (True,), None),
+        (1001, (True,), 1000),
+        (1000, (False, True), None),
+        (1001, (False, True), 1000),
+        (101, (False, False), 100),
+        (1 << 53, (True,), 1000),
+    ],
+)
+def test_a_body_at_the_bound_and_past_it(content_length: int, streams: tuple[bool, ...], most: int | None) -> None:
+    expected = None if most is None else Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.")
+    assert check_limits(exchange(content_length, *streams)) == expected
+
+
+def test_a_plain_request_is_not_looked_at() -> None:
+    assert check_limits(exchange(1 << 53, False, flags=0)) is None
+
+
+def test_an_endpoint_that_streams_may_be_allowed_less() -> None:
+    stricter = make_check_limits(call_bytes=10, buffered_bytes=100)
+    assert stricter(exchange(10, True)) is None
+    assert stricter(exchange(11, True)) == Answer(BODY_TOO_LARGE, "At most 10 bytes are taken here.")
+    assert stricter(exchange(100, False)) is None
+
+
+def test_the_bound_of_who_was_picked() -> None:
+    assert (body_bytes_max(True, 1000, 100), body_bytes_max(False, 1000, 100)) == (1000, 100)
+
+
+def test_what_fits_is_held_and_what_does_not_is_refused() -> None:
+    budget = BytesInFlight(10)
+    assert budget.reserve(6)
+    assert budget.reserve(4)
+    assert not budget.reserve(1)
+    assert budget.reserve(0)
+    assert (budget.held, budget.peak, budget.refused) == (10, 10, 1)
+    budget.release(4)
+    assert not budget.reserve(5)
+    assert budget.reserve(4)
+    budget.release(10)
+    assert (budget.held, budget.peak, budget.refused) == (0, 10, 2)
+    assert not budget.reserve(11)
+    assert repr(budget) == "<BytesInFlight 0 of 10, peak 10, refused 3>"
+
+
+@pytest.mark.parametrize("byte_count", [-1, 6])
+def test_releasing_what_is_not_held(byte_count: int) -> None:
+    budget = BytesInFlight(10)
+    budget.reserve(5)
+    with pytest.raises(ValueError, match="cannot release"):
+        budget.release(byte_count)
+    assert budget.held == 5
+
+
+def test_holding_less_than_nothing() -> None:
+    with pytest.raises(ValueError, match="cannot hold"):
+        BytesInFlight(10).reserve(-1)
+
+
+@given(st.integers(0, 100), st.lists(st.integers(0, 60)))
+def test_never_more_than_allowed_and_nothing_is_lost(bytes_max: int, asked: list[int]) -> None:
+    budget = BytesInFlight(bytes_max)
+    held = [count for count in asked if budget.reserve(count)]
+    assert sum(held) == budget.held == budget.peak <= bytes_max
+    assert budget.refused == len(asked) - len(held)
+    for count in held:
+        budget.release(count)
+    assert budget.held == 0
