@@ -1,12 +1,13 @@
 # One target each for what people do here; .ci/run and the README call these same ones.
 #
 #   make run     the gateway and an example service in this terminal
-#   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, pytest
+#   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, pytest with real clients
 #   make check   ruff, mypy --strict, flake8-async
 #   make bench   side by side with other gateways; writes benchmarks/results.json
 #   make fuzz    the fuzz targets and the property tests for a few minutes (FUZZ_SECONDS for each target)
 #
-# Needed: Python 3.11 or later, a C compiler, make. On Debian as root, what else is missing is installed with apt-get.
+# Needed: Python 3.11 or later, a C compiler, make. On Debian as root, what else is missing is installed with apt-get;
+# elsewhere the tests that need a program say that they are skipped, and for want of what.
 
 PYTHON ?= python3
 CC ?= cc
@@ -39,6 +40,7 @@ run: $(NATIVE)
 
 # pytest comes last, so that its closing line is the last one.
 test: $(NATIVE) $(VENV)/dev-ready
+	.ci/packages test
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory c-test
 	$(MAKE) --no-print-directory fuzz-test
