@@ -72,6 +72,7 @@ static uint32_t expected_request(uint8_t *out, uint64_t id, const uint8_t *trace
     put_field(&block, FIELD_REQUEST_ID, "", "req-1", 5);
     put_field(&block, FIELD_TRACE, "", trace, WIRE_TRACE_BYTES);
     put_field(&block, FIELD_TRACESTATE, "", "a=b", 3);
+    put_field(&block, FIELD_SCHEME, "", "http", 4);
     put_field(&block, 0, "host", "shop.example", 12);
     put_field(&block, 0, "accept", "*/*", 3);
     frame_write_u32(payload, DEADLINE_MS);

@@ -233,10 +233,42 @@ static void test_refused(void)
     check_refused("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", EDGE_NOT_HTTP, METHOD_NONE);
     check_refused("GET /a HTTP/1.1\r\nhost: a\n\r\n", HEAD_BAD_LINE_END, METHOD_NONE);
     check_refused("GET /a HTTP/1.1\r\n\r\n", HEAD_BAD_HOST, METHOD_GET);
-    check_refused("HEAD /../a HTTP/1.1\r\nhost: a\r\n\r\n", HEAD_UNUSUAL_PATH, METHOD_HEAD);
-    check_refused("PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\n", HEAD_UNUSUAL_BODY, METHOD_PUT);
+    check_refused("PURGE /a HTTP/1.1\r\nhost: a\r\n\r\n", HEAD_UNUSUAL_METHOD, METHOD_NONE);
     memset(too_large, 'a', sizeof too_large - 1);
     check_refused(too_large, HEAD_TOO_LARGE, METHOD_NONE);
+}
+
+/* Legal, but not plain: a request of which nothing is known behind its head, so the answer to it is the connection's last. */
+static void check_odd(const char *request, int verdict, enum frame_method method)
+{
+    start(NULL);
+    int client = join_edge();
+    uint64_t id = ask(client, request);
+    CHECK_EQUAL(event_count, 0);
+    CHECK_EQUAL(wire_requests(w)[0].method, method);
+    CHECK(wire_requests(w)[0].flags & HEAD_ODD);
+    const uint8_t *bytes;
+    uint32_t body_bytes = 1;
+    const http1_head *head = wire_head(w, id, &bytes);
+    CHECK(head && head->verdict == verdict && bytes == wire_arena(w));
+    CHECK(wire_body(w, id, &body_bytes) && body_bytes == 0);
+    answer_text(id, 501, method == METHOD_HEAD ? "" : "why", 0);
+    check_answer(client, 501, method == METHOD_HEAD ? "" : "why");
+    CHECK(strstr((char *)room, "connection: close") != NULL);
+    CHECK(is_closed(client));
+    CHECK_EQUAL(wire_count(w)->requests, 1);
+    CHECK_EQUAL(wire_count(w)->requests_bad, 0);
+    CHECK_EQUAL(wire_count(w)->edge_open_now, 1); /* it lingers, so that the client can read the answer */
+    finish();
+}
+
+static void test_odd(void)
+{
+    check_odd("HEAD /../a HTTP/1.1\r\nhost: a\r\n\r\n", HEAD_UNUSUAL_PATH, METHOD_HEAD);
+    check_odd("PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\nabc", HEAD_UNUSUAL_BODY, METHOD_PUT);
+    check_odd("POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", HEAD_UNUSUAL_ENCODING, METHOD_POST);
+    check_odd("GET /a HTTP/1.0\r\n\r\n", HEAD_UNUSUAL_VERSION, METHOD_GET);
+    check_odd("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", HEAD_UNUSUAL_TARGET, METHOD_OPTIONS);
 }
 
 /* The client has sent far more than is read; it must be able to read the answer all the same. On TCP, where a close with
@@ -248,7 +280,7 @@ static void check_lingering(uint32_t more_bytes)
     int client = dial(port);
     say_text(client, "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
     say_some(client, large, more_bytes);
-    uint64_t id = await_event(EVENT_BAD_REQUEST)->exchange;
+    uint64_t id = await_request();
     settle();
     answer_text(id, 501, "not here", 0);
     say_some(client, large, 1000);
@@ -296,6 +328,7 @@ int main(void)
     check_leaving_while_written(0);
     check_leaving_while_written(1);
     test_refused();
+    test_odd();
     check_lingering(200 * 1024);
     check_lingering(0);
     check_close_with_input_unread(16384, 1);

@@ -11,7 +11,7 @@ static void test_frames_and_calls(void)
     service s = join_framed(0);
     say_frame(&s, FRAME_HELLO, 0, 0, "{}", 2);
     say_frame(&s, FRAME_REQUEST, FRAME_END, 77 | BIT_63, call, sizeof call - 1);
-    say_frame(&s, FRAME_DATA, FRAME_END, 5, "data", 4);
+    say_frame(&s, FRAME_DATA, FRAME_END, 5 | BIT_63, "data", 4);
     step();
     if (CHECK_EQUAL(event_count, 3)) {
         const wire_event *hello = &wire_events(w)[0], *called = &wire_events(w)[1], *data = &wire_events(w)[2];
@@ -27,7 +27,7 @@ static void test_frames_and_calls(void)
         CHECK_BYTES(wire_arena(w) + called->at + called->bytes - called->d, called->d, "body", 4);
         CHECK_EQUAL(data->detail, FRAME_DATA);
         CHECK_EQUAL(data->flags, FRAME_END);
-        CHECK(data->exchange == 5);
+        CHECK(data->exchange == (5 | BIT_63));
         CHECK_BYTES(wire_arena(w) + data->at, data->bytes, "data", 4);
     }
     char peer[64];
@@ -45,7 +45,7 @@ static void test_more_frames_than_events(void)
     start(NULL);
     service s = join_framed(0);
     for (int i = 1; i <= FRAMES; i++)
-        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, (uint64_t)i, "\1\0\0\0", 4);
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, (uint64_t)i | BIT_63, "\1\0\0\0", 4);
     say(s.descriptor, out, bytes);
     int in_order = 1, steps = 0;
     do {
@@ -53,7 +53,7 @@ static void test_more_frames_than_events(void)
         steps++;
         most_events = (uint32_t)event_count > most_events ? (uint32_t)event_count : most_events;
         for (int i = 0; i < event_count; i++)
-            in_order &= wire_events(w)[i].exchange == next++;
+            in_order &= wire_events(w)[i].exchange == (next++ | BIT_63);
     } while (wire_has_more(w) && steps < 1000); /* which says whether there are more, as no descriptor does */
     CHECK(in_order);
     CHECK_EQUAL(next, FRAMES + 1);
@@ -73,7 +73,7 @@ static void test_events_at_the_bound(void)
     start(&settings);
     service s = join_framed(0);
     for (int i = 0; i < FRAMES; i++)
-        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1, "\1\0\0\0", 4);
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1 | BIT_63, "\1\0\0\0", 4);
     say(s.descriptor, out, bytes);
     step();
     frames += (uint32_t)event_count;
@@ -104,14 +104,14 @@ static void test_large_frame_in_pieces(void)
         start(NULL);
         service s = join_framed(0);
         memset(out, 'x', ROOM);
-        uint32_t bytes = put_frame(out, FRAME_CANCEL, 0, 1, "\1\0\0\0", 4);
+        uint32_t bytes = put_frame(out, FRAME_CANCEL, 0, 1 | BIT_63, "\1\0\0\0", 4);
         /* a REQUEST may be as large as a frame can be; its body is all but the target */
         uint8_t *payload = out + bytes + FRAME_HEADER_BYTES;
         memcpy(payload, "\0\0\0\1\0\0\3\1\0\1\0\0/", 13);
-        frame_write_header(out + bytes, FRAME_PAYLOAD_BYTES_MAX, FRAME_REQUEST, FRAME_END, 2);
+        frame_write_header(out + bytes, FRAME_PAYLOAD_BYTES_MAX, FRAME_REQUEST, FRAME_END, 2 | BIT_63);
         uint32_t large_at = bytes;
         bytes += FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX;
-        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 3, "\1\0\0\0", 4);
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 3 | BIT_63, "\1\0\0\0", 4);
         uint32_t said = 0, came = 0;
         for (int idle = 0; idle < 3; idle = wire_was_active(w) ? 0 : idle + 1) {
             uint32_t count = bytes - said < pieces[i] ? bytes - said : pieces[i];
@@ -122,7 +122,7 @@ static void test_large_frame_in_pieces(void)
             last_size = size;
             for (int at = 0; at < event_count; at++, came++) {
                 const wire_event *event = &wire_events(w)[at];
-                CHECK(event->exchange == next++);
+                CHECK(event->exchange == (next++ | BIT_63));
                 const uint8_t *large = out + large_at + FRAME_HEADER_BYTES;
                 if (event->kind == EVENT_CALL)
                     CHECK_BYTES(wire_arena(w) + event->at, event->bytes, large, FRAME_PAYLOAD_BYTES_MAX);
@@ -161,7 +161,7 @@ static void test_floods(void)
     for (int i = 0; i < FLOODS; i++)
         flooding[i] = join_framed(0);
     for (int i = 0; i < 5000; i++)
-        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1, "\1\0\0\0", 4);
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1 | BIT_63, "\1\0\0\0", 4);
     int client = join_edge();
     uint64_t id = in_flight(client, &quiet), requests = 0;
     int expired = 0;
@@ -200,7 +200,7 @@ static void test_lost_beyond_a_batch(void)
     for (int i = 0; i < CLIENTS; i++)
         in_flight(join_edge(), &ends);
     for (int i = 0; i < FRAMES; i++)
-        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1, "\1\0\0\0", 4);
+        bytes += put_frame(out + bytes, FRAME_CANCEL, 0, 1 | BIT_63, "\1\0\0\0", 4);
     say(flooding.descriptor, out, bytes);
     step();
     hang_up(ends.descriptor);

@@ -18,6 +18,8 @@ from frames.wire import (
     CloseCause,
     Event,
     EventKind,
+    Framing,
+    HandBack,
     KnownName,
     SocketKind,
     Wire,
@@ -331,9 +333,11 @@ async def test_peers_are_named(wire: Wire) -> None:
 
 def test_constants_are_those_of_the_c_side() -> None:
     assert slot_of((7 << 12) | 5) == 5
-    assert sorted(EventKind) == list(range(2, 12))
+    assert sorted(EventKind) == list(range(2, 2 + len(EventKind)))
+    assert EventKind.FRAMED_ROOM == 13
     assert sorted(WireResult) == list(range(-6, 1))
-    assert sorted(KnownName) == [1, 11, 12, 13, 14, 15, 16]
+    assert sorted(KnownName) == [1, 5, 6, *range(11, 20)]
+    assert sorted(HandBack) == sorted(Framing) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("module", ["frames", "frames.codec", "frames.session", "frames.greeting"])

@@ -270,7 +270,9 @@ async def test_an_answer_for_nobody(lab: Lab, exchange: int) -> None:
     await service.send(FrameType.DATA, b"data", exchange=exchange)
     await service.send(FrameType.CANCEL, encode_cancel(1), exchange=exchange)
     await round_trip(lab, service)
-    assert lab.count("late_responses") + lab.count("foreign_responses") == 2
+    # By an id of its own, DATA and CANCEL would be about a request that the service sent: no answers at all.
+    answers = 4 if exchange < 2**63 else 2
+    assert lab.count("late_responses") + lab.count("foreign_responses") == answers
 
 
 async def test_an_answer_that_comes_twice(lab: Lab) -> None:
