@@ -113,7 +113,7 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms)
 {
     exchange *x = find_in_batch(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
+    if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away || x->is_odd)
         return WIRE_NO_EXCHANGE;
     framed_connection *framed = framed_find(w, connection);
     if (!framed)

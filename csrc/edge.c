@@ -30,7 +30,8 @@ void edge_set_nothing_due(edge_connection *edge)
 static uint32_t draw(wire *w, uint32_t middle)
 {
     uint64_t spread = (uint64_t)middle * w->settings.idle_jitter_percent / 100;
-    return (uint32_t)(middle - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0));
+    uint64_t drawn = middle - spread + (spread ? wire_random(w) % (2 * spread + 1) : 0);
+    return drawn < UINT32_MAX ? (uint32_t)drawn : UINT32_MAX - 1;
 }
 
 /* More than an address may have. Said once, without reading: the client finds it when it looks for its answer. */
@@ -121,6 +122,7 @@ void edge_take_away(wire *w, edge_connection *edge)
         unlink_resumed(w, edge);
     timer_clear(&edge->timer);
     edge_set_nothing_due(edge);
+    edge->needed = edge->searched = 0;
     edge->is_away = 1;
     w->counters.handed_over++;
     w->counters.handed_over_now++;

@@ -110,7 +110,9 @@ void edge_take_request(wire *w, edge_connection *edge, const uint8_t *bytes, uin
         refuse_held(w, edge, (uint16_t)verdict, head->method, bytes, count);
         return;
     }
-    uint32_t whole = head->head_bytes + head->body_bytes; /* an unusual head has no body that is known yet */
+    if (verdict != HEAD_PLAIN)
+        head->body_bytes = 0; /* it may be waited for: what comes behind an unusual head is for who takes the connection */
+    uint32_t whole = head->head_bytes + head->body_bytes;
     if (count < whole) {
         edge->needed = whole;
         wait_for_more(w, edge, bytes, count, head->body_bytes);

@@ -84,6 +84,8 @@ static void unlink_ready(wire *w, const framed_connection *framed)
 static void list_roomy(wire *w, framed_connection *framed)
 {
     framed->wants_room = 0;
+    if (framed->is_roomy)
+        return; /* asked for again before it was told */
     framed->is_roomy = 1;
     framed->next_roomy = w->roomy;
     w->roomy = framed;

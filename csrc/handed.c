@@ -124,9 +124,15 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     return WIRE_SYSTEM;
 }
 
+/* Without fields the pointer may be anything; NULL would mean those of the head, which is the batch's. */
+static const uint8_t *fields_or_none(const uint8_t *fields, uint32_t field_count)
+{
+    return field_count ? fields : (const uint8_t *)"";
+}
+
 static int is_within_frame(uint32_t field_count, uint32_t fields_bytes, uint32_t target_bytes)
 {
-    return field_count <= FRAME_FIELDS_MAX && fields_bytes >= 4 * field_count && target_bytes && target_bytes <= FRAME_TARGET_BYTES_MAX;
+    return field_count <= FRAME_FIELDS_MAX && fields_bytes >= 4 * field_count && (field_count || !fields_bytes) && target_bytes && target_bytes <= FRAME_TARGET_BYTES_MAX;
 }
 
 int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
@@ -145,7 +151,7 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
         return WIRE_INVALID;
     request_parts parts = {
         .endpoint = endpoint, .attempt = attempt, .remaining_ms = remaining_ms, .target = target, .target_bytes = target_bytes,
-        .fields = fields, .field_count = field_count, .fields_bytes = fields_bytes, .length_text = length_text,
+        .fields = fields_or_none(fields, field_count), .field_count = field_count, .fields_bytes = fields_bytes, .length_text = length_text,
         .length_text_bytes = length_text_bytes, .upgrade = upgrade, .upgrade_bytes = upgrade_bytes, .body = body,
         .body_bytes = body_bytes, .end = end,
     };

@@ -57,7 +57,8 @@ int32_t wire_response_head(wire *w, uint64_t id, uint32_t at, uint32_t bytes, in
     exchange *x = exchange_find(w, id);
     if (!x || !x->is_away)
         return WIRE_NO_EXCHANGE;
-    if (upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !recall(w, at, bytes, FRAME_RESPONSE, &base))
+    if (framing < FRAMING_LENGTH || framing > FRAMING_UPGRADE || upgrade_bytes > WIRE_UPGRADE_BYTES_MAX ||
+        !recall(w, at, bytes, FRAME_RESPONSE, &base))
         return WIRE_INVALID;
     http1_answer facts = edge_answer_facts(w, x);
     facts.close = close != 0;
