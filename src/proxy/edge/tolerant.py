@@ -11,7 +11,7 @@ reads; what is decided here is which heads are worth reading:
     any other white space in the request line        never
     a folded field line                              joined by one space          5.2
     a folded line of a field that frames, routes or  never
-    says who asks; of any x- field
+    says who asks
     a folded line that is empty or looks like        never
     a field itself
     white space before the colon, or before the      never                        5.1, 2.2
@@ -48,7 +48,8 @@ _END_OF_REQUEST_LINE = re.compile(rb"\A([^\r\n]*[^ \t\r\n])[ \t]+(?=\r?\n)")
 _FOLDED = re.compile(rb"^(?P<field>[^\n]*)\n(?P<folds>(?:[ \t][^\n]*\n)+)", re.MULTILINE)
 _LOOKS_LIKE_A_FIELD = re.compile(rb"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:")
 _NOT_TO_BE_FOLDED = re.compile(
-    rb"(?:host|content-length|connection|keep-alive|proxy-connection|upgrade|te|trailer|expect|forwarded|x-.*)[ \t]*:",
+    rb"(?:host|content-length|connection|keep-alive|proxy-connection|upgrade|te|trailer|expect|forwarded|trace.*"
+    rb"|true[-_]client.*|x[-_](?:tenant|correlation|request|forwarded|real|client|cluster|penstock)[-_].*)[ \t]*:",
     re.IGNORECASE,
 )
 

@@ -43,6 +43,10 @@ TOLERATED = {
     "a space after the version, LF": (b"GET /a HTTP/1.1 \nHost: a\n\n", GET + HOST + b"\r\n"),
     "a folded line": (GET + HOST + b"A: b\r\n c\r\n\r\n", GET + HOST + b"A: b c\r\n\r\n"),
     "a line folded twice": (GET + HOST + b"A: b,\r\n \t c,\r\n\td\r\n\r\n", GET + HOST + b"A: b, c, d\r\n\r\n"),
+    "a folded line of a field of somebody's own": (
+        GET + HOST + b"X-A: b\r\n c\r\n\r\n",
+        GET + HOST + b"X-A: b c\r\n\r\n",
+    ),
     "a folded line before others": (GET + b"A: b\r\n c\r\n" + HOST + b"\r\n", GET + b"A: b c\r\n" + HOST + b"\r\n"),
     "a folded line, LF": (b"GET /a HTTP/1.1\nHost: a\nA: b\n c\n\n", GET + HOST + b"A: b c\r\n\r\n"),
     "the same length twice": (
@@ -95,6 +99,9 @@ REFUSED = {
     "a folded length": GET + HOST + b"Content-Length:\r\n 3\r\n\r\n",
     "a folded Connection": GET + HOST + b"Connection: close,\r\n x\r\n\r\n",
     "a folded tenant": GET + HOST + b"X-Tenant-Id: a\r\n b\r\n\r\n",
+    "a folded trace": GET + HOST + b"traceparent: a\r\n b\r\n\r\n",
+    "a folded address": GET + HOST + b"X-Forwarded-For: 1.2.3.4,\r\n 5.6.7.8\r\n\r\n",
+    "a folded address in another spelling": GET + HOST + b"X_Real_IP: 1.2.3.4\r\n 5\r\n\r\n",
     "a folded line that looks like a field": GET + HOST + b"A: b\r\n Content-Length: 3\r\n\r\n",
     "a folded line that looks like a field, spaced": GET + HOST + b"A: b\r\n\tContent-Length :3\r\n\r\n",
     "a folded line that is empty": GET + HOST + b"A: b\r\n \r\n\r\n",
