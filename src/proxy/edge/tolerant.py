@@ -82,9 +82,9 @@ def repair(head: bytes, verdict: int) -> bytes | None:
     """
     if not may_be_repaired(head, verdict) or head_end(head) != len(head) or _TRANSFER_ENCODING.search(head):
         return None
+    head = head[_start_of(head) :]
     if not _has_one_line_end(head) or _is_folded_badly(head):
         return None
-    head = head[_start_of(head) :]
     request = _read(_END_OF_REQUEST_LINE.sub(rb"\1", head))
     return None if request is None else _write(request)
 
