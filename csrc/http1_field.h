@@ -33,6 +33,14 @@ static inline const uint8_t *find_text_end(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
+/* Behind a name in which something other than a letter, a digit or a common mark stands. Kept out of the way: names rarely have it. */
+__attribute__((cold, noinline)) static const uint8_t *skip_rest_of_name(const uint8_t *p)
+{
+    while (byte_class[*p] & CLASS_TOKEN)
+        p++;
+    return p;
+}
+
 /* Reads the line at *at, of a section that begins at start and whose last bytes before end are CR LF. Moves *at behind the line
  * and fills *field, or returns a malformed verdict. */
 static inline int read_field_line(const uint8_t *start, const uint8_t **at, const uint8_t *end, http1_field *field)
@@ -42,9 +50,11 @@ static inline int read_field_line(const uint8_t *start, const uint8_t **at, cons
 
     while (byte_class[*p] & CLASS_NAME)
         p++;
-    int is_guarded = *p == '_' || ((*name | 0x20) == 'x' && name[1] == '-');
-    while (byte_class[*p] & CLASS_TOKEN)
-        p++;
+    int is_guarded = 0;
+    if (*p != ':') {
+        is_guarded = *p == '_';
+        p = skip_rest_of_name(p);
+    }
     size_t name_bytes = (size_t)(p - name);
     if (*p != ':' || name_bytes == 0)
         return judge_stop(p, HEAD_BAD_FIELD_NAME);
@@ -62,7 +72,7 @@ static inline int read_field_line(const uint8_t *start, const uint8_t **at, cons
     if (p - value > FIELD_VALUE_BYTES_MAX)
         return HEAD_TOO_LARGE;
     uint8_t known = find_known_name(name, name_bytes);
-    if (is_guarded && known == NAME_OTHER)
+    if (known == NAME_OTHER && (is_guarded || ((name[0] | 0x20) == 'x' && name[1] == '-')))
         known = http1_guarded_name(name, name_bytes);
     *field = (http1_field){(uint32_t)(name - start), (uint32_t)(value - start), (uint16_t)(p - value), (uint8_t)name_bytes, known};
     return HEAD_PLAIN;

@@ -5,9 +5,10 @@
  * for a client to say. An expectation goes on where there is a body to wait for (RFC 9110, section 10.1.1). */
 static inline int is_forwarded(const http1_head *head, const http1_field *field)
 {
-    if (field->known != NAME_EXPECT)
-        return field->known <= NAME_HOST;
-    return (head->flags & HEAD_EXPECTS_CONTINUE) && ((head->flags & HEAD_CHUNKED) || head->content_length != 0);
+    if (field->known <= NAME_HOST)
+        return 1;
+    return field->known == NAME_EXPECT && (head->flags & HEAD_EXPECTS_CONTINUE) &&
+           ((head->flags & HEAD_CHUNKED) || head->content_length != 0);
 }
 
 uint32_t http1_forward_bytes(const http1_head *head, uint32_t *field_count)

@@ -5,6 +5,7 @@
  * at once, in reading order, while what is unusual is only noted: a head is unusual when all of it was read and nothing was
  * malformed. Of several unusual things the one with the smallest number is told, whatever their order in the head. */
 #include "http1_field.h"
+#include "http1_target.h"
 
 enum { CONNECTION_CLOSE = 1, CONNECTION_KEEP_ALIVE = 2, CONNECTION_UPGRADE = 4, CONNECTION_OTHER = 8 };
 enum { CONTENT_LENGTH_DIGITS_MAX = 20 }; /* leading zeros are legal; h11 takes as many */
@@ -22,7 +23,7 @@ typedef struct {
     uint32_t seen;      /* a bit for each enum http1_name that the head has */
     uint32_t unusual;   /* a bit for each verdict from HEAD_UNUSUAL_METHOD on */
     uint32_t nominated; /* how many fields Connection names */
-    uint16_t flags;     /* HEAD_ bits */
+    uint32_t flags;     /* HEAD_ bits */
     uint8_t connection; /* CONNECTION_ bits */
     uint8_t encoding;   /* the verdict on Transfer-Encoding */
 } scan;
@@ -81,75 +82,15 @@ static int scan_method(scan *s)
     return HEAD_PLAIN;
 }
 
-/* The byte that %XX at p stands for, or -1 when what follows '%' is not two hexadecimal digits. */
-static inline int decode_percent(const uint8_t *p)
-{
-    int high = hex_value(p[1]);
-    return high < 0 ? -1 : hex_value(p[2]) < 0 ? -1 : high * 16 + hex_value(p[2]);
-}
-
-/* Whether the path's '/' at p begins an empty segment or a dot segment: "//", "/./", "/../", and the dots at the path's end. */
-static inline int begins_odd_segment(const uint8_t *p)
-{
-    if (p[1] != '.')
-        return p[1] == '/';
-    const uint8_t *after = p[2] == '.' ? p + 3 : p + 2;
-    return *after == '/' || *after == '?' || *after == ' ';
-}
-
-/* Reads path bytes from p on. Returns the first byte after the path, or NULL when a percent-encoding is broken. */
-static const uint8_t *scan_path(scan *s, const uint8_t *p)
-{
-    for (;;) {
-        while (byte_class[*p] & CLASS_SEGMENT)
-            p++;
-        if (*p == '/') {
-            if (begins_odd_segment(p))
-                note_unusual(s, HEAD_UNUSUAL_PATH);
-            p++;
-        } else if (*p == '%') {
-            int byte = decode_percent(p);
-            if (byte < 0)
-                return NULL;
-            if (byte == '/' || byte == '\\' || byte == 0 || (byte_class[byte] & CLASS_UNRESERVED))
-                note_unusual(s, HEAD_UNUSUAL_PATH);
-            p += 3;
-        } else {
-            return p;
-        }
-    }
-}
-
-/* Reads bytes that a query may hold from p on. Returns as scan_path. */
-static const uint8_t *scan_query(const uint8_t *p)
-{
-    for (;;) {
-        while (byte_class[*p] & CLASS_QUERY)
-            p++;
-        if (*p != '%')
-            return p;
-        if (decode_percent(p) < 0)
-            return NULL;
-        p += 3;
-    }
-}
-
-/* Whether a target that does not begin with '/' has the look of another legal form: "*", scheme:..., host:port. */
-static int is_other_form(const uint8_t *target, size_t byte_count)
-{
-    if (*target == '*')
-        return byte_count == 1;
-    return (*target == '[' || (byte_class[*target] & CLASS_REG_NAME)) && memchr(target, ':', byte_count) != NULL;
-}
-
 static int scan_target(scan *s)
 {
     const uint8_t *target = s->at;
-    const uint8_t *path_end = *target == '/' ? scan_path(s, target) : target;
+    int is_odd = 0;
+    const uint8_t *path_end = *target == '/' ? skip_path(target, &is_odd) : target;
     const uint8_t *p = path_end;
 
     if (p != NULL && (*target != '/' || *p == '?'))
-        p = scan_query(p);
+        p = skip_query(p);
     if (p == NULL)
         return HEAD_BAD_TARGET;
     size_t byte_count = (size_t)(p - target);
@@ -160,6 +101,8 @@ static int scan_target(scan *s)
             return HEAD_BAD_TARGET;
         note_unusual(s, HEAD_UNUSUAL_TARGET);
     }
+    if (is_odd)
+        note_unusual(s, HEAD_UNUSUAL_PATH);
     if (byte_count > s->limits->target_bytes_max || byte_count > FRAME_TARGET_BYTES_MAX)
         return HEAD_TARGET_TOO_LONG;
     s->head->target = (uint32_t)(target - s->bytes);
@@ -193,32 +136,6 @@ static int scan_version(scan *s)
     }
     s->at = p + 2;
     return HEAD_PLAIN;
-}
-
-/* Whether the value is uri-host [":" port] (RFC 9110, section 7.2): a name, an IPv4 address, or an IPv6 address in brackets, by
- * their characters; not empty, and a port, where there is a colon, of one to five digits. */
-static int is_host(const uint8_t *p, const uint8_t *end)
-{
-    const uint8_t *start = p;
-
-    if (p < end && *p == '[') {
-        for (p++; p < end && (hex_value(*p) >= 0 || *p == ':' || *p == '.'); p++)
-            ;
-        if (p >= end || *p != ']' || p - start < 3)
-            return 0;
-        p++;
-    } else {
-        while (p < end && ((byte_class[*p] & CLASS_REG_NAME) || (*p == '%' && decode_percent(p) >= 0)))
-            p += *p == '%' ? 3 : 1;
-        if (p == start)
-            return 0;
-    }
-    if (p == end)
-        return 1;
-    const uint8_t *port = *p == ':' ? p + 1 : end;
-    for (p = port; p < end && is_digit(*p); p++)
-        ;
-    return p == end && p - port >= 1 && p - port <= 5;
 }
 
 /* Reads 1*DIGIT. Returns 0 when it is not that, or is over its bounds. */
@@ -297,7 +214,7 @@ static int read_upgrade(scan *s, int again, const uint8_t *value, const uint8_t 
     if (!again && !(s->flags & HEAD_HTTP_1_0) && http1_is_protocol_list(value, end))
         s->flags |= HEAD_UPGRADE;
     else
-        s->flags &= (uint16_t)~HEAD_UPGRADE;
+        s->flags &= ~(uint32_t)HEAD_UPGRADE;
     return HEAD_PLAIN;
 }
 
@@ -331,7 +248,7 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_TRACEPARENT:
     case NAME_TRACESTATE: /* W3C Trace Context allows several, to be joined; nobody sends them so, and we refuse */
     case NAME_REQUEST_TIMEOUT:
-        s->flags |= (uint16_t)(HEAD_HAS_TENANT << (known - NAME_TENANT));
+        s->flags |= (uint32_t)HEAD_HAS_TENANT << (known - NAME_TENANT);
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
     case NAME_FORWARDED:
     case NAME_X_FORWARDED_FOR:
@@ -343,48 +260,29 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     }
 }
 
-static inline int scan_field(scan *s)
+/* Reads all field lines. What changes with each line is kept out of *s meanwhile, so that it stays in registers. */
+static int scan_fields(scan *s)
 {
-    if (s->head->field_count == s->fields_max)
-        return HEAD_TOO_MANY_FIELDS;
-    http1_field *field = &s->head->fields[s->head->field_count];
-    int verdict = read_field_line(s->bytes, &s->at, s->end, field);
-    if (verdict != HEAD_PLAIN)
-        return verdict;
-    s->head->field_count++;
-    const uint8_t *value = s->bytes + field->value;
-    return field->known == NAME_OTHER ? HEAD_PLAIN : note_known(s, field->known, value, value + field->value_bytes);
-}
+    const uint8_t *start = s->bytes;
+    const uint8_t *at = s->at;
+    http1_field *fields = s->head->fields;
+    uint32_t count = 0;
+    int verdict = HEAD_PLAIN;
 
-static int is_same_name(const uint8_t *a, const uint8_t *b, size_t byte_count)
-{
-    uint8_t lower_a[256], lower_b[256];
-
-    copy_lower(lower_a, a, (uint32_t)byte_count);
-    copy_lower(lower_b, b, (uint32_t)byte_count);
-    return memcmp(lower_a, lower_b, byte_count) == 0;
-}
-
-/* Marks the fields that an option of Connection names, unless they are known as something else. */
-static void mark_nominated(scan *s, const http1_element *option)
-{
-    for (uint32_t i = 0; i < s->head->field_count; i++) {
-        http1_field *field = &s->head->fields[i];
-        if (field->known == NAME_OTHER && field->name_bytes == option->byte_count &&
-            is_same_name(s->bytes + field->name, option->bytes, option->byte_count))
-            field->known = NAME_NOMINATED;
+    while (verdict == HEAD_PLAIN && *at != '\r') {
+        http1_field field;
+        if (count == s->fields_max)
+            return HEAD_TOO_MANY_FIELDS;
+        verdict = read_field_line(start, &at, s->end, &field);
+        if (verdict != HEAD_PLAIN)
+            return verdict;
+        fields[count++] = field;
+        if (field.known != NAME_OTHER)
+            verdict = note_known(s, field.known, start + field.value, start + field.value + field.value_bytes);
     }
-}
-
-static void mark_all_nominated(scan *s)
-{
-    for (uint32_t i = 0; i < s->head->field_count; i++) {
-        const uint8_t *value = s->bytes + s->head->fields[i].value;
-        const uint8_t *end = value + s->head->fields[i].value_bytes;
-        http1_element option;
-        while (s->head->fields[i].known == NAME_CONNECTION && http1_next_element(&value, end, &option))
-            mark_nominated(s, &option);
-    }
+    s->at = at;
+    s->head->field_count = (uint16_t)count;
+    return verdict;
 }
 
 /* The verdict on a head that has a Transfer-Encoding. */
@@ -409,9 +307,9 @@ static void judge_connection(scan *s)
     if ((s->connection & CONNECTION_CLOSE) || ((s->flags & HEAD_HTTP_1_0) && !(s->connection & CONNECTION_KEEP_ALIVE)))
         s->flags |= HEAD_CLOSE;
     if (!(s->connection & CONNECTION_UPGRADE))
-        s->flags &= (uint16_t)~HEAD_UPGRADE;
+        s->flags &= ~(uint32_t)HEAD_UPGRADE;
     if (s->nominated != 0)
-        mark_all_nominated(s);
+        http1_mark_nominated(s->bytes, s->head);
 }
 
 /* The verdict once every line was read: what only shows in the whole, and then what is unusual. */
@@ -426,7 +324,8 @@ static int judge_whole(scan *s)
         if (verdict != HEAD_PLAIN)
             return verdict;
     }
-    judge_connection(s);
+    if (s->connection != 0 || (s->flags & (HEAD_HTTP_1_0 | HEAD_UPGRADE)))
+        judge_connection(s);
     int is_long = s->content_length > s->limits->body_bytes_max;
     if (is_long)
         note_unusual(s, HEAD_UNUSUAL_BODY);
@@ -435,7 +334,7 @@ static int judge_whole(scan *s)
     s->head->unusual = (uint16_t)s->unusual;
     if (s->unusual != 0 || (s->flags & HEAD_HAS_FORWARDED))
         s->flags |= HEAD_ODD;
-    s->head->flags = s->flags;
+    s->head->flags = (uint16_t)s->flags;
     return s->unusual == 0 ? HEAD_PLAIN : HEAD_UNUSUAL_METHOD + __builtin_ctz(s->unusual);
 }
 
@@ -459,8 +358,8 @@ int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limit
         verdict = scan_target(&s);
     if (verdict == HEAD_PLAIN)
         verdict = scan_version(&s);
-    while (verdict == HEAD_PLAIN && *s.at != '\r')
-        verdict = scan_field(&s);
+    if (verdict == HEAD_PLAIN)
+        verdict = scan_fields(&s);
     if (verdict == HEAD_PLAIN)
         verdict = judge_whole(&s);
     head->verdict = (uint8_t)verdict;

@@ -48,25 +48,6 @@ uint8_t http1_name_of(const uint8_t *token, size_t byte_count)
     return known != NAME_OTHER ? known : http1_guarded_name(token, byte_count);
 }
 
-int http1_next_element(const uint8_t **at, const uint8_t *end, http1_element *element)
-{
-    while (*at < end) {
-        const uint8_t *p = *at;
-        const uint8_t *comma = memchr(p, ',', (size_t)(end - p));
-        const uint8_t *last = comma == NULL ? end : comma;
-        *at = comma == NULL ? end : comma + 1;
-        while (p < last && (*p == ' ' || *p == '\t'))
-            p++;
-        while (p < last && (last[-1] == ' ' || last[-1] == '\t'))
-            last--;
-        if (p < last) {
-            *element = (http1_element){p, (size_t)(last - p)};
-            return 1;
-        }
-    }
-    return 0;
-}
-
 int http1_has_element(const uint8_t *list, const uint8_t *end, const char *name)
 {
     size_t name_bytes = strlen(name);
@@ -173,5 +154,35 @@ int http1_judge_codings(const uint8_t *value, const uint8_t *end)
             return HEAD_BAD_ENCODING;
         p++;
         others = 1;
+    }
+}
+
+static int is_same_name(const uint8_t *a, const uint8_t *b, size_t byte_count)
+{
+    uint8_t lower_a[256], lower_b[256];
+
+    copy_lower(lower_a, a, (uint32_t)byte_count);
+    copy_lower(lower_b, b, (uint32_t)byte_count);
+    return memcmp(lower_a, lower_b, byte_count) == 0;
+}
+
+static void mark_named(const uint8_t *bytes, http1_head *head, const http1_element *option)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        http1_field *field = &head->fields[i];
+        if (field->known == NAME_OTHER && field->name_bytes == option->byte_count &&
+            is_same_name(bytes + field->name, option->bytes, option->byte_count))
+            field->known = NAME_NOMINATED;
+    }
+}
+
+void http1_mark_nominated(const uint8_t *bytes, http1_head *head)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const uint8_t *value = bytes + head->fields[i].value;
+        const uint8_t *end = value + head->fields[i].value_bytes;
+        http1_element option;
+        while (head->fields[i].known == NAME_CONNECTION && http1_next_element(&value, end, &option))
+            mark_named(bytes, head, &option);
     }
 }

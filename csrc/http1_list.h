@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "http1_head.h"
 
 /* One element of a list, without the white space around it; never empty. */
 typedef struct {
@@ -20,7 +23,24 @@ uint8_t http1_name_of(const uint8_t *token, size_t byte_count);
 
 /* The next element of a list that goes from *at to end, empty ones skipped; *at moves behind it. Returns 0 when there is none.
  * A comma always separates: for lists whose elements hold no quoted strings. */
-int http1_next_element(const uint8_t **at, const uint8_t *end, http1_element *element);
+static inline int http1_next_element(const uint8_t **at, const uint8_t *end, http1_element *element)
+{
+    while (*at < end) {
+        const uint8_t *p = *at;
+        const uint8_t *comma = memchr(p, ',', (size_t)(end - p));
+        const uint8_t *last = comma == NULL ? end : comma;
+        *at = comma == NULL ? end : comma + 1;
+        while (p < last && (*p == ' ' || *p == '\t'))
+            p++;
+        while (p < last && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        if (p < last) {
+            *element = (http1_element){p, (size_t)(last - p)};
+            return 1;
+        }
+    }
+    return 0;
+}
 
 /* Whether the list has an element that is the name, in any case. name: 2 to 24 bytes in lower case. */
 int http1_has_element(const uint8_t *list, const uint8_t *end, const char *name);
@@ -33,6 +53,10 @@ int http1_is_protocol(const uint8_t *bytes, const uint8_t *end);
 
 /* Whether the list names at least one protocol, and nothing else. */
 int http1_is_protocol_list(const uint8_t *list, const uint8_t *end);
+
+/* Makes NAME_NOMINATED of the fields that an option of Connection names, unless they are known as something else. Takes as many
+ * comparisons as there are options times fields; both are bounded by whoever scanned the head. */
+void http1_mark_nominated(const uint8_t *bytes, http1_head *head);
 
 /* The verdict on the value of the one Transfer-Encoding field: HEAD_UNUSUAL_ENCODING for "chunked", HEAD_UNKNOWN_ENCODING for
  * other codings before it, HEAD_BAD_ENCODING for anything else (RFC 9112, sections 6.1, 6.3 and 7). */

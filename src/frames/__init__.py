@@ -7,6 +7,7 @@ What lives where, from the bytes up::
     fields.py     field blocks, and the payloads that hold them: REQUEST, RESPONSE, TRAILERS
     fixed.py      the small payloads of fixed form: HEARTBEAT, GOAWAY, FAULT, CREDIT, CANCEL, REFUSED
     codec.py      whole frames: scan and encode; the only module here that sees the C library for frames
+    chunked.py    chunked HTTP/1.1 bodies, by the C library's decoder
     template.py   path templates of endpoints
     greeting.py   HELLO and WELCOME
     session.py    one connection's life as a table of what may come when; no I/O
