@@ -98,6 +98,28 @@ static inline void check_cancel(const service *s, uint64_t id, int reason)
     CHECK_BYTES(heard->payload, heard->payload_bytes, payload, 4);
 }
 
+/* What wire_open is given, beside the exchange. Whatever is left out of an initializer is left out of the frame. */
+typedef struct {
+    uint32_t route, endpoint, attempt, remaining_ms;
+    const char *target, *length, *upgrade, *body;
+    const uint8_t *fields;
+    uint32_t field_count, fields_bytes;
+    int end;
+} opening;
+
+static inline uint32_t length_of(const char *text)
+{
+    return text ? (uint32_t)strlen(text) : 0;
+}
+
+static inline int open_with(uint64_t id, uint32_t connection, const opening *o)
+{
+    return wire_open(w, id, connection, o->route, o->endpoint, o->attempt, o->remaining_ms, (const uint8_t *)o->target,
+                     length_of(o->target), o->fields, o->field_count, o->fields_bytes, (const uint8_t *)o->length,
+                     length_of(o->length), (const uint8_t *)o->upgrade, length_of(o->upgrade), (const uint8_t *)o->body,
+                     length_of(o->body), o->end);
+}
+
 /* The decision to send it there, with the same route, endpoint and deadline for all. */
 static inline void send_to(const service *s, uint64_t id)
 {
@@ -110,6 +132,18 @@ static inline uint64_t in_flight(int client, const service *s)
 {
     uint64_t id = ask(client, GET_A);
     send_to(s, id);
+    CHECK((hear_frame(s)->exchange & ~BIT_63) == id);
+    return id;
+}
+
+/* Asks, takes the connection over, opens a stream to the service, and reads the REQUEST away. */
+static inline uint64_t in_stream(int client, const service *s, int end)
+{
+    const opening o = {.route = 1, .endpoint = 7, .attempt = 1, .remaining_ms = DEADLINE_MS, .target = "/a", .end = end};
+    uint64_t id = ask(client, GET_A);
+    take_over(id);
+    CHECK_EQUAL(open_with(id, s->connection, &o), WIRE_OK);
+    wire_flush(w);
     CHECK((hear_frame(s)->exchange & ~BIT_63) == id);
     return id;
 }

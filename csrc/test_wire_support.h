@@ -302,6 +302,19 @@ static inline void answer_text(uint64_t id, int status, const char *text, int cl
     CHECK_EQUAL(wire_answer(w, id, status, NULL, 0, (const uint8_t *)text, (uint32_t)strlen(text), close_after), WIRE_OK);
 }
 
+/* The connection of an undecided exchange is ours from now on. */
+static inline wire_handed take_over(uint64_t id)
+{
+    wire_handed handed = {.descriptor = -1};
+    CHECK_EQUAL(wire_hand_over(w, id, &handed), WIRE_OK);
+    return handed;
+}
+
+static inline void give_back(uint64_t id, int how, const char *rest)
+{
+    CHECK_EQUAL(wire_hand_back(w, id, how, (const uint8_t *)rest, (uint32_t)strlen(rest), 0), WIRE_OK);
+}
+
 /* ---- the end of a test ---- */
 
 static inline void give_up_what_is_left(void)
@@ -328,6 +341,8 @@ static inline void finish(void)
     CHECK_EQUAL(now->edge_open_now, 0);
     CHECK_EQUAL(now->framed_open_now, 0);
     CHECK_EQUAL(now->exchanges_now, 0);
+    CHECK_EQUAL(now->handed_over_now, 0);
+    CHECK_EQUAL(now->edge_addresses_now, 0);
     CHECK_EQUAL(now->buffers_now, 0);
     CHECK_EQUAL(now->buffer_bytes_now, 0);
     for (uint32_t slot = 0; slot < 8; slot++)
