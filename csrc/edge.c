@@ -3,7 +3,8 @@
  * A connection is reading (no exchange, nothing to write), busy (its request is with the caller or a service), writing (an answer
  * that the socket did not take whole) or lingering (answered and half closed, so that the client can read the answer). Requests
  * are taken one at a time: what is pipelined behind is held, up to a bound, and looked at when the answer is out.
- * edge_request.c: from bytes to a request; edge_answer.c: from an answer to bytes. */
+ * edge_request.c: from bytes to a request; edge_answer.c: from an answer to bytes; edge_tls.c: what is between these and the socket when
+ * the client speaks TLS. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -35,11 +36,11 @@ static uint32_t draw(wire *w, uint32_t middle)
 }
 
 /* More than an address may have. Said once, without reading: the client finds it when it looks for its answer. */
-static void turn_away(wire *w, int descriptor)
+static void turn_away(wire *w, int descriptor, int is_tls)
 {
     static const char answer[] = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     w->counters.edge_refused_by_address++;
-    ssize_t ignored = send(descriptor, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t ignored = is_tls ? 0 : send(descriptor, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     close(descriptor);
 }
@@ -86,14 +87,14 @@ void edge_look_again(wire *w, edge_connection *edge)
 }
 
 /* Takes the descriptor over in any case: without a place for it, it is closed. */
-int edge_adopt(wire *w, int descriptor)
+int edge_adopt(wire *w, int descriptor, int is_tls)
 {
     edge_address address = address_of(descriptor);
     if (!address_enter(w, &address)) {
-        turn_away(w, descriptor);
+        turn_away(w, descriptor, is_tls);
         return WIRE_NO_ROOM;
     }
-    edge_connection *edge = slab_take(&w->edges);
+    edge_connection *edge = is_tls && !edge_tls_enter(w) ? NULL : slab_take(&w->edges);
     if (!edge) {
         address_leave(w, &address);
         close(descriptor);
@@ -104,13 +105,17 @@ int edge_adopt(wire *w, int descriptor)
     edge->descriptor = descriptor;
     edge->timer.kind = TIMER_EDGE;
     edge->address = address;
+    edge->is_tls = (uint8_t)is_tls;
     set_bounds(w, edge);
     w->counters.edge_open_now++;
     if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0) {
         edge_close(w, edge);
         return WIRE_SYSTEM;
     }
-    edge_set_idle(w, edge);
+    if (is_tls)
+        edge_set_due(w, edge, wire_in_ms(w, w->settings.tls_handshake_ms));
+    else
+        edge_set_idle(w, edge);
     return WIRE_OK;
 }
 
@@ -159,6 +164,8 @@ void edge_close(wire *w, edge_connection *edge)
     }
     if (edge->is_resumed)
         unlink_resumed(w, edge);
+    if (edge->is_tls)
+        edge_tls_leave(w, edge);
     timer_clear(&edge->timer);
     input_drop(w, &edge->in);
     output_drop(w, &edge->out);
@@ -189,8 +196,8 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
         edge_go_on_lingering(w, edge);
     } else if (epoll_events & (EPOLLERR | EPOLLHUP)) {
         edge_close(w, edge);
-    } else if (edge->out.bytes) {
-        if (epoll_events & EPOLLOUT)
+    } else if (edge_is_writing(edge)) {
+        if (epoll_events & EPOLLOUT && edge->out.bytes)
             edge_go_on_writing(w, edge);
     } else if (edge->exchange) {
         if (epoll_events & EPOLLRDHUP)
@@ -204,22 +211,17 @@ void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events)
     }
 }
 
-static int is_reading(const edge_connection *edge)
-{
-    return !edge->exchange && !edge->out.bytes && !edge->is_lingering;
-}
-
 /* Looks at what is held first, so that requests stay in order; a socket with more is read with it. What turns out not to be whole is
  * read on at once, since no event will tell of what the socket holds already. */
 static void look_at_rest(wire *w, edge_connection *edge)
 {
     uint8_t *start;
     uint32_t held = edge->in.count, generation = edge->item.generation;
-    if (!is_reading(edge))
+    if (!edge_is_reading(edge))
         return; /* it is looked at again when that is over */
     if (edge->is_unread && (held <= SMALL_INPUT_BYTES || held < edge->needed)) {
         edge_read_requests(w, edge);
-        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || !is_reading(edge) || !held)
+        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || !edge_is_reading(edge) || !held)
             return;
     }
     uint32_t count = input_recall(w, &edge->in, &start);
@@ -265,12 +267,14 @@ void edge_resume(wire *w)
 
 static void give_up_waiting(wire *w, edge_connection *edge)
 {
-    if (edge->started_us && !edge->out.bytes && !edge->is_lingering) {
+    if (edge->is_tls && edge_tls_give_up(w, edge))
+        return;
+    if (edge->started_us && !edge_is_writing(edge) && !edge->is_lingering) {
         edge_refuse(w, edge, edge->needed ? EDGE_BODY_TIMEOUT : EDGE_HEAD_TIMEOUT, METHOD_NONE);
         return;
     }
-    w->counters.edge_write_timeouts += edge->out.bytes != NULL;
-    w->counters.edge_idle_closed += !edge->out.bytes && !edge->is_lingering;
+    w->counters.edge_write_timeouts += edge_is_writing(edge);
+    w->counters.edge_idle_closed += !edge_is_writing(edge) && !edge->is_lingering;
     edge_close(w, edge);
 }
 
@@ -295,11 +299,15 @@ void edge_drain(wire *w, uint32_t spread_ms)
         uint64_t closes_at_ms = wire_in_ms(w, spread_ms ? (uint32_t)(wire_random(w) % spread_ms) : 0);
         if (closes_at_ms < edge->closes_at_ms)
             edge->closes_at_ms = closes_at_ms;
-        if (edge->is_away || edge->exchange || edge->started_us || edge->in.count || edge->out.bytes || edge->is_lingering)
+        if (edge->is_away || !edge_is_reading(edge) || edge->started_us || edge->in.count || (edge->is_tls && !edge->is_secured))
             continue;
-        if (edge_is_to_close(w, edge))
+        if (edge_is_to_close(w, edge) && edge->is_tls)
+            edge_tls_say_goodbye(w, edge);
+        else if (edge_is_to_close(w, edge))
             edge_close(w, edge);
         else
             edge_set_idle(w, edge);
     }
+    if (w->listed)
+        wire_wake(w); /* for what is to be encrypted */
 }

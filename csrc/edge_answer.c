@@ -27,8 +27,7 @@ void edge_start_lingering(wire *w, edge_connection *edge)
     edge_go_on_lingering(w, edge);
 }
 
-/* The answer is out: closes, lingers, or goes on to the next request. */
-static void answered(wire *w, edge_connection *edge)
+void edge_answered(wire *w, edge_connection *edge)
 {
     if (edge->closes) {
         if (edge->lingers || edge->in.count || edge->is_unread)
@@ -48,10 +47,14 @@ void edge_go_on_writing(wire *w, edge_connection *edge)
     if (result < 0) {
         edge_close(w, edge);
     } else if (result == 0) {
-        edge_set_due(w, edge, wire_in_ms(w, w->settings.write_ms));
+        if (!edge->is_tls || edge->tls_output == TLS_OUTPUT_SEALED) /* a handshake has its own time */
+            edge_set_due(w, edge, wire_in_ms(w, w->settings.write_ms));
     } else {
         output_drop(w, &edge->out);
-        answered(w, edge);
+        if (edge->is_tls)
+            edge_tls_written(w, edge);
+        else
+            edge_answered(w, edge);
     }
 }
 
@@ -87,6 +90,10 @@ static int hold_rest(wire *w, edge_connection *edge, uint32_t head_bytes, const 
 
 void edge_write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes)
 {
+    if (edge->is_tls) {
+        edge_tls_write(w, edge, head_bytes, body, body_bytes);
+        return;
+    }
     ssize_t sent = send_answer(w, edge, head_bytes, body, body_bytes);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         edge_close(w, edge);
@@ -95,7 +102,7 @@ void edge_write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, cons
     sent = sent < 0 ? 0 : sent;
     w->counters.edge_bytes_out += (uint64_t)sent;
     if ((uint32_t)sent == head_bytes + body_bytes) {
-        answered(w, edge);
+        edge_answered(w, edge);
     } else if (hold_rest(w, edge, head_bytes, body, body_bytes, (uint32_t)sent) < 0) {
         edge_close(w, edge);
     } else {

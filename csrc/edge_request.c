@@ -24,6 +24,7 @@ void edge_refuse(wire *w, edge_connection *edge, uint16_t detail, uint8_t method
         refuse_unasked(w, edge);
         return;
     }
+    x->batch += !w->is_stepping; /* then it is told by the next step */
     x->method = method;
     x->closes = x->lingers = 1;
     wire_event *event = wire_add_event(w, EVENT_BAD_REQUEST);
@@ -125,6 +126,10 @@ void edge_take_request(wire *w, edge_connection *edge, const uint8_t *bytes, uin
 
 void edge_read_requests(wire *w, edge_connection *edge)
 {
+    if (edge->is_tls) {
+        edge_tls_read(w, edge);
+        return;
+    }
     uint8_t *start;
     uint64_t before = edge->received;
     ssize_t count = input_receive(w, edge->descriptor, &edge->in, edge->needed, EDGE_READ_BYTES, &edge->received,
@@ -144,7 +149,11 @@ void edge_read_requests(wire *w, edge_connection *edge)
 /* A client that sends more while its request is worked on. At the bound the rest is left in its socket, and TCP holds it back. */
 void edge_read_ahead(wire *w, edge_connection *edge)
 {
-    uint32_t most = w->settings.http1.head_bytes_max + w->settings.http1.body_bytes_max;
+    if (edge->is_tls) {
+        edge_tls_read(w, edge);
+        return;
+    }
+    uint32_t most = edge_read_ahead_max(w);
     while (edge->is_unread && edge->in.count < most) {
         uint32_t wanted = most - edge->in.count < EDGE_READ_BYTES ? most - edge->in.count : EDGE_READ_BYTES;
         ssize_t count = -1;

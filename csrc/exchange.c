@@ -32,6 +32,7 @@ exchange *exchange_open(wire *w, edge_connection *edge)
         return NULL;
     x->state = EXCHANGE_UNDECIDED;
     x->edge = edge;
+    x->scheme = edge->is_tls ? SCHEME_HTTPS : SCHEME_HTTP;
     x->started_us = edge->started_us;
     x->batch = w->batch;
     x->timer.kind = TIMER_EXCHANGE;

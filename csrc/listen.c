@@ -14,7 +14,7 @@ static int listener_operate(wire *w, uint32_t index, int operation)
 
 int wire_listen(wire *w, int descriptor, int kind)
 {
-    if (kind != SOCKET_EDGE && kind != SOCKET_FRAMED)
+    if (kind < SOCKET_EDGE || kind > SOCKET_EDGE_TLS)
         return WIRE_INVALID;
     for (uint32_t i = 0; i < LISTENERS_MAX; i++) {
         if (w->listeners[i].descriptor >= 0)
@@ -41,15 +41,16 @@ void wire_stop_listening(wire *w, int kind)
 static void pause_listener(wire *w, uint32_t index)
 {
     w->listeners[index].is_paused = 1;
-    w->counters.edge_paused += w->listeners[index].kind == SOCKET_EDGE;
+    w->counters.edge_paused += w->listeners[index].kind != SOCKET_FRAMED;
     listener_operate(w, index, EPOLL_CTL_DEL);
 }
 
+/* The kinds of the edge share their places. */
 void wire_resume_accepting(wire *w, int kind)
 {
     for (uint32_t i = 0; i < LISTENERS_MAX; i++) {
         listener *l = &w->listeners[i];
-        if (l->descriptor < 0 || l->kind != kind || !l->is_paused)
+        if (l->descriptor < 0 || (l->kind == SOCKET_FRAMED) != (kind == SOCKET_FRAMED) || !l->is_paused)
             continue;
         l->is_paused = 0;
         listener_operate(w, i, EPOLL_CTL_ADD);
@@ -60,7 +61,7 @@ void wire_resume_accepting(wire *w, int kind)
 static int accept_one(wire *w, uint32_t index)
 {
     listener *l = &w->listeners[index];
-    slab *places = l->kind == SOCKET_EDGE ? &w->edges : &w->framed;
+    slab *places = l->kind == SOCKET_FRAMED ? &w->framed : &w->edges;
     if (places->taken == places->count_max) {
         pause_listener(w, index);
         return 0;
@@ -74,9 +75,9 @@ static int accept_one(wire *w, uint32_t index)
         timer_set(&w->timers, &w->accept_timer, wire_in_ms(w, ACCEPT_PAUSE_MS));
         return 0;
     }
-    if (l->kind == SOCKET_EDGE) {
+    if (l->kind != SOCKET_FRAMED) {
         w->counters.edge_accepted++;
-        edge_adopt(w, descriptor);
+        edge_adopt(w, descriptor, l->kind == SOCKET_EDGE_TLS);
         return 1;
     }
     framed_connection *framed = framed_adopt(w, descriptor, 0);
@@ -96,8 +97,8 @@ void wire_accept(wire *w, uint32_t index)
 
 int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled)
 {
-    if (kind == SOCKET_EDGE)
-        return edge_adopt(w, descriptor);
+    if (kind == SOCKET_EDGE || kind == SOCKET_EDGE_TLS)
+        return edge_adopt(w, descriptor, kind == SOCKET_EDGE_TLS);
     if (kind != SOCKET_FRAMED)
         return WIRE_INVALID;
     framed_connection *framed = framed_adopt(w, descriptor, dialled);

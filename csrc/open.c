@@ -69,7 +69,10 @@ static int reserve_memory(wire *w)
     w->arena = map_memory(WIRE_ARENA_BYTES);
     w->heads = map_memory(HEADS_BYTES);
     w->context = map_memory(CONTEXT_ROOM_BYTES);
-    if (is_short || !w->arena || !w->heads || !w->context)
+    w->plain = map_memory(TLS_PLAIN_BYTES);
+    w->closed = map_memory(s->edge_connections_max * sizeof *w->closed);
+    w->tls_outputs = map_memory(WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
+    if (is_short || !w->arena || !w->heads || !w->context || !w->plain || !w->closed || !w->tls_outputs)
         return -1;
     if (slab_start(&w->edges, sizeof(edge_connection), s->edge_connections_max, 0xffffff) < 0 ||
         slab_start(&w->exchanges, sizeof(exchange), s->exchanges_max, 0x7fffffff) < 0)
@@ -104,6 +107,7 @@ wire *wire_new(const wire_settings *settings)
     w->timer_armed_ms = UINT64_MAX;
     w->resumed_end = &w->resumed;
     w->ready_end = &w->ready;
+    w->listed_end = &w->listed;
     w->accept_timer.kind = TIMER_ACCEPT;
     for (int i = 0; i < LISTENERS_MAX; i++)
         w->listeners[i].descriptor = -1;
@@ -129,6 +133,7 @@ static void shut_connections(wire *w)
         close(edge->descriptor);
         input_drop(w, &edge->in);
         output_drop(w, &edge->out);
+        input_drop(w, &edge->plain);
         address_leave(w, &edge->address);
         slab_give(&w->edges, edge);
     }
@@ -152,6 +157,9 @@ static void shut_connections(wire *w)
     }
     w->resumed = NULL;
     w->resumed_end = &w->resumed;
+    w->listed = NULL;
+    w->listed_end = &w->listed;
+    w->closed_count = w->tls_now = 0;
     input_drop(w, &w->handed);
     w->dirty = w->dying = w->ready = w->roomy = NULL;
     w->ready_end = &w->ready;
@@ -186,6 +194,9 @@ static void free_memory(wire *w)
     unmap_memory(w->arena, WIRE_ARENA_BYTES);
     unmap_memory(w->heads, HEADS_BYTES);
     unmap_memory(w->context, CONTEXT_ROOM_BYTES);
+    unmap_memory(w->plain, TLS_PLAIN_BYTES);
+    unmap_memory(w->closed, w->settings.edge_connections_max * sizeof *w->closed);
+    unmap_memory(w->tls_outputs, WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
     void *owned[] = {
         w->events,    w->requests,   w->scratch,       w->views,           w->fields,        w->in_flight,      w->unsent,
         w->heard,     w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses,

@@ -90,8 +90,8 @@ static void test_limits_of_calls(void)
     CHECK_EQUAL(wire_frame(w, s.connection, 8, 0, 1, lines, FRAME_PAYLOAD_BYTES_MAX + 1), WIRE_FULL);
     CHECK_EQUAL(wire_frame(w, s.connection + 4096, 8, 0, 1, NULL, 0), WIRE_NO_CONNECTION);
     CHECK_EQUAL(wire_close(w, s.connection + 4096), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_adopt(w, -1, 3, 0), WIRE_INVALID);
-    CHECK_EQUAL(wire_listen(w, -1, 3), WIRE_INVALID);
+    CHECK_EQUAL(wire_adopt(w, -1, 9, 0), WIRE_INVALID);
+    CHECK_EQUAL(wire_listen(w, -1, 9), WIRE_INVALID);
     CHECK_EQUAL(wire_age_ms(w, id + 1), WIRE_NO_EXCHANGE);
     wire_flush(w);
     CHECK(is_silent(s.descriptor));

@@ -54,6 +54,7 @@ static inline wire_settings small_settings(void)
                            .write_ms = 20000,
                            .failure_us = 1000000,
                            .linger_ms = 5000,
+                           .tls_handshake_ms = 10000,
                            .http1 = {16384, 100, 8192, 65536}};
 }
 

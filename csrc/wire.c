@@ -1,5 +1,6 @@
 /* The step, the flush, and small things that the parts share. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -178,18 +179,28 @@ static int wait_for_events(int epoll, struct epoll_event *events, uint32_t wait_
     return epoll_wait(epoll, events, EPOLL_EVENTS, (int)((wait_us + 999) / 1000));
 }
 
+/* Events that came since the last step go on with this one. */
+static void keep_late_events(wire *w)
+{
+    w->event_count -= w->events_told;
+    memmove(w->events, w->events + w->events_told, w->event_count * sizeof *w->events);
+    w->events_told = 0;
+}
+
 int wire_step(wire *w, uint32_t wait_us)
 {
     struct epoll_event ready[EPOLL_EVENTS];
     w->batch++;
     w->counters.steps++;
-    w->arena_used = w->context_used = w->event_count = w->head_count = 0;
+    w->arena_used = w->context_used = w->head_count = 0;
+    keep_late_events(w);
     w->was_active = 0;
     w->is_stepping = 1;
     wire_read_clock(w);
     input_drop(w, &w->handed);
     framed_bury(w);
     framed_tell_room(w);
+    edge_tls_tell_closed(w);
     expire_timers(w);
     edge_resume(w);
     framed_take_ready(w); /* last, as only this has no end: a timer expires once, and a client asks again when it was answered */
@@ -210,8 +221,10 @@ int wire_step(wire *w, uint32_t wait_us)
     expire_timers(w);
     framed_bury(w);
     edge_resume(w);
+    edge_tls_tell_closed(w);
     arm_timer(w);
     w->is_stepping = 0;
+    w->events_told = w->event_count;
     if (!w->was_active)
         framed_release_buffers(w);
     w->counters.events += w->event_count;
@@ -227,7 +240,7 @@ int wire_was_active(const wire *w)
 
 int wire_has_more(const wire *w)
 {
-    return w->resumed || w->ready || w->dying || w->roomy || w->timers.expired;
+    return w->resumed || w->ready || w->dying || w->roomy || w->timers.expired || w->closed_count || w->event_count > w->events_told;
 }
 
 /* Decisions start timers (deadlines, write times) of which the descriptor must tell, although no step may come before the caller

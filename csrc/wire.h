@@ -31,7 +31,9 @@ enum {
     WIRE_LATENCY_COUNTS = 2688,        /* entries of a route's latency counts, see wire_route_latency */
     WIRE_ROOM_BYTES = 262144,          /* who sends streams waits while more than this is unsent: see wire_want_room */
     WIRE_ADDRESS_BYTES_MAX = 46,       /* a peer's address as text, without its port */
-    WIRE_UPGRADE_BYTES_MAX = 32
+    WIRE_UPGRADE_BYTES_MAX = 32,
+    WIRE_TLS_OUTPUTS_MAX = 1024,       /* answers that one wire_tls_pending yields */
+    WIRE_TLS_PLAIN_BYTES = 4194304     /* and their plaintext, all together; a whole answer always fits */
 };
 
 typedef struct {
@@ -46,6 +48,7 @@ typedef struct {
     uint32_t idle_jitter_percent;      /* each idle time is drawn from idle_ms plus or minus this part */
     uint32_t write_ms;                 /* an answer must make progress within this time */
     uint32_t failure_us;               /* added to the measured time of a response of status 5xx: fast errors must not attract */
+    uint32_t tls_handshake_ms;         /* from connection to the end of the TLS handshake */
     uint32_t linger_ms;                /* after an answer that closes: how long to go on reading, so that it arrives */
     /* Of one client's connection; 0: no bound. The first two are drawn anew for each, as idle_ms is. At a bound the next answer closes. */
     uint32_t connection_requests_max;
@@ -87,7 +90,15 @@ enum wire_event_kind {
      * service is done: the exchange is undecided again, and counts as in flight no more. */
     EVENT_STREAM = 12,
     /* connection: what waits to be sent on it has become little enough after wire_want_room. */
-    EVENT_FRAMED_ROOM = 13
+    EVENT_FRAMED_ROOM = 13,
+    /* Ciphertext from a client. connection: the client's, by a handle that it keeps; flags: 1 for the first of a connection; at, bytes. */
+    EVENT_TLS_INPUT = 14,
+    /* connection: a client's that spoke TLS; closed, its handle is void now. detail: enum wire_tls_close_cause. */
+    EVENT_TLS_CLOSED = 15
+};
+
+enum wire_tls_close_cause {
+    TLS_CLOSED_HANDSHAKE_TIMEOUT = 1 /* tls_handshake_ms; else 0 */
 };
 
 enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, to a request that wire_send sent */
@@ -132,6 +143,14 @@ typedef struct {
     uint8_t flags;       /* HEAD_ bits below 256 */
 } wire_request;
 
+/* Plaintext that is to be encrypted for a client: 16 bytes. */
+typedef struct {
+    uint32_t connection;
+    uint32_t at;         /* offset into wire_tls_plain */
+    uint32_t bytes;      /* 0: nothing, but close_notify */
+    uint32_t closes;     /* 1: close_notify goes behind it */
+} wire_tls_output;
+
 /* What wire_hand_over gives. */
 typedef struct {
     int descriptor;          /* to be read from and written to until wire_hand_back; it stays the wire's own */
@@ -159,7 +178,7 @@ enum wire_result {
     WIRE_INVALID = -6        /* an argument is out of its range */
 };
 
-enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2 };
+enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2, SOCKET_EDGE_TLS = 3 };
 
 /* Counters since the start; only ever rise, but for those marked now. */
 typedef struct {
@@ -196,7 +215,7 @@ int wire_listen(wire *w, int descriptor, int kind);
 /* Closes all listening sockets of the kind. What is connected stays. */
 void wire_stop_listening(wire *w, int kind);
 /* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for
- * SOCKET_EDGE returns 0. dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
+ * SOCKET_EDGE and SOCKET_EDGE_TLS returns 0. dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
 int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled);
 
 /* Waits at most wait_us microseconds (0: not at all) for something to be ready, takes in what is, and returns the number of
@@ -261,6 +280,22 @@ int32_t wire_answer_head(wire *w, uint64_t exchange, int status, const uint8_t *
 int32_t wire_trailers(wire *w, uint32_t at, uint32_t bytes, uint8_t *out, uint32_t room);
 /* 1: less than WIRE_ROOM_BYTES wait to be sent on the connection. 0: EVENT_FRAMED_ROOM or EVENT_FRAMED_CLOSED will tell. */
 int wire_want_room(wire *w, uint32_t connection);
+/* Clients that speak TLS, on SOCKET_EDGE_TLS: the caller decrypts and encrypts (csrc/edge_tls.c). A connection that is handed over is the
+ * caller's alone: then these return WIRE_NO_CONNECTION, as for one that is gone.
+ *
+ * Takes plaintext as if it had been received: a request that it makes whole is one of this batch's, so that the events are to be looked
+ * at first; a refusal comes with the next step. The first call, be it with nothing, says that the handshake is over. */
+int wire_tls_feed(wire *w, uint32_t connection, const uint8_t *plain, uint32_t byte_count);
+/* The answers that wait to be encrypted since the last call: returns how many, at wire_tls_outputs, with their plaintext in wire_tls_plain.
+ * Both are there until the next call, and have the same addresses always. To be called after the decisions until it returns 0. */
+uint32_t wire_tls_pending(wire *w);
+const wire_tls_output *wire_tls_outputs(const wire *w);
+const uint8_t *wire_tls_plain(const wire *w);
+/* Sends ciphertext; what the socket does not take is held. ends: with it, what wire_tls_pending gave is out as a whole. */
+int wire_tls_send(wire *w, uint32_t connection, const uint8_t *cipher, uint32_t byte_count, int ends);
+/* Ends a connection with which nothing more is to be said, once what was sent before is out. A request in progress loses its client. */
+int wire_tls_end(wire *w, uint32_t connection);
+
 /* Takes a sent exchange back from its target: writes CANCEL with the reason, and a late response will be dropped. The exchange is
  * undecided again; if its client is gone it is over. Also ends an undecided exchange whose client is gone. */
 int wire_cancel(wire *w, uint64_t exchange, int reason);

@@ -1,5 +1,5 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
- * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c: clients; framed.c: framed connections;
+ * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
@@ -32,6 +32,7 @@ enum {
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,
     EDGE_SLOT_BITS = 20,
+    TLS_PLAIN_BYTES = WIRE_TLS_PLAIN_BYTES,
     EDGE_GENERATION_MASK = 0xfff,
     CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
     LATENCY_SAMPLES_FIRST = 16,
@@ -45,6 +46,15 @@ enum { TIMER_EXCHANGE = 1, TIMER_EDGE = 2, TIMER_ACCEPT = 3 };
 enum { EXCHANGE_UNDECIDED = 1, EXCHANGE_SENT = 2 };
 enum edge_scheme { SCHEME_HTTP = 0, SCHEME_HTTPS = 1 };
 #define OPENED_BY_DIALLER (1ull << 63)
+
+/* Where the plaintext of an answer is: nowhere; waiting for wire_tls_pending; with the caller; encrypted, and perhaps not all sent. */
+enum tls_output { TLS_OUTPUT_NONE = 0, TLS_OUTPUT_LISTED = 1, TLS_OUTPUT_GIVEN = 2, TLS_OUTPUT_SEALED = 3 };
+
+/* A TLS connection of whose end nobody was told yet. */
+typedef struct {
+    uint32_t connection;
+    uint32_t cause;
+} closed_tls;
 
 /* Bytes that came and are not yet used. Holds no memory when it holds no bytes. */
 typedef struct {
@@ -101,6 +111,13 @@ typedef struct edge_connection {
     uint8_t is_resumed;              /* in the list of those to look at without an event */
     uint8_t is_broken;               /* to be closed in the next step */
     uint8_t is_away;                 /* handed over: neither watched nor read nor written here */
+    uint8_t is_tls;
+    uint8_t is_secured;              /* its handshake is over */
+    uint8_t has_timed_out;           /* before that */
+    uint8_t tls_output;              /* enum tls_output */
+    uint32_t plain_at, plain_bytes;  /* of an answer's plaintext, in the wire's memory */
+    held_input plain;                /* or here, while that is full */
+    struct edge_connection *next_listed;
 } edge_connection;
 
 typedef struct exchange {
@@ -183,6 +200,7 @@ struct wire {
     uint32_t arena_used;
     wire_event *events;
     uint32_t event_count;
+    uint32_t events_told;            /* of them by the last step; what came since then is for the next */
     wire_request *requests;
     uint32_t head_count;             /* requests of the batch, each with its head */
     http1_head *heads;
@@ -202,6 +220,13 @@ struct wire {
     timer accept_timer;
     listener listeners[LISTENERS_MAX];
     edge_connection *resumed, **resumed_end;
+    uint8_t *plain;                  /* of answers that are to be encrypted */
+    uint32_t plain_used;
+    uint8_t plain_is_full;
+    edge_connection *listed, **listed_end;
+    wire_tls_output *tls_outputs;
+    closed_tls *closed;
+    uint32_t closed_count, tls_now;
     framed_connection *dirty;
     framed_connection *dying;
     framed_connection *ready, **ready_end;
@@ -310,7 +335,7 @@ edge_address address_of(int descriptor);
 uint32_t address_write(const edge_address *address, uint8_t *out);
 
 /* edge.c */
-int edge_adopt(wire *w, int descriptor);
+int edge_adopt(wire *w, int descriptor, int is_tls);
 void edge_set_idle(wire *w, edge_connection *edge);
 void edge_take_away(wire *w, edge_connection *edge);
 int edge_watch_again(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count);
@@ -322,6 +347,19 @@ static inline int edge_is_to_close(const wire *w, const edge_connection *edge)
 static inline uint32_t edge_handle(const edge_connection *edge)
 {
     return (edge->item.generation & EDGE_GENERATION_MASK) << EDGE_SLOT_BITS | edge->item.slot;
+}
+static inline int edge_is_writing(const edge_connection *edge)
+{
+    return edge->out.bytes || edge->tls_output;
+}
+static inline int edge_is_reading(const edge_connection *edge)
+{
+    return !edge->exchange && !edge_is_writing(edge) && !edge->is_lingering;
+}
+/* What a client may send behind a request that is worked on; more is left in its socket. */
+static inline uint32_t edge_read_ahead_max(const wire *w)
+{
+    return w->settings.http1.head_bytes_max + w->settings.http1.body_bytes_max;
 }
 void edge_ready(wire *w, edge_connection *edge, uint32_t epoll_events);
 void edge_resume(wire *w);
@@ -343,9 +381,21 @@ void edge_read_ahead(wire *w, edge_connection *edge);
 void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
 http1_answer edge_answer_facts(wire *w, exchange *x);
 void edge_start_lingering(wire *w, edge_connection *edge);
+/* The answer is out: closes, lingers, or goes on to the next request. */
+void edge_answered(wire *w, edge_connection *edge);
 void edge_write_answer(wire *w, edge_connection *edge, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
 void edge_go_on_writing(wire *w, edge_connection *edge);
 void edge_go_on_lingering(wire *w, edge_connection *edge);
+
+/* edge_tls.c */
+void edge_tls_read(wire *w, edge_connection *edge);
+void edge_tls_write(wire *w, edge_connection *edge, uint32_t head_bytes, const uint8_t *body, uint32_t body_bytes);
+void edge_tls_written(wire *w, edge_connection *edge);
+void edge_tls_say_goodbye(wire *w, edge_connection *edge);
+int edge_tls_give_up(wire *w, edge_connection *edge);
+int edge_tls_enter(wire *w);
+void edge_tls_leave(wire *w, edge_connection *edge);
+void edge_tls_tell_closed(wire *w);
 
 /* framed.c */
 framed_connection *framed_find(const wire *w, uint32_t handle);

@@ -28,6 +28,7 @@ import trio
 
 from frames._native import ffi, lib
 from frames.frame import FieldId
+from frames.tls_port import TlsPort
 
 Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
@@ -60,6 +61,8 @@ class EventKind(IntEnum):
     CALL = lib.EVENT_CALL
     STREAM = lib.EVENT_STREAM
     FRAMED_ROOM = lib.EVENT_FRAMED_ROOM
+    TLS_INPUT = lib.EVENT_TLS_INPUT
+    TLS_CLOSED = lib.EVENT_TLS_CLOSED
 
 
 class WireResult(IntEnum):
@@ -102,10 +105,11 @@ class Framing(IntEnum):
 
 
 class SocketKind(IntEnum):
-    """What speaks on a socket: HTTP clients, or frames."""
+    """What speaks on a socket: HTTP clients, the same inside TLS, or frames."""
 
     EDGE = lib.SOCKET_EDGE
     FRAMED = lib.SOCKET_FRAMED
+    EDGE_TLS = lib.SOCKET_EDGE_TLS
 
 
 class KnownName(IntEnum):
@@ -193,6 +197,7 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_jitter_percent: int = 10
     write_ms: int = 30_000
     failure_us: int = 1_000_000
+    tls_handshake_ms: int = 10_000
     linger_ms: int = 2_000
     connection_requests_max: int = 0
     connection_age_ms: int = 0
@@ -272,6 +277,7 @@ class Wire:
         self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
         self.frame = _bind_frame(self._wire)
+        self.tls = TlsPort(self._wire)
 
     @staticmethod
     def _array(pointer: Any, count: int, form: str) -> memoryview:
