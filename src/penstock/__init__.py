@@ -7,6 +7,8 @@ A few words, after which any file here can be opened:
 - *service*: a name, a version and its endpoints (`service.py`); one running process of it is an *instance*;
 - *endpoint*: method + path and the handler that answers it (`handler.py`);
 - *call*: one request as a handler sees it (`call.py`); what the handler returns becomes an *answer* (`answer.py`);
+- *stream*: a body in both directions under credit (`stream.py`), of a *streaming* call (`streaming.py`, `body.py`,
+  `respond.py`), or of a WebSocket (`websocket.py`);
 - *link*: the connection to one gateway, dialled again whenever it is lost (`dial.py`, `link.py`);
 - *serving*: a service at work: batches in, answers out, drain at the end (`serving.py`, `workers.py`).
 
@@ -18,10 +20,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from penstock.answer import Response
     from penstock.call import Call
-    from penstock.errors import BadRequest, PenstockError, Problem, RegistrationError
+    from penstock.errors import (
+        BadRequest,
+        PenstockError,
+        Problem,
+        RegistrationError,
+        SocketClosed,
+        StreamBroken,
+        StreamMisuse,
+    )
     from penstock.service import Service
+    from penstock.websocket import WebSocket
 
-__all__ = ["BadRequest", "Call", "PenstockError", "Problem", "RegistrationError", "Response", "Service"]
+__all__ = [
+    "BadRequest",
+    "Call",
+    "PenstockError",
+    "Problem",
+    "RegistrationError",
+    "Response",
+    "Service",
+    "SocketClosed",
+    "StreamBroken",
+    "StreamMisuse",
+    "WebSocket",
+]
 
 _HOME = {
     "BadRequest": "penstock.errors",
@@ -31,6 +54,10 @@ _HOME = {
     "RegistrationError": "penstock.errors",
     "Response": "penstock.answer",
     "Service": "penstock.service",
+    "SocketClosed": "penstock.errors",
+    "StreamBroken": "penstock.errors",
+    "StreamMisuse": "penstock.errors",
+    "WebSocket": "penstock.websocket",
 }
 
 

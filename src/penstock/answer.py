@@ -19,10 +19,11 @@ import msgspec
 
 from frames.fields import Field, response_head
 from frames.frame import FieldId, FrameError
+from frames.limits import FIELD_ENTRY_BYTES, RESPONSE_FIXED_BYTES
 from penstock.call import Call
 from penstock.errors import AnswerError, Problem
 
-__all__ = ["Response", "encode_answer", "problem_answer", "problem_of"]
+__all__ = ["BODILESS", "Response", "body_offset", "encode_answer", "header_fields", "problem_answer", "problem_of"]
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -107,10 +108,25 @@ def _head(status: int, content_type: str) -> bytes:
 
 
 def _head_with(status: int, content_type: str, headers: Fields) -> bytes:
-    fields = [_field(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+    fields = header_fields(headers)
     if not any(name == b"content-type" for _, name, _ in fields):
         fields = _content_type(status, content_type) + fields
     return _make_head(status, fields)
+
+
+def header_fields(headers: Fields) -> list[Field]:
+    """Return header fields as frames carry them. Raises `AnswerError` for a name or value that is no text, or not for
+    a header.
+    """
+    return [_field(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+
+
+def body_offset(payload: bytes) -> int:
+    """Return where the body begins in the payload of a RESPONSE that was made here."""
+    count = int.from_bytes(payload[2:4])
+    text_at = RESPONSE_FIXED_BYTES + FIELD_ENTRY_BYTES * count
+    entries = (payload[at : at + FIELD_ENTRY_BYTES] for at in range(RESPONSE_FIXED_BYTES, text_at, FIELD_ENTRY_BYTES))
+    return text_at + sum(entry[1] + int.from_bytes(entry[2:]) for entry in entries)
 
 
 def _content_type(status: int, value: str) -> list[Field]:

@@ -15,13 +15,16 @@ import msgspec
 from frames.fields import Field, decode_fields, find_field
 from frames.frame import FieldId, Method
 from frames.limits import FIELD_ENTRY_BYTES, REQUEST_FIXED_BYTES, TRACE_BYTES
-from penstock.errors import BadRequest
+from penstock.errors import BadRequest, StreamMisuse
 from penstock.fields import Headers, Query, parse_query
 from penstock.lazy import lazy
 from penstock.port import WireEvent
 
 if TYPE_CHECKING:
+    from penstock.answer import Fields
+    from penstock.body import RequestBody
     from penstock.handler import Endpoint
+    from penstock.respond import StreamedResponse
 
 __all__ = ["Call", "Trace"]
 
@@ -175,6 +178,52 @@ class Call:
     def tracestate(self) -> str | None:
         """The text of `tracestate`, to be passed on with the trace."""
         return self._context(FieldId.TRACESTATE)
+
+    @property
+    def client_address(self) -> str | None:
+        """The client's address as the gateway saw it, without a port."""
+        return self._context(FieldId.CLIENT_ADDRESS)
+
+    @property
+    def scheme(self) -> str:
+        """`https` or `http`: how the client came to the gateway."""
+        return self._context(FieldId.SCHEME) or "http"
+
+    @lazy
+    def _request_body(self) -> "RequestBody":
+        from penstock.body import RequestBody
+
+        return RequestBody.whole(self.body)
+
+    def stream(self) -> "RequestBody":
+        """The request's body, to be read as it comes: `async for chunk in call.stream()`. Always the same object.
+
+        Without `streams=True` at the endpoint, the body is there already, and comes in one piece.
+        """
+        return self._request_body
+
+    def respond(self, status: int = 200, headers: "Fields" = (), *, length: int | None = None) -> "StreamedResponse":
+        """Begin an answer that is sent piece by piece.
+
+            async with call.respond(headers={"content-type": "text/csv"}) as response:
+                await response.send("a,b")
+
+        length: how many bytes the body will have, where that is known; it is held to. When the block ends, so does the
+        body; when it raises, the client sees that the body was cut off. Raises `StreamMisuse` where the endpoint has no
+        `streams=True`.
+        """
+        raise StreamMisuse(f"{self._where} does not stream; register it with streams=True, or return the whole answer")
+
+    async def interim(self, status: int, headers: "Fields" = ()) -> None:
+        """Send an interim answer, such as 103 with `link` fields, before the answer itself; at most 16 of them.
+
+        Raises as `respond` does.
+        """
+        raise StreamMisuse(f"{self._where} sends no interim answers; register it with streams=True")
+
+    @property
+    def _where(self) -> str:
+        return f"{self.endpoint.method} {self.endpoint.path}"
 
     @property
     def _block(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from penstock.call import Call
 from penstock.handler import Endpoint
 from penstock.outbox import Outbox
 from penstock.port import WireEvent, WirePort
+from penstock.streaming import Streams
 from penstock.turn import answer_expired, answer_nowait
 
 __all__ = ["Calls"]
@@ -29,15 +30,17 @@ class Calls:
         wire: WirePort,
         outbox: Outbox,
         take: Callable[[Call], bool],
+        streams: Streams,
         clock: Callable[[], float],
     ) -> None:
         """Take the endpoints by id, the wire and the way out, what takes a call for an async handler (False: all
-        are busy), and the clock (seconds).
+        are busy), the streaming calls, and the clock (seconds).
         """
         self.draining = False
         self._endpoints = endpoints
         self._outbox = outbox
         self._take = take
+        self._streams = streams
         self._clock = clock
         self._kept = outbox.kept
         self._arena = wire.arena
@@ -47,13 +50,17 @@ class Calls:
         """Carry out the call of an event CALL, or hand it to a worker, or refuse it. now: when the batch came."""
         endpoint = self._endpoints.get(event[3])
         if endpoint is None or self.draining or not event[4] & FRAME_END or event[1] in self._kept:
-            return self._outbox.refuse(event[1], event[0], self._why_refused(event))
+            reason = self._why_refused(event)
+            if reason is not None or endpoint is None:
+                return self._outbox.refuse(event[1], event[0], reason or RefusedReason.UNKNOWN_ENDPOINT)
         at = event[5]
         call = Call(event, self._arena[at : at + event[6]], endpoint, now, self._clock)
         if not event[7]:
             return self._outbox.answer(call, answer_expired(call))
         if endpoint.is_async:
-            if not self._take(call):
+            if endpoint.streams:
+                self._begin_stream(event, call, now)
+            elif not self._take(call):
                 self._outbox.refuse(event[1], event[0], RefusedReason.OVERLOADED)
             return None
         payload = answer_nowait(call)
@@ -61,11 +68,22 @@ class Calls:
             self._outbox.answer_again(call, payload)
         return None
 
-    def _why_refused(self, event: WireEvent) -> RefusedReason:
+    def _begin_stream(self, event: WireEvent, call: Call, now: float) -> None:
+        stream_call = self._streams.open(event, call, now, self._clock)
+        if stream_call is None:
+            self._outbox.refuse(event[1], event[0], RefusedReason.UNSUPPORTED_FEATURE)
+        elif not self._take(stream_call):
+            self._outbox.refuse(event[1], event[0], RefusedReason.OVERLOADED)
+        else:
+            self._streams.add(stream_call)
+
+    def _why_refused(self, event: WireEvent) -> RefusedReason | None:
+        """Why not to begin a call; None: its body is to follow in DATA frames, and the endpoint takes them."""
         if self.draining:
             return RefusedReason.DRAINING
-        if event[3] not in self._endpoints:
+        endpoint = self._endpoints.get(event[3])
+        if endpoint is None:
             return RefusedReason.UNKNOWN_ENDPOINT
-        if not event[4] & FRAME_END:  # a body would follow in DATA frames
-            return RefusedReason.UNSUPPORTED_FEATURE
-        return RefusedReason.OVERLOADED
+        if event[1] in self._kept:
+            return RefusedReason.OVERLOADED
+        return None if endpoint.streams else RefusedReason.UNSUPPORTED_FEATURE

@@ -6,6 +6,7 @@ PenstockError
 │   └── BadRequest      the same with status 400: the client's fault
 ├── AnswerError         what a handler returned cannot be sent; the client gets a plain 500
 ├── StreamBroken        the rest of a body will not come, or cannot be sent any more; its cause says why
+│   └── SocketClosed    a WebSocket is closed; code and reason say how
 ├── StreamMisuse        a body was sent in a way that cannot be right, such as more than was declared
 └── GatewayError        the service cannot go on with a gateway, and trying again will not help
 """
@@ -19,6 +20,7 @@ __all__ = [
     "PenstockError",
     "Problem",
     "RegistrationError",
+    "SocketClosed",
     "StreamBroken",
     "StreamCause",
     "StreamMisuse",
@@ -94,6 +96,17 @@ class StreamBroken(PenstockError):  # noqa: N818 - it says what is the case
         """Keep the cause."""
         super().__init__(f"the stream is broken: {cause.value}")
         self.cause = cause
+
+
+class SocketClosed(StreamBroken):
+    """A WebSocket is closed, and nothing can be sent. `code` and `reason` as in RFC 6455, section 7.4."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        """Keep code and reason."""
+        super().__init__(StreamCause.GIVEN_UP)
+        self.args = (f"the WebSocket is closed: {code}" + (f" {reason}" if reason else ""),)
+        self.code = code
+        self.reason = reason
 
 
 class StreamMisuse(PenstockError):  # noqa: N818 - it says what is the case

@@ -6,6 +6,7 @@ the path (`params.py`) and calls the handler.
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,6 +33,10 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False):
     path: str
     deadline_ms: int | None
     idempotent: bool
+    streams: bool
+    """Bodies may come, and answers go, piece by piece."""
+    upgrades: tuple[str, ...]
+    """What the exchange may go on as."""
     handler: Handler
     is_async: bool
     names: tuple[str, ...]
@@ -43,7 +48,15 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False):
 
 
 def make_endpoint(
-    number: int, method: str, path: str, handler: Handler, *, deadline_ms: int | None, idempotent: bool
+    number: int,
+    method: str,
+    path: str,
+    handler: Handler,
+    *,
+    deadline_ms: int | None,
+    idempotent: bool,
+    streams: bool = False,
+    upgrades: tuple[str, ...] = (),
 ) -> Endpoint:
     """Return the endpoint, or raise `RegistrationError` that says what is wrong with it and how to put it right."""
     where = f"{method} {path}"
@@ -56,36 +69,58 @@ def make_endpoint(
     except TemplateError as error:
         raise RegistrationError(f"{where}: the path {error}") from error
     pick, names = make_pick(path)
-    order = _check_handler(where, handler, names)
+    order = _check_handler(where, handler, names, streams)
+    invoke = _make_invoke(handler, order, path)
     return Endpoint(
         id=number,
         method=method,
         path=path,
         deadline_ms=deadline_ms,
         idempotent=idempotent,
+        streams=streams,
+        upgrades=upgrades,
         handler=handler,
-        is_async=_is_async(handler),
+        is_async=streams or _is_async(handler),
         names=names,
         pick=pick,
-        invoke=_make_invoke(handler, order, path),
+        invoke=_make_streaming(invoke) if streams else invoke,
     )
+
+
+def _make_streaming(invoke: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    from penstock.streaming import run_streaming  # it imports this module
+
+    return partial(run_streaming, invoke)
 
 
 def _is_async(handler: Handler) -> bool:
     """Whether calling it gives a coroutine; looks through decorators that wrap, and into callable objects."""
-    return any(
-        inspect.iscoroutinefunction(function)
-        for function in (handler, inspect.unwrap(handler), getattr(handler, "__call__", None))  # noqa: B004
-    )
+    return any(map(inspect.iscoroutinefunction, _forms(handler)))
 
 
-def _check_handler(where: str, handler: Handler, names: tuple[str, ...]) -> tuple[str, ...] | None:
+def _forms(handler: Handler) -> tuple[Any, ...]:
+    return handler, inspect.unwrap(handler), getattr(handler, "__call__", None)  # noqa: B004
+
+
+def _check_form(where: str, called: str, handler: Handler, streams: bool) -> None:
+    """Refuse a handler of a form that cannot answer here."""
+    if streams and not _is_async(handler) and not any(map(inspect.isasyncgenfunction, _forms(handler))):
+        raise RegistrationError(
+            f"{where}: {called}() is a plain function, which runs inside of the batch and cannot wait; "
+            f"write async def {called}(...) to stream"
+        )
+    if not streams and any(inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) for f in _forms(handler)):
+        raise RegistrationError(
+            f"{where}: {called}() yields; a handler returns its whole answer, unless its endpoint has streams=True"
+        )
+
+
+def _check_handler(where: str, handler: Handler, names: tuple[str, ...], streams: bool) -> tuple[str, ...] | None:
     """Check the handler's signature; return the names in the order of its parameters, None to pass them by name."""
     if not callable(handler):
         raise RegistrationError(f"{where}: the handler is {handler!r}, which cannot be called")
     called = getattr(handler, "__name__", type(handler).__name__)
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise RegistrationError(f"{where}: {called}() yields; a handler returns its whole answer")
+    _check_form(where, called, handler, streams)
     parameters = list(inspect.signature(handler).parameters.values())
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -11,7 +11,7 @@ import trio
 from frames.errors import ProtocolError
 from frames.events import ExchangeFrameReceived, FaultReceived, GoawayReceived, WelcomeReceived
 from frames.frame import FaultCode, FrameError, FrameType, GoawayReason, HealthStatus
-from frames.greeting import Hello
+from frames.greeting import STREAMS, Hello
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.session import Role, Session, State
 
@@ -61,7 +61,8 @@ class LinkWire(Protocol):
 class Link:
     """The connection to one gateway.
 
-    `cancel` is called for a CANCEL frame, with the connection and the exchange; `forget` once, when the link has ended.
+    `cancel` is called for a CANCEL frame, with the connection and the exchange; `take` for every other frame of an
+    exchange, with connection, exchange, type, flags and payload; `forget` once, when the link has ended.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Link:
         now: float,
         *,
         cancel: Callable[[int, int], None],
+        take: Callable[[int, int, int, int, bytes], None],
         forget: Callable[["Link"], None],
     ) -> None:
         """Take the wire, the connection's handle in it, the gateway's address for the log, and the time in seconds."""
@@ -81,12 +83,15 @@ class Link:
         self.heard_at = now
         self.may_call = False
         """Whether the gateway may send calls: since its WELCOME."""
+        self.stream_credit: int | None = None
+        """What the gateway grants for a new stream; None until its WELCOME, and when that names no streams."""
         self.opened_at: float | None = None
         self.opened = trio.Event()
         self.ended = trio.Event()
         self._closes_at = math.inf
         self._wire = wire
         self._cancel = cancel
+        self._take = take
         self._forget = forget
         self._session = Session(Role.DIALLING)
 
@@ -148,9 +153,10 @@ class Link:
             code = error.fault_code if isinstance(error, ProtocolError) else FaultCode.PROTOCOL_ERROR
             return self.fail(code, str(error))
         if isinstance(event, ExchangeFrameReceived):
-            # The other types belong to exchanges that this side opened, or to streams: it has none of either.
             if event.type is FrameType.CANCEL:
                 self._cancel(self.connection, exchange)
+            else:
+                self._take(self.connection, exchange, frame_type, flags, payload)
         elif isinstance(event, WelcomeReceived):
             self._open(event, now)
         elif isinstance(event, GoawayReceived):
@@ -167,6 +173,7 @@ class Link:
         if not event.again:
             self.opened_at = now
             self.may_call = True
+            self.stream_credit = event.welcome.credit_bytes if STREAMS in event.welcome.features else None
             self.opened.set()
             log.info("gateway %s (%s): connected", self.gateway, event.welcome.gateway)
 

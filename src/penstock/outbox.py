@@ -1,8 +1,8 @@
 """The way out for answers, and what happens to those that a connection has no room for at the moment.
 
 The wire bounds what waits on a connection, and a burst of large answers may pass that bound although the gateway reads
-as fast as it can. Such answers are kept here and tried again. Calls over that connection are refused meanwhile, so
-what is kept is bounded by what the gateway had in flight.
+as fast as it can. Such answers are kept here and written when the wire reports room. Calls over that connection are
+refused meanwhile, so what is kept is bounded by what the gateway had in flight.
 """
 
 from collections import deque
@@ -17,9 +17,6 @@ from penstock.port import WIRE_FULL, WirePort
 from penstock.turn import answer_too_large
 
 __all__ = ["Outbox"]
-
-RETRY_S = 0.005
-"""In 5 ms a good network takes half a MiB, and one more timer every 5 ms costs next to nothing."""
 
 RESPONSE = int(FrameType.RESPONSE)
 REFUSED = int(FrameType.REFUSED)
@@ -37,7 +34,7 @@ class Outbox:
         self._wire = wire
         self.kept: dict[int, deque[Frame]] = {}
         """By connection: answers that wait for room. Never empty deques."""
-        self._is_needed = trio.Event()
+        self._on_empty: trio.Event | None = None
 
     def answer(self, call: Call, payload: bytes) -> None:
         """Write the answer to a call; it leaves with the next flush, or at the end of the batch."""
@@ -58,42 +55,49 @@ class Outbox:
         if len(payload) > PAYLOAD_BYTES_MAX:
             payload = answer_too_large(call, len(payload), PAYLOAD_BYTES_MAX)
         connection, exchange = call.key
-        self._write(connection, (RESPONSE, END, exchange, payload))
+        self.write(connection, RESPONSE, END, exchange, payload)
 
     def refuse(self, connection: int, exchange: int, reason: RefusedReason) -> None:
         """Say that a call was not started and may be sent elsewhere."""
-        self._write(connection, (REFUSED, 0, exchange, _REFUSALS[reason]))
+        self.write(connection, REFUSED, 0, exchange, _REFUSALS[reason])
+
+    def write(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> None:
+        """Write a frame that must not be lost, and that no later frame of its exchange follows."""
+        frame = (frame_type, flags, exchange, payload)
+        # Any other failure means that the connection is gone.
+        if connection in self.kept or self._wire.frame(connection, *frame) == WIRE_FULL:
+            self.kept.setdefault(connection, deque()).append(frame)
+            self._retry(connection)
+
+    def room(self, connection: int) -> None:
+        """The connection has room again: the event of the wire."""
+        if connection in self.kept:
+            self._retry(connection)
 
     def drop(self, connection: int) -> None:
         """Forget what waits for a connection, which is lost: its gateway has answered for us."""
-        self.kept.pop(connection, None)
-
-    async def run(self) -> None:
-        """Try again for as long as anything is kept."""
-        while True:
-            await self._is_needed.wait()
-            while self.kept:
-                await trio.sleep(RETRY_S)
-                for connection in list(self.kept):
-                    self._retry(connection)
-                self._wire.flush_soon()
-            self._is_needed = trio.Event()
+        if self.kept.pop(connection, None) is not None:
+            self._say_empty()
 
     async def wait_empty(self) -> None:
         """Wait until nothing is kept."""
-        while self.kept:  # noqa: ASYNC110 - only at the end of a drain
-            await trio.sleep(RETRY_S)
-
-    def _write(self, connection: int, frame: Frame) -> None:
-        # Any other failure means that the connection is gone.
-        if self._wire.frame(connection, *frame) == WIRE_FULL:
-            self.kept.setdefault(connection, deque()).append(frame)
-            self._is_needed.set()
+        while self.kept:
+            self._on_empty = self._on_empty or trio.Event()
+            await self._on_empty.wait()
 
     def _retry(self, connection: int) -> None:
+        """Write what is kept as far as there is room. The wire is asked last: it may have room for less than all."""
         frames = self.kept[connection]
-        while frames:
+        while self._wire.want_room(connection) != 0:
             if self._wire.frame(connection, *frames[0]) == WIRE_FULL:
-                return
+                return  # a bound of the wire's below one frame: the next frame tries again
             frames.popleft()
-        del self.kept[connection]
+            if not frames:
+                del self.kept[connection]
+                self._say_empty()
+                return
+
+    def _say_empty(self) -> None:
+        if not self.kept and self._on_empty is not None:
+            self._on_empty.set()
+            self._on_empty = None

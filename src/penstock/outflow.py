@@ -71,6 +71,15 @@ class Outflow:
 
     # ---- from the writer ----
 
+    async def open(self, frame_type: int, payload: bytes, body_bytes: int = 0, *, end: bool = False) -> None:
+        """Write a REQUEST or RESPONSE, in which this much of the body stands, when there is room. Raises as `send`."""
+        self._begin(body_bytes, end=False)
+        try:
+            await self._write(frame_type, END if end else 0, payload)
+            self.byte_count += body_bytes
+        finally:
+            self._is_busy = False
+
     async def send(self, data: bytes | memoryview, *, end: bool = False) -> None:
         """Send bytes as credit and the connection's room allow; `end`: they are the last.
 

@@ -38,6 +38,14 @@ class WirePort(Protocol):
         """See to it that what was written outside of a batch is sent within this pass of Trio's scheduler."""
         ...
 
+    def want_room(self, connection: int, /) -> int:
+        """1: there is room on the connection now; 0: the wire will report it; negative: the connection is gone."""
+        ...
+
+
+STREAM_WINDOW_BYTES = 262_144
+"""What a gateway may send on a stream before the first CREDIT, and so what one unread body may hold here. At 10 ms to
+the gateway and back, enough for 25 MB/s on one stream."""
 
 WIRE_FULL = -3
 """`WireResult.FULL`: no room on the connection, or a frame over its limit."""

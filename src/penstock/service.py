@@ -11,28 +11,27 @@ service.run()
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from frames.errors import GreetingError
-from frames.greeting import PROTOCOL_VERSION, EndpointOffer, Hello, encode_hello
+from frames.greeting import PROTOCOL_VERSION, STREAMS, EndpointOffer, Hello, encode_hello
 from frames.limits import ENDPOINTS_MAX
 from frames.template import template_shape
 from penstock.errors import GatewayError, RegistrationError
 from penstock.handler import Endpoint, Handler, make_endpoint
+from penstock.port import STREAM_WINDOW_BYTES
 from penstock.waiting import wait_first
 
 if TYPE_CHECKING:
     from penstock.settings import ServiceSettings
+    from penstock.websocket import SocketHandler
 
 __all__ = ["Service"]
 
 H = TypeVar("H", bound=Handler)
-
-CREDIT_BYTES = 262_144
-"""What a gateway may send on a stream before the first CREDIT. Streams are not offered yet, so nothing is sent."""
 
 
 class Service:
@@ -55,44 +54,86 @@ class Service:
         return tuple(self._endpoints.values())
 
     def endpoint(
-        self, method: str, path: str, *, deadline_ms: int | None = None, idempotent: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline_ms: int | None = None,
+        idempotent: bool = False,
+        streams: bool = False,
     ) -> Callable[[H], H]:
         """A decorator: the function answers requests with this method and path.
 
         deadline_ms: this endpoint's own limit, below the gateway's; idempotent: may be sent again when it is not known
-        whether it was carried out. A segment `{name}` of the path is passed to the function as the argument of that
-        name.
+        whether it was carried out; streams: bodies are read by `call.stream()` as they come, and answers may be sent
+        piece by piece. A segment `{name}` of the path is passed to the function as the argument of that name.
         """
 
         def register(handler: H) -> H:
-            self._register(method.upper(), path, handler, deadline_ms, idempotent)
+            self._register(
+                method.upper(), path, handler, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams
+            )
             return handler
 
         return register
 
-    def get(self, path: str, *, deadline_ms: int | None = None) -> Callable[[H], H]:
+    def get(self, path: str, *, deadline_ms: int | None = None, streams: bool = False) -> Callable[[H], H]:
         """`endpoint("GET", ...)`; idempotent by definition (RFC 9110, section 9.2.2)."""
-        return self.endpoint("GET", path, deadline_ms=deadline_ms, idempotent=True)
+        return self.endpoint("GET", path, deadline_ms=deadline_ms, idempotent=True, streams=streams)
 
-    def head(self, path: str, *, deadline_ms: int | None = None) -> Callable[[H], H]:
+    def head(self, path: str, *, deadline_ms: int | None = None, streams: bool = False) -> Callable[[H], H]:
         """`endpoint("HEAD", ...)`; idempotent by definition. The gateway states the body's length and sends no body."""
-        return self.endpoint("HEAD", path, deadline_ms=deadline_ms, idempotent=True)
+        return self.endpoint("HEAD", path, deadline_ms=deadline_ms, idempotent=True, streams=streams)
 
-    def post(self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False) -> Callable[[H], H]:
+    def post(
+        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False, streams: bool = False
+    ) -> Callable[[H], H]:
         """`endpoint("POST", ...)`."""
-        return self.endpoint("POST", path, deadline_ms=deadline_ms, idempotent=idempotent)
+        return self.endpoint("POST", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
 
-    def put(self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True) -> Callable[[H], H]:
+    def put(
+        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True, streams: bool = False
+    ) -> Callable[[H], H]:
         """`endpoint("PUT", ...)`; idempotent by definition, unless you know better."""
-        return self.endpoint("PUT", path, deadline_ms=deadline_ms, idempotent=idempotent)
+        return self.endpoint("PUT", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
 
-    def patch(self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False) -> Callable[[H], H]:
+    def patch(
+        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False, streams: bool = False
+    ) -> Callable[[H], H]:
         """`endpoint("PATCH", ...)`."""
-        return self.endpoint("PATCH", path, deadline_ms=deadline_ms, idempotent=idempotent)
+        return self.endpoint("PATCH", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
 
-    def delete(self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True) -> Callable[[H], H]:
+    def delete(
+        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True, streams: bool = False
+    ) -> Callable[[H], H]:
         """`endpoint("DELETE", ...)`; idempotent by definition, unless you know better."""
-        return self.endpoint("DELETE", path, deadline_ms=deadline_ms, idempotent=idempotent)
+        return self.endpoint("DELETE", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        message_bytes_max: int = 1_048_576,
+        compression: bool = True,
+    ) -> "Callable[[SocketHandler], SocketHandler]":
+        """A decorator: the async function is called with a `penstock.WebSocket`, and the path's parts, for each client.
+
+        subprotocols: those that it speaks, the preferred one first; message_bytes_max: a longer message closes the
+        socket with 1009; compression: permessage-deflate, for clients that offer it. Needs `penstock[websocket]`.
+        """
+        from penstock.websocket import Offer, make_socket_handler
+
+        offer = Offer(tuple(subprotocols), message_bytes_max, compression)
+
+        def register(handler: "SocketHandler") -> "SocketHandler":
+            endpoint = make_socket_handler(f"websocket {path}", handler, offer)
+            self._register(
+                "GET", path, endpoint, deadline_ms=None, idempotent=True, streams=True, upgrades=("websocket",)
+            )
+            return handler
+
+        return register
 
     async def serve(
         self,
@@ -150,9 +191,28 @@ class Service:
         self._check(hello)
         return hello
 
-    def _register(self, method: str, path: str, handler: Handler, deadline_ms: int | None, idempotent: bool) -> None:
+    def _register(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        deadline_ms: int | None,
+        idempotent: bool,
+        streams: bool,
+        upgrades: tuple[str, ...] = (),
+    ) -> None:
         number = len(self._endpoints)
-        endpoint = make_endpoint(number, method, path, handler, deadline_ms=deadline_ms, idempotent=idempotent)
+        endpoint = make_endpoint(
+            number,
+            method,
+            path,
+            handler,
+            deadline_ms=deadline_ms,
+            idempotent=idempotent,
+            streams=streams,
+            upgrades=upgrades,
+        )
         twin = self._endpoints.get((method, template_shape(path)))
         if twin is not None:
             raise RegistrationError(
@@ -172,17 +232,25 @@ class Service:
     def _hello(self, instance: str, region: str, heartbeat_ms: int, token: str | None) -> Hello:
         return Hello(
             protocol=PROTOCOL_VERSION,
-            features=(),
+            features=(STREAMS,),
             service=self.name,
             version=self.version,
             instance=instance,
             region=region,
             heartbeat_ms=heartbeat_ms,
-            credit_bytes=CREDIT_BYTES,
+            credit_bytes=STREAM_WINDOW_BYTES,
             token=token,
             endpoints=tuple(
-                EndpointOffer(id=e.id, method=e.method, path=e.path, deadline_ms=e.deadline_ms, idempotent=e.idempotent)
-                for e in self.endpoints
+                EndpointOffer(
+                    id=each.id,
+                    method=each.method,
+                    path=each.path,
+                    deadline_ms=each.deadline_ms,
+                    idempotent=each.idempotent,
+                    streams=each.streams,
+                    upgrades=each.upgrades,
+                )
+                for each in self.endpoints
             ),
         )
 

@@ -2,8 +2,7 @@
 
     serve ─┬─ wire.run(decide)       batches: calls begin, frames go to their link
            ├─ a dialler per gateway  keeps the link, sends heartbeats
-           ├─ the workers            async handlers
-           └─ the outbox             answers for which there was no room
+           └─ the workers            async handlers
 
 When `serve` is cancelled, the handlers are, and the wire closes its sockets. A drain is a pause before that.
 """
@@ -24,7 +23,9 @@ from penstock.handler import Endpoint
 from penstock.link import Link
 from penstock.outbox import Outbox
 from penstock.port import WireEvent
+from penstock.rooms import Rooms
 from penstock.settings import ServiceSettings
+from penstock.streaming import Streams
 from penstock.workers import Workers
 
 __all__ = ["Serving"]
@@ -34,6 +35,7 @@ log = logging.getLogger("penstock.serving")
 CALL = int(EventKind.CALL)
 FRAME = int(EventKind.FRAME)
 FRAMED_CLOSED = int(EventKind.FRAMED_CLOSED)
+FRAMED_ROOM = int(EventKind.FRAMED_ROOM)
 
 LINGER_US = 200
 """While only `def` handlers run, the next batch is waited for in the kernel; async handlers must not wait for that."""
@@ -63,14 +65,15 @@ class Serving:
         self._wire = Wire(WIRE_SETTINGS, linger_us=LINGER_US)
         self._links: dict[int, Link] = {}
         self._outbox = Outbox(self._wire)
+        self._rooms = Rooms(self._wire)
         self._workers = Workers(nursery, settings.concurrency, self._outbox)
         self._clock = trio.lowlevel.current_clock().current_time
-        self._calls = Calls(endpoints, self._wire, self._outbox, self._workers.take, self._clock)
+        self._streams = Streams(self._wire, self._outbox, self._rooms, self._stream_credit)
+        self._calls = Calls(endpoints, self._wire, self._outbox, self._workers.take, self._streams, self._clock)
 
     async def run(self) -> None:
         """Serve until cancelled, or until it is over."""
         self._nursery.start_soon(self._wire.run, self.decide)
-        self._nursery.start_soon(self._outbox.run)
         async with trio.open_nursery() as diallers:
             for address in self._settings.gateways:
                 diallers.start_soon(Dialler(address, self._open_link, self._work).run)
@@ -115,27 +118,49 @@ class Serving:
             elif event[2] == FRAME:
                 at = event[5]
                 link.receive(event[3], event[4], event[0], self._wire.arena[at : at + event[6]], now)
+            elif event[2] == FRAMED_ROOM:
+                self._outbox.room(event[1])
+                self._rooms.room(event[1])
+                self._streams.has_news = True
             elif event[2] == FRAMED_CLOSED:
                 link.end()
         if self._workers.waiting:
             self._workers.wake(1)
             self._wire.yield_soon()
+        elif self._streams.has_news:
+            self._wire.yield_soon()
+        self._streams.has_news = False
         self._wire.linger_us = 0 if self._workers.in_flight else LINGER_US
 
     def _open_link(self, sock: socket.socket, gateway: str) -> Link:
         """Take a dialled socket over and greet its gateway."""
         connection = self._wire.adopt(sock, SocketKind.FRAMED, dialled=True)
         link = Link(
-            self._wire, connection, gateway, trio.current_time(), cancel=self._workers.cancel, forget=self._forget
+            self._wire,
+            connection,
+            gateway,
+            trio.current_time(),
+            cancel=self._cancel,
+            take=self._streams.take,
+            forget=self._forget,
         )
         self._links[connection] = link
         link.greet(self._hello)
         return link
 
+    def _stream_credit(self, connection: int) -> int | None:
+        return self._links[connection].stream_credit
+
+    def _cancel(self, connection: int, exchange: int) -> None:
+        """A gateway has given a call up."""
+        self._streams.cancel(connection, exchange)
+        self._workers.cancel(connection, exchange)
+
     def _forget(self, link: Link) -> None:
         """After a link has ended, nobody waits for the answers to its calls."""
         del self._links[link.connection]
         self._outbox.drop(link.connection)
+        self._streams.cancel_connection(link.connection)
         self._workers.cancel_connection(link.connection)
 
     async def _work(self, link: Link) -> None:

@@ -38,7 +38,7 @@ CREDIT = int(FrameType.CREDIT)
 class Stream:
     """Both directions of one exchange's body.
 
-    `receive`, `receive_nowait`, `send`, `end` and `wait_credit` are those of `Inflow` and `Outflow`.
+    `receive`, `receive_nowait`, `open`, `send`, `end` and `wait_credit` are those of `Inflow` and `Outflow`.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Stream:
         "_out",
         "end",
         "is_upgraded",
+        "open",
         "receive",
         "receive_nowait",
         "send",
@@ -77,6 +78,7 @@ class Stream:
         # Bound once: a call through this object would be a coroutine more for each piece.
         self.receive = incoming.receive
         self.receive_nowait = incoming.receive_nowait
+        self.open = outgoing.open
         self.send = outgoing.send
         self.end = outgoing.end
         self.wait_credit = outgoing.wait_credit

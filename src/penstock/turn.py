@@ -5,13 +5,24 @@ What a handler raises is logged with its traceback and the ids of the request; t
 
 import inspect
 import logging
-from typing import Any
+from typing import Any, Final
 
 from penstock.answer import JSON_200, encode_answer, encode_json, problem_answer, problem_of
 from penstock.call import Call
 from penstock.errors import AnswerError, Problem
 
-__all__ = ["answer_error", "answer_expired", "answer_nowait", "answer_too_large", "answer_value"]
+__all__ = [
+    "ANSWERED",
+    "answer_error",
+    "answer_expired",
+    "answer_nowait",
+    "answer_too_large",
+    "answer_value",
+    "log_failure",
+]
+
+ANSWERED: Final = object()
+"""What a streaming handler's turn gives when the answer is on its way, or was given up: nothing is left to be sent."""
 
 log = logging.getLogger("penstock.handler")
 
@@ -35,7 +46,7 @@ def answer_value(call: Call, value: Any) -> bytes:
     try:
         return encode_answer(value)
     except Exception as error:
-        _log_failure(call, "its answer cannot be sent: " + _why_unsendable(value, error), error)
+        log_failure(call, "its answer cannot be sent: " + _why_unsendable(value, error), error)
         return problem_answer(call, 500, "bad_answer")
 
 
@@ -47,7 +58,7 @@ def answer_error(call: Call, error: Exception) -> bytes:
             return problem_of(call, problem)
         except Exception as unsendable:  # a detail that is no text, a status that is no integer
             error = unsendable
-    _log_failure(call, "handler failed", error)
+    log_failure(call, "handler failed", error)
     return problem_answer(call, 500, "handler_error")
 
 
@@ -60,7 +71,7 @@ def answer_expired(call: Call) -> bytes:
 
 def answer_too_large(call: Call, byte_count: int, byte_count_max: int) -> bytes:
     """Return the answer in place of one that no frame can carry."""
-    _log_failure(call, f"its answer has {byte_count:,} bytes, and a frame carries {byte_count_max:,}", None)
+    log_failure(call, f"its answer has {byte_count:,} bytes, and a frame carries {byte_count_max:,}", None)
     return problem_answer(call, 500, "answer_too_large")
 
 
@@ -78,7 +89,8 @@ def _why_unsendable(value: Any, error: Exception) -> str:
     return str(error) if isinstance(error, AnswerError) else type(error).__name__
 
 
-def _log_failure(call: Call, what: str, error: Exception | None) -> None:
+def log_failure(call: Call, what: str, error: Exception | None) -> None:
+    """Log what went wrong with a call, and by which ids it is found elsewhere."""
     endpoint = call.endpoint
     log.error(
         "%s %s: %s",

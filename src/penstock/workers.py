@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import trio
 
 from penstock.call import Call
-from penstock.turn import answer_error, answer_expired, answer_value
+from penstock.turn import ANSWERED, answer_error, answer_expired, answer_value
 
 __all__ = ["Outlet", "Workers"]
 
@@ -121,10 +121,11 @@ class Workers:
         self._calls[key] = scope
         return True
 
-    def finished(self, call: Call, answer: bytes) -> None:
-        """Send the answer, unless the call was cancelled."""
+    def finished(self, call: Call, answer: bytes | None) -> None:
+        """Send the answer, unless the call was cancelled. None: it was sent by the handler itself, or given up."""
         if self._calls.pop(call.key, self) is not self:
-            self.outlet.answer(call, answer)
+            if answer is not None:
+                self.outlet.answer(call, answer)
             if not self._calls:
                 self._say_idle()
 
@@ -175,10 +176,10 @@ class _Worker:
             except Exception as error:
                 # A group that held Cancelled beside errors: Trio took the Cancelled out at the scope's end.
                 if self._call is not None:
-                    self._finish(self._call, answer_error(self._call, error))
+                    self._finish(self._call, answer_error(self._call, error) if _is_owed(self._call) else None)
             else:
                 if self._call is not None:
-                    self._finish(self._call, answer_expired(self._call))
+                    self._finish(self._call, answer_expired(self._call) if _is_owed(self._call) else None)
 
     async def _take_calls(self, scope: trio.CancelScope) -> None:
         """Carry out calls, one after the other, until the scope is cancelled (only while this task waits can it be)."""
@@ -193,7 +194,10 @@ class _Worker:
             if not pool.started(key, scope):
                 continue
             self._call = call
-            deadline = math.ceil(call.deadline * DEADLINE_STEPS_PER_SECOND) / DEADLINE_STEPS_PER_SECOND
+            if call.endpoint.streams:  # the gateway keeps its time
+                deadline = math.inf
+            else:
+                deadline = math.ceil(call.deadline * DEADLINE_STEPS_PER_SECOND) / DEADLINE_STEPS_PER_SECOND
             if scope.deadline != deadline:
                 scope.deadline = deadline
             try:
@@ -201,7 +205,7 @@ class _Worker:
             except Exception as error:
                 self._finish(call, answer_error(call, error))
             else:
-                self._finish(call, answer_value(call, value))
+                self._finish(call, None if value is ANSWERED else answer_value(call, value))
 
     async def _park(self) -> None:
         self._flush()
@@ -215,7 +219,7 @@ class _Worker:
         self._has_waited = True
         self._pool.suspended()
 
-    def _finish(self, call: Call, answer: bytes) -> None:
+    def _finish(self, call: Call, answer: bytes | None) -> None:
         """Answer. After a wait, other tasks are likely to answer in the same pass of Trio's: one flush for all."""
         self._call = None
         self._pool.finished(call, answer)
@@ -229,6 +233,11 @@ class _Worker:
         if self._has_written:
             self._has_written = False
             self._pool.outlet.flush()
+
+
+def _is_owed(call: Call) -> bool:
+    """Whether an answer is still to be sent: a streaming handler may have begun one."""
+    return not getattr(call, "has_begun", False)
 
 
 @types.coroutine

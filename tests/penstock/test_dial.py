@@ -75,7 +75,13 @@ class World:
 
     def open_link(self, _sock: socket.socket, gateway: str) -> Link:
         link = Link(
-            self.wire, len(self.links) + 1, gateway, trio.current_time(), cancel=lambda *_: None, forget=lambda _: None
+            self.wire,
+            len(self.links) + 1,
+            gateway,
+            trio.current_time(),
+            cancel=lambda *_: None,
+            take=lambda *_: None,
+            forget=lambda _: None,
         )
         link.greet(HELLO)
         self.links.append(link)
@@ -243,9 +249,20 @@ async def test_connect_gives_a_plain_socket() -> None:
 
 
 class TestLink:
+    taken: list[tuple[int, int, int, int, bytes]]
+
     def make(self) -> tuple[Link, Wire, list[Link], list[tuple[int, int]]]:
         wire, forgotten, cancelled = Wire(), list[Link](), list[tuple[int, int]]()
-        link = Link(wire, 7, "gw", 0.0, cancel=lambda *key: cancelled.append(key), forget=forgotten.append)
+        self.taken = []
+        link = Link(
+            wire,
+            7,
+            "gw",
+            0.0,
+            cancel=lambda *key: cancelled.append(key),
+            take=lambda *frame: self.taken.append(frame),
+            forget=forgotten.append,
+        )
         link.greet(HELLO)
         return link, wire, forgotten, cancelled
 

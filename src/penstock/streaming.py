@@ -1,0 +1,268 @@
+"""Streaming calls: one whose body may still be on its way, and whose answer may be sent piece by piece.
+
+The gateway keeps the time (docs/protocol.md, section 7.5): there is no deadline here, its CANCEL ends the handler.
+
+When a handler fails before its answer was begun, it is answered as any other; after that, CANCEL `aborted` tells the
+gateway that the body must not look whole. What is left of the request's body when the handler ends is dropped.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from frames.fields import Field, decode_fields, response_head
+from frames.fixed import encode_cancel
+from frames.frame import END, CancelReason, FieldId, FrameError, FrameType
+from frames.limits import FIELD_ENTRY_BYTES, INTERIM_MAX, RESPONSE_FIXED_BYTES
+from penstock.answer import Fields, header_fields
+from penstock.body import RequestBody
+from penstock.call import Call
+from penstock.errors import AnswerError, StreamBroken, StreamCause, StreamMisuse
+from penstock.handler import Endpoint
+from penstock.lazy import lazy
+from penstock.outbox import Outbox
+from penstock.port import STREAM_WINDOW_BYTES, WireEvent, WirePort
+from penstock.respond import StreamedResponse, answer_streaming
+from penstock.rooms import Rooms
+from penstock.stream import Stream
+from penstock.turn import ANSWERED, log_failure
+
+__all__ = ["StreamCall", "Streams", "run_streaming"]
+
+RESPONSE = int(FrameType.RESPONSE)
+CANCEL = int(FrameType.CANCEL)
+FRAME_END = END << 16
+ABORTED = encode_cancel(CancelReason.ABORTED)
+
+_GONE = (StreamCause.CANCELLED, StreamCause.LOST)
+_CONTINUE = 100
+_SWITCHING = 101
+
+
+class StreamCall(Call):
+    """A call of a streaming endpoint."""
+
+    def __init__(
+        self,
+        event: WireEvent,
+        payload: bytes,
+        endpoint: Endpoint,
+        arrived: float,
+        clock: Callable[[], float],
+        outbox: Outbox,
+        flow: Stream | None,
+        forget: Callable[["StreamCall"], None],
+    ) -> None:
+        """flow: None when the gateway knows nothing of streams, and so the body is here. forget: called at the end."""
+        super().__init__(event, payload, endpoint, arrived, clock)
+        self._outbox = outbox
+        self._maybe_flow = flow
+        self._forget = forget
+        self._interims = 0
+        self.has_begun = False
+        """The final answer's head was sent."""
+        self._is_aborted = False
+        if flow is not None and not self.is_whole:
+            if self.body_length is not None:
+                flow.declare_receive_length(self.body_length)
+            flow.take_first(super().body)
+        elif flow is not None:
+            flow.take_first(b"", END)
+
+    @property
+    def flow(self) -> Stream:
+        """Both bodies, under credit."""
+        if self._maybe_flow is None:
+            raise StreamMisuse(f"{self._where} cannot stream: the gateway does not; update it, or return whole answers")
+        return self._maybe_flow
+
+    @property
+    def is_whole(self) -> bool:
+        """The request came with its whole body."""
+        return bool(self._event[4] & FRAME_END)
+
+    @property
+    def body_length(self) -> int | None:
+        """How many bytes the request's body has, if the client said so before it sent them."""
+        length = self._context(FieldId.BODY_LENGTH)
+        return int(length) if length is not None and length.isdecimal() else None
+
+    @property
+    def body(self) -> bytes:
+        """The body, if it came with the request. Raises `StreamMisuse` while it is still on its way."""
+        if not self.is_whole:
+            raise StreamMisuse("the body is still on its way; read it with call.stream()")
+        return super().body
+
+    @lazy
+    def _request_body(self) -> RequestBody:
+        if self._maybe_flow is None or self.is_whole:
+            return RequestBody.whole(super().body)
+        expects = self.headers.get("expect", "").lower() == "100-continue"
+        return RequestBody(self.flow, self.body_length, self._invite if expects else None)
+
+    def respond(self, status: int = 200, headers: Fields = (), *, length: int | None = None) -> StreamedResponse:
+        """Begin an answer that is sent piece by piece."""
+        return StreamedResponse(self, status, headers, length)
+
+    async def interim(self, status: int, headers: Fields = ()) -> None:
+        """Send an interim answer."""
+        if not _CONTINUE <= status <= 199 or status == _SWITCHING:
+            raise AnswerError(f"the interim status is {status!r}; it must be from 100 to 199, and not 101")
+        if self.has_begun:
+            raise StreamMisuse("the answer was begun already; an interim answer comes before it")
+        if self._interims >= INTERIM_MAX:
+            raise StreamMisuse(f"{INTERIM_MAX} interim answers were sent already")
+        await self.flow.open(RESPONSE, _head(status, header_fields(headers)))
+        self._interims += 1
+
+    async def begin(self, status: int, fields: list[Field], *, length: int | None = None, end: bool = False) -> None:
+        """Send the head of the final answer; 101 is one when the exchange goes on with another protocol."""
+        if length is not None:
+            fields = [(FieldId.BODY_LENGTH, b"", b"%d" % length), *fields]
+        await self._begin(_head(status, fields), length, end)
+
+    async def begin_again(self, head: bytes, length: int, *, end: bool) -> None:
+        """The same with a head that was made already, to which the length is added."""
+        count = int.from_bytes(head[2:4])
+        fields = decode_fields(head, RESPONSE_FIXED_BYTES, count, RESPONSE_FIXED_BYTES + FIELD_ENTRY_BYTES * count)
+        await self.begin(int.from_bytes(head[:2]), fields, length=length, end=end)
+
+    def answer(self, payload: bytes) -> None:
+        """Send a whole answer."""
+        self.has_begun = True
+        if self._maybe_flow is not None:
+            if self._maybe_flow.cause in _GONE:
+                return
+            self._maybe_flow.began(end=True)
+        self._outbox.answer(self, payload)
+        self._outbox.flush_soon()
+
+    def end(self) -> None:
+        """The handler has ended: what is left of the request's body is not wanted."""
+        if self._maybe_flow is not None:
+            self._maybe_flow.stop_receiving()
+        self._forget(self)
+
+    def abort(self) -> None:
+        """Give up an answer that was begun and has not ended; the caller must not take it for whole."""
+        flow = self._maybe_flow
+        if flow is None or not self.has_begun or self._is_aborted or flow.has_sent_end or flow.cause in _GONE:
+            return
+        self._is_aborted = True
+        flow.close(StreamCause.GIVEN_UP)
+        self._outbox.write(self._event[1], CANCEL, 0, self._event[0], ABORTED)
+        self._outbox.flush_soon()
+
+    async def _begin(self, head: bytes, length: int | None, end: bool) -> None:
+        if self.has_begun:
+            raise StreamMisuse("the request was answered already")
+        flow = self.flow
+        if length is not None and not end:
+            flow.declare_send_length(length)
+        await flow.open(RESPONSE, head, end=end)
+        self.has_begun = True
+
+    async def _invite(self) -> None:
+        """The client waits for a word before it sends the body."""
+        if not self.has_begun and not self.flow.received_bytes and not self.flow.has_received_end:
+            await self.interim(_CONTINUE)
+
+
+def _head(status: int, fields: list[Field]) -> bytes:
+    try:
+        return response_head(status, fields)
+    except FrameError as error:
+        raise AnswerError(f"headers: {error}") from error
+
+
+class Streams:
+    """The streaming calls of one process."""
+
+    def __init__(self, wire: WirePort, outbox: Outbox, rooms: Rooms, credit_of: Callable[[int], int | None]) -> None:
+        """credit_of: by connection, what its gateway grants for a new stream; None when it knows nothing of streams."""
+        self._wire = wire
+        self._outbox = outbox
+        self._rooms = rooms
+        self._credit_of = credit_of
+        self._calls: dict[tuple[int, int], StreamCall] = {}
+        self.has_news = False
+        """Frames came for a call since this was last set to False: its task will run."""
+
+    @property
+    def open_calls(self) -> Mapping[tuple[int, int], StreamCall]:
+        """The calls that were taken and have not ended, by connection and exchange."""
+        return self._calls
+
+    def open(self, event: WireEvent, call: Call, now: float, clock: Callable[[], float]) -> StreamCall | None:
+        """Make the call of a REQUEST. None: its body is to come as a stream, and no streams were agreed upon."""
+        credit, payload, endpoint = self._credit_of(event[1]), call._payload, call.endpoint
+        if credit is None:
+            if not event[4] & FRAME_END:
+                return None
+            return StreamCall(event, payload, endpoint, now, clock, self._outbox, None, self.forget)
+        flow = Stream(
+            self._wire, self._rooms, event[1], event[0], send_credit=credit, receive_window=STREAM_WINDOW_BYTES
+        )
+        return StreamCall(event, payload, endpoint, now, clock, self._outbox, flow, self.forget)
+
+    def add(self, call: StreamCall) -> None:
+        """From now on, frames find the call."""
+        self._calls[call.key] = call
+
+    def take(self, connection: int, exchange: int, frame_type: int, flags: int, payload: bytes) -> None:
+        """Take a frame of an exchange that a gateway opened. For one that has ended, it is dropped."""
+        call = self._calls.get((connection, exchange))
+        if call is not None:
+            call.flow.take_frame(frame_type, flags, payload)
+            self.has_news = True
+
+    def cancel(self, connection: int, exchange: int) -> None:
+        """The gateway has given a call up."""
+        self._end(connection, exchange, StreamCause.CANCELLED)
+
+    def cancel_connection(self, connection: int) -> None:
+        """A connection is lost, and with it its calls."""
+        for key in [key for key in self._calls if key[0] == connection]:
+            self._end(*key, StreamCause.LOST)
+        self._rooms.drop(connection)
+
+    def forget(self, call: StreamCall) -> None:
+        """The call has ended: what still comes for it is dropped."""
+        if self._calls.get(call.key) is call:
+            del self._calls[call.key]
+
+    def _end(self, connection: int, exchange: int, cause: StreamCause) -> None:
+        call = self._calls.pop((connection, exchange), None)
+        if call is not None and call._maybe_flow is not None:
+            call._maybe_flow.close(cause)
+
+
+async def run_streaming(invoke: Callable[[Call], Any], call: StreamCall) -> object:
+    """Run a streaming endpoint's handler and send its answer; return `ANSWERED`.
+
+    What the handler raises before its answer was begun goes on to the caller, who answers it.
+    """
+    try:
+        value = invoke(call)
+        if not hasattr(value, "__aiter__"):  # else it is an async generator
+            value = await value
+        await answer_streaming(call, value)
+    except Exception as error:
+        if not _fails(call, error):
+            raise
+    except BaseException:
+        call.abort()
+        raise
+    finally:
+        call.end()
+    return ANSWERED
+
+
+def _fails(call: StreamCall, error: Exception) -> bool:
+    """Deal with what a handler raised: True when nothing is left to be sent."""
+    if isinstance(error, StreamBroken) and error.cause in _GONE:
+        return True  # nobody is there to be told
+    if call.has_begun:
+        log_failure(call, "handler failed after its answer was begun, which is cut off", error)
+        call.abort()
+    return call.has_begun
