@@ -92,7 +92,6 @@ BAD_PATH = _malformed("bad_path", "The path has a segment that could be read in 
 BAD_CHUNK = _malformed("bad_chunk", "A chunk of the request body is malformed.")
 BAD_TRAILER = _malformed("bad_trailer", "The trailer section of the request body is malformed or too large.")
 BODY_TOO_LARGE = _malformed("body_too_large", "The request body is larger than this gateway takes.", 413)
-BODY_TOO_SHORT = _malformed("body_too_short", "The connection ended before the request body did.")
 
 # What is legal, but not carried. It is answered, never guessed at.
 METHOD_NOT_IMPLEMENTED = _not_implemented("method_not_implemented", "This gateway does not carry this request method.")
@@ -302,6 +301,9 @@ end the same way; *if not started*, a service may have carried it out, so only a
 {unanswered} are counted and logged, but never sent:
 nobody is left to read them, or an answer has begun already. What has begun and cannot be finished is broken off, so
 that it never looks whole.
+
+`exchanges_full` and `too_many_connections` are answered before anything of a request is known, so their answers have no
+body. They are not counted among the reasons, but by metrics of their own.
 """
 
 if __name__ == "__main__":

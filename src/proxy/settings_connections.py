@@ -44,7 +44,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
         Setting(
             Count(),
             "1024",
-            "connections from one address at once; 0: no bound",
+            "connections at once from one IPv4 address, or from one IPv6 /64; 0: no bound",
             "many people share one address, but one address must not have all connections",
             at_most="1048576",
         ),
