@@ -14,7 +14,7 @@ path is done here, which the gateway does otherwise.
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ async def call(
     gateway = FakeGateway(request.payload)
     async with _begun(gateway, request) as nursery:
         if request.rest is not None:
-            nursery.start_soon(_upload, gateway, request.rest)
+            nursery.start_soon(_upload, gateway, request.rest, request.expects_continue)
         return await _collect(gateway)
 
 
@@ -151,14 +151,19 @@ async def _begun(gateway: FakeGateway, request: "Request") -> AsyncIterator[trio
         raise raised
 
 
-async def _upload(gateway: FakeGateway, pieces: AsyncIterable[bytes]) -> None:
-    """Send the body until the service wants no more of it."""
+async def _upload(gateway: FakeGateway, pieces: AsyncIterable[bytes], expects_continue: bool) -> None:
+    """Send the body until the service wants no more of it; after `expect: 100-continue`, when it wants any."""
     try:
+        if expects_continue:
+            await gateway.invited.wait()
         async for piece in pieces:
             await gateway.stream.send(piece)
         await gateway.stream.end()
     except StreamBroken:
         return
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
 
 
 async def _collect(gateway: FakeGateway) -> Response:
@@ -249,6 +254,7 @@ class Request(msgspec.Struct, frozen=True):
     payload: bytes
     event: WireEvent
     rest: AsyncIterable[bytes] | None
+    expects_continue: bool
 
 
 def _make_request(
@@ -282,7 +288,7 @@ def _make_request(
     flags = number | 1 << 8 | (FRAME_END if rest is None and not upgrade else 0)
     end = (deadline_ms, target_at, len(raw), len(first))
     event = (EXCHANGE, CONNECTION, EVENT_CALL, endpoint.id, flags, 0, len(payload), *end)
-    return Request(endpoint, payload, event, rest)
+    return Request(endpoint, payload, event, rest, any(name == b"expect" for _, name, _ in fields))
 
 
 def _divide(endpoint: Endpoint, body: bytes | AsyncIterable[bytes]) -> tuple[bytes, AsyncIterable[bytes] | None]:

@@ -36,6 +36,8 @@ class FakeGateway:
         self.headers = Headers(())
         self.answered = trio.Event()
         """The head of the final answer, or a refusal, has come."""
+        self.invited = trio.Event()
+        """A client that waits for a word may send its body, or needs not."""
         self.refused: RefusedReason | None = None
         self.stream = Stream(
             _ToService(self),
@@ -76,6 +78,8 @@ class FakeGateway:
     def _take_response(self, flags: int, payload: bytes) -> None:
         status, count = int.from_bytes(payload[:2]), int.from_bytes(payload[2:4])
         fields = decode_fields(payload, RESPONSE_FIXED_BYTES, count, RESPONSE_FIXED_BYTES + FIELD_ENTRY_BYTES * count)
+        if status == 100 or status >= 200:
+            self.invited.set()
         if status < 200 and status != 101:
             self.interim.append((status, named(fields)))
             return
