@@ -142,6 +142,12 @@ uint32_t address_write(const edge_address *address, uint8_t *out)
     return (uint32_t)count;
 }
 
+int wire_is_secured(wire *w, uint64_t id)
+{
+    const exchange *x = exchange_find(w, id);
+    return x && x->scheme == SCHEME_HTTPS;
+}
+
 int wire_client_address(wire *w, uint64_t id, char *out)
 {
     const exchange *x = exchange_find(w, id);

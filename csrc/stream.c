@@ -8,6 +8,8 @@ static void tell(wire *w, framed_connection *framed, exchange *x, const uint8_t 
 {
     wire_event *event = framed_add_event(w, framed, base, view, EVENT_STREAM);
     event->exchange = exchange_id(x);
+    event->a = view->type == FRAME_RESPONSE ? view->status : 0;
+    event->b = view->type == FRAME_RESPONSE ? view->body_bytes : 0;
     if (is_last)
         exchange_detach(w, x);
 }

@@ -86,7 +86,7 @@ enum wire_event_kind {
      * at, bytes: payload; a: remaining ms; b: target's offset in the arena; c: target bytes; d: body bytes (the payload's end). */
     EVENT_CALL = 11,
     /* A frame of an exchange that was opened by wire_open: RESPONSE, DATA, TRAILERS, CREDIT or CANCEL. exchange; connection;
-     * detail: type; flags: of the frame; at, bytes: payload. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the
+     * detail: type; flags: of the frame; at, bytes: payload; a: status, b: body bytes (the payload's end), of a RESPONSE. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the
      * service is done: the exchange is undecided again, and counts as in flight no more. */
     EVENT_STREAM = 12,
     /* connection: what waits to be sent on it has become little enough after wire_want_room. */
@@ -242,6 +242,8 @@ int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
 /* The address of the exchange's client as text, without port (room: at least WIRE_ADDRESS_BYTES_MAX). Its length, 0 where there is none
  * (a socket that is not IP), or WIRE_NO_EXCHANGE. */
 int wire_client_address(wire *w, uint64_t exchange, char *out);
+/* 1 when the exchange's request came over TLS, else 0. */
+int wire_is_secured(wire *w, uint64_t exchange);
 /* Milliseconds since the first byte of the exchange's request came, or WIRE_NO_EXCHANGE. */
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 

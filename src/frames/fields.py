@@ -28,6 +28,7 @@ __all__ = [
     "Field",
     "decode_fields",
     "decode_trailers",
+    "encode_block",
     "encode_request",
     "encode_response",
     "encode_trailers",
@@ -113,7 +114,7 @@ def encode_request(
     if not target.startswith(b"/") or len(target) > TARGET_BYTES_MAX:
         what = f"target must begin with '/' and have at most {TARGET_BYTES_MAX} bytes"
         raise FrameError(FrameErrorCode.TARGET, f"REQUEST: {what}; it has {len(target)}")
-    table, text = _encode_block(fields)
+    table, text = encode_block(fields)
     fixed = _REQUEST.pack(min(remaining_ms, REMAINING_MS_MAX), endpoint, method, attempt, len(target), len(fields))
     return _bounded(b"".join((fixed, table, target, text, body)))
 
@@ -125,7 +126,7 @@ def response_head(status: int, fields: Sequence[Field] = ()) -> bytes:
     """
     if not STATUS_MIN <= status <= STATUS_MAX:
         raise FrameError(FrameErrorCode.PAYLOAD, f"RESPONSE: status {status} is not from {STATUS_MIN} to {STATUS_MAX}")
-    table, text = _encode_block(fields)
+    table, text = encode_block(fields)
     return b"".join((_RESPONSE.pack(status, len(fields)), table, text))
 
 
@@ -138,12 +139,12 @@ def encode_response(status: int, fields: Sequence[Field] = (), body: bytes = b""
 
 def encode_trailers(fields: Sequence[Field]) -> bytes:
     """Return a TRAILERS payload. Raises FrameError for fields that the protocol forbids."""
-    table, text = _encode_block(fields)
+    table, text = encode_block(fields)
     return _bounded(b"".join((_TRAILERS.pack(len(fields)), table, text)))
 
 
-def _encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
-    """Return table and text; raises FrameError for the first field that may not be sent."""
+def encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
+    """Return a field block's table and its text (section 3); raises FrameError for the first field that may not be sent."""
     if len(fields) > FIELDS_MAX:
         raise FrameError(
             FrameErrorCode.FIELDS, f"{len(fields)} fields are more than the {FIELDS_MAX} that a frame holds"

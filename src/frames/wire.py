@@ -203,6 +203,7 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     connection_age_ms: int = 0
     connection_bytes_max: int = 0
     connections_per_address_max: int = 0
+    keeps_malformed: int = 0
     head_bytes_max: int = 16_384
     fields_max: int = 100
     target_bytes_max: int = 8_192
@@ -405,7 +406,15 @@ class Wire:
         return result
 
     def response_head(
-        self, exchange: int, at: int, count: int, framing: Framing, length: int = 0, upgrade: bytes = b"", *, close: bool
+        self,
+        exchange: int,
+        at: int,
+        count: int,
+        framing: Framing,
+        length: int = 0,
+        upgrade: bytes = b"",
+        *,
+        close: bool,
     ) -> tuple[bytes, int] | int:
         """Return the HTTP head that a RESPONSE of this batch makes, and where in its payload the body begins.
 
@@ -491,6 +500,19 @@ class Wire:
             if field.known == name:
                 return bytes(ffi.buffer(self._head_bytes[0] + field.value, field.value_bytes))
         return None
+
+    def request_field_values(self, exchange: int, name: KnownName) -> list[bytes]:
+        """Return the values of all fields of a known name of a request of this batch, in their order."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return []
+        start = self._head_bytes[0]
+        found = (head.fields[index] for index in range(head.field_count))
+        return [bytes(ffi.buffer(start + field.value, field.value_bytes)) for field in found if field.known == name]
+
+    def is_secured(self, exchange: int) -> bool:
+        """Return whether the request came over TLS."""
+        return bool(lib.wire_is_secured(self._wire, exchange))
 
     def peer(self, connection: int) -> str:
         """Return the peer's address, for logs; ``unknown`` when the connection is gone."""

@@ -3,13 +3,15 @@
 The path of a request, each stage with the reason for its place:
 
     context     first, so that every answer, refusals included, carries the ids that the client knows
+    head        what is unusual is put into its usual form before anything is matched or allowed by it
     match       before anything that depends on the route
+    limits      a body that is too long is refused before any of it is read
     deadline    before time is spent on choosing and queueing
     pick        last of the decisions, since load is judged by what is true now
-    send        nothing may be decided after it: a service may have started
+    send        nothing may be decided after it: a service may have started. What must wait goes on in the task lane
 
-Lifetimes nest as the path does: the wire and all its sockets, beside it the ticks and the admin pages, and within all
-of them the wait for a signal.
+Lifetimes nest as the path does: the wire and all its sockets, within it the task lane, the ticks and the admin pages,
+and within all of them the wait for a signal.
 """
 
 import logging
@@ -17,37 +19,42 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
 import trio
 
-from frames.wire import SocketKind, Wire, WireSettings
+from frames.wire import Decide, SocketKind, Wire
 from proxy.admin.server import serve_admin
 from proxy.batch import make_decide
-from proxy.config import GatewayConfig
+from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings
+from proxy.config import DrainConfig, GatewayConfig
 from proxy.edge.context import read_context
+from proxy.edge.drain import drain_edge
 from proxy.edge.express import ExpressLane
+from proxy.edge.forwarded import Doubt, TrustedProxies
+from proxy.edge.head import make_read_head
 from proxy.edge.listen import open_listener
+from proxy.edge.task import TaskLane
 from proxy.errors import ReasonCounts
+from proxy.exchange import Exchange
 from proxy.overview import Overview
 from proxy.policy.deadline import set_deadline
+from proxy.policy.limits import BytesInFlight, make_check_limits
 from proxy.route.match import match_route
 from proxy.route.table import RouteTable
 from proxy.snapshot import Limits, RouteIndexes, Snapshot, make_snapshot
+from proxy.stage import Answer
 from proxy.targets.allow import AllowList
 from proxy.targets.choose import make_pick
-from proxy.targets.health import HealthThresholds
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
 from proxy.transport.framed import FramedTransport, run_ticks
-from proxy.transport.port import FramedSettings
 from proxy.transport.send import make_send
 
 _log = logging.getLogger("penstock.gateway")
-
-DRAIN_POLL_S = 0.02
 
 
 class Addresses(NamedTuple):
@@ -69,13 +76,20 @@ class Gateway:
         self.registry = Registry(thresholds(config), config.routes.max)
         self._indexes = RouteIndexes(config.routes.max)
         self._limits = Limits(config.edge.deadline_ms, config.edge.deadline_max_ms)
+        self.doubts = dict.fromkeys(Doubt, 0)
+        self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
+        edge, is_tolerant = config.edge, config.edge.parsing == "tolerant"
+        pick = make_pick(self.wire.in_flight, self.wire.latency_us)
         stages = (
             read_context,
+            make_read_head(self.wire, TrustedProxies(edge.trusted_proxies), self.doubts, is_tolerant=is_tolerant),
             match_route,
+            make_check_limits(edge.call_bytes, edge.buffered_bytes),
             set_deadline,
-            make_pick(self.wire.in_flight, self.wire.latency_us),
+            pick,
             make_send(self.wire),
         )
+        self._again = (match_route, pick)
         self.lane = ExpressLane(
             self.wire,
             stages,
@@ -83,7 +97,19 @@ class Gateway:
             self.counts,
             name_of=self._name_of,
             reason_header=config.edge.reason_header,
+            mend=lambda exchange, verdict: self.tasks.mend(exchange, verdict),
         )
+        self.tasks = TaskLane(
+            self.wire,
+            task_settings(config),
+            self.counts,
+            self.bytes_in_flight,
+            render=self.lane.render,
+            choose_again=self._choose_again,
+            send_credit=self._send_credit,
+            name_of=self._name_of,
+        )
+        self.lane.to_task = self.tasks.take
         self.transport = FramedTransport[Change](
             self.wire,
             self.registry,
@@ -97,6 +123,19 @@ class Gateway:
         instance = self.registry.maybe_instance(connection)
         peer = self.wire.peer(connection)
         return f"{instance.service}/{instance.instance} at {peer}" if instance else peer
+
+    def _choose_again(self, exchange: Exchange) -> Answer | None:
+        """Find an instance for a request that has waited, by what is registered now."""
+        exchange.snapshot = self.lane.snapshot
+        for stage in self._again:
+            answer = stage(exchange)
+            if isinstance(answer, Answer):
+                return answer
+        return None
+
+    def _send_credit(self, connection: int) -> int:
+        instance = self.registry.maybe_instance(connection)
+        return instance.credit_bytes if instance else 0
 
     def _swap_snapshot(self, change: Change) -> None:
         if not change.is_routes:
@@ -117,77 +156,44 @@ class Gateway:
     ) -> None:
         """Serve on these listening sockets, which are taken over, until cancelled."""
         addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
-        decide = make_decide(self.lane, self.transport, self.wire.arena, self.wire.requests)
+        decide = make_decide(self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests)
         try:
             with edge, services, admin:  # closed here, unless somebody below has taken them over
-                async with trio.open_nursery() as nursery:
+                async with self._running_wire(decide), trio.open_nursery() as nursery:
                     await nursery.start(serve_admin, admin, self.overview.admin_state())
+                    await nursery.start(self.tasks.run)
                     self.wire.listen(edge, SocketKind.EDGE)
                     self.wire.listen(services, SocketKind.FRAMED)
                     nursery.start_soon(run_ticks, self.transport)
-                    nursery.start_soon(self.wire.run, decide)
                     task_status.started(addresses)
         finally:
             self.wire.close_all()
 
-    async def drain(self, timeout_s: float) -> None:
-        """Take nothing new, let what is in flight end, and say goodbye to the services; then it can be cancelled."""
+    @asynccontextmanager
+    async def _running_wire(self, decide: Decide) -> AsyncIterator[None]:
+        """Keep the wire running until all that is within has ended: it owns the sockets that tasks read and write."""
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope(shield=True)
+
+            async def run() -> None:
+                with scope:
+                    await self.wire.run(decide)
+
+            nursery.start_soon(run)
+            try:
+                yield
+            finally:
+                scope.cancel()
+
+    async def drain(self, timeout_s: float, spread_s: float = 0.0) -> None:
+        """Take nothing new, let what is in flight end, and say goodbye to the services; then it can be cancelled.
+
+        spread_s: within which clients' connections are told to close, each at a moment of its own.
+        """
         self.overview.is_draining = True
-        self.wire.stop_listening(SocketKind.EDGE)
-        self.wire.drain_edge()
-        with trio.move_on_after(timeout_s) as scope:
-            while self.wire.counters()["edge_open_now"]:  # noqa: ASYNC110 - connections end in C, where no event is set
-                await trio.sleep(DRAIN_POLL_S)
-        if scope.cancelled_caught:
-            left = self.wire.sent_exchanges()
-            _log.warning("%d requests were still in progress after %g s and are given up", len(left), timeout_s)
-            for exchange in left:
-                self.lane.shut_down(exchange)
+        await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s)
         self.transport.drain()
         self.wire.flush()
-
-
-def wire_settings(config: GatewayConfig) -> WireSettings:
-    """Return the bounds of the wire that the settings ask for."""
-    edge = config.edge
-    return WireSettings(
-        edge_connections_max=edge.max_connections,
-        framed_connections_max=config.services.max_connections,
-        exchanges_max=config.exchanges.max,
-        routes_max=config.routes.max,
-        framed_output_bytes_max=config.services.output_bytes,
-        head_ms=edge.head_timeout_ms,
-        body_bytes_per_second=edge.body_rate_bytes_per_second,
-        idle_ms=edge.idle_timeout_ms,
-        idle_jitter_percent=round(edge.idle_jitter * 100),
-        write_ms=edge.write_timeout_ms,
-        linger_ms=edge.linger_ms,
-        head_bytes_max=edge.head_bytes,
-        fields_max=edge.head_fields,
-        target_bytes_max=edge.target_bytes,
-        body_bytes_max=edge.body_bytes,
-    )
-
-
-def thresholds(config: GatewayConfig) -> HealthThresholds:
-    """Return after how much silence a service is how."""
-    services = config.services
-    return HealthThresholds(
-        heartbeat_s=services.heartbeat_ms / 1000,
-        degraded_s=services.degraded_after_ms / 1000,
-        unhealthy_s=services.unhealthy_after_ms / 1000,
-        removed_s=services.removed_after_ms / 1000,
-    )
-
-
-def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
-    """Return what the gateway says to services, and how long it waits for them."""
-    return FramedSettings(
-        gateway=name,
-        heartbeat_s=config.services.heartbeat_ms / 1000,
-        hello_s=config.services.hello_timeout_ms / 1000,
-        drain_s=config.drain.timeout_ms / 1000,
-    )
 
 
 async def serve(config: GatewayConfig, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
@@ -204,7 +210,7 @@ async def serve(config: GatewayConfig, *, task_status: trio.TaskStatus[Addresses
             addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
             _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
             task_status.started(addresses)
-            await _drain_on_signal(gateway, signals, config.drain.timeout_ms / 1000)
+            await _drain_on_signal(gateway, signals, config.drain)
             nursery.cancel_scope.cancel()
 
 
@@ -232,8 +238,9 @@ def open_listeners(config: GatewayConfig) -> tuple[socket.socket, socket.socket,
     return edge, services, admin
 
 
-async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], timeout_s: float) -> None:
+async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], config: DrainConfig) -> None:
     number = await anext(signals)
+    timeout_s, spread_s = config.timeout_ms / 1000, config.spread_within_timeout_ms / 1000
     _log.info("%s: draining for up to %g s; a second signal ends at once", signal.Signals(number).name, timeout_s)
     async with trio.open_nursery() as nursery:
 
@@ -243,5 +250,5 @@ async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], timeou
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(end_at_once)
-        await gateway.drain(timeout_s)
+        await gateway.drain(timeout_s, spread_s)
         nursery.cancel_scope.cancel()

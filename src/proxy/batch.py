@@ -46,6 +46,30 @@ class Transport(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """Who carries what a task must carry: `proxy.edge.task.TaskLane`."""
+
+    def stream(self, event: Event, /) -> None:
+        """Take a frame of an exchange that streams."""
+        ...
+
+    def lost(self, exchange: int, /) -> bool:
+        """Take in that its service is lost, if it is carried here."""
+        ...
+
+    def refused(self, exchange: int, reason: int, retry_after_ms: int, /) -> bool:
+        """Take in that its service refused it, if it is carried here."""
+        ...
+
+    def room(self, connection: int, /) -> None:
+        """Take in that a framed connection has room again."""
+        ...
+
+    def dropped(self, connection: int, /) -> None:
+        """Take in that a framed connection is gone."""
+        ...
+
+
 class Arena(Protocol):
     """The bytes that a step took in."""
 
@@ -55,10 +79,14 @@ class Arena(Protocol):
 
 
 def make_decide(
-    lane: ExpressLane, transport: Transport, arena: Arena, requests: Callable[[], Iterator[Request]]
+    lane: ExpressLane,
+    waiting: Waiting,
+    transport: Transport,
+    arena: Arena,
+    requests: Callable[[], Iterator[Request]],
 ) -> Decide:
     """Return what the wire calls once per batch."""
-    begin, handlers, failures = lane.begin, _handlers(lane, transport, arena), Occasional()
+    begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena), Occasional()
 
     def decide(events: Iterator[Event]) -> None:
         for event in events:
@@ -78,7 +106,21 @@ def make_decide(
     return decide
 
 
-def _handlers(lane: ExpressLane, transport: Transport, arena: Arena) -> dict[int, Callable[[Event], None]]:
+def _handlers(
+    lane: ExpressLane, waiting: Waiting, transport: Transport, arena: Arena
+) -> dict[int, Callable[[Event], None]]:
+    def lost(event: Event) -> None:
+        if not waiting.lost(event[0]):
+            lane.lost(event[0])
+
+    def refused(event: Event) -> None:
+        if not waiting.refused(event[0], event[3], event[7]):
+            lane.refused(event[0], event[3], event[7])
+
+    def closed(event: Event) -> None:
+        waiting.dropped(event[1])
+        transport.closed(event[1], event[3], event[4])
+
     def frame(event: Event) -> None:
         exchange, connection, _, frame_type, flags, at, count, *_ = event
         transport.frame(connection, exchange, frame_type, flags, arena[at : at + count])
@@ -87,11 +129,13 @@ def _handlers(lane: ExpressLane, transport: Transport, arena: Arena) -> dict[int
         EventKind.BAD_REQUEST: lambda event: lane.refuse(event[0], event[3]),
         EventKind.CLIENT_GONE: lambda event: lane.client_gone(event[0]),
         EventKind.EXPIRED: lambda event: lane.expired(event[0]),
-        EventKind.LOST: lambda event: lane.lost(event[0]),
-        EventKind.REFUSED: lambda event: lane.refused(event[0], event[3], event[7]),
+        EventKind.LOST: lost,
+        EventKind.REFUSED: refused,
         EventKind.BAD_RESPONSE: lambda event: lane.bad_response(event[0], event[3], event[1]),
         EventKind.FRAMED_OPENED: lambda event: transport.opened(event[1]),
-        EventKind.FRAMED_CLOSED: lambda event: transport.closed(event[1], event[3], event[4]),
+        EventKind.FRAMED_CLOSED: closed,
+        EventKind.FRAMED_ROOM: lambda event: waiting.room(event[1]),
+        EventKind.STREAM: waiting.stream,
         EventKind.FRAME: frame,
         EventKind.CALL: lambda event: transport.call(event[1], event[0], event[4] >> 16),
     }

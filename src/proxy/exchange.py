@@ -1,14 +1,18 @@
 """The exchange: one request and its one answer, as the stages see it."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from frames.frame import FieldId
-from frames.wire import KnownName
+from frames.wire import KnownName, RequestHead
 
 if TYPE_CHECKING:
     from proxy.offer import Offer
     from proxy.route.table import Route
     from proxy.snapshot import Snapshot
+
+
+NEEDS_TASK: Final = 1 << 16
+"""In an exchange's flags, beside the ``HEAD_`` bits: its head is one that the express lane does not carry."""
 
 
 class RequestFields(Protocol):
@@ -32,9 +36,12 @@ class Exchange:
     """
 
     __slots__ = (
+        "authority",
+        "content_length",
         "deadline_ms",
         "fields",
         "flags",
+        "head",
         "id",
         "method",
         "offer",
@@ -42,8 +49,17 @@ class Exchange:
         "requested_ms",
         "route",
         "snapshot",
+        "target",
     )
 
+    content_length: int
+    """0 where it was not said; set by head where HEAD_ODD is in flags."""
+    head: "RequestHead"
+    """All that the scanner read; set by head where HEAD_ODD is in flags."""
+    target: bytes
+    """Path and query as the service is to see them; set by head likewise."""
+    authority: bytes | None
+    """In place of Host, where the target has its own (RFC 9112, section 3.2.2); set by head likewise."""
     route: "Route"
     """Set by match."""
     requested_ms: int
@@ -65,6 +81,14 @@ class Exchange:
         self.flags = flags
         self.path = path
         self.snapshot = snapshot
+
+    def copy(self) -> "Exchange":
+        """Return another one that stands where this one does, for whoever carries it on."""
+        other = Exchange(self.fields, self.snapshot)
+        for name in self.__slots__:
+            if hasattr(self, name):
+                setattr(other, name, getattr(self, name))
+        return other
 
     def __repr__(self) -> str:
         """Identity on one line."""

@@ -17,4 +17,5 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     deadline_ms: int | None
     idempotent: bool
     streams: bool
+    upgrades: tuple[str, ...] = ()
     instance: "Instance"

@@ -1,14 +1,16 @@
 """A stage: one decision about an exchange, as a plain function.
 
-    stage(exchange) -> None     go on with the next one
-    stage(exchange) -> Answer   stop here, and answer so
+    stage(exchange) -> None       go on with the next one
+    stage(exchange) -> Answer     stop here, and answer so
+    stage(exchange) -> TASK_LANE  stop here: the rest must wait for its client or its service, which a task does
 
 A stage neither waits nor does I/O of its own, so the same one serves every lane and is tested with plain values. What
 it needs beside the exchange is given to it when the path is put together, in ``proxy.app``.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple
 
 from proxy.errors import Reason
 from proxy.exchange import Exchange
@@ -25,4 +27,19 @@ class Answer(NamedTuple):
     """In place of the reason's own."""
 
 
-Stage = Callable[[Exchange], Answer | None]
+class Reply(NamedTuple):
+    """An answer that the gateway gives itself, and that refuses nothing. It has no body."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Lane(Enum):
+    """Who carries an exchange on."""
+
+    TASK = "task"
+
+
+TASK_LANE: Final = Lane.TASK
+
+Stage = Callable[[Exchange], Answer | Reply | Lane | None]

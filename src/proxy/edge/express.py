@@ -11,7 +11,7 @@ from typing import Protocol
 from frames.frame import CancelReason, FieldId
 from frames.wire import WireResult
 from penstock.telemetry.occasional import Occasional
-from proxy.edge.respond import respond
+from proxy.edge.respond import Rendered, respond
 from proxy.errors import (
     BAD_RESPONSE,
     CLIENT_GONE,
@@ -26,7 +26,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, RequestFields
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Stage
+from proxy.stage import Answer, Lane, Reply, Stage
 
 _log = logging.getLogger("penstock.edge")
 
@@ -59,11 +59,13 @@ class ExpressLane:
         *,
         name_of: Callable[[int], str] = str,
         reason_header: bool = False,
+        mend: Callable[[int, int], bool] = lambda exchange, verdict: False,
     ) -> None:
         """Put the lane together.
 
         counts: of reasons; name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
-        reason in x-penstock-reason.
+        reason in x-penstock-reason; mend: takes a request on whose head may be repaired, or says that it does not.
+        ``to_task``, which carries on what this lane does not, is set by who puts both lanes together.
         """
         self.snapshot = snapshot
         self._wire = wire
@@ -72,6 +74,8 @@ class ExpressLane:
         self._counts = counts
         self._name_of = name_of
         self._reason_header = reason_header
+        self._mend = mend
+        self.to_task: Callable[[Exchange], Answer | None] = _nobody
         self._bad_responses = Occasional()
         self._failures = Occasional()
 
@@ -83,16 +87,17 @@ class ExpressLane:
         exchange.begin(exchange_id, method, flags, path, self.snapshot)
         try:
             for stage in self._stages:
-                answer = stage(exchange)
-                if answer is not None:
-                    self.answer(exchange_id, answer)
+                result = stage(exchange)
+                if result is not None:
+                    self._turn_off(exchange, result)
                     return
         except Exception as error:
             self._fail(exchange, error)
 
     def refuse(self, exchange_id: int, verdict: int) -> None:
         """What came cannot be carried: EVENT_BAD_REQUEST."""
-        self.answer(exchange_id, Answer(reason_of_verdict(verdict)))
+        if not self._mend(exchange_id, verdict):
+            self.answer(exchange_id, Answer(reason_of_verdict(verdict)))
 
     def client_gone(self, exchange_id: int) -> None:
         """Nobody waits for the answer any more: EVENT_CLIENT_GONE."""
@@ -132,18 +137,30 @@ class ExpressLane:
 
     def answer(self, exchange_id: int, answer: Answer) -> None:
         """Answer an undecided exchange, and count the reason if that was done: two events may be about one end."""
-        wire = self._wire
-        rendered = respond(
+        if self._wire.answer(exchange_id, *self.render(exchange_id, answer)) == WireResult.OK:
+            self._counts.count(answer.reason)
+
+    def render(self, exchange_id: int, answer: Answer) -> Rendered:
+        """Return what an answer to an exchange says."""
+        return respond(
             answer.reason,
-            request_id=wire.context(exchange_id, FieldId.REQUEST_ID),
-            correlation_id=wire.context(exchange_id, FieldId.CORRELATION_ID),
+            request_id=self._wire.context(exchange_id, FieldId.REQUEST_ID),
+            correlation_id=self._wire.context(exchange_id, FieldId.CORRELATION_ID),
             detail=answer.detail,
             retry_after_s=answer.retry_after_s,
             headers=answer.headers,
             reason_header=self._reason_header,
         )
-        if wire.answer(exchange_id, *rendered) == WireResult.OK:
-            self._counts.count(answer.reason)
+
+    def _turn_off(self, exchange: Exchange, result: Answer | Reply | Lane) -> None:
+        """Do what a stage wants in place of going on."""
+        if isinstance(result, Reply):
+            lines = b"".join(b"%s: %s\r\n" % field for field in result.headers)
+            self._wire.answer(exchange.id, result.status, lines, b"", False)
+            return
+        answer = self.to_task(exchange) if isinstance(result, Lane) else result
+        if answer is not None:
+            self.answer(exchange.id, answer)
 
     def _give_up(self, exchange_id: int, cancel: CancelReason, reason: Reason) -> None:
         self._wire.cancel(exchange_id, cancel)
@@ -155,6 +172,10 @@ class ExpressLane:
         if held_back is not None:
             _log.exception("a stage failed on %r (%d more)", exchange, held_back)
         self.answer(exchange.id, Answer(INTERNAL))
+
+
+def _nobody(exchange: Exchange) -> Answer | None:
+    return Answer(INTERNAL)
 
 
 BAD_RESPONSE_CAUSES = {

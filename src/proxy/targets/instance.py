@@ -34,6 +34,10 @@ class Instance:
     reported_load: int | None = None
     """In 1/10,000 of its capacity; None when it does not know."""
     reported_in_flight: int = 0
+    takes_streams: bool = False
+    """It named the feature, and so do we."""
+    credit_bytes: int = 0
+    """What it may be sent on a new stream."""
     is_going: bool = False
     """It said GOAWAY, or was told so: it finishes what it has, and closes."""
 
@@ -50,6 +54,7 @@ class Instance:
     def take(self, hello: Hello, patience: float, now: float) -> None:
         """Replace what it said before by this HELLO."""
         self.version, self.region = hello.version, hello.region
+        self.takes_streams, self.credit_bytes = "streams" in hello.features, hello.credit_bytes
         self.endpoints = {endpoint.shape: endpoint for endpoint in hello.endpoints}
         self.patience, self.last_heard = patience, now
 
@@ -61,7 +66,8 @@ class Instance:
             endpoint_id=endpoint.id,
             deadline_ms=endpoint.deadline_ms,
             idempotent=endpoint.idempotent,
-            streams=endpoint.streams,
+            streams=endpoint.streams and self.takes_streams,
+            upgrades=endpoint.upgrades if self.takes_streams else (),
             instance=self,
         )
 

@@ -83,13 +83,13 @@ class FramedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The instance of the gateway: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
     heartbeat_s: float = 5.0
     """How often the gateway sends HEARTBEAT; 0.1 to 60."""
-    credit_bytes: int = 65_536
+    credit_bytes: int = 131_072
     """What a service may send on a new stream before the first CREDIT."""
     hello_s: float = 5.0
     """From the connection to HELLO."""
     drain_s: float = 30.0
     """How long a service that was sent GOAWAY may take to finish and close."""
-    features: tuple[str, ...] = ()
+    features: tuple[str, ...] = ("streams",)
 
 
 class FramedStatistics(msgspec.Struct, frozen=True):

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from frames.wire import WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
-from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage
+from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.stage import TASK_LANE, Answer, Lane, Stage
 
 _ANSWERS = {
     WireResult.FULL: Answer(SERVICE_CONGESTED),
@@ -37,8 +37,10 @@ def make_send(port: SendPort) -> Stage:
     """Return the stage that sends over this port."""
     send = port.send
 
-    def send_request(exchange: Exchange) -> Answer | None:
+    def send_request(exchange: Exchange) -> Answer | Lane | None:
         offer = exchange.offer
+        if offer.streams or exchange.flags & NEEDS_TASK:
+            return TASK_LANE
         result = send(exchange.id, offer.connection, exchange.route.index, offer.endpoint_id, 1, exchange.deadline_ms)
         return _refusal(result) if result else None
 

@@ -1,0 +1,74 @@
+"""What the settings mean for each part: the bounds that it is made with."""
+
+from frames.wire import WireSettings
+from proxy.config import GatewayConfig
+from proxy.edge.task import TaskSettings
+from proxy.targets.health import HealthThresholds
+from proxy.transport.port import FramedSettings
+
+
+def wire_settings(config: GatewayConfig) -> WireSettings:
+    """Return the bounds of the wire that the settings ask for."""
+    edge = config.edge
+    return WireSettings(
+        edge_connections_max=edge.max_connections,
+        framed_connections_max=config.services.max_connections,
+        exchanges_max=config.exchanges.max,
+        routes_max=config.routes.max,
+        framed_output_bytes_max=config.services.output_bytes,
+        head_ms=edge.head_timeout_ms,
+        body_bytes_per_second=edge.body_rate_bytes_per_second,
+        idle_ms=edge.idle_timeout_ms,
+        idle_jitter_percent=round(edge.idle_jitter * 100),
+        write_ms=edge.write_timeout_ms,
+        linger_ms=edge.linger_ms,
+        connection_requests_max=edge.connection_requests,
+        connection_age_ms=edge.connection_age_ms,
+        connection_bytes_max=edge.connection_bytes,
+        connections_per_address_max=edge.connections_per_address,
+        keeps_malformed=edge.parsing == "tolerant",
+        head_bytes_max=edge.head_bytes,
+        fields_max=edge.head_fields,
+        target_bytes_max=edge.target_bytes,
+        body_bytes_max=edge.body_bytes,
+    )
+
+
+def thresholds(config: GatewayConfig) -> HealthThresholds:
+    """Return after how much silence a service is how."""
+    services = config.services
+    return HealthThresholds(
+        heartbeat_s=services.heartbeat_ms / 1000,
+        degraded_s=services.degraded_after_ms / 1000,
+        unhealthy_s=services.unhealthy_after_ms / 1000,
+        removed_s=services.removed_after_ms / 1000,
+    )
+
+
+def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
+    """Return what the gateway says to services, and how long it waits for them."""
+    return FramedSettings(
+        gateway=name,
+        heartbeat_s=config.services.heartbeat_ms / 1000,
+        hello_s=config.services.hello_timeout_ms / 1000,
+        drain_s=config.drain.timeout_ms / 1000,
+        credit_bytes=config.services.credit_bytes,
+    )
+
+
+def task_settings(config: GatewayConfig) -> TaskSettings:
+    """Return the bounds of the task lane."""
+    edge = config.edge
+    return TaskSettings(
+        call_bytes=edge.call_bytes,
+        buffered_bytes=edge.buffered_bytes,
+        body_bytes_per_second=edge.body_rate_bytes_per_second,
+        grace_s=edge.head_timeout_ms / 1000,
+        write_s=edge.write_timeout_ms / 1000,
+        idle_s=edge.stream_idle_timeout_ms / 1000,
+        window_bytes=config.services.credit_bytes,
+        head_bytes=edge.head_bytes,
+        head_fields=edge.head_fields,
+        is_tolerant=edge.parsing == "tolerant",
+        upgrades=frozenset(edge.upgrades),
+    )

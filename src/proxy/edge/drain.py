@@ -1,0 +1,40 @@
+"""Draining the edge: nothing new, no storm, nothing cut that can still end.
+
+Clients' connections are told to close within a spread of time, each at a random moment: those that are idle then, at
+once, the others with their next answer. When the time is over, what is still in progress is given up.
+"""
+
+import logging
+from typing import Final
+
+import trio
+
+from frames.wire import SocketKind, Wire
+from proxy.edge.express import ExpressLane
+from proxy.edge.task import TaskLane
+
+_log = logging.getLogger("penstock.gateway")
+
+POLL_S: Final = 0.02
+LAST_WORDS_S: Final = 1.0
+"""How long those that are given up may take to tell their clients."""
+
+
+async def drain_edge(wire: Wire, lane: ExpressLane, tasks: TaskLane, timeout_s: float, spread_s: float) -> None:
+    """Stop listening, and wait until every client has gone, or the time is over. Then give up what is left."""
+    wire.stop_listening(SocketKind.EDGE)
+    wire.drain_edge(round(spread_s * 1000))
+    with trio.move_on_after(timeout_s) as scope:
+        while wire.counters()["edge_open_now"]:  # noqa: ASYNC110 - connections end in C, where no event is set
+            await trio.sleep(POLL_S)
+    if not scope.cancelled_caught:
+        return
+    left = wire.sent_exchanges()
+    count = len(left) + tasks.in_progress
+    _log.warning("%d requests were still in progress after %g s and are given up", count, timeout_s)
+    for exchange in left:
+        lane.shut_down(exchange)
+    tasks.give_up_all()
+    with trio.move_on_after(LAST_WORDS_S):
+        while tasks.in_progress:  # noqa: ASYNC110 - seldom, and once
+            await trio.sleep(POLL_S)

@@ -1,0 +1,96 @@
+"""Head: what is unusual about a request is put into its usual form, or refused, before anything is matched.
+
+Most requests pass by. Of the others, the target is normalised, so that what is matched and allowed is what the service
+sees, and what trusted proxies say of the client is taken. What is still unusual then is left to the task lane.
+"""
+
+from typing import Protocol
+
+from frames.frame import FieldId, Method
+from frames.wire import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownName, RequestHead
+from proxy.edge.forwarded import Doubt, TrustedProxies, find_client
+from proxy.edge.target import SERVER_WIDE, read_target
+from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason
+from proxy.exchange import NEEDS_TASK, Exchange, RequestFields
+from proxy.stage import Answer, Lane, Reply, Stage
+
+_ALLOWED = ((b"allow", ", ".join(method.name for method in Method).encode("ascii")),)
+
+
+class HeadPort(RequestFields, Protocol):
+    """What is asked of the wire about a head."""
+
+    def request_head(self, exchange: int, /) -> RequestHead | None:
+        """Return what was read of it."""
+        ...
+
+    def request_field_values(self, exchange: int, name: KnownName, /) -> list[bytes]:
+        """Return the values of all fields of a name."""
+        ...
+
+    def client_address(self, exchange: int, /) -> str:
+        """Return the peer's address."""
+        ...
+
+    def is_secured(self, exchange: int, /) -> bool:
+        """Return whether it came over TLS."""
+        ...
+
+
+def make_read_head(
+    port: HeadPort, proxies: TrustedProxies, doubts: dict[Doubt, int], *, is_tolerant: bool = False
+) -> Stage:
+    """Return the stage. doubts: counts how often a trusted proxy was not believed, and why."""
+
+    def read_head(exchange: Exchange) -> Answer | Reply | Lane | None:
+        if not exchange.flags & HEAD_ODD:
+            return None
+        head = port.request_head(exchange.id)
+        if head is None:
+            return Answer(INTERNAL)
+        exchange.head = head
+        exchange.content_length = head.content_length
+        scheme = _take_client(exchange, head)
+        if head.verdict == HEAD_PLAIN:
+            return None
+        return _take_target(exchange, head, scheme)
+
+    def _take_client(exchange: Exchange, head: RequestHead) -> bytes:
+        """Believe whom may be believed about who asks; return the scheme."""
+        scheme = b"https" if port.is_secured(exchange.id) else b"http"
+        if not proxies or not head.flags & HEAD_HAS_FORWARDED:
+            return scheme
+        values = port.request_field_values
+        client = find_client(
+            port.client_address(exchange.id),
+            scheme,
+            proxies,
+            forwarded=values(exchange.id, KnownName.FORWARDED),
+            forwarded_for=values(exchange.id, KnownName.X_FORWARDED_FOR),
+            forwarded_proto=values(exchange.id, KnownName.X_FORWARDED_PROTO),
+        )
+        if client.doubt is not None:
+            doubts[client.doubt] += 1
+        port.set_context(exchange.id, FieldId.CLIENT_ADDRESS, client.address.encode("ascii"))
+        port.set_context(exchange.id, FieldId.SCHEME, client.scheme)
+        return client.scheme
+
+    def _take_target(exchange: Exchange, head: RequestHead, scheme: bytes) -> Answer | Reply | None:
+        host = port.request_field(exchange.id, KnownName.HOST)
+        target = read_target(head.target, exchange.method, host, scheme=scheme, is_tolerant=is_tolerant)
+        if isinstance(target, Reason):
+            return Answer(target)
+        if target.path == SERVER_WIDE:
+            return _about_the_server(exchange.method)
+        exchange.path = target.path
+        exchange.target = target.target
+        exchange.authority = target.authority if target.has_own_authority else None
+        exchange.flags = head.flags | NEEDS_TASK
+        return None
+
+    return read_head
+
+
+def _about_the_server(method: int) -> Answer | Reply:
+    """Answer ``OPTIONS *``, which asks what this server as a whole can do (RFC 9110, section 9.3.7)."""
+    return Reply(204, _ALLOWED) if method == Method.OPTIONS else Answer(METHOD_NOT_ALLOWED, headers=_ALLOWED)
