@@ -4,13 +4,18 @@ What was received with the head is looked at in the batch, and often that is all
 Then the wire gets the connection back and carries the answer, as if the request had been plain.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
-from frames.wire import HEAD_EXPECTS_CONTINUE
+import trio
+
+from frames.wire import HEAD_EXPECTS_CONTINUE, HandBack, WireResult
 from proxy.edge.body import CONTINUE, Refusal, RequestBody
-from proxy.edge.client import ClientSocket
+from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.handover import HandOver, why_not_opened
 from proxy.edge.job import Job
-from proxy.errors import BYTES_IN_FLIGHT_FULL
+from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE
+from proxy.exchange import Exchange
 from proxy.stage import Answer
 
 
@@ -41,9 +46,9 @@ class Gathering:
         self._parts: list[bytes] = []
         self._held_bytes = 0
 
-    def look(self) -> bool:
+    def look(self, first: bytes) -> bool:
         """Take what was received before; True when that is all. Raises `Refusal`."""
-        self._keep(self.body.receive_nowait())
+        self._keep([first] if first else self.body.receive_nowait())
         return self.body.is_whole
 
     async def wait(self) -> None:
@@ -69,3 +74,96 @@ class Gathering:
             raise Refusal(Answer(BYTES_IN_FLIGHT_FULL))
         self._held_bytes += byte_count
         self._parts += parts
+
+
+class Gatherer:
+    """Gathers bodies, and sends their requests."""
+
+    def __init__(self, hand_over: HandOver, budget: Budget, choose_again: Callable[[Exchange], Answer | None]) -> None:
+        """choose_again: runs the stages that choose an instance, for a request that has waited."""
+        self._hand_over = hand_over
+        self._wire = hand_over.wire
+        self._budget = budget
+        self._choose_again = choose_again
+
+    def begin(self, job: Job) -> None:
+        """Gather the body of a request of this batch."""
+        first = b"" if job.head.verdict else self._wire.request_body(job.id)
+        taken = self._hand_over.take(job, self._hand_over.settings.buffered_bytes)
+        if taken is None:
+            return
+        client, body, closes = taken
+        gathering = Gathering(job, client, body, self._budget, closes=closes)
+        try:
+            is_whole = gathering.look(first)
+        except Refusal as refusal:
+            self._hand_over.spawn(self._refuse, gathering, refusal.answer)
+            return
+        refused = self._send(gathering) if is_whole else None
+        if refused is not None:
+            self._hand_over.spawn(self._refuse, gathering, refused)
+        elif not is_whole:
+            self._hand_over.spawn(self._gather, gathering)
+
+    def _send(self, gathering: Gathering) -> Answer | None:
+        """Send the request, and leave its answer to the wire. Returns an answer where it cannot be sent."""
+        exchange, job = gathering.job.exchange, gathering.job
+        remaining_ms = max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id))
+        offer = exchange.offer
+        result = self._wire.open(
+            exchange.id,
+            offer.connection,
+            exchange.route.index,
+            offer.endpoint_id,
+            remaining_ms,
+            job.target,
+            job.fields,
+            gathering.whole(),
+            end=True,
+        )
+        gathering.forget()
+        if result != WireResult.OK:
+            return why_not_opened(result)
+        self._wire.hand_in(exchange.id, gathering.body.rest, gathering.client.received_bytes, remaining_ms)
+        return None
+
+    async def _gather(self, gathering: Gathering) -> None:
+        """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
+        exchange = gathering.job.exchange
+        left_s = (exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
+        refused: Answer | None = Answer(BODY_TIMEOUT)
+        try:
+            with trio.move_on_after(left_s):
+                await gathering.wait()
+                refused = self._choose_again(exchange) or self._send(gathering)
+        except Refusal as refusal:
+            refused = refusal.answer
+        except (ClientGone, ClientTooSlow):
+            self._hand_over.counts.count(CLIENT_GONE)
+            self._give_back(gathering, HandBack.CLOSE)
+            return
+        except trio.Cancelled:
+            self._give_back(gathering, HandBack.RESET)
+            raise
+        if refused is not None:
+            await self._refuse(gathering, refused)
+        self._wire.flush_soon()
+
+    async def _refuse(self, gathering: Gathering, answer: Answer) -> None:
+        """Answer a request that goes no further."""
+        client, closes = gathering.client, gathering.closes or answer.reason.closes or not gathering.body.is_whole
+        how = HandBack.RESET
+        try:
+            await client.send(self._hand_over.write_answer(gathering.job.id, answer, closes))
+            if closes:
+                await client.send_close_notify()
+            how = HandBack.LINGER if closes else HandBack.KEEP
+        except (ClientGone, ClientTooSlow):
+            pass
+        finally:
+            self._give_back(gathering, how)
+
+    def _give_back(self, gathering: Gathering, how: HandBack) -> None:
+        gathering.forget()
+        received = gathering.client.received_bytes
+        self._hand_over.give_back(gathering.job.id, how, gathering.body.rest, received)

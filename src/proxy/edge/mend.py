@@ -5,24 +5,68 @@ What is repaired, and what never is, stands in `tolerant`. The repaired head goe
 
 from typing import Final
 
-from proxy.edge.client import ClientGone, ClientSocket
-from proxy.edge.tolerant import head_end, may_be_repaired, repair
+import trio
 
-_MOST_LINES_BEFORE: Final = 1024
-"""Bytes of empty lines before a request line that are put up with, beside the head."""
+from frames.wire import HandBack
+from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.handover import HandOver
+from proxy.edge.tolerant import head_end, may_be_repaired, repair
+from proxy.errors import HEAD_TIMEOUT, reason_of_verdict
+from proxy.stage import Answer
+
+_EMPTY_LINES_BYTES_MAX: Final = 1024
+"""Empty lines before a request line that are put up with, beside the head."""
 
 
 class Unmended(Exception):  # noqa: N818 - it says what is the case
     """The head stays refused."""
 
 
-async def mend_head(client: ClientSocket, verdict: int, head_bytes_max: int) -> bytes:
+class Mender:
+    """Repairs heads, where that is wanted."""
+
+    def __init__(self, hand_over: HandOver) -> None:
+        """Take what hands connections over."""
+        self._hand_over = hand_over
+
+    def begin(self, exchange: int, verdict: int) -> bool:
+        """Take on a request of this batch that was refused. False: it is to be answered as it is."""
+        if not self._hand_over.settings.is_tolerant:
+            return False
+        taken = self._hand_over.take_connection(exchange)
+        if taken is None:
+            return False
+        self._hand_over.spawn(self._mend, exchange, verdict, taken[0])
+        return True
+
+    async def _mend(self, exchange: int, verdict: int, client: ClientSocket) -> None:
+        settings = self._hand_over.settings
+        how, rest = HandBack.RESET, b""
+        refused: Answer | None = Answer(HEAD_TIMEOUT)
+        try:
+            with trio.move_on_after(settings.grace_s):
+                try:
+                    rest = await read_and_repair(client, verdict, settings.head_bytes)
+                    how, refused = HandBack.KEEP, None
+                except Unmended:
+                    refused = Answer(reason_of_verdict(verdict))
+            if refused is not None:
+                await client.send(self._hand_over.write_answer(exchange, refused, True))
+                await client.send_close_notify()
+                how = HandBack.LINGER
+        except (ClientGone, ClientTooSlow):
+            pass
+        finally:
+            self._hand_over.give_back(exchange, how, rest, client.received_bytes)
+
+
+async def read_and_repair(client: ClientSocket, verdict: int, head_bytes_max: int) -> bytes:
     """Return the repaired head with what came behind it. Raises `Unmended`, `ClientGone`."""
     received = client.take_held()
     if not may_be_repaired(received, verdict):
         raise Unmended
     while (end := head_end(received)) is None:
-        if len(received) > head_bytes_max + _MOST_LINES_BEFORE:
+        if len(received) > head_bytes_max + _EMPTY_LINES_BYTES_MAX:
             raise Unmended
         data = await client.receive()
         if not data:

@@ -1,0 +1,162 @@
+"""Hand-over: a client's connection leaves the wire's hands for one exchange, and comes back.
+
+Whatever carries such an exchange gets here what it works with, and does here what the wire must know of.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import trio
+
+from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, Wire
+from proxy.edge.body import Pace, RequestBody
+from proxy.edge.client import ClientSocket, Secured
+from proxy.edge.job import Job, allowed_upgrade, replace_host
+from proxy.edge.respond import Rendered
+from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
+from proxy.exchange import Exchange
+from proxy.stage import Answer
+
+
+class TaskSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of the task lane."""
+
+    call_bytes: int
+    """Of one body, to an endpoint that streams."""
+    buffered_bytes: int
+    """Of one body, to an endpoint that does not."""
+    body_bytes_per_second: int
+    """The least rate at which a body must come."""
+    grace_s: float
+    """Before that rate is held against a client; and for a head that is repaired."""
+    write_s: float
+    """A write must make progress within it."""
+    idle_s: float
+    """As long as nothing may move on a stream."""
+    window_bytes: int
+    """What a service may send on a stream before it is granted more."""
+    head_bytes: int
+    """Of a head that is repaired, and of a trailer section."""
+    head_fields: int
+    """Of a trailer section."""
+    is_tolerant: bool = False
+    """Whether heads are repaired."""
+    upgrades: frozenset[str] = frozenset()
+    """Protocols that may be gone on with, where an endpoint offers them."""
+
+
+class HandOver:
+    """Takes connections from the wire, and gives them back."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        settings: TaskSettings,
+        counts: ReasonCounts,
+        *,
+        render: Callable[[int, Answer], Rendered],
+        secured: Callable[[int], Secured | None],
+    ) -> None:
+        """render: makes an answer of a reason; secured: the TLS session of a client's connection, if it has one."""
+        self.wire = wire
+        self.settings = settings
+        self.counts = counts
+        self._render = render
+        self._secured = secured
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be the parent of all tasks that carry exchanges, until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    def spawn(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Begin a task."""
+        if self._nursery is None:
+            raise RuntimeError("the task lane does not run: it is to be started before the first request comes")
+        self._nursery.start_soon(task, *args)
+
+    def job(self, exchange: Exchange) -> Job | None:
+        """Return what is to be kept of a request of this batch; None when its client is gone."""
+        is_odd = bool(exchange.flags & HEAD_ODD)
+        head = exchange.head if is_odd else self.wire.request_head(exchange.id)
+        if head is None:
+            return None
+        fields = self.wire.request_fields(exchange.id)
+        is_unusual = bool(head.verdict)
+        if is_unusual and exchange.authority is not None:
+            fields = replace_host(fields, exchange.authority)
+        return Job(
+            exchange=exchange.copy(),
+            head=head,
+            target=exchange.target if is_unusual else head.target,
+            fields=fields,
+            upgrade=self._upgrade_of(exchange, head.flags),
+        )
+
+    def take(self, job: Job, byte_count_max: int) -> tuple[ClientSocket, RequestBody, bool] | None:
+        """Take the connection: its socket, the body that is still to come, and whether it closes after the answer.
+
+        Of a plain request the body has come already, with the request.
+        """
+        settings, head = self.settings, job.head
+        taken = self.take_connection(job.id)
+        if taken is None:
+            return None
+        client, closes = taken
+        length = 0 if not head.verdict else None if head.flags & HEAD_CHUNKED else head.content_length
+        body = RequestBody(
+            client,
+            length=length,
+            byte_count_max=byte_count_max,
+            pace=Pace(settings.body_bytes_per_second, settings.grace_s),
+            trailer_bytes=settings.head_bytes,
+            trailer_fields=settings.head_fields,
+        )
+        return client, body, closes
+
+    def take_connection(self, exchange: int) -> tuple[ClientSocket, bool] | None:
+        """Take the connection: its socket, and whether it closes after the answer."""
+        handed = self.wire.hand_over(exchange)
+        if handed is None:
+            return None
+        secured = self._secured(handed.connection)
+        return ClientSocket(handed.descriptor, handed.held, self.settings.write_s, secured), handed.closes
+
+    def give_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> None:
+        """Give the connection back; the exchange is over. rest: what came behind the request."""
+        self.wire.hand_back(exchange, how, rest, received)
+        self.wire.flush_soon()
+
+    def cancel(self, exchange: int, reason: int) -> int:
+        """Take a sent exchange back from its service, with a CANCEL that leaves soon."""
+        result = self.wire.cancel(exchange, reason)
+        self.wire.flush_soon()
+        return result
+
+    def write_answer(self, exchange: int, answer: Answer, closes: bool) -> bytes:
+        """Count an answer of our own, and return its bytes."""
+        self.counts.count(answer.reason)
+        rendered = self._render(exchange, answer)
+        head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)
+        return head + rendered.body
+
+    def _upgrade_of(self, exchange: Exchange, flags: int) -> bytes:
+        if not flags & HEAD_UPGRADE or not exchange.offer.upgrades:
+            return b""
+        wanted = self.wire.request_field(exchange.id, KnownName.UPGRADE) or b""
+        return allowed_upgrade(wanted, exchange.offer.upgrades, self.settings.upgrades)
+
+
+def why_not_opened(result: int) -> Answer:
+    """Return the answer for a request that the wire did not send."""
+    return Answer(_NOT_OPENED.get(result, INTERNAL))
+
+
+_NOT_OPENED = {
+    -2: NO_INSTANCE,  # WIRE_NO_CONNECTION: it was lost meanwhile
+    -3: SERVICE_CONGESTED,  # WIRE_FULL
+    -4: SERVICE_CONGESTED,  # WIRE_NO_ROOM: with its head, the body is longer than a frame
+}
+"""By ``enum wire_result``."""

@@ -1,0 +1,159 @@
+"""Streams: the exchanges with endpoints that stream, each a `Carriage`, from their beginning to their end."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from frames.frame import CancelReason
+from frames.wire import Event, HandBack, WireResult
+from penstock.rooms import Rooms
+from penstock.stream import Stream
+from penstock.telemetry.occasional import Occasional
+from proxy.edge.answering import Answering, fault_of
+from proxy.edge.carriage import Carriage, Ways
+from proxy.edge.gather import Budget
+from proxy.edge.handover import HandOver, why_not_opened
+from proxy.edge.job import Job
+from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
+from proxy.stage import Answer
+
+_log = logging.getLogger("penstock.edge")
+
+READ_BYTES: Final = 65_536
+"""Of a stream, beside what its service was granted: what was read of its client and waits to be sent on."""
+
+
+class Streams:
+    """All exchanges that stream."""
+
+    def __init__(
+        self,
+        hand_over: HandOver,
+        budget: Budget,
+        rooms: Rooms,
+        *,
+        send_credit: Callable[[int], int],
+        name_of: Callable[[int], str],
+    ) -> None:
+        """send_credit: what the service on a connection grants on a new stream; name_of: who it is, for logs."""
+        self._hand_over = hand_over
+        self._wire = hand_over.wire
+        self._budget = budget
+        self._rooms = rooms
+        self._send_credit = send_credit
+        self._name_of = name_of
+        self._window_bytes = hand_over.settings.window_bytes
+        self._held_bytes = self._window_bytes + READ_BYTES
+        self._ways = Ways(hand_over.cancel, hand_over.write_answer, hand_over.counts.count, hand_over.settings.idle_s)
+        self._carriages: dict[int, Carriage] = {}
+        self._bad_responses, self._failures = Occasional(), Occasional()
+
+    def __len__(self) -> int:
+        """How many exchanges stream."""
+        return len(self._carriages)
+
+    def maybe_carriage(self, exchange: int) -> Carriage | None:
+        """Return what carries an exchange, if it is one that streams."""
+        return self._carriages.get(exchange)
+
+    def take(self, event: Event) -> None:
+        """Take a frame of an exchange: EVENT_STREAM."""
+        carriage = self._carriages.get(event[0])
+        if carriage is not None:
+            carriage.take(event, self._wire.arena)
+
+    def give_up_all(self) -> None:
+        """End every one: the time to drain is over."""
+        for carriage in tuple(self._carriages.values()):
+            carriage.end(Answer(DRAINING))
+
+    def begin(self, job: Job) -> Answer | None:
+        """Send a request of this batch as far as it has come. Returns an answer where it cannot be carried."""
+        if not self._budget.reserve(self._held_bytes):
+            return Answer(BYTES_IN_FLIGHT_FULL)
+        first = b"" if job.head.verdict else self._wire.request_body(job.id)
+        taken = self._hand_over.take(job, self._hand_over.settings.call_bytes)
+        if taken is None:
+            self._budget.release(self._held_bytes)
+            return None
+        client, body, closes = taken
+        carriage = Carriage(self._ways, job, client, body, closes=closes)
+        self._attach(carriage)
+        self._open(carriage, first)
+        self._hand_over.spawn(self._carry, carriage)
+        return None
+
+    def _attach(self, carriage: Carriage) -> None:
+        """Make what stands for the service."""
+        job = carriage.job
+        connection = job.exchange.offer.connection
+
+        def on_fault(what: str) -> None:
+            self._report(connection, what)
+            carriage.end(Answer(BAD_RESPONSE))
+
+        stream = Stream(
+            self._wire,
+            self._rooms,
+            connection,
+            job.id,
+            send_credit=self._send_credit(connection),
+            receive_window=self._window_bytes,
+            on_fault=lambda cause: on_fault(fault_of(cause)),
+        )
+        answering = Answering(self._wire, job, stream, closes=carriage.says_close, on_fault=on_fault)
+        carriage.attach(stream, answering)
+
+    def _open(self, carriage: Carriage, first: bytes) -> None:
+        """Send the REQUEST, with the body of a plain request."""
+        job, body = carriage.job, carriage.body
+        exchange, offer = job.exchange, job.exchange.offer
+        end = body.is_whole and not job.upgrade
+        result = self._wire.open(
+            exchange.id,
+            offer.connection,
+            exchange.route.index,
+            offer.endpoint_id,
+            max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id)),
+            job.target,
+            job.fields,
+            first,
+            end=end,
+            body_length=None if end else body.length or None,
+            upgrade=job.upgrade,
+        )
+        if result == WireResult.OK:
+            carriage.began(len(first), end=end)
+            self._carriages[exchange.id] = carriage
+        else:
+            carriage.end(why_not_opened(result))
+
+    async def _carry(self, carriage: Carriage) -> None:
+        exchange = carriage.job.id
+        how = HandBack.RESET
+        try:
+            how = await carriage.run()
+        except trio.Cancelled:
+            self._hand_over.cancel(exchange, CancelReason.SHUTDOWN)
+            raise
+        except Exception as error:  # one exchange's trouble must not end the others'
+            self._fail(carriage, error)
+        finally:
+            self._carriages.pop(exchange, None)
+            self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client.received_bytes)
+            self._budget.release(self._held_bytes)
+
+    def _report(self, connection: int, what: str) -> None:
+        held_back = self._bad_responses.held_back((connection, what))
+        if held_back is not None:
+            _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), what, held_back)
+
+    def _fail(self, carriage: Carriage, error: Exception) -> None:
+        """A fault of ours: the exchange ends in a reset."""
+        self._hand_over.cancel(carriage.job.id, CancelReason.SHUTDOWN)
+        self._hand_over.counts.count(INTERNAL)
+        held_back = self._failures.held_back(type(error).__name__)
+        if held_back is not None:
+            _log.exception("a task failed on %r (%d more)", carriage, held_back)
