@@ -4,59 +4,29 @@ A body whose length was said is refused before any of it is read. One that comes
 whoever carries it, against the same two bounds.
 """
 
-from collections.abc import Callable
-from typing import Protocol
-
 from frames.wire import HEAD_ODD
 from proxy.errors import BODY_TOO_LARGE
-from proxy.offer import Offer
-from proxy.stage import Answer
+from proxy.exchange import Exchange
+from proxy.stage import Answer, Stage
 
 
-class Offered(Protocol):
-    """What counts of a route."""
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """Who offers it."""
-        ...
-
-
-class BodyOfRequest(Protocol):
-    """What counts of an exchange."""
-
-    flags: int
-    content_length: int
-    """0 where it was not said, as with a chunked body."""
-
-    @property
-    def route(self) -> Offered:
-        """Set by match."""
-        ...
-
-
-def make_check_limits(call_bytes: int, buffered_bytes: int) -> Callable[[BodyOfRequest], Answer | None]:
+def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
     """Return the stage. call_bytes: for an endpoint that streams; buffered_bytes: for one that does not.
 
     It comes before anybody was picked, so it asks whether anybody who offers the route streams. Who carries the body
-    asks again, by `body_bytes_max`, when it is known who was picked.
+    counts it against the bound of who was picked.
     """
 
-    def check_limits(exchange: BodyOfRequest) -> Answer | None:
+    def check_limits(exchange: Exchange) -> Answer | None:
         if not exchange.flags & HEAD_ODD:
             return None  # carried in the batch: its body is there, and shorter than both bounds
         length = exchange.content_length
         if length <= buffered_bytes and length <= call_bytes:
             return None
-        most = body_bytes_max(any(offer.streams for offer in exchange.route.offers), call_bytes, buffered_bytes)
+        most = call_bytes if any(offer.streams for offer in exchange.route.offers) else buffered_bytes
         return Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.") if length > most else None
 
     return check_limits
-
-
-def body_bytes_max(streams: bool, call_bytes: int, buffered_bytes: int) -> int:
-    """Return the longest body for an endpoint that streams, or does not."""
-    return call_bytes if streams else buffered_bytes
 
 
 class BytesInFlight:

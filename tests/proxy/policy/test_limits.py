@@ -11,7 +11,7 @@ from frames.frame import Method
 from frames.wire import HEAD_ODD
 from proxy.errors import BODY_TOO_LARGE
 from proxy.offer import Offer
-from proxy.policy.limits import BytesInFlight, body_bytes_max, make_check_limits
+from proxy.policy.limits import BytesInFlight, make_check_limits
 from proxy.route.table import Route
 from proxy.stage import Answer
 
@@ -63,10 +63,6 @@ def test_an_endpoint_that_streams_may_be_allowed_less() -> None:
     assert stricter(exchange(10, True)) is None
     assert stricter(exchange(11, True)) == Answer(BODY_TOO_LARGE, "At most 10 bytes are taken here.")
     assert stricter(exchange(100, False)) is None
-
-
-def test_the_bound_of_who_was_picked() -> None:
-    assert (body_bytes_max(True, 1000, 100), body_bytes_max(False, 1000, 100)) == (1000, 100)
 
 
 def test_what_fits_is_held_and_what_does_not_is_refused() -> None:
