@@ -1,7 +1,8 @@
 /* The strict decoder of chunked bodies; the contract is in http1_body.h.
  *
- * A chunk line is read byte by byte by a machine of states, so that it may be split anywhere and nothing of it need be kept. Data is
- * skipped, not looked at. The trailer section is left where it is until its end is there, and then read as a head's fields are. */
+ * A chunk line is read byte by byte by a machine of states, so that it may be split anywhere and nothing of it need be kept.
+ * Data is skipped, not looked at. The trailer section is left where it is until its end is there, and then read as a head's
+ * fields are. */
 #include "http1_body.h"
 
 #include "http1_field.h"
@@ -35,7 +36,7 @@ static int is_white(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* The state after a byte of a chunk line that ends a name, a value or a size, where that may be ended by white space, ';' or CR. */
+/* The state after a byte of a chunk line that ends a name, a value or a size, as white space, ';' and CR may. */
 static int end_of_word(uint8_t byte, int white)
 {
     return byte == ';' ? CHUNK_NAME_FIRST : byte == '\r' ? CHUNK_LINE_LF : is_white(byte) ? white : -BODY_BAD_EXTENSION;
@@ -145,7 +146,8 @@ static const uint8_t *read_data_end(http1_chunked *state, const uint8_t *p, cons
 }
 
 /* Tells a piece of data at p, and returns what is behind it. */
-static const uint8_t *take_data(http1_chunked *state, const uint8_t *start, const uint8_t *p, const uint8_t *end, http1_piece *piece)
+static const uint8_t *take_data(http1_chunked *state, const uint8_t *start, const uint8_t *p, const uint8_t *end,
+                                http1_piece *piece)
 {
     uint64_t given = (uint64_t)(end - p);
     uint32_t taken = (uint32_t)(given < state->chunk_left ? given : state->chunk_left);
@@ -211,8 +213,8 @@ static const uint8_t *read_trailers(http1_chunked *state, const uint8_t *start, 
     return p + bytes;
 }
 
-int http1_chunked_scan(http1_chunked *state, const uint8_t *bytes, uint32_t byte_count, const http1_limits *limits, http1_piece *pieces,
-                       uint32_t pieces_max, http1_chunks *result)
+int http1_chunked_scan(http1_chunked *state, const uint8_t *bytes, uint32_t byte_count, const http1_limits *limits,
+                       http1_piece *pieces, uint32_t pieces_max, http1_chunks *result)
 {
     const uint8_t *p = bytes;
     const uint8_t *end = bytes + byte_count;

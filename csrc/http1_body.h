@@ -1,8 +1,8 @@
-/* The strict decoder of chunked bodies (RFC 9112, section 7.1). Pure: no allocation, no reads outside the given range, linear time,
- * and no memory of its own but the small state; body data is not copied, but told by where it lies in the given bytes.
+/* The strict decoder of chunked bodies (RFC 9112, section 7.1). Pure: no allocation, no reads outside the given range, linear
+ * time, and no memory of its own but the small state; body data is not copied, but told by where it lies in the given bytes.
  *
- * It never guesses: only CR LF ends a line, white space stands only where the grammar has it, and what it takes h11 takes, with the
- * same body and the same trailers (but for white space before ';', which h11 refuses); that is fuzzed. */
+ * It never guesses: only CR LF ends a line, white space stands only where the grammar has it, and what it takes h11 takes, with
+ * the same body and the same trailers (but for white space before ';', which h11 refuses); that is fuzzed. */
 #ifndef PENSTOCK_HTTP1_BODY_H
 #define PENSTOCK_HTTP1_BODY_H
 
@@ -64,14 +64,15 @@ typedef struct {
     http1_field fields[HTTP1_FIELDS_MAX];
 } http1_chunks;
 
-/* Reads on in a chunked body. Stops where the bytes or the pieces end, at the end of the body, or at an error. Bytes that were not
- * consumed must be given again, with more behind them: that is so of trailers, which are only consumed when they are whole (so never
- * more than limits->head_bytes_max), and of what is behind the body, and when pieces_max were told. Returns the error. */
-int http1_chunked_scan(http1_chunked *state, const uint8_t *bytes, uint32_t byte_count, const http1_limits *limits, http1_piece *pieces,
-                       uint32_t pieces_max, http1_chunks *result);
+/* Reads on in a chunked body. Stops where the bytes or the pieces end, at the end of the body, or at an error. Bytes that were
+ * not consumed must be given again, with more behind them: that is so of trailers, which are only consumed when they are whole
+ * (so never more than limits->head_bytes_max), and of what is behind the body, and when pieces_max were told.
+ * Returns the error. */
+int http1_chunked_scan(http1_chunked *state, const uint8_t *bytes, uint32_t byte_count, const http1_limits *limits,
+                       http1_piece *pieces, uint32_t pieces_max, http1_chunks *result);
 
-/* Copies pieces one behind the other to out, which has room for all of them and lies elsewhere. Returns their bytes. For bodies in
- * many small chunks. */
+/* Copies pieces one behind the other to out, which has room for all of them and lies elsewhere. Returns their bytes. For bodies
+ * in many small chunks. */
 uint32_t http1_chunked_join(const uint8_t *bytes, const http1_piece *pieces, uint32_t piece_count, uint8_t *out);
 /* cdef: end */
 

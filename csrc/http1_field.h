@@ -1,4 +1,4 @@
-/* One field line, as heads and trailer sections have it (RFC 9112, section 5). Inline, for it is most of what a head's scan is. */
+/* One field line, as heads and trailer sections have it (RFC 9112, section 5). Inline: it is most of a head's scan. */
 #ifndef PENSTOCK_HTTP1_FIELD_H
 #define PENSTOCK_HTTP1_FIELD_H
 
@@ -33,7 +33,8 @@ static inline const uint8_t *find_text_end(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-/* Behind a name in which something other than a letter, a digit or a common mark stands. Kept out of the way: names rarely have it. */
+/* Behind a name in which something other than a letter, a digit or a common mark stands. Kept out of the way: names rarely have
+ * it. */
 __attribute__((cold, noinline)) static const uint8_t *skip_rest_of_name(const uint8_t *p)
 {
     while (byte_class[*p] & CLASS_TOKEN)
@@ -74,7 +75,8 @@ static inline int read_field_line(const uint8_t *start, const uint8_t **at, cons
     uint8_t known = find_known_name(name, name_bytes);
     if (known == NAME_OTHER && (is_guarded || ((name[0] | 0x20) == 'x' && name[1] == '-')))
         known = http1_guarded_name(name, name_bytes);
-    *field = (http1_field){(uint32_t)(name - start), (uint32_t)(value - start), (uint16_t)(p - value), (uint8_t)name_bytes, known};
+    *field = (http1_field){(uint32_t)(name - start), (uint32_t)(value - start), (uint16_t)(p - value), (uint8_t)name_bytes,
+                           known};
     return HEAD_PLAIN;
 }
 

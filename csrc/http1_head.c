@@ -195,8 +195,8 @@ static int read_connection(scan *s, const uint8_t *value, const uint8_t *end)
     return verdict;
 }
 
-/* Expect is a list, of which only one form has ever been in use; whatever else stands there is an expectation that we do not meet.
- * It is for HTTP/1.1 alone (RFC 9110, section 10.1.1). */
+/* Expect is a list, of which only one form has ever been in use; whatever else stands there is an expectation that we do not
+ * meet. It is for HTTP/1.1 alone (RFC 9110, section 10.1.1). */
 static int read_expect(scan *s, int again, const uint8_t *value, const uint8_t *end)
 {
     note_unusual(s, HEAD_UNUSUAL_EXPECT);
@@ -255,7 +255,7 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_X_FORWARDED_PROTO:
         s->flags |= HEAD_HAS_FORWARDED;
         return HEAD_PLAIN;
-    default: /* Keep-Alive, Proxy-Connection, Trailer, what only we may say: dropped before the request goes on, and nothing else */
+    default: /* Keep-Alive, Proxy-Connection, Trailer, what only we may say: dropped before the request goes on, that is all */
         return HEAD_PLAIN;
     }
 }

@@ -1,8 +1,9 @@
 /* The strict HTTP/1.1 request-head scanner of both lanes (RFC 9110, RFC 9112).
  *
  * It has three verdicts on a complete head: plain (the express lane may carry it), unusual (legal, but to be looked at before it
- * goes on) and malformed (to be refused). It never guesses. Whatever it does not call malformed, h11 accepts with the same method,
- * target, fields and framing of the body; that is fuzzed. Pure: no allocation, no reads outside the given range, linear time. */
+ * goes on) and malformed (to be refused). It never guesses. Whatever it does not call malformed, h11 accepts with the same
+ * method, target, fields and framing of the body; that is fuzzed. Pure: no allocation, no reads outside the given range, linear
+ * time. */
 #ifndef PENSTOCK_HTTP1_HEAD_H
 #define PENSTOCK_HTTP1_HEAD_H
 
@@ -36,8 +37,8 @@ enum http1_name {
     NAME_FORWARDED = 17,
     NAME_X_FORWARDED_FOR = 18,
     NAME_X_FORWARDED_PROTO = 19,
-    NAME_TRUST = 20,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip, x-client-ip,
-                                 * x-cluster-client-ip, true-client-ip, and any name of this list with '_' for a '-' */
+    NAME_TRUST = 20,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip,
+                                 * x-client-ip, x-cluster-client-ip, true-client-ip, any name of this list with '_' for '-' */
     NAME_NOMINATED = 21         /* named by Connection, and so of this hop; not otherwise known */
 };
 
@@ -57,7 +58,7 @@ enum {
     HEAD_EXPECTS_CONTINUE = 4096, /* Expect: 100-continue, in HTTP/1.1 */
     HEAD_CHUNKED = 8192,         /* the body is chunked */
     HEAD_HAS_LENGTH = 16384,     /* there is a Content-Length */
-    HEAD_UPGRADE = 32768         /* an Upgrade that may be followed: HTTP/1.1, Connection: upgrade, one field, a list of protocols */
+    HEAD_UPGRADE = 32768         /* one that may be followed: HTTP/1.1, Connection: upgrade, one field, a list of protocols */
 };
 
 /* Verdicts. 1 to 63: malformed, answered 400 (or the status named). 64 and up: unusual, to be looked at. */
@@ -79,12 +80,12 @@ enum http1_verdict {
     HEAD_FIELD_NAME_TOO_LONG = 14, /* 431: over 255 bytes */
     HEAD_UNSUPPORTED_VERSION = 15, /* 505: HTTP/2 and above, HTTP/0.9 */
     HEAD_BAD_EXPECT = 16,          /* 417: anything but 100-continue, once */
-    HEAD_BAD_ENCODING = 17,        /* Transfer-Encoding that does not end in one "chunked", is malformed, repeated, or of HTTP/1.0 */
+    HEAD_BAD_ENCODING = 17,        /* Transfer-Encoding that does not end in "chunked", is malformed, repeated, or in HTTP/1.0 */
     HEAD_UNKNOWN_ENCODING = 18,    /* 501: Transfer-Encoding with another coding before "chunked" */
-    HEAD_BAD_CONNECTION = 19,      /* an option that is no token, or that names a field which is not of one hop; too many of them */
+    HEAD_BAD_CONNECTION = 19,      /* an option that is no token, or names a field which is not of one hop; too many options */
     HEAD_UNUSUAL_METHOD = 64,      /* a token, but not one of the seven */
     HEAD_UNUSUAL_TARGET = 65,      /* absolute, authority or asterisk form */
-    HEAD_UNUSUAL_PATH = 66,        /* dot segments, empty segments, encoded '/', '\', NUL or unreserved: must be normalised first */
+    HEAD_UNUSUAL_PATH = 66,        /* dot segments, empty segments, encoded '/', '\', NUL or unreserved: to be normalised */
     HEAD_UNUSUAL_VERSION = 67,     /* HTTP/1.0 */
     HEAD_UNUSUAL_ENCODING = 68,    /* Transfer-Encoding: chunked */
     HEAD_UNUSUAL_EXPECT = 69,      /* 100-continue, or nothing */

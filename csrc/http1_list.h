@@ -14,8 +14,8 @@ typedef struct {
     size_t byte_count;
 } http1_element;
 
-/* Which name a token is that find_known_name does not know: NAME_X_FORWARDED_FOR, NAME_X_FORWARDED_PROTO, NAME_TRUST or NAME_OTHER.
- * '_' stands for '-' here, since many a server takes them for the same. */
+/* Which name a token is that find_known_name does not know: NAME_X_FORWARDED_FOR, NAME_X_FORWARDED_PROTO, NAME_TRUST or
+ * NAME_OTHER. '_' stands for '-' here, since many a server takes them for the same. */
 uint8_t http1_guarded_name(const uint8_t *token, size_t byte_count);
 
 /* Which name a token is, by both: an enum http1_name. */

@@ -5,40 +5,12 @@
 #include "http1_response.h"
 
 #include "http1_list.h"
-#include "http1_text.h"
+#include "http1_write.h"
 
 enum { DATE_BYTES = 29 };
 
 /* What is to become of a service's field, when it is not an error. */
 enum { FIELD_WRITTEN = 0, FIELD_DROPPED = 1 };
-
-/* Where the head is written. When something does not fit it is left out and full is set, once for all, so that only the end
- * of the work need look at it. */
-typedef struct {
-    uint8_t *at;
-    uint8_t *end;
-    int full;
-} writer;
-
-static inline uint8_t *take_room(writer *w, size_t byte_count)
-{
-    uint8_t *at = w->at;
-
-    if ((size_t)(w->end - at) < byte_count) {
-        w->full = 1;
-        return NULL;
-    }
-    w->at = at + byte_count;
-    return at;
-}
-
-static inline void put(writer *w, const void *bytes, size_t byte_count)
-{
-    uint8_t *at = take_room(w, byte_count);
-
-    if (at != NULL)
-        memcpy(at, bytes, byte_count);
-}
 
 /* The reason phrases that IANA has registered; clients ignore them, people do not. Empty for any other status. */
 static const char *reason_phrase(uint16_t status)
@@ -127,55 +99,29 @@ static int has_no_body(uint16_t status)
     return status < 200 || status == 204 || status == 304;
 }
 
+static int is_interim(uint16_t status)
+{
+    return status < 200 && status != 101;
+}
+
 static int is_protocol(const http1_answer *answer)
 {
     return answer->upgrade != NULL && http1_is_protocol(answer->upgrade, answer->upgrade + answer->upgrade_bytes);
 }
 
-/* Whether an answer of this status may be framed as it is to be. A head without framing is that of an endless message: only what has
- * no body anyhow, or ends with its connection, may go without. */
+/* Whether an answer of this status may be framed as it is to be. A head without framing is that of an endless message: only what
+ * has no body anyhow, or ends with its connection, may go without. */
 static int judge_shape(uint16_t status, uint32_t body_bytes, const http1_answer *answer)
 {
     if (status < 100 || status > 599 || answer->framing > FRAMING_UPGRADE)
         return RESPONSE_ERROR_STATUS;
-    if ((status == 101) != (answer->framing == FRAMING_UPGRADE) || (status < 101 && answer->framing != FRAMING_NONE))
-        return RESPONSE_ERROR_STATUS;
-    if (status > 101 && status < 200 && answer->framing != FRAMING_NONE)
+    if ((status == 101) != (answer->framing == FRAMING_UPGRADE) || (is_interim(status) && answer->framing != FRAMING_NONE))
         return RESPONSE_ERROR_STATUS;
     if (status == 101 && !is_protocol(answer))
         return RESPONSE_ERROR_FIELD_VALUE;
     if (!has_no_body(status))
         return answer->framing == FRAMING_NONE && !answer->head_method && !answer->close ? RESPONSE_ERROR_FRAMING : RESPONSE_OK;
     return body_bytes != 0 ? RESPONSE_ERROR_BODY : RESPONSE_OK;
-}
-
-/* Whether all bytes may be in a field value: no control byte but HTAB. Words first; a control byte among them is looked at
- * again, since it may be a HTAB. The last word overlaps the one before it. */
-static inline int is_text(const uint8_t *bytes, uint32_t byte_count)
-{
-    uint64_t control = 0;
-    uint32_t i = 0;
-
-    if (byte_count >= 8) {
-        for (; i + 8 < byte_count; i += 8)
-            control |= find_control(load_word(bytes + i));
-        control |= find_control(load_word(bytes + byte_count - 8));
-        if (control == 0)
-            return 1;
-    }
-    for (i = 0; i < byte_count; i++)
-        if (!(byte_class[bytes[i]] & CLASS_TEXT))
-            return 0;
-    return 1;
-}
-
-static inline int is_lower_token(const uint8_t *bytes, uint32_t byte_count)
-{
-    uint8_t classes = CLASS_LOWER_TOKEN;
-
-    for (uint32_t i = 0; i < byte_count; i++)
-        classes &= byte_class[bytes[i]];
-    return byte_count > 0 && classes != 0;
 }
 
 /* What is to become of a service's field: FIELD_WRITTEN, FIELD_DROPPED, or a negative enum http1_response_error. What is
@@ -201,18 +147,6 @@ static inline int judge_field(const uint8_t *name, uint32_t name_bytes, const ui
     if (!is_text(value, value_bytes))
         return RESPONSE_ERROR_FIELD_VALUE;
     return known == NAME_REQUEST_ID || known == NAME_CORRELATION_ID ? FIELD_DROPPED : FIELD_WRITTEN;
-}
-
-static void put_field(writer *w, const uint8_t *name, uint32_t name_bytes, const uint8_t *value, uint32_t value_bytes)
-{
-    uint8_t *at = take_room(w, (size_t)name_bytes + value_bytes + 4);
-
-    if (at == NULL)
-        return;
-    copy_short(at, name, name_bytes);
-    memcpy(at + name_bytes, ": ", 2);
-    copy_short(at + name_bytes + 2, value, value_bytes);
-    memcpy(at + name_bytes + 2 + value_bytes, "\r\n", 2);
 }
 
 static void put_content_length(writer *w, uint64_t length)
@@ -248,12 +182,10 @@ static void put_framing(writer *w, uint16_t status, uint32_t body_bytes, const h
 static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t body_bytes, int has_date,
                        const http1_answer *answer)
 {
-    int is_interim = status < 200 && status != 101;
-
-    if (!has_date && !is_interim)
+    if (!has_date && !is_interim(status))
         put_field(w, (const uint8_t *)"date", 4, answer->date, DATE_BYTES);
     put_framing(w, status, body_bytes, answer);
-    if (!is_interim) {
+    if (!is_interim(status)) {
         put_field(w, (const uint8_t *)"x-request-id", 12, answer->request_id, answer->request_id_bytes);
         put_field(w, (const uint8_t *)"x-correlation-id", 16, answer->correlation_id, answer->correlation_id_bytes);
     }
@@ -302,58 +234,6 @@ int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines
     if (lines_bytes != 0)
         put(&w, lines, lines_bytes);
     return put_end(&w, out, status, body_bytes, 0, answer);
-}
-
-/* Whether a name is one of the list, which is sorted and ends with NULL. */
-static int is_one_of(const uint8_t *name, uint32_t name_bytes, const char *const *list)
-{
-    for (; *list != NULL; list++)
-        if (strlen(*list) == name_bytes && memcmp(*list, name, name_bytes) == 0)
-            return 1;
-    return 0;
-}
-
-static int begins_with(const uint8_t *name, uint32_t name_bytes, const char *prefix)
-{
-    size_t prefix_bytes = strlen(prefix);
-    return name_bytes >= prefix_bytes && memcmp(name, prefix, prefix_bytes) == 0;
-}
-
-/* Digests are made when the content is through, and their definition (RFC 9530, section 2) has them as trailers. */
-int http1_may_be_trailer(const uint8_t *name, uint32_t name_bytes)
-{
-    static const char *const forbidden[] = {
-        "age",           "authorization", "cache-control", "cookie",   "date",       "expires",    "location", "max-forwards",
-        "pragma",        "range",         "retry-after",   "set-cookie", "vary",     "warning",    "www-authenticate",
-        "authentication-info", NULL,
-    };
-
-    if (http1_name_of(name, name_bytes) != NAME_OTHER || is_one_of(name, name_bytes, forbidden))
-        return 0;
-    if (begins_with(name, name_bytes, "content-"))
-        return name_bytes == 14 && memcmp(name, "content-digest", 14) == 0;
-    return !begins_with(name, name_bytes, "if-") && !begins_with(name, name_bytes, "proxy-");
-}
-
-int32_t http1_trailers_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint8_t *out, uint32_t room)
-{
-    writer w = {out, out + room, 0};
-    const frame_field *field = fields + view->first_field;
-
-    for (uint32_t i = 0; i < view->field_count; i++, field++) {
-        const uint8_t *name = bytes + field->name;
-        const uint8_t *value = bytes + field->value;
-        if (field->id != FIELD_NAMED)
-            continue;
-        if (!is_lower_token(name, field->name_bytes))
-            return RESPONSE_ERROR_FIELD_NAME;
-        if (!is_text(value, field->value_bytes))
-            return RESPONSE_ERROR_FIELD_VALUE;
-        if (http1_may_be_trailer(name, field->name_bytes))
-            put_field(&w, name, field->name_bytes, value, field->value_bytes);
-    }
-    put(&w, "\r\n", 2);
-    return w.full ? RESPONSE_ERROR_ROOM : (int32_t)(w.at - out);
 }
 
 static void write_two_digits(uint8_t *out, uint32_t value)

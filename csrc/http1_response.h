@@ -58,7 +58,8 @@ int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines
 
 /* Writes the fields of a TRAILERS frame as a trailer section, its last CRLF included, at out[0..room). What must not be a trailer
  * is left out. Returns as http1_response_write; fields of framing are among what is left out. */
-int32_t http1_trailers_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint8_t *out, uint32_t room);
+int32_t http1_trailers_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint8_t *out,
+                             uint32_t room);
 
 /* Whether a name, in lower case, may be that of a trailer field (RFC 9110, section 6.5.1): nothing that frames, routes,
  * authenticates, controls caches, modifies the request or says how content is to be read, and none of ours. Returns 1 or 0. */

@@ -1,5 +1,5 @@
-/* The bytes of request targets and hosts (RFC 9112, section 3.2; RFC 3986). Inline: every head has both. The loops end by themselves
- * at the line's end, which is in no class of bytes. */
+/* The bytes of request targets and hosts (RFC 9112, section 3.2; RFC 3986). Inline: every head has both. The loops end by
+ * themselves at the line's end, which is in no class of bytes. */
 #ifndef PENSTOCK_HTTP1_TARGET_H
 #define PENSTOCK_HTTP1_TARGET_H
 
@@ -21,8 +21,8 @@ static inline int begins_odd_segment(const uint8_t *p)
     return *after == '/' || *after == '?' || *after == ' ';
 }
 
-/* Reads path bytes from p on. Returns the first byte after the path, or NULL when a percent-encoding is broken. *is_odd is set when
- * the path has more than one spelling: it must be normalised first. */
+/* Reads path bytes from p on. Returns the first byte after the path, or NULL when a percent-encoding is broken. *is_odd is set
+ * when the path has more than one spelling: it must be normalised first. */
 static inline const uint8_t *skip_path(const uint8_t *p, int *is_odd)
 {
     for (;;) {
@@ -80,7 +80,8 @@ static inline const uint8_t *skip_reg_name(const uint8_t *p)
 }
 
 /* Whether the value is uri-host [":" port] (RFC 9110, section 7.2): a name, an IPv4 address, or an IPv6 address in brackets, by
- * their characters; not empty, and a port, where there is a colon, of one to five digits. What stands at end is white space or CR. */
+ * their characters; not empty, and a port, where there is a colon, of one to five digits. What stands at end is white space or
+ * CR. */
 static inline int is_host(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *start = p;
