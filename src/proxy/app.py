@@ -117,7 +117,9 @@ class Gateway:
             check=AllowList(config.services.allow, config.services.token.reveal()).check,
             on_change=self._swap_snapshot,
         )
-        self.overview = Overview(self.wire, self.lane, self.registry, self.counts)
+        self.overview = Overview(
+            self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts
+        )
 
     def _name_of(self, connection: int) -> str:
         instance = self.registry.maybe_instance(connection)

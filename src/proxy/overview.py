@@ -1,15 +1,18 @@
 """What the gateway tells about itself: figures for metrics, instances and routes for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frames.frame import Method
 from frames.wire import Wire
 from proxy import __version__
-from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
 from proxy.admin.state import AdminState
 from proxy.edge.express import ExpressLane
+from proxy.edge.forwarded import Doubt
+from proxy.edge.task import TaskLane
 from proxy.errors import ReasonCounts
+from proxy.policy.limits import BytesInFlight
 from proxy.route.table import Route
 from proxy.targets.health import Health
 from proxy.targets.registry import Registry
@@ -18,13 +21,25 @@ from proxy.targets.registry import Registry
 class Overview:
     """Reads the parts; changes none of them."""
 
-    def __init__(self, wire: Wire, lane: ExpressLane, registry: Registry, counts: ReasonCounts) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        lane: ExpressLane,
+        registry: Registry,
+        counts: ReasonCounts,
+        tasks: TaskLane,
+        bytes_in_flight: BytesInFlight,
+        doubts: Mapping[Doubt, int],
+    ) -> None:
         """Look at these parts. ``is_draining`` is set by whoever drains."""
         self.is_draining = False
         self._wire = wire
         self._lane = lane
         self._registry = registry
         self._counts = counts
+        self._tasks = tasks
+        self._bytes_in_flight = bytes_in_flight
+        self._doubts = doubts
 
     def admin_state(self) -> AdminState:
         """Return what the admin pages ask."""
@@ -59,6 +74,13 @@ class Overview:
                 InstanceFigures(instance.service, instance.health.value, self._wire.in_flight[instance.slot])
                 for instance in self._registry.instances
             ],
+            bodies=BodyFigures(
+                streams=self._tasks.in_progress,
+                held_bytes=self._bytes_in_flight.held,
+                held_bytes_peak=self._bytes_in_flight.peak,
+                refused=self._bytes_in_flight.refused,
+            ),
+            doubts={doubt.value: count for doubt, count in self._doubts.items()},
         )
 
     def services(self) -> Sequence[Any]:

@@ -12,8 +12,10 @@ from frames.frame import FrameType, HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello, encode_hello
 from frames.wire import SocketKind
 from proxy import __version__
+from proxy.admin.figures import BodyFigures
 from proxy.app import Gateway
 from proxy.config import load_gateway
+from proxy.edge.forwarded import Doubt
 from proxy.errors import NO_ROUTE
 
 HELLO = Hello(
@@ -130,6 +132,17 @@ async def test_figures_are_those_of_the_moment(bench: Bench) -> None:
     after = bench.overview.figures()
     assert (before.reasons["no_route"], after.reasons["no_route"]) == (0, 1)
     assert (before.wire["framed_open_now"], after.wire["framed_open_now"]) == (0, 1)
+
+
+async def test_bodies_and_doubts(bench: Bench) -> None:
+    bodies = bench.gateway.bytes_in_flight
+    assert bodies.reserve(700)
+    bodies.release(200)
+    assert not bodies.reserve(bodies.bytes_max)
+    bench.gateway.doubts[Doubt.MALFORMED] += 3
+    figures = bench.overview.figures()
+    assert figures.bodies == BodyFigures(streams=0, held_bytes=500, held_bytes_peak=700, refused=1)
+    assert figures.doubts == {"malformed": 3, "disagreeing": 0}
 
 
 async def test_counts_of_a_route_are_found_by_its_index(bench: Bench) -> None:

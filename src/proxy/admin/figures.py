@@ -1,7 +1,7 @@
 """The numbers of one moment, as plain values: taken in the event loop's thread, made into metrics in another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,16 @@ class InstanceFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyFigures:
+    """What moves that is too long, or too odd, for the batch."""
+
+    streams: int = 0  # exchanges now
+    held_bytes: int = 0
+    held_bytes_peak: int = 0
+    refused: int = 0  # how often bytes did not fit
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that /metrics tells."""
 
@@ -33,3 +43,5 @@ class Figures:
     reasons: Mapping[str, int]  # how often each reason was given, by code
     wire: Mapping[str, int]  # the fields of wire_counters (csrc/wire.h), by name
     instances: Sequence[InstanceFigures]
+    bodies: BodyFigures = BodyFigures()
+    doubts: Mapping[str, int] = field(default_factory=dict)  # trusted proxies that were not believed, by cause

@@ -44,6 +44,22 @@ SERVICE_IN_FLIGHT: Final = MetricName(
     "Requests that the instances of a service have not answered yet.",
     ("service",),
 )
+STREAMS: Final = MetricName("penstock_streams", "gauge", "Exchanges whose bodies go as streams now.")
+HELD: Final = MetricName("penstock_body_bytes_held", "gauge", "Bytes that are held for bodies, all together.")
+HELD_PEAK: Final = MetricName(
+    "penstock_body_bytes_held_max", "gauge", "Most bytes that were held for bodies at once since the start."
+)
+HELD_REFUSED: Final = MetricName(
+    "penstock_body_holds_refused_total",
+    "counter",
+    "Times that bytes of a body did not fit beside what is held already; see reason bytes_in_flight_full.",
+)
+DOUBTS: Final = MetricName(
+    "penstock_forwarded_doubts_total",
+    "counter",
+    "Requests of trusted proxies whose word on the client was not taken, by cause.",
+    ("cause",),
+)
 
 _EDGE, _SERVICE = "penstock_edge_connections", "penstock_service_connections"
 
@@ -113,10 +129,36 @@ OF_WIRE: Final[dict[str, MetricName]] = {
     ),
     "buffers_now": MetricName("penstock_buffers", "gauge", "Buffers in use; an idle connection holds none."),
     "buffer_bytes_now": MetricName("penstock_buffer_bytes", "gauge", "Bytes of the buffers in use."),
+    "handed_over": MetricName(
+        "penstock_handovers_total", "counter", "Requests whose connection was handed over to the task lane."
+    ),
+    "handed_over_now": MetricName(
+        "penstock_handovers_open", "gauge", "Client connections that the task lane reads and writes now."
+    ),
+    "edge_refused_by_address": MetricName(
+        f"{_EDGE}_refused_by_address_total",
+        "counter",
+        "Client connections refused since as many as allowed were open from their address.",
+    ),
+    "edge_addresses_now": MetricName("penstock_edge_addresses", "gauge", "Client addresses with an open connection."),
 }
 """The metric for each field of wire_counters (csrc/wire.h)."""
 
-METRICS: Final = (BUILD, READY, REQUESTS, DURATION, REFUSALS, INSTANCES, SERVICE_IN_FLIGHT, *OF_WIRE.values())
+METRICS: Final = (
+    BUILD,
+    READY,
+    REQUESTS,
+    DURATION,
+    REFUSALS,
+    INSTANCES,
+    SERVICE_IN_FLIGHT,
+    STREAMS,
+    HELD,
+    HELD_PEAK,
+    HELD_REFUSED,
+    DOUBTS,
+    *OF_WIRE.values(),
+)
 
 
 def reference_page() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from proxy.admin import latency, metric_names
-from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
 from proxy.admin.metric_names import MetricName
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def collect(figures: Figures, routes_max: int = ROUTES_MAX) -> Iterator["Metric"
     yield _family(metric_names.REFUSALS, _refusals(figures))
     yield _family(metric_names.INSTANCES, _instances(figures.instances))
     yield _family(metric_names.SERVICE_IN_FLIGHT, _in_flight(figures.instances))
+    yield from _bodies(figures.bodies)
+    yield _family(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
     for field, name in metric_names.OF_WIRE.items():
         yield _family(name, [((), figures.wire.get(field, 0))])
     yield from PROCESS_COLLECTOR.collect()
@@ -126,6 +128,13 @@ def _refusals(figures: Figures) -> Samples:
     counts["exchanges_full"] += figures.wire.get("exchanges_full", 0)
     for code, count in counts.items():
         yield (code,), count
+
+
+def _bodies(bodies: BodyFigures) -> Iterator["Metric"]:
+    yield _family(metric_names.STREAMS, [((), bodies.streams)])
+    yield _family(metric_names.HELD, [((), bodies.held_bytes)])
+    yield _family(metric_names.HELD_PEAK, [((), bodies.held_bytes_peak)])
+    yield _family(metric_names.HELD_REFUSED, [((), bodies.refused)])
 
 
 def _instances(instances: Sequence[InstanceFigures]) -> Samples:

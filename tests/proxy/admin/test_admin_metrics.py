@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from proxy.admin import metric_names
-from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
 from proxy.admin.latency import COUNTS, index_of
 from proxy.admin.metrics import OPENMETRICS, TEXT, bounded, collect, render
 
@@ -37,6 +37,8 @@ FIGURES = Figures(
         InstanceFigures("billing", "draining", 1),
         InstanceFigures("orders", "degraded", 0),
     ],
+    bodies=BodyFigures(streams=6, held_bytes=70_000, held_bytes_peak=80_000, refused=9),
+    doubts={"malformed": 11, "disagreeing": 0},
 )
 
 
@@ -70,6 +72,12 @@ def test_what_the_figures_say_is_told(accept: str) -> None:
     assert samples["penstock_edge_received_bytes_total", ()] == 2**60
     assert samples["penstock_edge_connections_open", ()] == 5
     assert samples["penstock_wire_steps_total", ()] == 0
+    assert samples["penstock_streams", ()] == 6
+    assert samples["penstock_body_bytes_held", ()] == 70_000
+    assert samples["penstock_body_bytes_held_max", ()] == 80_000
+    assert samples["penstock_body_holds_refused_total", ()] == 9
+    assert samples["penstock_forwarded_doubts_total", ("malformed",)] == 11
+    assert samples["penstock_forwarded_doubts_total", ("disagreeing",)] == 0
     assert samples["process_resident_memory_bytes", ()] > 0
 
 

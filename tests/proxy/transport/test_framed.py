@@ -148,7 +148,9 @@ def test_hello_is_answered_with_welcome_and_the_service_is_there() -> None:
     bench.join(5)
     assert bench.port.take() == [(5, "WELCOME")]
     welcome = decode_welcome(bench.port.payloads[0])
-    assert (welcome.gateway, welcome.heartbeat_ms, welcome.credit_bytes, welcome.features) == ("gw-1", 2500, 1000, ())
+    assert (welcome.gateway, welcome.heartbeat_ms, welcome.credit_bytes) == ("gw-1", 2500, 1000)
+    assert welcome.features == ("streams",)
+    assert FramedSettings(gateway="gw-1").credit_bytes == 131_072
     assert bench.targets == [5]
     assert [change.is_routes for change in bench.changes] == [True]
 
