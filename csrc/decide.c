@@ -166,8 +166,8 @@ int wire_answer(wire *w, uint64_t id, int status, const uint8_t *lines, uint32_t
         return WIRE_NO_EXCHANGE;
     if (status < 200 || status > 599)
         return WIRE_INVALID;
-    x->closes |= close_after || x->is_odd;
-    x->lingers |= x->is_odd;
+    x->closes |= close_after || x->has_rest;
+    x->lingers |= x->has_rest;
     http1_answer facts = edge_answer_facts(w, x);
     int32_t head_bytes =
         http1_answer_write((uint16_t)status, lines, lines_bytes, body_bytes, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);

@@ -63,6 +63,7 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
         edge->requests_left--;
     x->closes = (head->flags & (HEAD_CLOSE | HEAD_HTTP_1_0)) != 0 || is_over_bytes(w, edge);
     x->is_odd = verdict != HEAD_PLAIN;
+    x->has_rest = x->is_odd && ((head->flags & (HEAD_CHUNKED | HEAD_UPGRADE)) || head->content_length);
     x->head = head;
     x->bytes = bytes;
     w->requests[w->head_count++] = (wire_request){

@@ -115,7 +115,7 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     edge->received += received;
     w->counters.edge_bytes_in += received;
     w->counters.handed_over_now--;
-    x->is_away = x->is_streamed = x->is_odd = 0;
+    x->is_away = x->is_streamed = x->is_odd = x->has_rest = 0;
     timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
     if (edge_watch_again(w, edge, bytes, count) == 0)
         return WIRE_OK;

@@ -238,7 +238,7 @@ static void test_refused(void)
     check_refused(too_large, HEAD_TOO_LARGE, METHOD_NONE);
 }
 
-/* Legal, but not plain: a request of which nothing is known behind its head, so the answer to it is the connection's last. */
+/* Legal, but not plain. Where something follows its head, nothing is known of it, so the answer is the connection's last. */
 static void check_odd(const char *request, int verdict, enum frame_method method)
 {
     start(NULL);
@@ -254,11 +254,13 @@ static void check_odd(const char *request, int verdict, enum frame_method method
     CHECK(wire_body(w, id, &body_bytes) && body_bytes == 0);
     answer_text(id, 501, method == METHOD_HEAD ? "" : "why", 0);
     check_answer(client, 501, method == METHOD_HEAD ? "" : "why");
-    CHECK(strstr((char *)room, "connection: close") != NULL);
-    CHECK(is_closed(client));
+    int has_rest = strstr(request, "chunked") || strstr(request, "content-length");
+    int closes = has_rest || strstr(request, "HTTP/1.0");
+    CHECK_EQUAL(strstr((char *)room, "connection: close") != NULL, closes);
+    CHECK_EQUAL(is_closed(client), closes);
     CHECK_EQUAL(wire_count(w)->requests, 1);
     CHECK_EQUAL(wire_count(w)->requests_bad, 0);
-    CHECK_EQUAL(wire_count(w)->edge_open_now, 1); /* it lingers, so that the client can read the answer */
+    CHECK_EQUAL(wire_count(w)->edge_open_now, has_rest || !closes); /* closing, it lingers, so that the client can read the answer */
     finish();
 }
 

@@ -142,7 +142,8 @@ typedef struct exchange {
     uint8_t client_bytes;
     uint8_t scheme;                  /* enum edge_scheme */
     uint8_t state;
-    uint8_t is_odd;                  /* its head was not plain: what follows is unknown, so an answer of ours closes */
+    uint8_t is_odd;                  /* its head was not plain: it is not for wire_send */
+    uint8_t has_rest;                /* of an odd one: something follows its head, so an answer of ours closes */
     uint8_t is_away;                 /* its connection was handed over */
     uint8_t is_streamed;             /* it was sent by wire_open */
     uint8_t is_measured;             /* its final RESPONSE has come */

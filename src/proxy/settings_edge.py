@@ -121,9 +121,9 @@ class EdgeConfig(EdgeRequests, frozen=True):
         int,
         Setting(
             Size(),
-            "256MiB",
+            "1GiB",
             "bytes held for all bodies together; above, a request is answered 503",
-            "a quarter of a small machine's memory",
+            "five thousand streams with their windows full; few ever are",
             at_least="1MiB",
             at_most="1024GiB",
         ),
