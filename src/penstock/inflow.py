@@ -129,6 +129,7 @@ class Inflow:
             self._yielded_at = clock()
         while not self._chunks:
             if self.cause is not None:
+                await trio.lowlevel.checkpoint_if_cancelled()  # who is cancelled is to know that, and not its cause
                 raise StreamBroken(self.cause)
             if self.has_ended:
                 return None

@@ -82,7 +82,8 @@ class Outbox:
     async def wait_empty(self) -> None:
         """Wait until nothing is kept."""
         while self.kept:
-            self._on_empty = self._on_empty or trio.Event()
+            if self._on_empty is None:
+                self._on_empty = trio.Event()
             await self._on_empty.wait()
 
     def _retry(self, connection: int) -> None:

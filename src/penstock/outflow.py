@@ -1,6 +1,7 @@
 """The direction of a stream that goes out: as fast as the peer grants and the connection has room (`stream.py`)."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import trio
 
@@ -73,7 +74,7 @@ class Outflow:
 
     async def open(self, frame_type: int, payload: bytes, body_bytes: int = 0, *, end: bool = False) -> None:
         """Write a REQUEST or RESPONSE, in which this much of the body stands, when there is room. Raises as `send`."""
-        self._begin(body_bytes, end=False)
+        await self._begin(body_bytes, end=False)
         try:
             await self._write(frame_type, END if end else 0, payload)
             self.byte_count += body_bytes
@@ -87,7 +88,7 @@ class Outflow:
             StreamBroken: nothing more can be sent.
             StreamMisuse: after the end, or not as declared; nothing was sent, and nothing can be sent any more.
         """
-        self._begin(len(data), end)
+        await self._begin(len(data), end)
         try:
             if clock() - self._yielded_at > YIELD_S:
                 await trio.lowlevel.checkpoint()
@@ -101,7 +102,7 @@ class Outflow:
         if self.has_ended and not trailers:
             return
         payload = encode_trailers(trailers) if trailers else b""
-        self._begin(0, end=True)
+        await self._begin(0, end=True)
         try:
             await self._write(TRAILERS if trailers else DATA, END, payload)
         finally:
@@ -112,18 +113,22 @@ class Outflow:
         while not self.credit and self.cause is None:
             await self._wait()
         if self.cause is not None:
-            raise StreamBroken(self.cause)
+            await self._fail(self.cause)
         return self.credit
 
     # ---- within ----
 
-    def _begin(self, byte_count: int, end: bool) -> None:
+    async def _fail(self, cause: StreamCause) -> NoReturn:
+        await trio.lowlevel.checkpoint_if_cancelled()  # who is cancelled is to know that, and not its cause
+        raise StreamBroken(cause)
+
+    async def _begin(self, byte_count: int, end: bool) -> None:
         if self._is_busy:
             raise trio.BusyResourceError("another task is writing to this stream")
         if self.has_ended:
             raise StreamMisuse("the body has ended already")
         if self.cause is not None:
-            raise StreamBroken(self.cause)
+            await self._fail(self.cause)
         total = self.byte_count + byte_count
         if self.length is not None and (total > self.length or (end and total < self.length)):
             self.stop(StreamCause.GIVEN_UP)
@@ -146,12 +151,13 @@ class Outflow:
         connection = self._connection
         if not self._rooms.has_room(connection):
             await self._wait_for_room()
-        # Polling: no event would come, since room was asked for and was there.
-        while (result := self._try_to_write(frame_type, flags, payload)) == WIRE_FULL:  # noqa: ASYNC110
-            await trio.sleep(FULL_RETRY_S)
+        while (result := self._try_to_write(frame_type, flags, payload)) == WIRE_FULL:
+            if self.cause is not None:
+                await self._fail(self.cause)
+            await trio.sleep(FULL_RETRY_S)  # no event would come: room was asked for, and was there
         if result:
             self.stop(StreamCause.LOST)
-            raise StreamBroken(StreamCause.LOST)
+            await self._fail(StreamCause.LOST)
         if frame_type == DATA:
             self.credit -= len(payload)
             self.byte_count += len(payload)
@@ -159,12 +165,11 @@ class Outflow:
         self._port.flush_soon()
 
     def _try_to_write(self, frame_type: int, flags: int, payload: bytes) -> int:
-        try:
-            if self.cause is not None:
-                raise StreamBroken(self.cause)
-            return self._port.frame(self._connection, frame_type, flags, self._exchange, payload)
-        finally:
-            self._rooms.pass_on(self._connection)
+        result = WIRE_FULL
+        if self.cause is None:
+            result = self._port.frame(self._connection, frame_type, flags, self._exchange, payload)
+        self._rooms.pass_on(self._connection)
+        return result
 
     async def _wait_for_room(self) -> None:
         await self._rooms.wait(self._connection)

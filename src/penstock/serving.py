@@ -152,16 +152,16 @@ class Serving:
         return self._links[connection].stream_credit
 
     def _cancel(self, connection: int, exchange: int) -> None:
-        """A gateway has given a call up."""
-        self._streams.cancel(connection, exchange)
+        """A gateway has given a call up. The handler first: it is to be cancelled, not to find its stream broken."""
         self._workers.cancel(connection, exchange)
+        self._streams.cancel(connection, exchange)
 
     def _forget(self, link: Link) -> None:
         """After a link has ended, nobody waits for the answers to its calls."""
         del self._links[link.connection]
         self._outbox.drop(link.connection)
-        self._streams.cancel_connection(link.connection)
         self._workers.cancel_connection(link.connection)
+        self._streams.cancel_connection(link.connection)
 
     async def _work(self, link: Link) -> None:
         """Send heartbeats over an open link, and watch for the gateway's, until the link ends."""

@@ -111,7 +111,8 @@ class Workers:
     async def wait_idle(self) -> None:
         """Wait until no call is in flight."""
         while self._calls:
-            self._on_idle = self._on_idle or trio.Event()
+            if self._on_idle is None:
+                self._on_idle = trio.Event()
             await self._on_idle.wait()
 
     def started(self, key: Key, scope: trio.CancelScope) -> bool:

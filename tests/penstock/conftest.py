@@ -1,7 +1,7 @@
 """A gateway's side of framed connections on plain sockets, for tests of a service over loopback."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from frames.codec import encode_frame, encode_request, scan
-from frames.fields import decode_fields
+from frames.fields import Field, decode_fields
 from frames.frame import END, FieldId, FrameType, Method
 from frames.greeting import Hello, Welcome, decode_hello, encode_welcome
 from penstock.settings import ServiceSettings, load_service_settings
@@ -88,9 +88,11 @@ class Connection:
         self._held = self._held[found.consumed :]
         return bool(data)
 
-    async def greet(self, heartbeat_ms: int = 1000) -> Hello:
+    async def greet(self, heartbeat_ms: int = 1000, features: tuple[str, ...] = (), credit_bytes: int = 0) -> Hello:
         hello = decode_hello((await self.expect(FrameType.HELLO)).payload)
-        welcome = Welcome(protocol=1, features=(), gateway="gw-1", heartbeat_ms=heartbeat_ms, credit_bytes=0)
+        welcome = Welcome(
+            protocol=1, features=features, gateway="gw-1", heartbeat_ms=heartbeat_ms, credit_bytes=credit_bytes
+        )
         await self.send(FrameType.WELCOME, encode_welcome(welcome))
         return hello
 
@@ -104,8 +106,10 @@ class Connection:
         body: bytes = b"",
         remaining_ms: int = 5000,
         flags: int = END,
+        extra: Sequence[Field] = (),
     ) -> None:
-        fields = [(FieldId.REQUEST_ID, b"", b"req-%d" % exchange), (FieldId.CORRELATION_ID, b"", b"cor-1")]
+        fields: list[Field] = [(FieldId.REQUEST_ID, b"", b"req-%d" % exchange), (FieldId.CORRELATION_ID, b"", b"cor-1")]
+        fields += extra
         payload = encode_request(remaining_ms, endpoint, method, target.encode(), fields, body)
         await self.send(FrameType.REQUEST, payload, flags, exchange)
 
