@@ -75,12 +75,47 @@ def scan_head(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Head:
     return Head(verdict, method, target, path, fields, head.body_bytes, head.flags, head.content_length)
 
 
-def make_answer(
-    request_id: bytes = b"r-1", correlation_id: bytes = b"c-1", *, close: bool = False, head: bool = False
-) -> tuple[object, object]:
+class Framing(NamedTuple):
+    """How an answer says where it ends, as in http1_answer."""
+
+    framing: int = lib.FRAMING_LENGTH
+    length: int | None = None
+    upgrade: bytes = b""
+
+
+BY_LENGTH = Framing()
+
+
+def make_answer(framing: Framing, *, close: bool, head: bool) -> tuple[object, object]:
     """Return an http1_answer, and what must live as long as it does."""
-    kept = [ffi.new("uint8_t[]", text) for text in (request_id, correlation_id, DATE)]
-    return ffi.new("http1_answer *", (*kept, len(request_id), len(correlation_id), close, head)), kept
+    kept = [ffi.new("uint8_t[]", text) for text in (b"r-1", b"c-1", DATE, framing.upgrade)]
+    fields = {
+        "request_id": kept[0],
+        "correlation_id": kept[1],
+        "date": kept[2],
+        "request_id_bytes": 3,
+        "correlation_id_bytes": 3,
+        "close": close,
+        "head_method": head,
+        "framing": framing.framing,
+        "has_length": framing.length is not None,
+        "length": framing.length or 0,
+        "upgrade": kept[3],
+        "upgrade_bytes": len(framing.upgrade),
+    }
+    return ffi.new("http1_answer *", fields), kept
+
+
+def make_view(status: int, fields: list[tuple[bytes, bytes]], body_bytes: int = 0) -> tuple[bytes, object, object]:
+    """Return bytes, frame_view and frame_field array as frame_scan would give them."""
+    table = ffi.new("frame_field[]", max(1, len(fields)))
+    at = 0
+    for entry, (name, value) in zip(table, fields, strict=False):
+        entry.name, entry.name_bytes = at, len(name)
+        entry.value, entry.value_bytes = at + len(name), len(value)
+        at += len(name) + len(value)
+    view = ffi.new("frame_view *", {"status": status, "field_count": len(fields), "body_bytes": body_bytes})
+    return b"".join(name + value for name, value in fields), view, table
 
 
 def write_response(
@@ -91,17 +126,11 @@ def write_response(
     close: bool = False,
     head: bool = False,
     room: int = 65536,
+    framing: Framing = BY_LENGTH,
 ) -> bytes | str:
     """Return the answer's head that the C writer makes of a service's response, or why it makes none."""
-    answer, _kept = make_answer(close=close, head=head)
-    text = b"".join(name + value for name, value in fields)
-    table = ffi.new("frame_field[]", max(1, len(fields)))
-    at = 0
-    for entry, (name, value) in zip(table, fields, strict=False):
-        entry.name, entry.name_bytes = at, len(name)
-        entry.value, entry.value_bytes = at + len(name), len(value)
-        at += len(name) + len(value)
-    view = ffi.new("frame_view *", {"status": status, "field_count": len(fields), "body_bytes": body_bytes})
+    answer, _kept = make_answer(framing, close=close, head=head)
+    text, view, table = make_view(status, fields, body_bytes)
     out = ffi.new("uint8_t[]", max(1, room))
     written = lib.http1_response_write(text, view, table, answer, out, room)
     return ERRORS[written] if written < 0 else bytes(ffi.buffer(out, written))
@@ -109,9 +138,17 @@ def write_response(
 
 def write_answer(status: int, lines: bytes, body_bytes: int = 0, *, close: bool = False) -> bytes | str:
     """Return the head of an answer of the gateway's own, or why there is none."""
-    answer, _kept = make_answer(close=close)
+    answer, _kept = make_answer(BY_LENGTH, close=close, head=False)
     out = ffi.new("uint8_t[]", 65536)
     written = lib.http1_answer_write(status, lines, len(lines), body_bytes, answer, out, 65536)
+    return ERRORS[written] if written < 0 else bytes(ffi.buffer(out, written))
+
+
+def write_trailers(fields: list[tuple[bytes, bytes]]) -> bytes | str:
+    """Return the trailer section that the C writer makes of a service's trailers, or why it makes none."""
+    text, view, table = make_view(0, fields)
+    out = ffi.new("uint8_t[]", 65536)
+    written = lib.http1_trailers_write(text, view, table, out, 65536)
     return ERRORS[written] if written < 0 else bytes(ffi.buffer(out, written))
 
 

@@ -78,6 +78,10 @@ def test_each_method_of_the_protocol_is_plain(method: bytes) -> None:
         (b"GET /%2e%2E/ HTTP/1.1", "UNUSUAL_PATH"),
         (b"GET /a%00 HTTP/1.1", "UNUSUAL_PATH"),
         (b"GET /a%25%2b%0a HTTP/1.1", "PLAIN"),
+        (b"GET /%41 HTTP/1.1", "UNUSUAL_PATH"),
+        (b"GET /a%7e?%41 HTTP/1.1", "UNUSUAL_PATH"),
+        (b"GET /a%2D%5f%30%7A HTTP/1.1", "UNUSUAL_PATH"),
+        (b"GET /a?%41%7e HTTP/1.1", "PLAIN"),
         (b"GET /a:b@c;d=e,f!$&'()*+~ HTTP/1.1", "PLAIN"),
         (b"GET /a?{b}|c^d\\e[f]`g/?h HTTP/1.1", "PLAIN"),
         (b"GET / HTTP/1.0", "UNUSUAL_VERSION"),
@@ -126,7 +130,16 @@ def test_request_lines(line: bytes, verdict: str) -> None:
         (b"Content-Length: 5\r\nTransfer-Encoding: chunked", "LENGTH_AND_ENCODING"),
         (b"Transfer-Encoding:\r\nContent-Length: 0", "LENGTH_AND_ENCODING"),
         (b"Transfer-Encoding: chunked", "UNUSUAL_ENCODING"),
+        (b"Transfer-Encoding: Chunked", "UNUSUAL_ENCODING"),
+        (b"Transfer-Encoding: gzip", "BAD_ENCODING"),
+        (b"Transfer-Encoding: gzip, chunked", "UNKNOWN_ENCODING"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "BAD_ENCODING"),
+        (b"Transfer-Encoding: chunked, chunked", "BAD_ENCODING"),
+        (b"Transfer-Encoding:", "BAD_ENCODING"),
         (b"Expect:", "UNUSUAL_EXPECT"),
+        (b"Expect: 100-Continue", "UNUSUAL_EXPECT"),
+        (b"Expect: 100-continue, 200-ok", "BAD_EXPECT"),
+        (b"Expect: nothing", "BAD_EXPECT"),
         (b"Upgrade: h2c", "UNUSUAL_UPGRADE"),
         (b"Connection: close", "PLAIN"),
         (b"Connection: Keep-Alive , ,", "PLAIN"),
@@ -135,6 +148,10 @@ def test_request_lines(line: bytes, verdict: str) -> None:
         (b"Connection: close, keep-alive", "UNUSUAL_CONNECTION"),
         (b"Connection: close\r\nConnection: keep-alive", "UNUSUAL_CONNECTION"),
         (b"Connection: x-tenant-id", "BAD_CONNECTION"),
+        (b"Connection: X_Forwarded_For", "BAD_CONNECTION"),
+        (b"Connection: content-length", "BAD_CONNECTION"),
+        (b"Connection: te, x-hop", "UNUSUAL_CONNECTION"),
+        (b"X-Forwarded-For: a\r\nX-Real-Ip: b\r\nx_tenant_id: c", "PLAIN"),
         (b"Connection: close;", "BAD_CONNECTION"),
         (b"Connection: close\x01", "BAD_FIELD_VALUE"),
         (b"TE: trailers\r\nTrailer: x\r\nKeep-Alive: 5\r\nProxy-Connection: x", "PLAIN"),
@@ -188,6 +205,27 @@ def test_a_context_field_is_seen_and_comes_once(name: bytes, flag: str) -> None:
 
 def test_close_is_seen() -> None:
     assert scan_head(request(b"GET / HTTP/1.1", b"Connection: ,Close")).flags == lib.HEAD_CLOSE
+    assert scan_head(request(b"GET / HTTP/1.0")).flags & lib.HEAD_CLOSE
+    assert not scan_head(request(b"GET / HTTP/1.0", b"Connection: keep-alive")).flags & lib.HEAD_CLOSE
+
+
+def test_an_unusual_head_is_read_whole() -> None:
+    head = scan_head(request(b"GET http://b/?c HTTP/1.1", b"Upgrade: websocket", b"Connection: Upgrade", b"X: y"))
+    assert head == (
+        "UNUSUAL_TARGET",
+        b"GET",
+        b"http://b/?c",
+        b"",
+        ((b"host", b"a"), (b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"x", b"y")),
+        0,
+        lib.HEAD_ODD | lib.HEAD_UPGRADE,
+        0,
+    )
+
+
+def test_a_body_that_is_too_long_is_told() -> None:
+    head = scan_head(request(b"PUT / HTTP/1.1", b"Content-Length: 65537"))
+    assert (head.verdict, head.body_bytes, head.content_length) == ("UNUSUAL_BODY", 0, 65537)
 
 
 @pytest.mark.parametrize("unusual", [b"GET // HTTP/1.1", b"BREW * HTTP/1.0"])
@@ -258,10 +296,16 @@ def test_what_may_begin_a_request(data: bytes, may: int) -> None:
 
 EXPECTED_OF_SEEDS = {
     "PLAIN": "get get_all_context browser post_with_body pipelined length_zeros connection_list one_hop ipv6 "
-    "white_space",
+    "white_space forwarded guarded_names",
     "UNUSUAL_ENCODING": "chunked",
     "UNUSUAL_EXPECT": "expect",
     "UNUSUAL_UPGRADE": "websocket",
+    "UNUSUAL_CONNECTION": "nominated",
+    "UNUSUAL_BODY": "long_body",
+    "UNKNOWN_ENCODING": "gzip_chunked",
+    "BAD_ENCODING": "two_encodings",
+    "BAD_EXPECT": "expect_two",
+    "BAD_CONNECTION": "nominated_length",
     "UNUSUAL_PATH": "paths",
     "UNUSUAL_TARGET": "absolute asterisk",
     "UNUSUAL_METHOD": "authority",

@@ -6,9 +6,11 @@ from http import HTTPStatus
 
 import h11
 import pytest
-from http1_support import DATE, write_answer, write_date, write_response
+from http1_support import DATE, Framing, write_answer, write_date, write_response, write_trailers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from frames._native import lib
 
 Fields = list[tuple[bytes, bytes]]
 OURS: Fields = [(b"x-request-id", b"r-1"), (b"x-correlation-id", b"c-1")]
@@ -140,6 +142,56 @@ def test_an_answer_of_our_own() -> None:
         ],
         3,
     )
+
+
+def test_a_chunked_answer_with_trailers_is_read_by_a_client() -> None:
+    head = write_response(200, [], framing=Framing(lib.FRAMING_CHUNKED))
+    trailers = write_trailers([(b"x-sum", b"1"), (b"content-length", b"9"), (b"server-timing", b"")])
+    assert isinstance(head, bytes)
+    assert isinstance(trailers, bytes)
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(head + b"3\r\nabc\r\n0\r\n" + trailers)
+    assert isinstance(connection.next_event(), h11.Response)
+    assert connection.next_event() == h11.Data(data=b"abc", chunk_start=True, chunk_end=True)
+    end = connection.next_event()
+    assert isinstance(end, h11.EndOfMessage)
+    assert [(bytes(name), bytes(value)) for name, value in end.headers] == [(b"x-sum", b"1"), (b"server-timing", b"")]
+
+
+def test_interim_answers_and_a_switch_are_read_by_a_client() -> None:
+    hints = write_response(103, [(b"link", b"</a>")], framing=Framing(lib.FRAMING_NONE))
+    switch = write_response(101, [], framing=Framing(lib.FRAMING_UPGRADE, upgrade=b"websocket"))
+    assert isinstance(hints, bytes)
+    assert isinstance(switch, bytes)
+    connection = h11.Connection(h11.CLIENT)
+    asked = [("host", "a"), ("connection", "upgrade"), ("upgrade", "websocket")]
+    connection.send(h11.Request(method="GET", target="/", headers=asked))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(hints + switch)
+    early, switched = connection.next_event(), connection.next_event()
+    assert isinstance(early, h11.InformationalResponse)
+    assert isinstance(switched, h11.InformationalResponse)
+    assert (early.status_code, list(early.headers)) == (103, [(b"link", b"</a>")])
+    assert (switched.status_code, connection.their_state) == (101, h11.SWITCHED_PROTOCOL)
+    assert (b"upgrade", b"websocket") in switched.headers
+
+
+def test_a_declared_length_is_stated_and_the_body_comes_later() -> None:
+    head = write_response(200, [], framing=Framing(length=1 << 53))
+    assert isinstance(head, bytes)
+    assert b"\r\ncontent-length: 9007199254740992\r\n" in head
+
+
+def test_an_answer_without_an_end_is_not_written() -> None:
+    assert write_response(200, [], framing=Framing(lib.FRAMING_NONE)) == "FRAMING"
+    assert isinstance(write_response(200, [], framing=Framing(lib.FRAMING_NONE), close=True), bytes)
+
+
+@pytest.mark.parametrize(("name", "value", "error"), [(b"X", b"", "FIELD_NAME"), (b"x", b"a\r\nb: c", "FIELD_VALUE")])
+def test_trailers_that_break_out_are_not_written(name: bytes, value: bytes, error: str) -> None:
+    assert write_trailers([(name, value)]) == error
 
 
 names = st.text("abcxyz019-_!#$%&'*+.^`|~", min_size=1, max_size=20).map(lambda text: b"x" + text.encode())
