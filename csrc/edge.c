@@ -137,7 +137,7 @@ void edge_take_away(wire *w, edge_connection *edge)
 int edge_watch_again(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_t count)
 {
     edge->is_away = 0;
-    edge->is_unread = 1; /* nobody here has looked */
+    edge->is_unread = 0; /* what the socket holds is told when it is watched again */
     if (wire_watch(w, edge->descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_EDGE, &edge->item) < 0)
         return -1;
     return count ? input_hold(w, &edge->in, bytes, count) : 0;
@@ -150,7 +150,8 @@ int edge_take_back(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_
     if (edge_watch_again(w, edge, bytes, count) < 0)
         return -1;
     edge_set_idle(w, edge);
-    edge_look_again(w, edge);
+    if (count)
+        edge_look_again(w, edge);
     return 0;
 }
 
