@@ -76,6 +76,7 @@ class Carriage:
         self._ending: Answer | None = None
         self._rest = b""
         self._has_answered = False  # the final head is on its way to the client
+        self._is_done = False  # the whole answer was written
 
     def attach(self, stream: Stream, answering: Answering) -> None:
         """Take what stands for the service, before the first frame can come."""
@@ -116,7 +117,7 @@ class Carriage:
 
     def end(self, answer: Answer) -> None:
         """Give the exchange up. The first cause counts."""
-        if self._ending is None:
+        if self._ending is None and not self._is_done:
             self._ending = answer
             self._scope.cancel()
 
@@ -134,8 +135,9 @@ class Carriage:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen)
                 await self._answer(nursery)
+                self._is_done = self._ending is None
                 nursery.cancel_scope.cancel()
-        if self._scope.cancelled_caught and self._ending is None:
+        if self._scope.cancelled_caught and self._ending is None and not self._is_done:
             self._ending = Answer(DEADLINE if self._waits_for_head else STREAM_IDLE)
         return await self._finish() if self._ending is None else await self._give_up(self._ending)
 

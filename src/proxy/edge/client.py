@@ -48,7 +48,7 @@ class Secured(Protocol):
 class ClientSocket:
     """One client's socket, non-blocking, for one reader and one writer."""
 
-    __slots__ = ("_descriptor", "_held", "_secured", "_write_s", "_yielded_at", "received_bytes")
+    __slots__ = ("_descriptor", "_held", "_is_cut", "_secured", "_write_s", "_yielded_at", "received_bytes")
 
     def __init__(self, descriptor: int, held: bytes, write_s: float, secured: Secured | None = None) -> None:
         """held: what was received before and is to be read first; write_s: a write must make progress within it."""
@@ -57,6 +57,7 @@ class ClientSocket:
         self._write_s = write_s
         self._secured = secured
         self._yielded_at = _clock()
+        self._is_cut = False
         self.received_bytes = 0
         """What was read from the socket here, in bytes on the wire."""
 
@@ -66,22 +67,30 @@ class ClientSocket:
         return held
 
     async def receive(self) -> bytes:
-        """Return what has come, at most `READ_BYTES`; empty at the end. Raises `ClientGone`."""
+        """Return what has come, at most `READ_BYTES`; empty at the end. Raises `ClientGone`.
+
+        Cancelled, it has taken nothing.
+        """
         if self._held:
             return self.take_held()
+        await self._let_others_run()
         while True:
             data = self._read()
             if data is None:
                 await self._wait(trio.lowlevel.wait_readable)
             elif not data or self._secured is None:
-                await self._let_others_run()
                 return data
             elif plaintext := _decrypt(self._secured, data):
-                await self._let_others_run()
                 return plaintext
 
     async def send(self, *pieces: bytes) -> None:
-        """Send all of these bytes. Raises `ClientGone`, `ClientTooSlow`."""
+        """Send all of these bytes. Raises `ClientGone`, `ClientTooSlow`.
+
+        Cancelled, it may have sent a part of them. Nothing makes sense to the client after that: it is `ClientGone`.
+        """
+        if self._is_cut:
+            raise ClientGone
+        self._is_cut = True
         if self._secured is not None:
             pieces = (self._secured.encrypt(b"".join(pieces)),)
         left = list(pieces)
@@ -94,6 +103,7 @@ class ClientSocket:
             except OSError as error:
                 raise ClientGone from error
             _drop_sent(left, sent)
+        self._is_cut = False
         await self._let_others_run()
 
     async def send_close_notify(self) -> None:

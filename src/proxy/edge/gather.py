@@ -142,7 +142,7 @@ class Gatherer:
             self._hand_over.counts.count(CLIENT_GONE)
             self._give_back(gathering, HandBack.CLOSE)
             return
-        except trio.Cancelled:
+        except BaseException:  # cancelled, mostly
             self._give_back(gathering, HandBack.RESET)
             raise
         if refused is not None:

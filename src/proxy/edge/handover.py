@@ -3,12 +3,14 @@
 Whatever carries such an exchange gets here what it works with, and does here what the wire must know of.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
 import trio
 
 from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, Wire
+from penstock.telemetry.occasional import Occasional
 from proxy.edge.body import Pace, RequestBody
 from proxy.edge.client import ClientSocket, Secured
 from proxy.edge.job import Job, allowed_upgrade, replace_host
@@ -16,6 +18,8 @@ from proxy.edge.respond import Rendered
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.stage import Answer
+
+_log = logging.getLogger("penstock.edge")
 
 
 class TaskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,7 @@ class HandOver:
         self._render = render
         self._secured = secured
         self._nursery: trio.Nursery | None = None
+        self._failures = Occasional()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be the parent of all tasks that carry exchanges, until cancelled."""
@@ -75,7 +80,21 @@ class HandOver:
         """Begin a task."""
         if self._nursery is None:
             raise RuntimeError("the task lane does not run: it is to be started before the first request comes")
-        self._nursery.start_soon(task, *args)
+        self._nursery.start_soon(self._guard, task, *args)
+
+    async def _guard(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        """One exchange's trouble must not end the others'. Its task has given the connection back."""
+        try:
+            await task(*args)
+        except Exception as error:
+            self.failed(args, error)
+
+    def failed(self, what: object, error: Exception) -> None:
+        """Count and log a fault of ours."""
+        self.counts.count(INTERNAL)
+        held_back = self._failures.held_back(type(error).__name__)
+        if held_back is not None:
+            _log.error("a task failed on %r (%d more)", what, held_back, exc_info=error)
 
     def job(self, exchange: Exchange) -> Job | None:
         """Return what is to be kept of a request of this batch; None when its client is gone."""

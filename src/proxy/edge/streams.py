@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import trio
-
 from frames.frame import CancelReason
 from frames.wire import Event, HandBack, WireResult
 from penstock.rooms import Rooms
@@ -48,7 +46,7 @@ class Streams:
         self._held_bytes = self._window_bytes + READ_BYTES
         self._ways = Ways(hand_over.cancel, hand_over.write_answer, hand_over.counts.count, hand_over.settings.idle_s)
         self._carriages: dict[int, Carriage] = {}
-        self._bad_responses, self._failures = Occasional(), Occasional()
+        self._bad_responses = Occasional()
 
     def __len__(self) -> int:
         """How many exchanges stream."""
@@ -61,8 +59,13 @@ class Streams:
     def take(self, event: Event) -> None:
         """Take a frame of an exchange: EVENT_STREAM."""
         carriage = self._carriages.get(event[0])
-        if carriage is not None:
+        if carriage is None:
+            return
+        try:
             carriage.take(event, self._wire.arena)
+        except Exception as error:
+            self._hand_over.failed(carriage, error)
+            carriage.end(Answer(INTERNAL))
 
     def give_up_all(self) -> None:
         """End every one: the time to drain is over."""
@@ -135,11 +138,9 @@ class Streams:
         how = HandBack.RESET
         try:
             how = await carriage.run()
-        except trio.Cancelled:
+        except BaseException:  # cancelled, mostly
             self._hand_over.cancel(exchange, CancelReason.SHUTDOWN)
             raise
-        except Exception as error:  # one exchange's trouble must not end the others'
-            self._fail(carriage, error)
         finally:
             self._carriages.pop(exchange, None)
             self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client.received_bytes)
@@ -149,11 +150,3 @@ class Streams:
         held_back = self._bad_responses.held_back((connection, what))
         if held_back is not None:
             _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), what, held_back)
-
-    def _fail(self, carriage: Carriage, error: Exception) -> None:
-        """A fault of ours: the exchange ends in a reset."""
-        self._hand_over.cancel(carriage.job.id, CancelReason.SHUTDOWN)
-        self._hand_over.counts.count(INTERNAL)
-        held_back = self._failures.held_back(type(error).__name__)
-        if held_back is not None:
-            _log.exception("a task failed on %r (%d more)", carriage, held_back)
