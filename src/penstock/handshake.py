@@ -15,7 +15,7 @@ from penstock.answer import PROBLEM, Response
 from penstock.call import Call
 
 if TYPE_CHECKING:
-    from wsproto.extensions import PerMessageDeflate
+    from penstock.deflate import Deflate
 
 __all__ = ["Accepted", "Offer", "accept", "accept_key"]
 
@@ -42,7 +42,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
     headers: list[tuple[str, str]]
     subprotocol: str | None
-    deflate: "PerMessageDeflate | None"
+    deflate: "Deflate | None"
 
 
 def accept(call: Call, upgrade: str | None, offer: Offer) -> Accepted | Response:
@@ -90,16 +90,16 @@ def _choose(spoken: Sequence[str], offered: str) -> str | None:
     return next((name for name in spoken if name in names), None)
 
 
-def _accept_deflate(offered: str) -> "tuple[PerMessageDeflate | None, str]":
+def _accept_deflate(offered: str) -> "tuple[Deflate | None, str]":
     """The first offer of permessage-deflate that can be met; an offer that is not understood is declined."""
-    from wsproto.extensions import PerMessageDeflate
+    from penstock.deflate import Deflate
 
     for text in offered.split(","):
         name, *parameters = (part.strip() for part in text.split(";"))
         names = [parameter.partition("=")[0].strip() for parameter in parameters]
         if name != _DEFLATE or len(set(names)) != len(names) or not _DEFLATE_PARAMETERS.issuperset(names):
             continue
-        deflate = PerMessageDeflate()
+        deflate = Deflate()
         try:
             agreed = deflate.accept(text.strip())
         except ValueError:  # a window size that is no number

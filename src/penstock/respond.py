@@ -64,7 +64,7 @@ class StreamedResponse:
         if kind is not None:
             self._call.abort()
         elif not self._is_bodiless:
-            await self._call.flow.end(header_fields(self.trailers))
+            await self._call.flow.end(header_fields(self.trailers))  # noqa: ASYNC102 - cancelled, it is cut off
 
 
 async def answer_streaming(call: "StreamCall", value: object) -> None:
@@ -125,7 +125,7 @@ async def _answer_iterator(
     finally:
         close = getattr(pieces, "aclose", None)
         if close is not None:
-            await close()
+            await close()  # noqa: ASYNC102 - what the generator waits for in its end is its own business
 
 
 async def _next(pieces: AsyncIterator[Any] | Iterator[Any]) -> Any:

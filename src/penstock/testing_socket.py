@@ -54,13 +54,14 @@ def handshake(subprotocols: Sequence[str], compression: bool) -> list[tuple[str,
 async def connect(stream: Stream, response: "Response") -> AsyncIterator[ClientSocket]:
     """Go on as a WebSocket after a 101, and close it at the end."""
     from wsproto.connection import Connection, ConnectionType
-    from wsproto.extensions import PerMessageDeflate
+
+    from penstock.deflate import Deflate
 
     if response.status != 101 or response.headers.get("sec-websocket-accept") != accept_key(KEY):
         raise NotAccepted(response)
     extensions = []
     if "sec-websocket-extensions" in response.headers:
-        deflate = PerMessageDeflate()
+        deflate = Deflate()
         deflate.finalize(response.headers["sec-websocket-extensions"])
         extensions.append(deflate)
     socket = ClientSocket(

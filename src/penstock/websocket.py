@@ -102,7 +102,11 @@ class WebSocket:
         return message
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message: text for `str`, binary for `bytes`. Raises `SocketClosed`."""
+        """Send a message: text for `str`, binary for `bytes`. Raises `SocketClosed`.
+
+        Cancelled before anything of it was written, it goes out whole in front of the next one; in the midst of it, the
+        socket is of no more use, since half a frame is out.
+        """
         from wsproto.events import BytesMessage, TextMessage
 
         await self._send(TextMessage(data=message) if isinstance(message, str) else BytesMessage(data=message))
@@ -307,6 +311,6 @@ async def _serve(socket: WebSocket, handler: SocketHandler, args: tuple[Any, ...
     except StreamBroken:
         pass
     except Exception:
-        await socket.close(FAILED)
+        await socket.close(FAILED)  # noqa: ASYNC120 - then the client is gone, and the log says why soon enough
         raise
     await socket.close()
