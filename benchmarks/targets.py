@@ -113,7 +113,7 @@ TARGETS = (
         must=1.0,
     ),
     Target(
-        "of it, growth from the first half of the time to the second ÷ what is allowed",
+        "of it, growth from the second third of 15 s to the last ÷ what is allowed",
         *("slow-readers", "penstock", ALLOWED, "drift_mib"),
         must=1.0,
     ),
@@ -123,7 +123,7 @@ TARGETS = (
         must=1.0,
     ),
     Target(
-        "of it, growth from the first half of the time to the second ÷ what is allowed",
+        "of it, growth from the second third of 15 s to the last ÷ what is allowed",
         *("slow-service", "penstock", ALLOWED, "drift_mib"),
         must=1.0,
     ),
