@@ -114,18 +114,30 @@ class Lab:
         await (await self.client()).aclose()
         await until(lambda: self.count("edge_closed") > closed)
 
+    @property
+    def left(self) -> dict[str, int]:
+        """What there is of exchanges now: where nothing is asked, nothing of it may be left."""
+        gateway = self.gateway
+        counters, tasks = gateway.wire.counters(), gateway.tasks
+        nursery = tasks._hand_over._nursery
+        counts = {
+            "exchanges": counters["exchanges_now"],
+            "buffers": counters["buffers_now"],
+            "handed over": counters["handed_over_now"],
+            "in flight": sum(gateway.wire.in_flight),
+            "streams": tasks.in_progress,
+            "tasks": len(nursery.child_tasks) if nursery else 0,
+            "bytes held": gateway.bytes_in_flight.held,
+            "writers that wait for room": sum(map(len, tasks._rooms._queues.values())),
+        }
+        return {name: count for name, count in counts.items() if count}
+
     async def census(self) -> None:
         """Nothing may be left of any exchange: everything that was begun has ended, and is forgotten."""
-        wire = self.gateway.wire
-
-        def is_clean() -> bool:
-            counters = wire.counters()
-            return not (counters["exchanges_now"] or counters["buffers_now"] or any(wire.in_flight))
-
         with trio.move_on_after(WAIT_S) as waited:
-            while not is_clean():  # noqa: ASYNC110
+            while self.left:  # noqa: ASYNC110
                 await trio.sleep(POLL_S)
-        assert not waited.cancelled_caught, (wire.counters(), [count for count in wire.in_flight if count])
+        assert not waited.cancelled_caught, (self.left, self.gateway.wire.counters())
 
     async def close(self) -> None:
         """Close all clients, look whether anything is left, then end the services and the gateway."""

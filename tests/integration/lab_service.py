@@ -7,9 +7,10 @@ from typing import NamedTuple
 import trio
 from lab_client import WAIT_S
 
-from frames.codec import Field, decode_cancel, decode_fault, encode_frame, encode_response, scan
+from frames.codec import Field, decode_cancel, decode_fault, encode_credit, encode_frame, encode_response, scan
 from frames.frame import END, CancelReason, FaultCode, FieldId, FrameType, Method
 from frames.greeting import EndpointOffer, Hello, Welcome, decode_welcome, encode_hello
+from frames.limits import DATA_BYTES_MAX
 
 
 class Received(NamedTuple):
@@ -60,6 +61,24 @@ def make_hello(*offers: str, service: str = "raw", instance: str = "raw-1", **mo
         ),
     }
     return Hello(**{**members, **more})  # type: ignore[arg-type]
+
+
+def streaming(*offers: str, credit_bytes: int = 65_536, upgrades: tuple[str, ...] = ()) -> dict[str, object]:
+    """Members of the HELLO of a service whose endpoints stream. upgrades: of those with GET."""
+    return {
+        "features": ("streams",),
+        "credit_bytes": credit_bytes,
+        "endpoints": tuple(
+            EndpointOffer(
+                id=number,
+                method=offer.split()[0],
+                path=offer.split()[1],
+                streams=True,
+                upgrades=upgrades if offer.startswith("GET ") else (),
+            )
+            for number, offer in enumerate(offers, 1)
+        ),
+    }
 
 
 class RawService:
@@ -119,6 +138,30 @@ class RawService:
         self, asked: Asked, status: int = 200, fields: Sequence[Field] = (), body: bytes = b"", flags: int = END
     ) -> None:
         await self.send(FrameType.RESPONSE, encode_response(status, fields, body), flags, asked.exchange)
+
+    async def data(self, asked: Asked, body: bytes, flags: int = 0) -> None:
+        """Send a piece of an answer's body, of any length."""
+        for at in range(0, max(1, len(body)), DATA_BYTES_MAX):
+            piece = body[at : at + DATA_BYTES_MAX]
+            is_last = at + DATA_BYTES_MAX >= len(body)
+            await self.send(FrameType.DATA, piece, flags if is_last else 0, asked.exchange)
+
+    async def grant(self, asked: Asked, byte_count: int) -> None:
+        """Let more of a request's body come."""
+        await self.send(FrameType.CREDIT, encode_credit(byte_count), exchange=asked.exchange)
+
+    async def read_body(self, asked: Asked, byte_count: int | None = None, *, grants: bool = True) -> bytes:
+        """Read DATA: that many bytes, or all until END; what was read is granted again."""
+        body = bytearray()
+        while byte_count is None or len(body) < byte_count:
+            frame = await self.expect(FrameType.DATA)
+            assert frame.exchange == asked.exchange
+            body += frame.payload
+            if frame.flags & END:
+                break
+            if grants and frame.payload:
+                await self.grant(asked, len(frame.payload))
+        return bytes(body)
 
     async def ended(self) -> None:
         """Wait for the end of the connection; heartbeats may come before it."""
