@@ -17,7 +17,7 @@ SLOW_BODIES = 200
 REPEATS_MAX = 2  # memory hardly varies, and each repetition needs fresh processes
 SETTLE_S = 1.5
 SLOW_S, MOVE_EVERY_S = 15.0, 0.25
-"""Whatever is asked for: the kernel's buffers fill first, megabytes for each connection, and then those of the proxy."""
+"""Whatever is asked for: the kernel's buffers fill first, megabytes for each connection, then those of the proxy."""
 
 GROWTH_ALLOWED_MIB, DRIFT_ALLOWED_MIB = 64.0, 4.0
 ALLOWED = "allowed"
