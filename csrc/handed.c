@@ -116,6 +116,7 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     w->counters.edge_bytes_in += received;
     w->counters.handed_over_now--;
     x->is_away = x->is_streamed = x->is_odd = x->has_rest = 0;
+    x->lingers = 1; /* should it close: the client may have sent more that nobody has seen, which would make the close a reset */
     timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
     if (edge_watch_again(w, edge, bytes, count) == 0)
         return WIRE_OK;

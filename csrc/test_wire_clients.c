@@ -31,7 +31,8 @@ static void test_per_address(void)
     int one_more = dial(port);
     settle();
     CHECK_EQUAL(hear_answer(one_more, 429, &body), 0);
-    CHECK(memmem(room, (size_t)(body - room), "\r\nretry-after: ", 15) && memmem(room, (size_t)(body - room), "\r\nconnection: close\r\n", 21));
+    CHECK(memmem(room, (size_t)(body - room), "\r\nretry-after: ", 15) != NULL);
+    CHECK(memmem(room, (size_t)(body - room), "\r\nconnection: close\r\n", 21) != NULL);
     CHECK(is_closed(one_more));
     CHECK_EQUAL(wire_count(w)->edge_refused_by_address, 1);
     CHECK_EQUAL(wire_count(w)->edge_open_now, 3);

@@ -260,7 +260,7 @@ static void check_odd(const char *request, int verdict, enum frame_method method
     CHECK_EQUAL(is_closed(client), closes);
     CHECK_EQUAL(wire_count(w)->requests, 1);
     CHECK_EQUAL(wire_count(w)->requests_bad, 0);
-    CHECK_EQUAL(wire_count(w)->edge_open_now, has_rest || !closes); /* closing, it lingers, so that the client can read the answer */
+    CHECK_EQUAL(wire_count(w)->edge_open_now, has_rest || !closes); /* it lingers, so that the client reads the answer */
     finish();
 }
 

@@ -7,7 +7,7 @@
 /* A request that was read by hand and is with the service. */
 static uint64_t open_whole(int client, const service *s, const char *request)
 {
-    const opening o = {.route = 1, .endpoint = 7, .attempt = 1, .remaining_ms = DEADLINE_MS, .target = "/a", .body = "body", .end = 1};
+    const opening o = {.route = 1, .endpoint = 7, .attempt = 1, .remaining_ms = DEADLINE_MS, .target = "/a", .end = 1};
     uint64_t id = ask(client, request);
     take_over(id);
     settle();
@@ -194,6 +194,24 @@ static void test_under_drain(void)
     finish();
 }
 
+/* The answer closes, and comes before anybody has looked at what the client sent behind its request. On TCP, where a close with
+ * input unread is a reset. */
+static void test_closes_with_input_unread(void)
+{
+    start(NULL);
+    uint16_t port = listen_on_loopback(SOCKET_EDGE);
+    int client = dial(port);
+    service s = join_framed(0);
+    uint64_t id = open_whole(client, &s, "POST /a HTTP/1.0\r\ncontent-length: 0\r\n\r\n");
+    respond(&s, id, 200, "last");
+    say_text(client, GET_B GET_B);
+    CHECK_EQUAL(wire_hand_in(w, id, NULL, 0, 0, DEADLINE_MS), WIRE_OK);
+    settle();
+    check_answer(client, 200, "last");
+    CHECK(is_closed(client));
+    finish();
+}
+
 static void test_states(void)
 {
     wire_handed handed;
@@ -251,6 +269,7 @@ int main(void)
     check_streams(FRAME_DATA, "data", 4);
     check_streams(FRAME_CANCEL, "\7\0\0\0", 4);
     test_under_drain();
+    test_closes_with_input_unread();
     test_states();
     test_not_watchable();
     return test_report();

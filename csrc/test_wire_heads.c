@@ -30,7 +30,8 @@ static void end(const stream *st)
     finish();
 }
 
-static const wire_event *hear_response(const stream *st, int flags, int status, const char *name, const char *value, const char *body)
+static const wire_event *hear_response(const stream *st, int flags, int status, const char *name, const char *value,
+                                       const char *body)
 {
     say(st->s.descriptor, out, put_response(out, st->id, flags, status, name, value, body, (uint32_t)strlen(body)));
     return await_event(EVENT_STREAM);
@@ -38,14 +39,15 @@ static const wire_event *hear_response(const stream *st, int flags, int status, 
 
 static int32_t write_head(const stream *st, const wire_event *event, int framing, uint64_t length, const char *upgrade, int close)
 {
-    return wire_response_head(w, st->id, event->at, event->bytes, framing, length, (const uint8_t *)upgrade, length_of(upgrade), close,
-                              head, sizeof head, &body_at);
+    return wire_response_head(w, st->id, event->at, event->bytes, framing, length, (const uint8_t *)upgrade, length_of(upgrade),
+                              close, head, sizeof head, &body_at);
 }
 
 #define WITH_IDS "x-request-id: req-1\r\nx-correlation-id: corr-1\r\n"
 #define DATE "Fri, 13 Nov 2026 00:00:00 GMT"
 
-static void check_head(const char *request, int status, int framing, uint64_t length, const char *upgrade, int close, const char *expected)
+static void check_head(const char *request, int status, int framing, uint64_t length, const char *upgrade, int close,
+                       const char *expected)
 {
     stream st = begin(request);
     const wire_event *event = hear_response(&st, 0, status, "date", DATE, status < 200 || status == 304 ? "" : "begun");
@@ -64,10 +66,12 @@ static void test_heads(void)
                "HTTP/1.1 200 OK\r\ndate: " DATE "\r\ncontent-length: 0\r\n" WITH_IDS "connection: close\r\n\r\n");
     check_head(GET_A, 404, FRAMING_CHUNKED, 0, NULL, 0,
                "HTTP/1.1 404 Not Found\r\ndate: " DATE "\r\ntransfer-encoding: chunked\r\n" WITH_IDS "\r\n");
-    check_head(GET_A, 200, FRAMING_NONE, 0, NULL, 1, "HTTP/1.1 200 OK\r\ndate: " DATE "\r\n" WITH_IDS "connection: close\r\n\r\n");
+    check_head(GET_A, 200, FRAMING_NONE, 0, NULL, 1,
+               "HTTP/1.1 200 OK\r\ndate: " DATE "\r\n" WITH_IDS "connection: close\r\n\r\n");
     check_head(GET_A, 100, FRAMING_NONE, 0, NULL, 0, "HTTP/1.1 100 Continue\r\ndate: " DATE "\r\n\r\n");
     check_head(GET_A, 101, FRAMING_UPGRADE, 0, "websocket", 0,
-               "HTTP/1.1 101 Switching Protocols\r\ndate: " DATE "\r\nconnection: upgrade\r\nupgrade: websocket\r\n" WITH_IDS "\r\n");
+               "HTTP/1.1 101 Switching Protocols\r\ndate: " DATE "\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+               WITH_IDS "\r\n");
     check_head("HEAD /a HTTP/1.1\r\nhost: a\r\n\r\n", 200, FRAMING_LENGTH, 7, NULL, 0,
                "HTTP/1.1 200 OK\r\ndate: " DATE "\r\ncontent-length: 7\r\n" WITH_IDS "\r\n");
 }
@@ -122,8 +126,9 @@ static void test_places(void)
     }
     CHECK_EQUAL(wire_trailers(w, at.at, at.bytes, head, sizeof head), WIRE_INVALID); /* a RESPONSE has none */
     CHECK_EQUAL(wire_response_head(w, st.id, 0, 0, 0, 0, NULL, 0, 0, head, sizeof head, &body_at), WIRE_INVALID);
-    CHECK_EQUAL(wire_response_head(w, st.id, UINT32_MAX, UINT32_MAX, 0, 0, NULL, 0, 0, head, sizeof head, &body_at), WIRE_INVALID);
-    CHECK_EQUAL(wire_response_head(w, st.id + 1, at.at, at.bytes, 0, 0, NULL, 0, 0, head, sizeof head, &body_at), WIRE_NO_EXCHANGE);
+    wire_event beyond = {.at = UINT32_MAX, .bytes = UINT32_MAX};
+    CHECK_EQUAL(write_head(&st, &beyond, FRAMING_LENGTH, 0, NULL, 0), WIRE_INVALID);
+    CHECK_EQUAL(wire_response_head(w, st.id + 1, at.at, at.bytes, 0, 0, NULL, 0, 0, head, 9999, &body_at), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_response_head(w, st.id, at.at, at.bytes, 0, 0, NULL, 0, 0, head, 20, &body_at), RESPONSE_ERROR_ROOM - 100);
     CHECK(write_head(&st, &at, FRAMING_LENGTH, 0, NULL, 0) > 0);
     step();

@@ -57,7 +57,8 @@ static void check_opened(int dialled)
     start(NULL);
     int client = join_edge(), other = join_edge();
     service s = join_framed(dialled);
-    uint64_t id = ask(client, "POST /a/../b HTTP/1.1\r\nhost: shop\r\nx-tenant-id: no\r\naccept: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    uint64_t id = ask(client, "POST /a/../b HTTP/1.1\r\nhost: shop\r\nx-tenant-id: no\r\naccept: a\r\n"
+                              "transfer-encoding: chunked\r\n\r\n");
     set(id, FIELD_TENANT, "acme");
     set(id, FIELD_CORRELATION_ID, "corr-1");
     set(id, FIELD_REQUEST_ID, "req-1");
@@ -76,8 +77,9 @@ static void check_opened(int dialled)
     set(next, FIELD_TENANT, "xxxx");
     set(next, FIELD_TRACESTATE, "x=x");
     set(next, FIELD_CLIENT_ADDRESS, "198.51.100.1");
-    const opening o = {.route = 3, .endpoint = 65535, .attempt = 255, .remaining_ms = 4000000000u, .target = "/b?c", .length = "5",
-                       .upgrade = "websocket", .body = "hello", .fields = kept, .field_count = 2, .fields_bytes = (uint32_t)fields_bytes};
+    const opening o = {.route = 3, .endpoint = 65535, .attempt = 255, .remaining_ms = 4000000000u, .target = "/b?c",
+                       .length = "5", .upgrade = "websocket", .body = "hello", .fields = kept, .field_count = 2,
+                       .fields_bytes = (uint32_t)fields_bytes};
     CHECK_EQUAL(open_with(id, s.connection, &o), WIRE_OK);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 1);
     wire_flush(w);
@@ -108,7 +110,7 @@ static void check_opened(int dialled)
     finish();
 }
 
-/* Without anything that may be left out; the address is that of the connection. Fields that are NULL are none, and not the head's. */
+/* Without anything that may be left out; the address is that of the connection. Fields that are NULL are none, not the head's. */
 static void test_opened_with_little(void)
 {
     start(NULL);
@@ -195,8 +197,9 @@ static void test_out_of_range(void)
     REFUSED(WIRE_NO_ROOM, o.body = long_body);
     CHECK_EQUAL(open_with(away, asked.connection + 1, &(opening){.attempt = 1, .target = "/a"}), WIRE_NO_CONNECTION);
     CHECK_EQUAL(open_with(away, 0, &(opening){.attempt = 1, .target = "/a"}), WIRE_NO_CONNECTION);
-    const opening most = {.route = 3, .endpoint = 65535, .attempt = 255, .target = long_target + 1, .length = "9007199254740992",
-                          .upgrade = "a2345678901234567890123456789012", .fields = table, .field_count = 100, .fields_bytes = 400};
+    const opening most = {.route = 3, .endpoint = 65535, .attempt = 255, .target = long_target + 1,
+                          .length = "9007199254740992", .upgrade = "a2345678901234567890123456789012", .fields = table,
+                          .field_count = 100, .fields_bytes = 400};
     CHECK_EQUAL(open_with(away, asked.connection, &most), WIRE_OK);
     wire_flush(w);
     hear_request(&asked);
