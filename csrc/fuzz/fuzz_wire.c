@@ -95,20 +95,25 @@ static void open_service(service *s, int dialled)
     s->dialled = dialled;
 }
 
+/* Each names its client, so that an answer which is another's shows. */
 static void say_request(client *c, uint8_t which, uint8_t cut)
 {
     static const char *const texts[] = {
-        "GET /a HTTP/1.1\r\nhost: a\r\n\r\n",
-        "POST /b?c HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nsome body",
-        "HEAD /a HTTP/1.1\r\nhost: a\r\nx-tenant-id: t\r\n\r\n",
-        "GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-        "GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\nGET /3 HTTP/1.1\r\nhost: a\r\n\r\n",
-        "PUT /b HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\n\r\n",
-        "GET / HTTP/1.0\r\n\r\n",
-        "POST /b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\n\r\n",
+        "POST /client-%c?c HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nsome body",
+        "HEAD /client-%c HTTP/1.1\r\nhost: a\r\nx-tenant-id: t\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\nGET /3 HTTP/1.1\r\nhost: a\r\n\r\n",
+        "PUT /client-%c HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\n\r\n",
+        "GET /client-%c HTTP/1.0\r\n\r\n",
+        "POST /client-%c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "PUT /client-%c HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\nforwarded: for=b\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost : a\r\n\r\n",
     };
-    const char *text = texts[which % 8];
-    uint32_t count = (uint32_t)strlen(text);
+    char text[256];
+    uint32_t count = (uint32_t)snprintf(text, sizeof text, texts[which % 12], '0' + (int)(c - clients));
     say(c->descriptor, text, cut < count && cut ? cut : count);
 }
 
@@ -172,6 +177,38 @@ static void say_response(service *s, uint8_t which, uint8_t size)
         memmove(s->asked, s->asked + 1, --s->asked_count * sizeof *s->asked);
 }
 
+/* A frame of a stream about the oldest REQUEST that the service received, or about any exchange: also where none is due. */
+static void say_stream(service *s, uint8_t which, uint8_t size)
+{
+    static const struct {
+        uint8_t type, flags, is_last, payload_bytes;
+        const char *payload;
+    } kinds[] = {
+        {FRAME_DATA, 0, 0, 0, NULL},
+        {FRAME_DATA, FRAME_END, 1, 0, NULL},
+        {FRAME_TRAILERS, FRAME_END, 1, 10, "\0\1\0\0\0\1\0\1ab"},
+        {FRAME_CREDIT, 0, 0, 4, "\0\0\0\1"},
+        {FRAME_CANCEL, 0, 1, 4, "\7\0\0\0"},
+        {FRAME_RESPONSE, 0, 0, 4, "\0\310\0\0"},
+        {FRAME_RESPONSE, 0, 0, 4, "\0\147\0\0"},
+        {FRAME_RESPONSE, 0, 0, 4, "\0\145\0\0"},
+    };
+    static uint8_t out[FRAME_HEADER_BYTES + 65536];
+    uint64_t id = which & 128 ? opened[which % EXCHANGES].id | (which & 64 ? BIT_63 : 0) : s->asked_count ? s->asked[0] : 1;
+    uint32_t payload_bytes = 1 + size * 200u;
+    int kind = which % 8;
+    memset(out + FRAME_HEADER_BYTES, 'b', payload_bytes);
+    if (kinds[kind].payload) {
+        payload_bytes = kinds[kind].payload_bytes;
+        memcpy(out + FRAME_HEADER_BYTES, kinds[kind].payload, payload_bytes);
+    }
+    frame_write_header(out, payload_bytes, kinds[kind].type, kinds[kind].flags, id ? id : 1);
+    say_whole(s, out, FRAME_HEADER_BYTES + payload_bytes);
+    frames_said++;
+    if (!(which & 128) && s->asked_count && kinds[kind].is_last)
+        memmove(s->asked, s->asked + 1, --s->asked_count * sizeof *s->asked);
+}
+
 /* Frames for the caller, as many as the argument says. */
 static void say_frames(service *s, uint8_t count, uint8_t which)
 {
@@ -185,7 +222,8 @@ static void say_frames(service *s, uint8_t count, uint8_t which)
         else
             memset(payload, 1, 4);
         uint32_t payload_bytes = which & 1 ? sizeof call : 4;
-        frame_write_header(out + at, payload_bytes, which & 1 ? FRAME_REQUEST : FRAME_CREDIT, which & 1 ? FRAME_END : 0, i + 1);
+        frame_write_header(out + at, payload_bytes, which & 1 ? FRAME_REQUEST : FRAME_CREDIT, which & 1 ? FRAME_END : 0,
+                           (i + 1) | (which & 2 ? BIT_63 : 0));
         at += FRAME_HEADER_BYTES + payload_bytes;
     }
     say_whole(s, out, at);
@@ -221,7 +259,7 @@ static void operate(program *p)
     client *c = &clients[a % CLIENTS];
     service *s = &services[a % SERVICES];
     open_exchange *x = &opened[a % EXCHANGES];
-    switch (operation % 18) {
+    switch (operation % 26) {
     case 0:
         open_client(c);
         break;
@@ -232,6 +270,7 @@ static void operate(program *p)
         say_request(c, next(p), next(p));
         break;
     case 3:
+        has_said_raw = 1;
         say_raw(p, c->descriptor);
         break;
     case 4:
@@ -257,7 +296,7 @@ static void operate(program *p)
         say_response(s, next(p), next(p));
         break;
     case 11:
-        say_frames(s, next(p), a >> 7);
+        say_frames(s, next(p), a >> 6);
         break;
     case 12:
         close_service(s, next(p));
@@ -273,9 +312,40 @@ static void operate(program *p)
         break;
     case 16:
         if (a == 255)
-            wire_drain_edge(w, 0);
+            wire_drain_edge(w, next(p) * 4u);
         else if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
             end_exchange(x, next(p));
+        break;
+    case 18:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            hand_over(x);
+        break;
+    case 19:
+        read_by_hand(x, 1 + 64u * next(p));
+        break;
+    case 20:
+        answer_by_hand(x, 90u * next(p));
+        break;
+    case 21:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            hand_back(x, next(p));
+        break;
+    case 22:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            hand_in(x, 4u * next(p));
+        break;
+    case 23:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            open_stream(x, &services[(a >> 4) % SERVICES], next(p), next(p));
+        break;
+    case 24:
+        say_stream(s, next(p), next(p));
+        break;
+    case 25:
+        if (a & 128)
+            wire_frame(w, s->connection, FRAME_DATA, 0, 1, bytes_b, 1 + 256u * next(p));
+        else
+            want_room(s);
         break;
     default:
         step(a);
@@ -336,6 +406,7 @@ static void check_rest(void)
         demand_nothing_unread(services[i].wires);
         demand(services[i].held_bytes == 0, "at rest, no frame is half sent");
         demand(wire_unsent(w)[services[i].connection & 4095] == 0, "at rest, nothing is unsent");
+        demand(!services[i].waits_for_room, "at rest, who waited for room was told of it");
     }
 }
 
@@ -364,27 +435,34 @@ static void start(uint8_t how)
                                     .framed_connections_max = SERVICES,
                                     .exchanges_max = how & 1 ? EXCHANGES : 2,
                                     .routes_max = 2,
-                                    .framed_output_bytes_max = how & 2 ? OUTPUT_MAX : 600,
+                                    .framed_output_bytes_max = !(how & 2) ? 600 : how & 16 ? OUTPUT_MAX : 1 << 15,
                                     .head_ms = 100,
                                     .body_bytes_per_second = 10000,
                                     .idle_ms = 1000,
                                     .write_ms = 300,
                                     .linger_ms = 50,
+                                    .idle_jitter_percent = how & 32 ? 30 : 0,
+                                    .connection_requests_max = how & 32 ? 3 : 0,
+                                    .connection_age_ms = how & 32 ? 700 : 0,
+                                    .connection_bytes_max = how & 32 ? 3000 : 0,
+                                    .keeps_malformed = how & 64 ? 1 : 0,
                                     .http1 = {how & 4 ? 40000 : 1000, 20, 200, how & 8 ? 40000 : 1000}};
     w = wire_new(&settings);
     if (w == NULL)
         abort();
     memset(bytes_b, 'b', sizeof bytes_b);
     memset(opened, 0, sizeof opened);
-    is_hostile = 0;
+    is_hostile = has_said_raw = 0;
+    keeps_malformed = how & 64;
     frames_said = 0;
+    batch = requests_seen = 0;
     is_countable = 1;
     for (int i = 0; i < CLIENTS; i++)
         clients[i].descriptor = clients[i].wires = -1;
     for (int i = 0; i < SERVICES; i++) {
         services[i].descriptor = services[i].wires = -1;
         services[i].connection = services[i].held_bytes = services[i].asked_count = 0;
-        services[i].is_closing = services[i].has_ended = 0;
+        services[i].is_closing = services[i].has_ended = services[i].wants_room = services[i].waits_for_room = 0;
     }
 }
 

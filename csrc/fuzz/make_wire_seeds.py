@@ -4,10 +4,17 @@ A seed is a program: one byte of settings, then operations, each the number of i
 arguments.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 SEEDS = Path(__file__).resolve().parent / "seeds/wire"
 ROOMY = bytes([15])
+WIDE = bytes([31])
+"""With output enough for somebody to wait for room."""
+BOUNDED = bytes([15 + 32])
+"""With bounds of each connection's requests, age and bytes."""
+KEEPING = bytes([15 + 64])
+"""With malformed heads held."""
 TIGHT = bytes([0])
 
 SEND_TO_FIRST, SEND_TO_SECOND, KEEP, ANSWER = 0b001, 0b011, 0b010, 0b000
@@ -64,9 +71,14 @@ def respond(service: int, how: int = 7, size: int = 3) -> bytes:
     return bytes([13, service, 255, 10, service, how, size])
 
 
-def frames(service: int, count: int) -> bytes:
-    """Return the operation by which a service sends many small frames."""
-    return bytes([11, service, count - 1])
+def argument(holds: Callable[[int], bool]) -> int:
+    """Return an operation's first argument from which it reads what is wanted."""
+    return next(value for value in range(256) if holds(value))
+
+
+def frames(service: int, count: int, bits: int = 0) -> bytes:
+    """Return the operation by which a service sends many small frames. bits: 1 for calls, 2 for ids of its own."""
+    return bytes([11, argument(lambda value: value >> 6 == bits and value % 3 == service), count - 1])
 
 
 def close(service: int, how: int) -> bytes:
@@ -84,12 +96,62 @@ def write(service: int, blocks: int) -> bytes:
     return bytes([15, service, blocks])
 
 
+def take(exchange: int) -> bytes:
+    """Return the operation that takes an exchange's connection over."""
+    return bytes([18, exchange])
+
+
+def read(exchange: int) -> bytes:
+    """Return the operation that reads a connection by hand."""
+    return bytes([19, exchange, 255])
+
+
+def reply(exchange: int, size: int = 2) -> bytes:
+    """Return the operation that answers by hand."""
+    return bytes([20, exchange, size])
+
+
+def give_back(exchange: int, how: int = 0) -> bytes:
+    """Return the operation that gives a connection back: 0 kept, 1 lingering, 2 closed, 3 reset."""
+    return bytes([21, exchange, how])
+
+
+def hand_in(exchange: int, time: int = 100) -> bytes:
+    """Return the operation that leaves the answer to the wire."""
+    return bytes([22, exchange, time])
+
+
+def open_stream(exchange: int, service: int = 0, how: int = 4, size: int = 1) -> bytes:
+    """Return the operation that opens a stream. how: bit 0 whole, 3 a field, 4 a length, 5 an upgrade; 0xE0: wrong."""
+    a = argument(lambda value: value % 6 == exchange and (value >> 4) % 3 == service)
+    return bytes([23, a, how, size])
+
+
+def stream(service: int, which: int, size: int = 1) -> bytes:
+    """Return the operations by which a service reads, and sends one frame of a stream."""
+    return bytes([13, service, 255, 24, service, which, size])
+
+
+def fill_service(service: int) -> bytes:
+    """Return the operation by which the wire writes as much as one DATA frame holds."""
+    return bytes([25, argument(lambda value: value >= 128 and value % 3 == service), 255])
+
+
+def want_room(service: int) -> bytes:
+    """Return the operation that asks for room."""
+    return bytes([25, service])
+
+
 def step(how: int = ANSWER) -> bytes:
     """Return the operation that steps, decides and flushes."""
     return bytes([17, how])
 
 
-DRAIN = bytes([16, 255])
+DRAIN = bytes([16, 255, 0])
+SLOW_DRAIN = bytes([16, 255, 100])
+AWAY = step(KEEP) + take(0)
+DATA, LAST_DATA, TRAILERS, CREDIT, ABORTED, HEAD, INTERIM, SWITCHED = range(8)
+OPENED = ask(0, 7) + AWAY + open_stream(0) + step(KEEP)
 IN_FLIGHT = ask(0, 0) + step(SEND_TO_FIRST)
 PUT = b"PUT /b HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc"
 
@@ -136,13 +198,90 @@ PROGRAMS = {
     "full_service": TIGHT + write(0, 9) * 2 + IN_FLIGHT + respond(0) + step(),
     "slow_client": ROOMY + ask(0, 0) + step(0b11111000) + step() + hear(0) + step() + advance(200, 2) + step(),
     "many_frames": ROOMY + frames(0, 256) * 3 + step() * 3,
-    "calls": ROOMY + frames(128 | 1, 5) + join(1) + frames(129, 200) + step(),
+    "calls": ROOMY + frames(0, 5, 1) + join(1) + frames(1, 200, 3) + frames(0, 200, 2) + step(),
     "broken_frame": ROOMY + IN_FLIGHT + say(0, b"GET / HTTP/1.1\r\n\r\n") + step() + step(),
     "large_frame": ROOMY
     + say(0, bytes.fromhex("00000800 06010000 0000000000000001"))
     + say(0, bytes(200))
     + step()
     + close(0, 2),
+    "kept": ROOMY + (ask(0, 7) + AWAY + read(0) + reply(0) + give_back(0) + step() + hear(0)) * 3,
+    "kept_with_rest": ROOMY + ask(0, 4) + AWAY + reply(0) + ask(0, 1) + give_back(0) + (step() + hear(0)) * 4,
+    "kept_in_parts": ROOMY + ask(0, 0) + AWAY + ask(0, 1, 9) + read(0) + reply(0) + give_back(0) + step() + leave(0),
+    "given_back": ROOMY
+    + b"".join(connect(0) + ask(0, 10) + AWAY + reply(0) + give_back(0, how) + step() for how in range(4)),
+    "large_reply": ROOMY + ask(0, 6) + AWAY + reply(0, 255) * 2 + give_back(0) + step() + hear(0),
+    "leaves_while_away": ROOMY + ask(0, 8) + AWAY + leave(0) + step(KEEP) + give_back(0) + step(),
+    "malformed_kept": KEEPING + ask(0, 11) + AWAY + read(0) + reply(0) + give_back(0) + step() + hear(0),
+    "malformed": ROOMY + ask(0, 11) + AWAY + step() + hear(0),
+    "forwarded": ROOMY + ask(0, 9) + step(SEND_TO_FIRST) + respond(0) + step() + hear(0),
+    "handed_in": ROOMY
+    + (ask(0, 7) + AWAY + read(0) + open_stream(0, how=5) + hand_in(0) + step(KEEP) + respond(0) + step() + hear(0))
+    * 2,
+    "handed_in_late": ROOMY + OPENED + hand_in(0, 1) + advance(50, 1) + step(KEEP) + step() + hear(0),
+    "handed_in_and_gone": ROOMY + OPENED + hand_in(0) + leave(0) + step(KEEP) + step(),
+    "handed_in_and_lost": ROOMY + OPENED + ask(0, 0) + read(0) + hand_in(0) + close(0, 2) + step() + step() + hear(0),
+    "streamed": ROOMY
+    + OPENED
+    + b"".join(stream(0, which) + step(KEEP) for which in (CREDIT, INTERIM, HEAD, DATA, DATA, TRAILERS))
+    + reply(0)
+    + give_back(0)
+    + step(),
+    "streamed_whole": ROOMY + OPENED + respond(0) + step(KEEP) + give_back(0) + step() + hear(0),
+    "streamed_and_refused": ROOMY
+    + OPENED
+    + respond(0, 4)
+    + step(KEEP)
+    + open_stream(0)
+    + respond(0, 5)
+    + step(KEEP)
+    + step(),
+    "streamed_and_lost": ROOMY
+    + join(1)
+    + OPENED
+    + stream(0, HEAD)
+    + close(0, 2)
+    + step(KEEP)
+    + open_stream(0, 1)
+    + step(),
+    "streamed_and_late": ROOMY
+    + OPENED
+    + stream(0, LAST_DATA)
+    + stream(0, 128 | DATA)
+    + step(KEEP)
+    + stream(0, 128 | HEAD)
+    + step(),
+    "streamed_by_another": ROOMY
+    + join(1)
+    + OPENED
+    + stream(1, 128 | DATA)
+    + stream(1, 128 | ABORTED)
+    + step(KEEP)
+    + step(),
+    "upgraded": ROOMY
+    + ask(0, 10)
+    + AWAY
+    + open_stream(0, how=36)
+    + stream(0, SWITCHED)
+    + stream(0, DATA)
+    + step(KEEP)
+    + step(),
+    "plain_that_streams": ROOMY + IN_FLIGHT + stream(0, DATA) + step(KEEP) + step() + hear(0),
+    "wrongly_opened": ROOMY + ask(0, 7) + AWAY + open_stream(0, how=0xE4) + open_stream(0, how=0xE2) + step(),
+    "room": WIDE + fill_service(0) * 7 + want_room(0) + step() + (bytes([13, 0, 255]) * 8 + step()) * 4 + want_room(0),
+    "room_twice": WIDE + (fill_service(0) * 7 + want_room(0) + step() + bytes([13, 0, 255]) * 30 + step()) * 2,
+    "room_and_closed": WIDE + fill_service(0) * 7 + want_room(0) + step() + close(0, 2) + step(),
+    "bounds": BOUNDED + (ask(0, 0) + step() + hear(0)) * 4 + connect(1) + ask(1, 0) + advance(100, 8) + step(),
+    "bounds_away": BOUNDED + ask(0, 7) + AWAY + advance(100, 8) + reply(0) + give_back(0) + step() + hear(0),
+    "drained_slowly": ROOMY
+    + connect(1)
+    + ask(0, 7)
+    + AWAY
+    + SLOW_DRAIN
+    + advance(50, 4)
+    + step(KEEP)
+    + advance(50, 5)
+    + step(),
     "drained": ROOMY + connect(1) + IN_FLIGHT + ask(1, 0, 5) + step(KEEP) + DRAIN + respond(0) + step() + hear(0),
 }
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, ASKED = 32, OUTPUT_MAX = 1 << 15, SAID_MAX = 1 << 16 };
+enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, ASKED = 32, OUTPUT_MAX = 1 << 19, SAID_MAX = 1 << 16, REST_MAX = 40000 };
 #define BIT_63 (UINT64_C(1) << 63)
 
 static void demand(int holds, const char *what)
@@ -32,6 +32,7 @@ typedef struct {
     uint32_t body_left;
     uint8_t in_body;
     uint8_t has_ended; /* its own direction */
+    uint32_t last_answered; /* by the number in the request id */
     char head[4096];
 } client;
 
@@ -42,6 +43,8 @@ typedef struct {
     int is_closing;      /* by wire_close; the event is to come */
     int has_ended;       /* its own direction */
     int dialled;
+    int wants_room;      /* how often it may still be told of room */
+    int waits_for_room;  /* and that it must be */
     uint32_t held_bytes;
     uint32_t asked_count;
     uint64_t asked[ASKED]; /* the REQUESTs that it received and did not answer */
@@ -55,6 +58,18 @@ typedef struct {
     uint8_t state;
     uint8_t is_gone;    /* its client */
     uint8_t has_expired;
+    uint8_t is_odd;
+    uint8_t is_bad;
+    uint8_t is_head;
+    uint8_t is_away;    /* handed over; SENT then means opened as a stream */
+    uint8_t is_answered; /* by hand */
+    uint8_t is_cut;     /* but not whole */
+    uint32_t batch;     /* that yielded it */
+    uint32_t connection; /* that it was opened on */
+    int descriptor;
+    uint32_t received;  /* by hand */
+    uint32_t rest_bytes;
+    uint8_t rest[REST_MAX]; /* what came behind it */
 } open_exchange;
 
 static wire *w;
@@ -64,6 +79,10 @@ static open_exchange opened[EXCHANGES];
 static int is_hostile; /* a service has said what no service may: the wire may close it */
 static uint64_t frames_said; /* by services that say what they may and stay */
 static int is_countable;
+static int keeps_malformed;
+static uint32_t batch;
+static uint32_t requests_seen;
+static int has_said_raw; /* then a request may name another client than its own */
 static uint8_t bytes_b[SAID_MAX];
 
 static open_exchange *find_open(uint64_t id)
@@ -74,16 +93,20 @@ static open_exchange *find_open(uint64_t id)
     return NULL;
 }
 
-static void open_one(uint64_t id)
+static open_exchange *open_one(uint64_t id)
 {
     demand(id != 0 && !(id & BIT_63) && find_open(id) == NULL, "a new exchange has a new id");
     demand(wire_age_ms(w, id) >= 0, "a new exchange can be found");
     for (int i = 0; i < EXCHANGES; i++)
         if (opened[i].state == NONE) {
-            opened[i] = (open_exchange){.id = id, .state = UNDECIDED};
-            return;
+            memset(&opened[i], 0, offsetof(open_exchange, rest));
+            opened[i].id = id;
+            opened[i].state = UNDECIDED;
+            opened[i].batch = batch;
+            return &opened[i];
         }
     demand(0, "there are no more exchanges than exchanges_max");
+    return NULL;
 }
 
 /* A descriptor's number is given to another socket: whoever had it was closed by the wire. */
@@ -103,6 +126,16 @@ static service *find_service(uint32_t connection)
     return NULL;
 }
 
+static void touch_arena(uint32_t at, uint32_t bytes)
+{
+    volatile uint8_t sum = 0;
+    demand(at <= WIRE_ARENA_BYTES && bytes <= WIRE_ARENA_BYTES - at, "what an event points at is in the arena");
+    for (uint32_t i = 0; i < bytes; i++)
+        sum = (uint8_t)(sum + wire_arena(w)[at + i]);
+}
+
+#include "wire_away.h"
+
 /* ---- decisions ---- */
 
 static void answer(open_exchange *x, uint8_t how)
@@ -110,8 +143,9 @@ static void answer(open_exchange *x, uint8_t how)
     static const int statuses[] = {200, 404, 503, 204};
     int status = statuses[how & 3];
     uint32_t body_bytes = status == 204 ? 0 : (uint32_t)(how >> 3) * 1500;
+    int is_ours = x->state == UNDECIDED && !x->is_gone && !x->is_away;
     int result = wire_answer(w, x->id, status, (const uint8_t *)"a: b\r\n", 6, bytes_b, body_bytes, how & 4);
-    demand(result == (x->state == UNDECIDED && !x->is_gone ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be answered is");
+    demand(result == (is_ours ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be answered is");
     if (result == WIRE_OK)
         x->state = NONE;
 }
@@ -129,6 +163,10 @@ static void send_on(open_exchange *x, uint8_t how)
     service *s = &services[how % SERVICES];
     int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how);
     int is_void = !s->connection || s->is_closing;
+    if (x->is_odd) {
+        demand(result == WIRE_NO_EXCHANGE, "an odd request is not sent");
+        return;
+    }
     demand(result == WIRE_OK || result == WIRE_FULL || (result == WIRE_NO_CONNECTION && is_void), "what can be sent is");
     if (result == WIRE_OK)
         x->state = SENT;
@@ -138,6 +176,10 @@ static void end_exchange(open_exchange *x, uint8_t how)
 {
     if (x->state == SENT || x->is_gone)
         cancel(x);
+    if (x->state == UNDECIDED && x->is_away) {
+        answer_by_hand(x, how * 20u);
+        hand_back(x, how % 4);
+    }
     if (x->state == UNDECIDED)
         answer(x, how);
 }
@@ -145,26 +187,31 @@ static void end_exchange(open_exchange *x, uint8_t how)
 /* Those that a service answered are over without a word; nothing else may vanish, and nothing may stay. */
 static void compare_exchanges(void)
 {
-    uint64_t open_now = 0, sent_now = 0, in_flight = 0;
+    uint64_t open_now = 0, sent_now = 0, in_flight = 0, streamed_now = 0, away_now = 0;
     for (int i = 0; i < EXCHANGES; i++) {
         open_exchange *x = &opened[i];
         if (x->state == NONE)
             continue;
         if (wire_age_ms(w, x->id) < 0) {
-            demand(x->state == SENT && !x->is_gone, "only what was sent can be answered by a service");
+            demand(x->state == SENT && !x->is_gone && !x->is_away, "only what was sent can be answered by a service");
             x->state = NONE;
             continue;
         }
         open_now++;
         sent_now += x->state == SENT;
+        streamed_now += x->state == SENT && x->is_away;
+        away_now += x->is_away;
     }
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         in_flight += wire_in_flight(w)[slot];
     uint64_t ids[EXCHANGES];
     uint32_t told = wire_sent(w, ids, EXCHANGES);
-    for (uint32_t i = 0; i < told; i++)
-        demand(find_open(ids[i]) != NULL && find_open(ids[i])->state == SENT, "what the wire says is sent was sent");
-    demand(told == sent_now, "and all of that");
+    for (uint32_t i = 0; i < told; i++) {
+        const open_exchange *sent = find_open(ids[i]);
+        demand(sent != NULL && sent->state == SENT && !sent->is_away, "what the wire says is sent was sent");
+    }
+    demand(told + streamed_now == sent_now, "and all of that");
+    demand(wire_count(w)->handed_over_now == away_now, "as many connections are away as were handed over");
     demand(wire_count(w)->exchanges_now == open_now, "the wire has as many exchanges as the caller");
     demand(in_flight == sent_now, "and as many in flight");
 }
@@ -173,34 +220,30 @@ static void check_figures(void)
 {
     const wire_counters *c = wire_count(w);
     demand(c->edge_open_now <= CLIENTS && c->framed_open_now <= SERVICES, "connections are bounded");
-    demand(c->buffers_now <= 2 * (CLIENTS + SERVICES), "buffers are bounded");
+    demand(c->buffers_now <= 2 * (CLIENTS + SERVICES) + 1, "buffers are bounded");
     demand(c->edge_closed + c->edge_open_now >= c->edge_accepted, "connections are counted");
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         demand(wire_unsent(w)[slot] <= OUTPUT_MAX, "output is bounded");
 }
 
-static void touch_arena(uint32_t at, uint32_t bytes)
-{
-    volatile uint8_t sum = 0;
-    demand(at <= WIRE_ARENA_BYTES && bytes <= WIRE_ARENA_BYTES - at, "what an event points at is in the arena");
-    for (uint32_t i = 0; i < bytes; i++)
-        sum = (uint8_t)(sum + wire_arena(w)[at + i]);
-}
-
 static void take_exchange_event(const wire_event *event)
 {
-    if (event->kind == EVENT_BAD_REQUEST)
-        open_one(event->exchange);
+    if (event->kind == EVENT_BAD_REQUEST) {
+        open_exchange *bad = open_one(event->exchange);
+        bad->is_bad = 1;
+        bad->is_head = event->flags == METHOD_HEAD;
+        set_request_id(bad, '?');
+    }
     open_exchange *x = find_open(event->exchange);
     demand(x != NULL, "an event is about an exchange that the caller knows");
     if (event->kind == EVENT_CLIENT_GONE) {
-        demand(!x->is_gone, "a client goes once");
+        demand(!x->is_gone && !x->is_away, "a client goes once, and not while its connection is handed over");
         x->is_gone = 1;
     } else if (event->kind == EVENT_LOST || event->kind == EVENT_REFUSED) {
         demand(x->state == SENT, "only what was sent is lost or refused");
         x->state = UNDECIDED;
     } else if (event->kind == EVENT_EXPIRED) {
-        demand(!x->has_expired, "a deadline passes once");
+        demand(!x->has_expired && !x->is_away, "a deadline passes once, and is the caller's while a connection is handed over");
         x->has_expired = 1;
     }
 }
@@ -215,6 +258,11 @@ static void take_connection_event(const wire_event *event)
         int result = wire_frame(w, s->connection, FRAME_DATA, 0, 1, bytes_b, 1);
         demand(result == WIRE_NO_CONNECTION, "a handle is void once its connection is closed");
         s->connection = 0;
+        s->wants_room = s->waits_for_room = 0;
+        return;
+    }
+    if (event->kind == EVENT_FRAMED_ROOM) {
+        take_room_event(s);
         return;
     }
     touch_arena(event->at, event->bytes);
@@ -228,29 +276,39 @@ static void take_request(const wire_request *request)
 {
     const uint8_t *bytes;
     uint32_t body_bytes = 0;
-    open_one(request->exchange);
+    open_exchange *x = open_one(request->exchange);
     const http1_head *head = wire_head(w, request->exchange, &bytes);
     const uint8_t *body = wire_body(w, request->exchange, &body_bytes);
     demand(head != NULL && body != NULL, "a request has its head and its body in its batch");
     touch_arena(request->path, request->path_bytes);
     touch_arena((uint32_t)(bytes - wire_arena(w)), head->head_bytes + body_bytes);
     demand(body == bytes + head->head_bytes && body_bytes == head->body_bytes, "the body is behind the head");
-    demand(wire_arena(w)[request->path] == '/', "a path begins with a slash");
+    x->is_head = request->method == METHOD_HEAD;
+    x->is_odd = head->verdict != HEAD_PLAIN;
+    int is_flagged = (request->flags & HEAD_ODD) && body_bytes == 0;
+    demand(!x->is_odd || is_flagged, "an odd request is known by its flag, and ends with its head");
+    if (request->path_bytes)
+        demand(wire_arena(w)[request->path] == '/', "a path begins with a slash");
+    int names = request->path_bytes > 8 && memcmp(wire_arena(w) + request->path, "/client-", 8) == 0;
+    set_request_id(x, names ? (char)wire_arena(w)[request->path + 8] : '?');
 }
 
 /* One step: all that it tells is taken into the model first, then decided by the bits of how, then compared. */
 static void step(uint8_t how)
 {
     int event_count = wire_step(w, 0);
+    batch++;
     uint32_t request_count = wire_request_count(w);
     demand(event_count >= 0 && event_count <= WIRE_EVENTS_MAX && request_count <= WIRE_EVENTS_MAX, "a step has its bounds");
     for (uint32_t i = 0; i < request_count; i++)
         take_request(&wire_requests(w)[i]);
     for (int i = 0; i < event_count; i++) {
         const wire_event *event = &wire_events(w)[i];
-        demand(event->kind >= EVENT_BAD_REQUEST && event->kind <= EVENT_CALL, "an event is known");
+        demand(event->kind >= EVENT_BAD_REQUEST && event->kind <= EVENT_FRAMED_ROOM, "an event is known");
         demand(event->kind != EVENT_FRAMED_OPENED, "nothing was accepted where nobody listens");
-        if (event->kind >= EVENT_FRAMED_OPENED)
+        if (event->kind == EVENT_STREAM)
+            take_stream_event(event);
+        else if (event->kind >= EVENT_FRAMED_OPENED)
             take_connection_event(event);
         else
             take_exchange_event(event);
@@ -258,9 +316,9 @@ static void step(uint8_t how)
     compare_exchanges();
     for (int i = 0; i < EXCHANGES; i++, how = (uint8_t)(how << 3 | how >> 5)) {
         open_exchange *x = &opened[i];
-        if (x->state == UNDECIDED && !x->is_gone && wire_head(w, x->id, &(const uint8_t *){NULL}) && (how & 1))
+        if (x->state == UNDECIDED && !x->is_gone && !x->is_away && wire_head(w, x->id, &(const uint8_t *){NULL}) && (how & 1))
             send_on(x, how >> 1);
-        else if (x->state != NONE && (x->is_gone || x->has_expired || x->state == UNDECIDED) && !(how & 2))
+        else if (x->state != NONE && !x->is_away && (x->is_gone || x->has_expired || x->state == UNDECIDED) && !(how & 2))
             end_exchange(x, how);
     }
     compare_exchanges();
@@ -273,7 +331,14 @@ static void end_head(client *c)
 {
     c->head[c->head_bytes] = 0;
     demand(strncmp(c->head, "HTTP/1.1 ", 9) == 0, "an answer begins with a status line");
-    const char *length = strstr(c->head, "\r\ncontent-length: ");
+    const char *length = strstr(c->head, "\r\ncontent-length: "), *id = strstr(c->head, "\r\nx-request-id: ");
+    if (id) {
+        uint32_t number = (uint32_t)atoi(id + 16);
+        demand(number > c->last_answered && number <= requests_seen, "answers come once, and in the order of the requests");
+        int is_its_own = id[25] == '?' || id[25] == '0' + (int)(c - clients);
+        demand(has_said_raw || is_its_own, "an answer is that of the client's own request");
+        c->last_answered = number;
+    }
     c->body_left = length ? (uint32_t)atoi(length + 18) : 0;
     c->in_body = 1;
     c->head_bytes = 0;
