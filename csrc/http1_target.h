@@ -12,6 +12,14 @@ static inline int decode_percent(const uint8_t *p)
     return high < 0 ? -1 : hex_value(p[2]) < 0 ? -1 : high * 16 + hex_value(p[2]);
 }
 
+/* Whether the %XX at p, which stands for byte, is not how everybody would write it (RFC 3986, section 6.2.2), or hides what one
+ * server takes for a part of the path's structure and the next one does not: a separator, a control byte. */
+static inline int is_odd_encoding(const uint8_t *p, int byte)
+{
+    return byte < 0x20 || byte == '/' || byte == '\\' || byte == 0x7f || (byte_class[byte] & CLASS_UNRESERVED) || p[1] >= 'a' ||
+           p[2] >= 'a';
+}
+
 /* Whether the path's '/' at p begins an empty segment or a dot segment: "//", "/./", "/../", and the dots at the path's end. */
 static inline int begins_odd_segment(const uint8_t *p)
 {
@@ -36,7 +44,7 @@ static inline const uint8_t *skip_path(const uint8_t *p, int *is_odd)
             int byte = decode_percent(p);
             if (byte < 0)
                 return NULL;
-            if (byte == '/' || byte == '\\' || byte == 0 || (byte_class[byte] & CLASS_UNRESERVED))
+            if (is_odd_encoding(p, byte))
                 *is_odd = 1;
             p += 3;
         } else {

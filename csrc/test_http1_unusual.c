@@ -123,14 +123,17 @@ static void test_whole(void)
     CHECK(head.path_bytes == 7 && head.target_bytes == 9 && head.body_bytes == 5 && head.method == METHOD_GET);
 }
 
-/* In a path, what need never be encoded makes the path unusual when it is; in a query it is nobody's business. */
+/* In a path, what need not or should not be encoded makes the path unusual, and so does lower case; in a query nothing does. */
 static void test_encoded_bytes(void)
 {
     for (int byte = 0; byte < 256; byte++) {
         int is_letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z' && byte < 0x80;
-        int is_odd = is_letter || (byte >= '0' && byte <= '9') || (byte != 0 && strchr("-._~/\\", byte)) || byte == 0;
-        sprintf(text, "GET /a%%%02x%%%02XB HTTP/1.1\r\nHost: a\r\n" END, (unsigned)byte, (unsigned)byte);
+        int is_odd = is_letter || (byte >= '0' && byte <= '9') || byte < 0x20 || byte == 0x7f || strchr("-._~/\\", byte);
+        int has_letter = byte >= 0xa0 || byte % 16 >= 10; /* which should be in upper case */
+        sprintf(text, "GET /a%%%02XB HTTP/1.1\r\nHost: a\r\n" END, (unsigned)byte);
         CHECK_EQUAL(scan_text(text), is_odd ? HEAD_UNUSUAL_PATH : HEAD_PLAIN);
+        sprintf(text, "GET /a%%%02xB HTTP/1.1\r\nHost: a\r\n" END, (unsigned)byte);
+        CHECK_EQUAL(scan_text(text), is_odd || has_letter ? HEAD_UNUSUAL_PATH : HEAD_PLAIN);
         sprintf(text, "GET /a?%%%02x HTTP/1.1\r\nHost: a\r\n" END, (unsigned)byte);
         CHECK_EQUAL(scan_text(text), HEAD_PLAIN);
     }
