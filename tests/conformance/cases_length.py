@@ -185,7 +185,6 @@ CASES: list[Case] = [
         "9112-6.1-encoding-folded",
         "a fold is no way to write it",
         post("Transfer-Encoding:", " chunked", body=_ABC),
-        tolerant=POSTED,
     ),
     bad(
         "9112-6.1-encoding-gzip-then-chunked",

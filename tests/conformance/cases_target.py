@@ -227,6 +227,24 @@ CASES: list[Case] = [
     bad("9112-3.2.2-absolute-bad-port", "a port is digits", absolute("http://edge:8o/echo")),
     # ---- authority form and asterisk form ----
     bad("9112-3.2.3-authority-form", "authority-form is for CONNECT alone", get(target="edge:80")),
+    ok(
+        "9112-3.2.4-asterisk",
+        "OPTIONS * is about the server, which answers itself",
+        lines("OPTIONS * HTTP/1.1", "Host: edge"),
+        204,
+    ),
+    ok(
+        "9112-3.2.4-absolute-without-path",
+        "so is OPTIONS of an authority alone",
+        absolute("http://edge", method="OPTIONS"),
+        204,
+    ),
+    ok(
+        "9112-3.2.4-absolute-with-slash",
+        "but not of its root",
+        absolute("http://edge/", method="OPTIONS"),
+        Seen("OPTIONS", target="/", fields={"host": "edge"}),
+    ),
     bad("9112-3.2.4-asterisk-get", "asterisk-form is for OPTIONS alone", get(target="*")),
     bad("9112-3.2.4-asterisk-post", "likewise", lines("POST * HTTP/1.1", "Host: edge")),
     bad("9112-3.2.4-two-asterisks", "the asterisk is the whole target", lines("OPTIONS ** HTTP/1.1", "Host: edge")),

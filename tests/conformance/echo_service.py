@@ -11,12 +11,13 @@ import trio
 from lab import Lab
 from lab_service import RawService
 
-from frames.codec import FrameView, Scan, encode_credit, encode_frame, encode_response, scan
-from frames.frame import END, FieldId, FrameType, Method
+from frames.codec import FrameView, Scan, encode_credit, encode_frame, encode_heartbeat, encode_response, scan
+from frames.frame import END, FieldId, FrameType, HealthStatus, Method
 from frames.greeting import EndpointOffer
 
 CREDIT_BYTES = 65_536
 BODY_SHOWN_BYTES = 4_096
+HEARTBEAT = encode_frame(FrameType.HEARTBEAT, 0, 0, encode_heartbeat(HealthStatus.HEALTHY))
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PATHS = ("/", "/{a}", "/{a}/{b}", "/{a}/{b}/{c}")
 STREAMED = ("/flow", "/flow/{b}", "/flow/{b}/{c}")
@@ -94,7 +95,9 @@ class EchoService:
                     await self.stream.send_all(answers)
 
     def _take(self, found: Scan, view: FrameView) -> Iterator[bytes]:
-        if view.type == FrameType.REQUEST:
+        if view.type == FrameType.HEARTBEAT:
+            yield HEARTBEAT  # as often as the other side: long tests need it
+        elif view.type == FrameType.REQUEST:
             yield from self._begin(found, view)
         elif view.type == FrameType.CANCEL:
             self._open.pop(view.exchange, None)

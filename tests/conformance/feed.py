@@ -5,17 +5,21 @@ turns of the scheduler are enough for it to be taken in. No clock is asked. If a
 as one, which must make no difference.
 """
 
+import re
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import trio
 from lab_client import WAIT_S
 
 CONNECTIONS_AT_ONCE = 200
 _TURNS = 4
+_FINAL = re.compile(rb"HTTP/1\.1 [2-5]")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -33,8 +37,12 @@ class Run:
         return [self.data[start:end] for start, end in pairwise(bounds)]
 
 
-class Ended(Exception):  # noqa: N818 - it is no error
-    """Nothing can be sent any more."""
+class Outcome(NamedTuple):
+    """What came on a connection. is_reset: its end was a reset; is_open: it never ended."""
+
+    came: bytes
+    is_reset: bool = False
+    is_open: bool = False
 
 
 async def let_run() -> None:
@@ -68,8 +76,10 @@ class Connection:
                 self._can_send = False
 
     def end(self) -> None:
+        """Close the sending side."""
         if self._can_send:
-            self.socket.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it is gone already
+                self.socket.shutdown(socket.SHUT_WR)
 
     def _take(self) -> bool:
         """Take what is there. Returns False when nothing will come any more."""
@@ -82,6 +92,13 @@ class Connection:
             self.is_reset = True
         return False
 
+    async def end_after(self, count: int) -> None:
+        """Close the sending side when so many final answers have come, or the other side has closed."""
+        with trio.move_on_after(WAIT_S):
+            while self._take() and len(_FINAL.findall(self.came)) < count:
+                await trio.lowlevel.wait_readable(self.socket)
+        self.end()
+
     async def finish(self) -> bytes:
         """Return all that came, once the other side has closed."""
         while self._take():
@@ -92,15 +109,20 @@ class Connection:
         self.socket.close()
 
 
-async def feed(address: tuple[str, int], runs: Sequence[Run]) -> list[bytes | None]:
-    """Return what came on each connection until the gateway closed it; None where it was reset, or never closed."""
-    outcomes: list[bytes | None] = []
+async def feed(address: tuple[str, int], runs: Sequence[Run]) -> list[Outcome]:
+    """Return how each connection went on until the gateway closed it."""
+    outcomes: list[Outcome] = []
     for start in range(0, len(runs), CONNECTIONS_AT_ONCE):
         outcomes += await _feed_some(address, runs[start : start + CONNECTIONS_AT_ONCE])
     return outcomes
 
 
-async def _feed_some(address: tuple[str, int], runs: Sequence[Run]) -> list[bytes | None]:
+async def feed_until(address: tuple[str, int], runs: Sequence[Run], counts: Sequence[int | None]) -> list[Outcome]:
+    """Feed all runs at once; end each when so many answers have come (None: never). Returns as feed does."""
+    return await _feed_some(address, runs, counts)
+
+
+async def _feed_some(address: tuple[str, int], runs: Sequence[Run], counts: Sequence[int | None] = ()) -> list[Outcome]:
     connections = [Connection(address, number) for number in range(len(runs))]
     pieces = [run.pieces for run in runs]
     try:
@@ -112,11 +134,14 @@ async def _feed_some(address: tuple[str, int], runs: Sequence[Run]) -> list[byte
         for connection, run in zip(connections, runs, strict=True):
             if run.ends:
                 connection.end()
-        outcomes: list[bytes | None] = []
+        for connection, count in zip(connections, counts, strict=False):
+            if count is not None:
+                await connection.end_after(count)
+        outcomes: list[Outcome] = []
         for connection in connections:
             with trio.move_on_after(WAIT_S) as waited:
-                came = await connection.finish()
-            outcomes.append(None if waited.cancelled_caught or connection.is_reset else came)
+                await connection.finish()
+            outcomes.append(Outcome(bytes(connection.came), connection.is_reset, waited.cancelled_caught))
         return outcomes
     finally:
         for connection in connections:

@@ -1,6 +1,8 @@
 """The corpus itself: enough cases, each known by one name, for each part of RFC 9112 that has rules for servers."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 from cases import CASES
 
@@ -42,3 +44,10 @@ def test_good_and_bad_are_both_there() -> None:
     refused = sum(isinstance(case.strict.answers[-1], int) for case in CASES if case.strict.answers)
     assert 150 < refused < len(CASES) - 100
     assert any(case.strict != case.tolerant for case in CASES)
+
+
+def test_the_documented_rules_are_held_by_cases_that_there_are() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/http.md").read_text()
+    named = set(re.findall(r"`(91\d\d-[0-9.]+)`", page))
+    assert named - {case.section for case in CASES} == set()
+    assert len(named) > 40
