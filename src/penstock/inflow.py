@@ -12,6 +12,7 @@ from frames.fixed import encode_credit
 from frames.frame import END, FrameType
 from penstock.errors import StreamBroken, StreamCause
 from penstock.port import WIRE_FULL
+from penstock.window import Window
 
 __all__ = ["FULL_RETRY_S", "YIELD_S", "Inflow", "StreamPort"]
 
@@ -45,9 +46,8 @@ class Inflow:
     __slots__ = (
         "_chunks",
         "_connection",
-        "_consumed",
         "_exchange",
-        "_give_back_at",
+        "_grants_late",
         "_port",
         "_reader",
         "_window",
@@ -59,14 +59,15 @@ class Inflow:
         "trailers",
     )
 
-    def __init__(self, port: StreamPort, connection: int, exchange: int, window: int) -> None:
-        """window: bytes that the peer may send before anything is read, at least 1."""
+    def __init__(
+        self, port: StreamPort, connection: int, exchange: int, window: Window, *, grants_late: bool = False
+    ) -> None:
+        """window: what the peer may send before anything is read; grants_late: what is read is granted by `done`."""
         self._port = port
         self._connection = connection
         self._exchange = exchange
         self._window = window
-        self._give_back_at = max(1, window // 2)
-        self._consumed = 0
+        self._grants_late = grants_late
         self._chunks: deque[bytes] = deque()
         self._reader: trio.lowlevel.Task | None = None
         self._yielded_at = clock()
@@ -84,9 +85,9 @@ class Inflow:
             return None
         if self.has_ended:
             return StreamCause.AFTER_END
-        if len(data) > self._window:
+        if len(data) > self._window.open:
             return StreamCause.CREDIT_EXCEEDED
-        self._window -= len(data)
+        self._window.open -= len(data)
         return self.take_first(data, flags)
 
     def take_first(self, data: bytes, flags: int) -> StreamCause | None:
@@ -144,6 +145,14 @@ class Inflow:
             raise StreamBroken(self.cause)
         return None
 
+    def done(self, byte_count: int, *, keeps_up: bool = True) -> None:
+        """These bytes are needed no more: grant as many. keeps_up: the reader has not kept them waiting."""
+        if self.has_ended or self.cause is not None:
+            return
+        self._window.read(byte_count, keeps_up=keeps_up and not self._chunks)
+        if self._window.is_due:
+            self._give_back()
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts of the peer's body, until its end."""
         return self
@@ -166,24 +175,21 @@ class Inflow:
 
     def _take_chunk(self) -> bytes:
         chunk = self._chunks.popleft()
-        if not self.has_ended:
-            self._consumed += len(chunk)
-            if self._consumed >= self._give_back_at:
-                self._give_back()
+        if not self._grants_late:
+            self.done(len(chunk))
         return chunk
 
     def _give_back(self) -> None:
         """Grant once more what was read; what the wire cannot take is granted later."""
-        payload = encode_credit(self._consumed)
-        if self._port.frame(self._connection, CREDIT, 0, self._exchange, payload) != WIRE_FULL:
-            self._window += self._consumed
-            self._consumed = 0
+        window = self._window
+        if self._port.frame(self._connection, CREDIT, 0, self._exchange, encode_credit(window.owed)) != WIRE_FULL:
+            window.granted()
             self._port.flush_soon()
 
     async def _wait(self) -> None:
-        if self._consumed >= self._give_back_at:  # not granted for want of room: the peer may be waiting for it
+        if self._window.is_due:  # not granted for want of room: the peer may be waiting for it
             self._give_back()
-            if self._consumed:
+            if self._window.owed:
                 await trio.sleep(FULL_RETRY_S)
                 return
         if self._reader is not None:

@@ -27,6 +27,7 @@ from penstock.errors import StreamCause
 from penstock.inflow import Inflow, StreamPort
 from penstock.outflow import Outflow
 from penstock.rooms import Rooms
+from penstock.window import Window
 
 __all__ = ["Stream", "StreamPort"]
 
@@ -45,6 +46,7 @@ class Stream:
         "_in",
         "_on_fault",
         "_out",
+        "done",
         "end",
         "is_upgraded",
         "open",
@@ -62,15 +64,18 @@ class Stream:
         exchange: int,
         *,
         send_credit: int,
-        receive_window: int,
+        receive_window: int | Window,
+        grants_late: bool = False,
         on_fault: Callable[[StreamCause], None] | None = None,
     ) -> None:
         """Make the stream of an exchange, by its connection's handle and its id as it stands in frames.
 
         send_credit: bytes that the peer's greeting granted; receive_window: bytes that ours granted, at least 1.
+        grants_late: what was received is granted again by `done`, and not as it is received.
         on_fault: called in the batch after the peer broke a rule and so the stream; its owner gives the exchange up.
         """
-        incoming = self._in = Inflow(port, connection, exchange, receive_window)
+        window = receive_window if isinstance(receive_window, Window) else Window(receive_window)
+        incoming = self._in = Inflow(port, connection, exchange, window, grants_late=grants_late)
         outgoing = self._out = Outflow(port, rooms, connection, exchange, send_credit)
         self._on_fault = on_fault
         self.is_upgraded = False
@@ -78,6 +83,7 @@ class Stream:
         # Bound once: a call through this object would be a coroutine more for each piece.
         self.receive = incoming.receive
         self.receive_nowait = incoming.receive_nowait
+        self.done = incoming.done
         self.open = outgoing.open
         self.send = outgoing.send
         self.end = outgoing.end

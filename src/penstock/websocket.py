@@ -18,7 +18,7 @@ import trio
 
 from frames.frame import FieldId
 from penstock.answer import Response, header_fields
-from penstock.errors import RegistrationError, SocketClosed, StreamBroken
+from penstock.errors import RegistrationError, SocketClosed, StreamBroken, StreamCause
 from penstock.handshake import Offer, accept
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class WebSocket:
         self._unparsed = memoryview(b"")
         self._replies: deque[bytes] = deque()
         self._is_torn = False
+        self._is_reading = False
         self._lock = trio.Lock()
 
     async def receive(self) -> str | bytes | None:
@@ -118,7 +119,7 @@ class WebSocket:
         await self._send(Ping(payload=payload))
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close the socket, and wait a moment for the client to agree. Once is enough."""
+        """Close the socket; unless another task reads, wait a moment for the client to agree. Once is enough."""
         from wsproto.events import CloseConnection
 
         if self.close_code is None:
@@ -134,10 +135,13 @@ class WebSocket:
     # ---- reading ----
 
     async def _read(self) -> None:
+        self._is_reading = True
         try:
             data = await self._flow.receive()
         except StreamBroken:
             data = None
+        finally:
+            self._is_reading = False
         if data is None:
             self._note_close(ABNORMAL, "the client is gone")
         else:
@@ -191,6 +195,9 @@ class WebSocket:
 
         try:
             await self._send_bytes()
+            if self._is_reading:  # it is told now that the socket is closed
+                self._flow.stop_receiving(StreamCause.GIVEN_UP)
+                return
             while self._connection.state is ConnectionState.LOCAL_CLOSING:
                 data = await self._flow.receive()
                 if data is None:

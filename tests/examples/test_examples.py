@@ -1,9 +1,11 @@
 """Every example, run without a gateway through `penstock.testing`; and as a program, against one."""
 
+import hashlib
 import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 
@@ -113,6 +115,94 @@ def test_orders_says_what_is_wrong(orders: Service, json: object, tenant: str | 
     response = testing.call_nowait(orders, "POST", "/orders", json=json, tenant=tenant)
     assert (response.status, response.json()["reason"]) == (400, reason)
     assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("FILES_DIRECTORY", str(tmp_path))
+    return _load("files")
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+async def test_files_go_up_and_down(files: ModuleType, tmp_path: Path) -> None:
+    data = bytes(index % 251 for index in range(1_000_000))
+    made = await testing.call(files.service, "PUT", "/files/a.bin", body=in_pieces(data, 40_000))
+    assert (made.status, made.headers["location"]) == (201, "/files/a.bin")
+    assert made.json() == {"name": "a.bin", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    got = await testing.call(files.service, "GET", "/files/a.bin")
+    assert (got.status, got.body) == (200, data)
+    looked = await testing.call(files.service, "HEAD", "/files/a.bin")
+    assert (looked.status, looked.body, looked.headers["accept-ranges"]) == (200, b"", "bytes")
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "part"),
+    [
+        ("bytes=0-99", 206, slice(0, 100)),
+        ("bytes=900-", 206, slice(900, 1000)),
+        ("bytes=-1", 206, slice(999, 1000)),
+        ("bytes=-5000", 206, slice(0, 1000)),
+        ("bytes=990-5000", 206, slice(990, 1000)),
+        ("bytes=1000-", 416, slice(0)),
+        ("bytes=-0", 416, slice(0)),
+        ("bytes=5-4", 416, slice(0)),
+        ("bytes=0-1,5-6", 200, slice(0, 1000)),
+        ("lines=1-2", 200, slice(0, 1000)),
+        ("bytes=-", 200, slice(0, 1000)),
+    ],
+)
+async def test_files_ranges(files: ModuleType, tmp_path: Path, wanted: str, status: int, part: slice) -> None:
+    data = bytes(index % 251 for index in range(1000))
+    (tmp_path / "a.bin").write_bytes(data)
+    got = await testing.call(files.service, "GET", "/files/a.bin", headers={"range": wanted})
+    assert got.status == status
+    if status != 416:
+        assert got.body == data[part]
+    if status == 206:
+        assert got.headers["content-range"] == f"bytes {part.start}-{part.stop - 1}/1000"
+
+
+@pytest.mark.parametrize("name", [".hidden", "a.part", "..", "%2e%2e%2fetc", "a" * 101])
+async def test_files_names_are_checked(files: ModuleType, name: str) -> None:
+    got = await testing.call(files.service, "GET", f"/files/{name}")
+    assert (got.status, got.json()["reason"]) == (400, "bad_name")
+
+
+async def test_files_too_large_and_unknown(files: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "FILE_BYTES_MAX", 100_000)
+    for body in (b"x" * 100_001, in_pieces(b"x" * 100_001, 65_536)):
+        got = await testing.call(files.service, "PUT", "/files/a", body=body)
+        assert (got.status, got.json()["reason"]) == (413, "file_too_large")
+    assert not names_in(tmp_path)
+    assert (await testing.call(files.service, "GET", "/files/a")).status == 404
+
+
+async def test_files_events(files: ModuleType) -> None:
+    events = files.each_event()
+    assert await anext(events) == ": welcome\n\n"
+    await testing.call(files.service, "PUT", "/files/a", body=b"abc")
+    assert await anext(events) == 'event: upload\ndata: {"name": "a", "size": 3}\n\n'
+    await events.aclose()
+    assert not files.listeners
+
+
+async def test_files_chat(files: ModuleType) -> None:
+    async with testing.websocket(files.service, "/rooms/lobby") as one:
+        async with testing.websocket(files.service, "/rooms/lobby") as two:
+            await two.send("hello")
+            assert await one.receive() == await two.receive() == "hello"
+        await one.send("alone")
+        assert await one.receive() == "alone"
+    assert not files.rooms
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES.glob("*.py")])

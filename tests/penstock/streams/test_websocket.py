@@ -254,6 +254,28 @@ async def test_the_handler_closes_with_a_code() -> None:
     assert seen == [None, 4003]
 
 
+async def test_one_task_closes_while_another_reads() -> None:
+    service = Service("chat", version="1.0.0")
+    seen: list[object] = []
+
+    @service.websocket("/")
+    async def both(socket: WebSocket) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                seen.append(await socket.receive())
+
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            await socket.close(4000, "enough")
+        seen.append(socket.close_code)
+
+    async with testing.websocket(service, "/") as socket:
+        assert await socket.receive() is None
+        assert (socket.close_code, socket.close_reason) == (4000, "enough")
+    assert seen == [None, 4000]
+
+
 async def test_a_client_that_is_gone_ends_the_iteration(rooms: Rooms) -> None:
     async with testing.websocket(rooms.service, "/rooms/a") as socket:
         await socket.send("hello")
