@@ -95,12 +95,15 @@ int wire_hand_back(wire *w, uint64_t id, int how, const uint8_t *bytes, uint32_t
     edge->received += received;
     w->counters.edge_bytes_in += received;
     w->counters.handed_over_now--;
-    if (how == HAND_BACK_KEEP && edge_is_to_close(w, edge))
+    int is_kept_no_longer = how == HAND_BACK_KEEP && edge_is_to_close(w, edge);
+    if (is_kept_no_longer)
         how = HAND_BACK_LINGER;
     if (how == HAND_BACK_RESET)
         reset(w, edge);
     else if (how == HAND_BACK_CLOSE || edge_take_back(w, edge, bytes, how == HAND_BACK_KEEP ? count : 0) < 0)
         edge_close(w, edge);
+    else if (is_kept_no_longer && edge->is_tls)
+        edge_tls_say_goodbye(w, edge); /* who gave it back did not know that it was the end */
     else if (how == HAND_BACK_LINGER)
         edge_start_lingering(w, edge);
     return WIRE_OK;

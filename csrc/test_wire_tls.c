@@ -578,6 +578,26 @@ static void test_handed_over(void)
     end();
 }
 
+/* Kept, but for a drain that nobody knew of: the end is said. */
+static void test_handed_back_to_be_closed(void)
+{
+    wire_handed handed;
+    begin();
+    int client = join_tls();
+    say_sealed_text(client, "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    uint64_t id = await_tls_request();
+    CHECK_EQUAL(wire_hand_over(w, id, &handed), WIRE_OK);
+    wire_drain_edge(w, 0);
+    CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_KEEP, (const uint8_t *)GET_A, sizeof GET_A - 1, 0), WIRE_OK);
+    CHECK_EQUAL(wire_tls_pending(w), 1);
+    wire_tls_output out = wire_tls_outputs(w)[0];
+    CHECK(out.connection == handed.connection && out.bytes == 0 && out.closes == 1);
+    CHECK_EQUAL(wire_tls_send(w, out.connection, (const uint8_t *)"bye", 3, 1), WIRE_OK);
+    hear_bytes(client, 0, 3);
+    CHECK(is_closed(client));
+    end();
+}
+
 /* An answer of a service takes the same way. */
 static void test_answer_of_a_service(void)
 {
@@ -655,6 +675,7 @@ int main(void)
         for (int half = 0; half < 2; half++)
             check_leaving(stage, half);
     test_handed_over();
+    test_handed_back_to_be_closed();
     test_answer_of_a_service();
     test_shut_with_everything_pending();
     test_listeners_share_places();
