@@ -19,6 +19,7 @@ from penstock.stream import Stream
 from proxy.edge.answering import SWITCHING, Answering, Arena, Head
 from proxy.edge.body import Refusal, RequestBody
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.departures import Departures
 from proxy.edge.job import Job
 from proxy.errors import (
     BAD_RESPONSE,
@@ -59,6 +60,8 @@ class Ways(NamedTuple):
     """Count a reason."""
     idle_s: float
     """How long nothing may move in either direction."""
+    departures: Departures
+    """Tells of clients that leave while nobody reads them."""
 
 
 class Carriage:
@@ -193,8 +196,9 @@ class Carriage:
         """Read the client: its request's body, then what it sends ahead, until it goes."""
         try:
             with self._watching:
-                if not self.job.upgrade:
-                    await self._send_body()
+                if not self.job.upgrade and not self._stream.has_sent_end:
+                    with self._ways.departures.calling(self.client.descriptor, self._client_left):
+                        await self._send_body()
                 await self._watch()
         except Refusal as refusal:
             self.end(refusal.answer)
@@ -205,8 +209,6 @@ class Carriage:
 
     async def _send_body(self) -> None:
         body, stream = self.body, self._stream
-        if stream.has_sent_end:
-            return
         parts = body.receive_nowait() or await body.receive()
         while parts:
             for part in parts:
@@ -222,6 +224,11 @@ class Carriage:
             if not data:
                 raise ClientGone
             self._rest += data
+        with self._ways.departures.calling(self.client.descriptor, self._client_left):
+            await trio.sleep_forever()
+
+    def _client_left(self) -> None:
+        self.end(Answer(CLIENT_GONE))
 
     async def _send_tunnelled(self) -> None:
         """After an upgrade: what the client sends belongs to the other protocol."""

@@ -48,11 +48,11 @@ class Secured(Protocol):
 class ClientSocket:
     """One client's socket, non-blocking, for one reader and one writer."""
 
-    __slots__ = ("_descriptor", "_held", "_is_cut", "_secured", "_write_s", "_yielded_at", "received_bytes")
+    __slots__ = ("_held", "_is_cut", "_secured", "_write_s", "_yielded_at", "descriptor", "received_bytes")
 
     def __init__(self, descriptor: int, held: bytes, write_s: float, secured: Secured | None = None) -> None:
         """held: what was received before and is to be read first; write_s: a write must make progress within it."""
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._held = held
         self._write_s = write_s
         self._secured = secured
@@ -96,7 +96,7 @@ class ClientSocket:
         left = list(pieces)
         while left:
             try:
-                sent = os.writev(self._descriptor, left[:PIECES_MAX])
+                sent = os.writev(self.descriptor, left[:PIECES_MAX])
             except BlockingIOError:
                 await self._wait_writable()
                 continue
@@ -114,7 +114,7 @@ class ClientSocket:
 
     def _read(self) -> bytes | None:
         try:
-            data = os.read(self._descriptor, READ_BYTES)
+            data = os.read(self.descriptor, READ_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -123,7 +123,7 @@ class ClientSocket:
         return data
 
     async def _wait(self, wait: Callable[[int], object]) -> None:
-        await wait(self._descriptor)  # type: ignore[misc]
+        await wait(self.descriptor)  # type: ignore[misc]
         self._yielded_at = _clock()
 
     async def _wait_writable(self) -> None:

@@ -13,6 +13,7 @@ from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownNam
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.body import Pace, RequestBody
 from proxy.edge.client import ClientSocket, Secured
+from proxy.edge.departures import Departures
 from proxy.edge.job import Job, allowed_upgrade, replace_host
 from proxy.edge.respond import Rendered
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
@@ -67,12 +68,14 @@ class HandOver:
         self.counts = counts
         self._render = render
         self._secured = secured
+        self.departures = Departures()
         self._nursery: trio.Nursery | None = None
         self._failures = Occasional()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be the parent of all tasks that carry exchanges, until cancelled."""
-        async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as watching, trio.open_nursery() as self._nursery:
+            watching.start_soon(self.departures.run)
             task_status.started()
             await trio.sleep_forever()
 

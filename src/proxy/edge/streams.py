@@ -44,7 +44,13 @@ class Streams:
         self._name_of = name_of
         self._window_bytes = hand_over.settings.window_bytes
         self._held_bytes = self._window_bytes + READ_BYTES
-        self._ways = Ways(hand_over.cancel, hand_over.write_answer, hand_over.counts.count, hand_over.settings.idle_s)
+        self._ways = Ways(
+            hand_over.cancel,
+            hand_over.write_answer,
+            hand_over.counts.count,
+            hand_over.settings.idle_s,
+            hand_over.departures,
+        )
         self._carriages: dict[int, Carriage] = {}
         self._bad_responses = Occasional()
 
