@@ -7,9 +7,20 @@ import trio
 import trio.testing
 from wire_support import BEAT, WAIT_S, nothing, pair
 
-from frames.codec import scan
-from frames.frame import FrameType
-from frames.wire import CloseCause, Event, EventKind, SocketKind, Wire, WireResult, WireSettings
+from frames.codec import encode_frame, scan
+from frames.fields import encode_response
+from frames.frame import END, CancelReason, FrameType
+from frames.wire import (
+    CloseCause,
+    Event,
+    EventKind,
+    ForwardedFields,
+    HandBack,
+    SocketKind,
+    Wire,
+    WireResult,
+    WireSettings,
+)
 
 
 async def test_others_run_while_there_is_always_more_to_do() -> None:
@@ -181,3 +192,80 @@ async def test_moving_the_clock_is_noticed_by_a_loop_that_waits() -> None:
         nursery.cancel_scope.cancel()
     assert wire.counters()["edge_idle_closed"] == 1
     end.close()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def test_a_connection_that_a_task_gives_back_is_looked_at_at_once() -> None:
+    """What came back with it is a request, and so is what it left in the socket; neither waits for another event."""
+    wire = Wire()
+    near, far = pair()
+    wire.adopt(near, SocketKind.EDGE)
+    to_task, asked = trio.open_memory_channel[int](1)
+
+    def decide(events: Iterator[Event]) -> None:
+        nothing(events)
+        for exchange, *_ in wire.requests():
+            assert wire.hand_over(exchange) is not None
+            to_task.send_nowait(exchange)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+        far.send(GET)
+        with trio.fail_after(WAIT_S):
+            for rest, unread in ((GET, b""), (b"", GET), (GET[:5], GET[5:]), (b"", b"")):
+                exchange = await asked.receive()
+                far.send(unread)
+                await trio.testing.wait_all_tasks_blocked()
+                assert wire.hand_back(exchange, HandBack.KEEP, rest, len(rest)) == WireResult.OK
+        await trio.testing.wait_all_tasks_blocked()
+        assert wire.counters()["requests"] == 4
+        nursery.cancel_scope.cancel()
+    far.close()
+
+
+async def test_what_a_task_hands_in_is_answered_and_expires_although_nobody_flushes() -> None:
+    wire = Wire()
+    near, far = pair()
+    edge_near, client = pair()
+    wire.adopt(edge_near, SocketKind.EDGE)
+    connection = wire.adopt(near, SocketKind.FRAMED)
+    to_task, asked = trio.open_memory_channel[int](1)
+    expired = trio.Event()
+
+    def decide(events: Iterator[Event]) -> None:
+        for event in events:
+            assert event[2] == EventKind.EXPIRED
+            assert wire.cancel(event[0], CancelReason.DEADLINE) == WireResult.OK
+            wire.answer(event[0], 504, b"", b"", False)
+            expired.set()
+        for exchange, *_ in wire.requests():
+            assert wire.hand_over(exchange) is not None
+            to_task.send_nowait(exchange)
+
+    async def hand_in() -> int:
+        client.send(GET)
+        exchange = await asked.receive()
+        await trio.testing.wait_all_tasks_blocked()
+        opened = wire.open(exchange, connection, 0, 1, 900, b"/", ForwardedFields(0, b""), end=True)
+        assert opened == wire.hand_in(exchange, b"", 0, 60_000) == WireResult.OK
+        await trio.testing.wait_all_tasks_blocked()
+        return exchange
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.run, decide)
+        with trio.fail_after(WAIT_S):
+            answered = await hand_in()
+            far.send(encode_frame(FrameType.RESPONSE, END, answered, encode_response(200)))
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.lowlevel.wait_readable(client)
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+            await hand_in()
+            wire.advance_clock(60_100)
+            await expired.wait()
+            await trio.lowlevel.wait_readable(client)
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 504 ")
+        nursery.cancel_scope.cancel()
+    far.close()
+    client.close()
