@@ -44,7 +44,7 @@ SERVICE_IN_FLIGHT: Final = MetricName(
     "Requests that the instances of a service have not answered yet.",
     ("service",),
 )
-STREAMS: Final = MetricName("penstock_streams", "gauge", "Exchanges whose bodies go as streams now.")
+STREAMS: Final = MetricName("penstock_streams", "gauge", "Exchanges whose bodies stream, or are waited for, now.")
 HELD: Final = MetricName("penstock_body_bytes_held", "gauge", "Bytes that are held for bodies, all together.")
 HELD_PEAK: Final = MetricName(
     "penstock_body_bytes_held_max", "gauge", "Most bytes that were held for bodies at once since the start."

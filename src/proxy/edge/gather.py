@@ -14,7 +14,7 @@ from proxy.edge.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.handover import HandOver, why_not_opened
 from proxy.edge.job import Job
-from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE
+from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DRAINING
 from proxy.exchange import Exchange
 from proxy.stage import Answer
 
@@ -76,6 +76,16 @@ class Gathering:
         self._parts += parts
 
 
+class _Wait:
+    """For the rest of a body; ``answer``: when it has taken too long."""
+
+    __slots__ = ("answer", "scope")
+
+    def __init__(self, answer: Answer, scope: trio.CancelScope) -> None:
+        self.answer = answer
+        self.scope = scope
+
+
 class Gatherer:
     """Gathers bodies, and sends their requests."""
 
@@ -85,6 +95,17 @@ class Gatherer:
         self._wire = hand_over.wire
         self._budget = budget
         self._choose_again = choose_again
+        self._waits: set[_Wait] = set()
+
+    def __len__(self) -> int:
+        """How many wait for their clients."""
+        return len(self._waits)
+
+    def give_up_all(self) -> None:
+        """End every one: the time to drain is over."""
+        for wait in tuple(self._waits):
+            wait.answer = Answer(DRAINING)
+            wait.scope.cancel()
 
     def begin(self, job: Job) -> None:
         """Gather the body of a request of this batch."""
@@ -131,9 +152,11 @@ class Gatherer:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
         left_s = (exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
-        refused: Answer | None = Answer(BODY_TIMEOUT)
+        wait = _Wait(Answer(BODY_TIMEOUT), trio.move_on_after(left_s))
+        refused: Answer | None = None
+        self._waits.add(wait)
         try:
-            with trio.move_on_after(left_s):
+            with wait.scope:
                 await gathering.wait()
                 refused = self._choose_again(exchange) or self._send(gathering)
         except Refusal as refusal:
@@ -145,6 +168,10 @@ class Gatherer:
         except BaseException:  # cancelled, mostly
             self._give_back(gathering, HandBack.RESET)
             raise
+        finally:
+            self._waits.discard(wait)
+        if wait.scope.cancelled_caught:
+            refused = wait.answer
         if refused is not None:
             await self._refuse(gathering, refused)
         self._wire.flush_soon()

@@ -63,12 +63,13 @@ class TaskLane:
 
     @property
     def in_progress(self) -> int:
-        """How many exchanges stream."""
-        return len(self._streams)
+        """How many exchanges stream, or wait for the rest of their bodies."""
+        return len(self._streams) + len(self._gatherer)
 
     def give_up_all(self) -> None:
-        """End every exchange that streams: the time to drain is over."""
+        """End every one of them: the time to drain is over."""
         self._streams.give_up_all()
+        self._gatherer.give_up_all()
 
     # ---- from the batch ----
 
