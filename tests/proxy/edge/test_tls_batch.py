@@ -9,7 +9,7 @@ import trustme
 from tls_lab import GET, TlsLab
 from tls_support import client_context, issue, serve
 
-from frames.wire import EventKind, HandBack, Request
+from frames.wire import EventKind, HandBack, Handed, Request
 from penstock.settings.files import CertificateFiles
 from proxy.edge.tls.batch import PLAIN_HTTP_ANSWER
 from proxy.edge.tls.causes import Cause
@@ -429,7 +429,7 @@ def test_refusals_are_logged_once_for_each_cause(
 
 
 def test_a_task_goes_on_with_the_same_session(certificates: ServerCertificates, context: ssl.SSLContext) -> None:
-    handed = []
+    handed: list[tuple[int, Handed | None]] = []
 
     def answer(lab: TlsLab, request: Request) -> None:
         if len(handed) < 1:

@@ -37,7 +37,7 @@ class TlsLab:
         """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
         """Close everything, and see that nothing of any client is left."""
         for client in self.clients:
             client.socket.close()
