@@ -144,7 +144,7 @@ def encode_trailers(fields: Sequence[Field]) -> bytes:
 
 
 def encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
-    """Return a field block's table and its text (section 3); raises FrameError for the first field that may not be sent."""
+    """Return a field block's table and text (section 3); raises FrameError for the first field that may not be sent."""
     if len(fields) > FIELDS_MAX:
         raise FrameError(
             FrameErrorCode.FIELDS, f"{len(fields)} fields are more than the {FIELDS_MAX} that a frame holds"

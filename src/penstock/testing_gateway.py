@@ -48,8 +48,11 @@ class FakeGateway:
             receive_window=STREAM_WINDOW_BYTES,
         )
 
-    def frame(self, _connection: int, frame_type: int, flags: int, _exchange: int, payload: bytes, /) -> int:
-        """Take a frame of the service's."""
+    def frame(
+        self, _connection: int, frame_type: int, flags: int, _exchange: int, payload: bytes | memoryview, /
+    ) -> int:
+        """Take a frame of the service's, and a copy of its payload, as the wire does."""
+        payload = bytes(payload)
         if len(payload) > PAYLOAD_BYTES_MAX:
             return WIRE_FULL
         if frame_type == FrameType.RESPONSE:
@@ -98,9 +101,9 @@ class _ToService:
     def __init__(self, gateway: FakeGateway) -> None:
         self._gateway = gateway
 
-    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
+    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes | memoryview, /) -> int:
         if self._gateway.streams is not None:
-            self._gateway.streams.take(connection, exchange, frame_type, flags, payload)
+            self._gateway.streams.take(connection, exchange, frame_type, flags, bytes(payload))
         return 0
 
     def flush_soon(self) -> None:

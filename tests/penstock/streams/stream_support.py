@@ -28,14 +28,21 @@ class FakePort:
         self.flushes = 0
         self.rooms = Rooms(self)
 
-    def frame(self, connection: int, type: int, flags: int, exchange: int, payload: bytes, /) -> int:  # noqa: A002
+    def frame(
+        self,
+        connection: int,
+        type: int,  # noqa: A002
+        flags: int,
+        exchange: int,
+        payload: bytes | memoryview,
+        /,
+    ) -> int:
         assert (connection, exchange) == (CONNECTION, EXCHANGE)
-        assert isinstance(payload, bytes)
         if self.is_gone:
             return NO_CONNECTION
         if self.is_full:
             return WIRE_FULL
-        self.frames.append((type, flags, payload))
+        self.frames.append((type, flags, bytes(payload)))
         self.room -= len(payload)
         return 0
 

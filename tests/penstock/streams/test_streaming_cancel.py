@@ -83,7 +83,7 @@ class CountingGateway(FakeGateway):
     is_over = False
     frames_after = 0
 
-    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes, /) -> int:
+    def frame(self, connection: int, frame_type: int, flags: int, exchange: int, payload: bytes | memoryview, /) -> int:
         self.frames_after += self.is_over
         return super().frame(connection, frame_type, flags, exchange, payload)
 
