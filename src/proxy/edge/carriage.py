@@ -22,7 +22,11 @@ from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.departures import Departures
 from proxy.edge.job import Job
 from proxy.errors import (
+    BAD_CHUNK,
     BAD_RESPONSE,
+    BAD_TRAILER,
+    BODY_TIMEOUT,
+    BODY_TOO_LARGE,
     CLIENT_GONE,
     CLIENT_TOO_SLOW,
     DEADLINE,
@@ -41,6 +45,10 @@ READ_AHEAD_BYTES: Final = 16_384
 LAST_CHUNK: Final = b"0\r\n"
 
 _CANCELS: Final = {
+    BAD_CHUNK: CancelReason.CLIENT_GONE,
+    BAD_TRAILER: CancelReason.CLIENT_GONE,
+    BODY_TIMEOUT: CancelReason.CLIENT_GONE,
+    BODY_TOO_LARGE: CancelReason.PAYLOAD_TOO_LARGE,
     CLIENT_GONE: CancelReason.CLIENT_GONE,
     CLIENT_TOO_SLOW: CancelReason.CLIENT_GONE,
     BAD_RESPONSE: CancelReason.BAD_RESPONSE,
