@@ -133,6 +133,7 @@ http1_answer edge_answer_facts(wire *w, exchange *x)
         .request_id_bytes = x->request_id_bytes,
         .correlation_id_bytes = x->correlation_id_bytes,
         .close = x->closes,
+        .keeps = x->is_http_1_0,
         .head_method = x->method == METHOD_HEAD,
     };
 }

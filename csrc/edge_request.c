@@ -61,8 +61,9 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
     x->method = head->method;
     if (edge->requests_left != UINT32_MAX)
         edge->requests_left--;
-    x->closes = (head->flags & (HEAD_CLOSE | HEAD_HTTP_1_0)) != 0 || is_over_bytes(w, edge);
+    x->closes = (head->flags & HEAD_CLOSE) != 0 || is_over_bytes(w, edge);
     x->is_odd = verdict != HEAD_PLAIN;
+    x->is_http_1_0 = (head->flags & HEAD_HTTP_1_0) != 0;
     x->has_rest = x->is_odd && ((head->flags & (HEAD_CHUNKED | HEAD_UPGRADE)) || head->content_length);
     x->head = head;
     x->bytes = bytes;

@@ -191,6 +191,8 @@ static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t 
     }
     if (answer->close && status >= 200)
         put(w, "connection: close\r\n", 19);
+    else if (answer->keeps && status >= 200)
+        put(w, "connection: keep-alive\r\n", 24);
     put(w, "\r\n", 2);
     return w->full ? RESPONSE_ERROR_ROOM : (int32_t)(w->at - out);
 }

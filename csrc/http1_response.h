@@ -34,6 +34,7 @@ typedef struct {
     uint8_t request_id_bytes;
     uint8_t correlation_id_bytes;
     uint8_t close;       /* adds connection: close */
+    uint8_t keeps;       /* adds connection: keep-alive, which a client of HTTP/1.0 must be told (RFC 9112, section 9.3) */
     uint8_t head_method; /* the request was HEAD: content-length is stated, the body is not sent */
     uint8_t framing;     /* enum http1_framing */
     uint8_t has_length;  /* length counts, and not the body's bytes: the body comes later, or never */

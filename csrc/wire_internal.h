@@ -143,6 +143,7 @@ typedef struct exchange {
     uint8_t scheme;                  /* enum edge_scheme */
     uint8_t state;
     uint8_t is_odd;                  /* its head was not plain: it is not for wire_send */
+    uint8_t is_http_1_0;             /* its client expects a close unless it is told otherwise */
     uint8_t has_rest;                /* of an odd one: something follows its head, so an answer of ours closes */
     uint8_t is_away;                 /* its connection was handed over */
     uint8_t is_streamed;             /* it was sent by wire_open */

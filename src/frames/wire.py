@@ -219,13 +219,14 @@ def _native_settings(settings: WireSettings) -> Any:
     return ffi.new("wire_settings *", {**values, "http1": limits})
 
 
-def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes], int]:
+def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes | memoryview], int]:
     """Return the function that writes frames. It is called for every answer, so what it needs is looked up once."""
-    call = lib.wire_frame
+    call, from_buffer = lib.wire_frame, ffi.from_buffer
 
-    def frame(connection: int, frame_type: int, flags: int, exchange: int, payload: bytes) -> int:
+    def frame(connection: int, frame_type: int, flags: int, exchange: int, payload: bytes | memoryview) -> int:
         """Write any frame to a framed connection; it goes out with the next flush."""
-        result: int = call(wire, connection, frame_type, flags, exchange, payload, len(payload))
+        given = payload if type(payload) is bytes else from_buffer("uint8_t[]", payload)
+        result: int = call(wire, connection, frame_type, flags, exchange, given, len(payload))
         return result
 
     return frame

@@ -31,7 +31,15 @@ clock = time.monotonic
 class StreamPort(Protocol):
     """What a stream needs of the wire; `frames.wire.Wire` has it."""
 
-    def frame(self, connection: int, type: int, flags: int, exchange: int, payload: bytes, /) -> int:  # noqa: A002
+    def frame(
+        self,
+        connection: int,
+        type: int,  # noqa: A002
+        flags: int,
+        exchange: int,
+        payload: bytes | memoryview,
+        /,
+    ) -> int:
         """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
         ...
 

@@ -138,15 +138,16 @@ class Outflow:
 
     async def _send(self, data: bytes | memoryview, end: bool) -> None:
         at, byte_count = 0, len(data)
+        view = data if byte_count <= DATA_BYTES_MAX else memoryview(data)
         while at < byte_count:
-            size = min(byte_count - at, DATA_BYTES_MAX, await self.wait_credit())
-            piece = data if size == byte_count and isinstance(data, bytes) else bytes(data[at : at + size])
+            size = min(byte_count - at, DATA_BYTES_MAX, self.credit or await self.wait_credit())
+            piece = data if size == byte_count else view[at : at + size]
             at += size
             await self._write(DATA, END if end and at == byte_count else 0, piece)
         if end and not byte_count:
             await self._write(DATA, END, b"")
 
-    async def _write(self, frame_type: int, flags: int, payload: bytes) -> None:
+    async def _write(self, frame_type: int, flags: int, payload: bytes | memoryview) -> None:
         """Write one frame when there is room for it. What follows the last wait is done in one step."""
         connection = self._connection
         if not self._rooms.has_room(connection):
@@ -164,7 +165,7 @@ class Outflow:
         self.has_ended = bool(flags & END)
         self._port.flush_soon()
 
-    def _try_to_write(self, frame_type: int, flags: int, payload: bytes) -> int:
+    def _try_to_write(self, frame_type: int, flags: int, payload: bytes | memoryview) -> int:
         result = WIRE_FULL
         if self.cause is None:
             result = self._port.frame(self._connection, frame_type, flags, self._exchange, payload)

@@ -26,7 +26,15 @@ class WirePort(Protocol):
         """What came in with this batch."""
         ...
 
-    def frame(self, connection: int, type: int, flags: int, exchange: int, payload: bytes, /) -> int:  # noqa: A002
+    def frame(
+        self,
+        connection: int,
+        type: int,  # noqa: A002
+        flags: int,
+        exchange: int,
+        payload: bytes | memoryview,
+        /,
+    ) -> int:
         """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
         ...
 

@@ -39,7 +39,7 @@ def test_defaults_of_bodies_streams_and_connections() -> None:
     edge, drain = load_gateway({}).settings.edge, load_gateway({}).settings.drain
     assert edge.parsing == "strict"
     assert (edge.body_bytes, edge.buffered_bytes, edge.call_bytes) == (64 << 10, 960 << 10, 1 << 30)
-    assert (edge.bytes_in_flight, load_gateway({}).settings.services.credit_bytes) == (256 << 20, 128 << 10)
+    assert (edge.bytes_in_flight, load_gateway({}).settings.services.credit_bytes) == (1 << 30, 128 << 10)
     assert (edge.connection_bytes, edge.connection_requests, edge.connection_age_ms) == (16 << 30, 10_000, 3_600_000)
     assert (edge.connections_per_address, edge.stream_idle_timeout_ms) == (1024, 300_000)
     assert (edge.trusted_proxies, edge.upgrades) == ((), ("websocket",))

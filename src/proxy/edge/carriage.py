@@ -16,6 +16,7 @@ from frames.frame import CancelReason, FieldId, FrameType
 from frames.wire import Event, Framing, HandBack
 from penstock.errors import StreamBroken, StreamCause
 from penstock.stream import Stream
+from penstock.window import Window
 from proxy.edge.answering import SWITCHING, Answering, Arena, Head
 from proxy.edge.body import Refusal, RequestBody
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
@@ -38,7 +39,7 @@ from proxy.errors import (
 )
 from proxy.stage import Answer
 
-BURST_BYTES: Final = 131_072
+BURST_BYTES: Final = 1_048_576
 """Of a body, what is written to the client in one go."""
 READ_AHEAD_BYTES: Final = 16_384
 """Of pipelined requests, what is read while the answer is on its way; the rest stays in the socket."""
@@ -89,10 +90,11 @@ class Carriage:
         self._has_answered = False  # the final head is on its way to the client
         self._is_done = False  # the whole answer was written
 
-    def attach(self, stream: Stream, answering: Answering) -> None:
+    def attach(self, stream: Stream, answering: Answering, window: Window) -> None:
         """Take what stands for the service, before the first frame can come."""
         self._stream = stream
         self._answering = answering
+        self.window = window
 
     def began(self, body_bytes: int, *, end: bool) -> None:
         """The REQUEST was written, with this much of the body."""
@@ -183,9 +185,13 @@ class Carriage:
             await send(head.text)
             return
         is_chunked = head.framing.framing is Framing.CHUNKED
-        await send(head.text, *_pieces(self._take_parts(stream.receive_nowait()), is_chunked))
+        parts = self._take_parts(stream.receive_nowait())
+        keeps_up = await send(head.text, *_pieces(parts, is_chunked))
+        stream.done(sum(map(len, parts)), keeps_up=keeps_up)
         while (part := await stream.receive()) is not None:
-            await send(*_pieces(self._take_parts(part), is_chunked))
+            parts = self._take_parts(part)
+            keeps_up = await send(*_pieces(parts, is_chunked))
+            stream.done(sum(map(len, parts)), keeps_up=keeps_up)
             self._arm()
         if is_chunked:
             await send(LAST_CHUNK, self._answering.trailers)

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import trio
 
-READ_BYTES: Final = 65_536
-"""One read: as much as a DATA frame carries."""
+READ_BYTES: Final = 262_144
+"""One read: four DATA frames."""
 YIELD_S: Final = 0.001
 """Own work between two looks at what other tasks want, as in `frames.wire`."""
 PIECES_MAX: Final = 512
@@ -83,8 +83,8 @@ class ClientSocket:
             elif plaintext := _decrypt(self._secured, data):
                 return plaintext
 
-    async def send(self, *pieces: bytes) -> None:
-        """Send all of these bytes. Raises `ClientGone`, `ClientTooSlow`.
+    async def send(self, *pieces: bytes) -> bool:
+        """Send all of these bytes; whether the socket took them without a wait. Raises `ClientGone`, `ClientTooSlow`.
 
         Cancelled, it may have sent a part of them. Nothing makes sense to the client after that: it is `ClientGone`.
         """
@@ -93,18 +93,20 @@ class ClientSocket:
         self._is_cut = True
         if self._secured is not None:
             pieces = (self._secured.encrypt(b"".join(pieces)),)
-        left = list(pieces)
+        left, took_all = list(pieces), True
         while left:
             try:
                 sent = os.writev(self.descriptor, left[:PIECES_MAX])
             except BlockingIOError:
                 await self._wait_writable()
+                took_all = False
                 continue
             except OSError as error:
                 raise ClientGone from error
             _drop_sent(left, sent)
         self._is_cut = False
         await self._let_others_run()
+        return took_all
 
     async def send_close_notify(self) -> None:
         """Over TLS, say that nothing follows, so that the end cannot be taken for an attacker's."""

@@ -9,6 +9,7 @@ from frames.wire import Event, HandBack, WireResult
 from penstock.rooms import Rooms
 from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional
+from penstock.window import ElasticWindow, WindowPool
 from proxy.edge.answering import Answering, fault_of
 from proxy.edge.carriage import Carriage, Ways
 from proxy.edge.gather import Budget
@@ -21,6 +22,8 @@ _log = logging.getLogger("penstock.edge")
 
 READ_BYTES: Final = 65_536
 """Of a stream, beside what its service was granted: what was read of its client and waits to be sent on."""
+GROWTH_BYTES: Final = 16_777_216
+"""By which the windows of all streams may grow: sixteen fast ones at their most, or more that are less so."""
 
 
 class Streams:
@@ -44,6 +47,7 @@ class Streams:
         self._name_of = name_of
         self._window_bytes = hand_over.settings.window_bytes
         self._held_bytes = self._window_bytes + READ_BYTES
+        self._growth = WindowPool(GROWTH_BYTES)
         self._ways = Ways(
             hand_over.cancel,
             hand_over.write_answer,
@@ -103,17 +107,19 @@ class Streams:
             self._report(connection, what)
             carriage.end(Answer(BAD_RESPONSE))
 
+        window = ElasticWindow(self._window_bytes, self._growth)
         stream = Stream(
             self._wire,
             self._rooms,
             connection,
             job.id,
             send_credit=self._send_credit(connection),
-            receive_window=self._window_bytes,
+            receive_window=window,
+            grants_late=True,
             on_fault=lambda cause: on_fault(fault_of(cause)),
         )
         answering = Answering(self._wire, job, stream, closes=carriage.says_close, on_fault=on_fault)
-        carriage.attach(stream, answering)
+        carriage.attach(stream, answering, window)
 
     def _open(self, carriage: Carriage, first: bytes) -> None:
         """Send the REQUEST, with the body of a plain request."""
@@ -151,6 +157,7 @@ class Streams:
             self._carriages.pop(exchange, None)
             self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client.received_bytes)
             self._budget.release(self._held_bytes)
+            carriage.window.close()
 
     def _report(self, connection: int, what: str) -> None:
         held_back = self._bad_responses.held_back((connection, what))

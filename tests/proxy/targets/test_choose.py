@@ -9,6 +9,7 @@ from proxy.exchange import Exchange
 from proxy.offer import Offer
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
+from proxy.stage import Answer
 from proxy.targets.choose import make_pick
 from proxy.targets.instance import Instance
 
@@ -44,7 +45,7 @@ def begun(*offers: Offer) -> Exchange:
 
 def test_no_offer() -> None:
     answer = make_pick([], [])(begun())
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert answer.reason is NO_INSTANCE
 
 

@@ -9,6 +9,7 @@ from proxy.exchange import Exchange
 from proxy.offer import Offer
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
+from proxy.stage import Answer
 from proxy.targets.instance import Instance
 from proxy.transport.send import make_send
 
@@ -68,7 +69,7 @@ def test_what_was_decided_is_what_is_sent() -> None:
 )
 def test_what_the_wire_refuses_is_answered(result: WireResult, reason: Reason) -> None:
     answer = make_send(FakePort(result))(decided())
-    assert answer is not None
+    assert isinstance(answer, Answer)
     assert answer.reason is reason
 
 
