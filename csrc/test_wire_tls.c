@@ -332,6 +332,25 @@ static void test_bad_request(void)
     end();
 }
 
+/* Told by the next step, and there it is still to be had as it came. */
+static void test_bad_request_that_is_kept(void)
+{
+    static const char bad[] = "GET /a HTTP/1.1\r\nhost : a\r\n\r\n";
+    wire_settings settings = small_settings();
+    wire_handed handed;
+    settings.keeps_malformed = 1;
+    start(&settings);
+    record_bytes = 7;
+    encrypts = 1;
+    int client = join_tls();
+    say_sealed_text(client, bad);
+    uint64_t id = await_tls_event(EVENT_BAD_REQUEST)->exchange;
+    CHECK_EQUAL(wire_hand_over(w, id, &handed), WIRE_OK);
+    CHECK_BYTES(handed.held, handed.held_bytes, bad, strlen(bad));
+    CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_CLOSE, NULL, 0, 0), WIRE_OK);
+    end();
+}
+
 /* As many as can be at once: each is told of in one of the next steps, and none is lost. */
 static void test_many_bad_requests(void)
 {
@@ -662,6 +681,7 @@ int main(void)
     test_large_answer_to_a_slow_reader();
     test_more_answers_than_memory();
     test_bad_request();
+    test_bad_request_that_is_kept();
     test_many_bad_requests();
     test_many_ends();
     test_handshake_timeout();
