@@ -14,14 +14,9 @@ Lifetimes nest as the path does: the wire and all its sockets, within it the tas
 and within all of them the wait for a signal.
 """
 
-import logging
-import re
-import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
-from itertools import chain
+from contextlib import asynccontextmanager, nullcontext
 from typing import NamedTuple
 
 import trio
@@ -30,13 +25,13 @@ from frames.wire import Decide, SocketKind, Wire
 from proxy.admin.server import serve_admin
 from proxy.batch import make_decide
 from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings
-from proxy.config import DrainConfig, GatewayConfig
+from proxy.config import GatewayConfig
 from proxy.edge.context import read_context
 from proxy.edge.drain import drain_edge
 from proxy.edge.express import ExpressLane
 from proxy.edge.forwarded import Doubt, TrustedProxies
 from proxy.edge.head import make_read_head
-from proxy.edge.listen import open_listener
+from proxy.edge.secured import open_tls
 from proxy.edge.task import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
@@ -54,8 +49,6 @@ from proxy.targets.registry import Registry
 from proxy.transport.framed import FramedTransport, run_ticks
 from proxy.transport.send import make_send
 
-_log = logging.getLogger("penstock.gateway")
-
 
 class Addresses(NamedTuple):
     """Where a running gateway can be reached, as ``(host, port)``."""
@@ -72,6 +65,9 @@ class Gateway:
         """Put the gateway together. name: its instance id, told to services."""
         self._config = config
         self.wire = Wire(wire_settings(config), linger_us=config.wire.linger_us)
+        secured = open_tls(config, self.wire)
+        self.certificates = secured.certificates if secured else None
+        self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
         self.registry = Registry(thresholds(config), config.routes.max)
         self._indexes = RouteIndexes(config.routes.max)
@@ -107,6 +103,7 @@ class Gateway:
             render=self.lane.render,
             choose_again=self._choose_again,
             send_credit=self._send_credit,
+            secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,
         )
         self.lane.to_task = self.tasks.take
@@ -153,19 +150,23 @@ class Gateway:
         edge: socket.socket,
         services: socket.socket,
         admin: socket.socket,
+        secured: socket.socket | None = None,
         *,
         task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve on these listening sockets, which are taken over, until cancelled."""
+        """Serve on these listening sockets, which are taken over, until cancelled. secured: for clients by TLS."""
         addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
-        decide = make_decide(self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests)
+        decide = make_decide(self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests, self._tls)
         try:
-            with edge, services, admin:  # closed here, unless somebody below has taken them over
+            with edge, services, admin, secured or nullcontext():  # closed here, unless somebody has taken them over
                 async with self._running_wire(decide), trio.open_nursery() as nursery:
                     await nursery.start(serve_admin, admin, self.overview.admin_state())
                     await nursery.start(self.tasks.run)
                     self.wire.listen(edge, SocketKind.EDGE)
                     self.wire.listen(services, SocketKind.FRAMED)
+                    if secured is not None and self.certificates is not None:
+                        self.wire.listen(secured, SocketKind.EDGE_TLS)
+                        nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self.transport)
                     task_status.started(addresses)
         finally:
@@ -198,59 +199,5 @@ class Gateway:
         self.wire.flush()
 
 
-async def serve(config: GatewayConfig, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
-    """Run a gateway until SIGTERM or SIGINT, then drain it. A second signal ends it at once.
-
-    Raises:
-        ListenError: an address cannot be listened on.
-        OSError: memory or descriptors are short.
-    """
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        listeners = open_listeners(config)
-        gateway = Gateway(config, gateway_name(socket.gethostname(), listeners[0].getsockname()[1]))
-        async with trio.open_nursery() as nursery:
-            addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
-            _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
-            task_status.started(addresses)
-            await _drain_on_signal(gateway, signals, config.drain)
-            nursery.cancel_scope.cancel()
-
-
-def gateway_name(host: str, port: int) -> str:
-    """Return this gateway's instance id: its host and the edge's port. A host may have any name, an id may not."""
-    return f"{re.sub('[^A-Za-z0-9._-]', '-', host)[:58]}-{port}"
-
-
-def open_listeners(config: GatewayConfig) -> tuple[socket.socket, socket.socket, socket.socket]:
-    """Open the three listeners, or none of them."""
-    opened: list[socket.socket] = []
-    places = (
-        (config.edge.listen, "edge.listen"),
-        (config.services.listen, "services.listen"),
-        (config.admin.listen, "admin.listen"),
-    )
-    try:
-        for address, name in places:
-            opened.append(open_listener(address, name))
-    except BaseException:
-        for listener in opened:
-            listener.close()
-        raise
-    edge, services, admin = opened
-    return edge, services, admin
-
-
-async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], config: DrainConfig) -> None:
-    number = await anext(signals)
-    timeout_s, spread_s = config.timeout_ms / 1000, config.spread_within_timeout_ms / 1000
-    _log.info("%s: draining for up to %g s; a second signal ends at once", signal.Signals(number).name, timeout_s)
-    async with trio.open_nursery() as nursery:
-
-        async def end_at_once() -> None:
-            await anext(signals)
-            _log.warning("a second signal: ending at once")
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(end_at_once)
-        await gateway.drain(timeout_s, spread_s)
-        nursery.cancel_scope.cancel()
+def _not_secured(_: int) -> None:
+    """No connection has a TLS session."""

@@ -70,6 +70,18 @@ class Waiting(Protocol):
         ...
 
 
+class Tls(Protocol):
+    """Who decrypts what comes by TLS: `proxy.edge.tls.batch.TlsEdge`."""
+
+    def received(self, event: Event, /) -> None:
+        """Take in ciphertext. The requests that it makes are then the batch's."""
+        ...
+
+    def closed(self, event: Event, /) -> None:
+        """Take in that a connection is gone."""
+        ...
+
+
 class Arena(Protocol):
     """The bytes that a step took in."""
 
@@ -84,9 +96,12 @@ def make_decide(
     transport: Transport,
     arena: Arena,
     requests: Callable[[], Iterator[Request]],
+    tls: Tls | None = None,
 ) -> Decide:
     """Return what the wire calls once per batch."""
     begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena), Occasional()
+    if tls is not None:
+        handlers |= {EventKind.TLS_INPUT: tls.received, EventKind.TLS_CLOSED: tls.closed}
 
     def decide(events: Iterator[Event]) -> None:
         for event in events:

@@ -26,6 +26,7 @@ def wire_settings(config: GatewayConfig) -> WireSettings:
         connection_age_ms=edge.connection_age_ms,
         connection_bytes_max=edge.connection_bytes,
         connections_per_address_max=edge.connections_per_address,
+        tls_handshake_ms=edge.tls_handshake_timeout_ms,
         keeps_malformed=edge.parsing == "tolerant",
         head_bytes_max=edge.head_bytes,
         fields_max=edge.head_fields,

@@ -3,8 +3,9 @@
 import pytest
 
 from penstock.settings import SettingsError
-from proxy.app import Gateway, gateway_name
+from proxy.app import Gateway
 from proxy.config import gateway_registry, load_gateway
+from proxy.running import gateway_name
 
 BOUNDS = [
     (setting.variable, bound)

@@ -74,7 +74,7 @@ async def run_demo(config: GatewayConfig) -> None:
 async def _run_gateway(  # noqa: ASYNC128 - `serve` calls started
     config: GatewayConfig, demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
 ) -> None:
-    from ..app import serve
+    from ..running import serve
 
     await serve(config, task_status=task_status)
     demo.cancel()

@@ -9,6 +9,7 @@ import click
 from penstock.settings import Problem, SettingsError
 
 from ..edge.listen import ListenError
+from ..edge.tls.problems import CertificateError
 
 EXIT_RUNTIME = 1
 EXIT_CONFIGURATION = 2
@@ -19,7 +20,7 @@ class DemoError(Exception):
     """The demo cannot go on. Its text is one line."""
 
 
-_KNOWN = (SettingsError, ListenError, DemoError, KeyboardInterrupt)
+_KNOWN = (SettingsError, ListenError, CertificateError, DemoError, KeyboardInterrupt)
 
 
 @contextmanager

@@ -39,6 +39,6 @@ def run_gateway(config: GatewayConfig) -> None:
     """Run the gateway until a signal ends it."""
     import trio
 
-    from ..app import serve
+    from ..running import serve
 
     trio.run(serve, config)

@@ -169,7 +169,7 @@ class Carriage:
             self._arm()
             if head.status == SWITCHING:
                 self._watching.cancel()
-                nursery.start_soon(self._send_tunnelled)
+                nursery.start_soon(self._tunnel)
             await self._write(head)
         except ClientGone:
             self.end(Answer(CLIENT_GONE))
@@ -243,6 +243,11 @@ class Carriage:
 
     def _client_left(self) -> None:
         self.end(Answer(CLIENT_GONE))
+
+    async def _tunnel(self) -> None:
+        with self._ways.departures.calling(self.client.descriptor, self._client_left, may_end=True):
+            await self._send_tunnelled()
+            await trio.sleep_forever()  # until the service has ended, or the client is gone
 
     async def _send_tunnelled(self) -> None:
         """After an upgrade: what the client sends belongs to the other protocol."""

@@ -1,7 +1,8 @@
 """Departures: clients that leave while nobody reads their socket, since their service takes no more of what they send.
 
 Trio tells when a socket is readable, and such a one always is. So these are watched by an epoll of their own, for
-nothing but their end. A client that has closed, even if only its own direction, is taken to be gone, as in the wire.
+nothing but their end. A client that has closed, even if only its own direction, is taken to be gone, as in the wire;
+but not in a tunnel.
 """
 
 import select
@@ -11,7 +12,9 @@ from typing import Final, NoReturn
 
 import trio
 
-_END: Final = select.EPOLLRDHUP | select.EPOLLONESHOT
+_BOTH: Final = select.EPOLLONESHOT
+"""EPOLLHUP and EPOLLERR come unasked: both directions have ended, or there was a reset."""
+_EITHER: Final = select.EPOLLONESHOT | select.EPOLLRDHUP
 
 
 class Departures:
@@ -27,10 +30,13 @@ class Departures:
         return len(self._calls)
 
     @contextmanager
-    def calling(self, descriptor: int, call: Callable[[], None]) -> Iterator[None]:
-        """Call this, once, if the client leaves within the block. The descriptor must stay open as long."""
+    def calling(self, descriptor: int, call: Callable[[], None], *, may_end: bool = False) -> Iterator[None]:
+        """Call this, once, if the client leaves within the block. The descriptor must stay open as long.
+
+        may_end: its own direction may end, as one of a tunnel may, and that is no departure.
+        """
         self._calls[descriptor] = call
-        self._epoll.register(descriptor, _END)
+        self._epoll.register(descriptor, _BOTH if may_end else _EITHER)
         try:
             yield
         finally:

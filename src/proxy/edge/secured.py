@@ -1,0 +1,44 @@
+"""TLS at the edge, if it is wanted: what speaks it is imported only then, since `ssl` costs megabytes."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from frames.wire import Wire
+from proxy.config import GatewayConfig
+
+if TYPE_CHECKING:
+    from proxy.edge.tls.batch import TlsEdge
+    from proxy.edge.tls.certificates import ServerCertificates
+
+
+class Secured(NamedTuple):
+    """What TLS at the edge needs."""
+
+    certificates: "ServerCertificates"
+    batch: "TlsEdge"
+    """What speaks it for the wire."""
+
+
+def open_tls(config: GatewayConfig, wire: Wire) -> Secured | None:
+    """Return what speaks TLS for the wire; None where no address is set for it.
+
+    Raises:
+        CertificateError: the certificates cannot be used.
+    """
+    edge = config.edge
+    if edge.tls_listen is None:
+        return None
+    from proxy.edge.tls.batch import TlsEdge
+    from proxy.edge.tls.certificates import ServerCertificates, TlsSettings
+
+    certificates = ServerCertificates(
+        TlsSettings(
+            certificates=edge.tls_certificates,
+            minimum_version=edge.tls_min_version,
+            client_authorities=edge.tls_client_ca,
+            client_names=edge.tls_client_names,
+            reload_interval_s=edge.tls_reload_interval_ms / 1000,
+        )
+    )
+    batch = TlsEdge(wire.tls, wire.arena, certificates)
+    wire.flush = batch.flushing(wire.flush)
+    return Secured(certificates, batch)
