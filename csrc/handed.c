@@ -145,8 +145,8 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
               const uint8_t *body, uint32_t body_bytes, int end)
 {
     exchange *x = find_away(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED)
-        return WIRE_NO_EXCHANGE;
+    if (!x || x->state != EXCHANGE_UNDECIDED || x->method == METHOD_NONE)
+        return WIRE_NO_EXCHANGE; /* a malformed request may have no method, and no service is asked for that */
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;

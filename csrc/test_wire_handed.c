@@ -159,6 +159,9 @@ static void check_malformed(int keeps)
     CHECK_EQUAL(wire_forward(w, id, room, ROOM, &count), WIRE_NO_EXCHANGE);
     if (keeps) {
         check_held(&handed, bad); /* from its first byte on */
+        service s = join_framed(0);
+        CHECK_EQUAL(open_with(id, s.connection, &(opening){.attempt = 1, .target = "/a"}), WIRE_OK);
+        CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_OK);
         answer_by_hand(&handed, client);
         give_back(id, HAND_BACK_KEEP, "GET /b HTTP/1.1\r\nhost: a\r\n\r\n");
         check_next(client, "/b");
@@ -167,6 +170,25 @@ static void check_malformed(int keeps)
         check_answer(client, 400, "bad");
         CHECK(is_closed(client));
     }
+    finish();
+}
+
+/* Nothing that a service could be asked for is known of it. */
+static void check_no_method(const char *bad)
+{
+    wire_settings settings = small_settings();
+    settings.keeps_malformed = 1;
+    start(&settings);
+    int client = join_edge();
+    service s = join_framed(0);
+    say_text(client, bad);
+    const wire_event *event = await_event(EVENT_BAD_REQUEST);
+    uint64_t id = event->exchange;
+    CHECK_EQUAL(event->flags, METHOD_NONE);
+    take_over(id);
+    CHECK_EQUAL(open_with(id, s.connection, &(opening){.attempt = 1, .target = "/a"}), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_unsent(w)[s.connection & 4095], 0);
+    give_back(id, HAND_BACK_LINGER, "");
     finish();
 }
 
@@ -301,6 +323,8 @@ int main(void)
     test_no_time_runs_while_away();
     check_malformed(0);
     check_malformed(1);
+    check_no_method("PURGE /a HTTP/1.1\r\nhost: a\r\n\r\n");
+    check_no_method("\x16\x03\x01 no HTTP");
     check_malformed_and_left("GET /a HTTP/1.1\r\nhost : a\r\n\r\nand more", 0);
     check_malformed_and_left("\x16\x03\x01 no HTTP", 0);
     check_malformed_and_left("GET /a HT", 11000);

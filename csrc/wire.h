@@ -260,7 +260,8 @@ int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
  * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */
 int wire_hand_back(wire *w, uint64_t exchange, int how, const uint8_t *bytes, uint32_t count, uint64_t received);
 /* Sends a handed-over exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
- * wrote them; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count is 0. Its frames come as EVENT_STREAM. */
+ * wrote them; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count is 0. Its frames come as EVENT_STREAM.
+ * A bad request without a method that is known is not in a state for this. */
 int wire_open(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
               const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,

@@ -213,6 +213,7 @@ PROGRAMS = {
     "large_reply": ROOMY + ask(0, 6) + AWAY + reply(0, 255) * 2 + give_back(0) + step() + hear(0),
     "leaves_while_away": ROOMY + ask(0, 8) + AWAY + leave(0) + step(KEEP) + give_back(0) + step(),
     "malformed_kept": KEEPING + ask(0, 11) + AWAY + read(0) + reply(0) + give_back(0) + step() + hear(0),
+    "malformed_opened": KEEPING + raw(0, b"nonsense") + AWAY + open_stream(0) + stream(0, HEAD) + step(),
     "malformed": ROOMY + ask(0, 11) + AWAY + step() + hear(0),
     "forwarded": ROOMY + ask(0, 9) + step(SEND_TO_FIRST) + respond(0) + step() + hear(0),
     "handed_in": ROOMY

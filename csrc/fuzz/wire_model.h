@@ -61,6 +61,7 @@ typedef struct {
     uint8_t is_odd;
     uint8_t is_bad;
     uint8_t is_head;
+    uint8_t has_method;
     uint8_t is_away;    /* handed over; SENT then means opened as a stream */
     uint8_t is_answered; /* by hand */
     uint8_t is_cut;     /* but not whole */
@@ -232,6 +233,7 @@ static void take_exchange_event(const wire_event *event)
         open_exchange *bad = open_one(event->exchange);
         bad->is_bad = 1;
         bad->is_head = event->flags == METHOD_HEAD;
+        bad->has_method = event->flags != METHOD_NONE;
         set_request_id(bad, '?');
     }
     open_exchange *x = find_open(event->exchange);
@@ -284,6 +286,7 @@ static void take_request(const wire_request *request)
     touch_arena((uint32_t)(bytes - wire_arena(w)), head->head_bytes + body_bytes);
     demand(body == bytes + head->head_bytes && body_bytes == head->body_bytes, "the body is behind the head");
     x->is_head = request->method == METHOD_HEAD;
+    x->has_method = 1;
     x->is_odd = head->verdict != HEAD_PLAIN;
     int is_flagged = (request->flags & HEAD_ODD) && body_bytes == 0;
     demand(!x->is_odd || is_flagged, "an odd request is known by its flag, and ends with its head");
