@@ -151,7 +151,7 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     if (!framed)
         return WIRE_NO_CONNECTION;
     if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
-        upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes))
+        upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes) || target[0] != '/')
         return WIRE_INVALID;
     request_parts parts = {
         .endpoint = endpoint, .attempt = attempt, .remaining_ms = remaining_ms, .target = target, .target_bytes = target_bytes,

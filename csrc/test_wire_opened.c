@@ -187,6 +187,8 @@ static void test_out_of_range(void)
     REFUSED(WIRE_INVALID, o.attempt = 256);
     REFUSED(WIRE_INVALID, o.target = NULL);
     REFUSED(WIRE_INVALID, o.target = long_target);
+    REFUSED(WIRE_INVALID, o.target = "*");
+    REFUSED(WIRE_INVALID, o.target = "http://a/");
     REFUSED(WIRE_INVALID, o.length = "12345678901234567");
     REFUSED(WIRE_INVALID, o.upgrade = "a23456789012345678901234567890123");
     REFUSED(WIRE_INVALID, o.fields = table; o.field_count = 1; o.fields_bytes = 3);
