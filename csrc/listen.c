@@ -31,7 +31,8 @@ int wire_listen(wire *w, int descriptor, int kind)
 void wire_stop_listening(wire *w, int kind)
 {
     for (int i = 0; i < LISTENERS_MAX; i++) {
-        if (w->listeners[i].descriptor < 0 || w->listeners[i].kind != kind)
+        int is_meant = w->listeners[i].kind == kind || (kind == SOCKET_EDGE && w->listeners[i].kind == SOCKET_EDGE_TLS);
+        if (w->listeners[i].descriptor < 0 || !is_meant)
             continue;
         close(w->listeners[i].descriptor);
         w->listeners[i].descriptor = -1;

@@ -668,6 +668,26 @@ static void test_listeners_share_places(void)
     end();
 }
 
+/* No more clients, of either kind; what is connected stays. */
+static void test_stop_listening(void)
+{
+    begin();
+    uint16_t plain = listen_on_loopback(SOCKET_EDGE), secure = listen_on_loopback(SOCKET_EDGE_TLS);
+    int client = dial(secure);
+    settle();
+    wire_stop_listening(w, SOCKET_EDGE);
+    for (int i = 0; i < 2; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(i ? secure : plain), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int late = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(connect(late, (struct sockaddr *)&address, sizeof address) < 0);
+        close(late);
+    }
+    say_sealed_text(client, GET_A);
+    answer_text(await_tls_request(), 200, "hi", 0);
+    check_sealed(client, 200, "hi");
+    end();
+}
+
 int main(void)
 {
     for (uint32_t i = 0; i < LARGE_BYTES; i++)
@@ -699,5 +719,6 @@ int main(void)
     test_answer_of_a_service();
     test_shut_with_everything_pending();
     test_listeners_share_places();
+    test_stop_listening();
     return test_report();
 }

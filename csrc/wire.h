@@ -212,7 +212,7 @@ const uint8_t *wire_arena(const wire *w);
 
 /* Takes over a listening socket. kind: enum wire_socket_kind. */
 int wire_listen(wire *w, int descriptor, int kind);
-/* Closes all listening sockets of the kind. What is connected stays. */
+/* Closes all listening sockets of the kind; SOCKET_EDGE means those for TLS, too. What is connected stays. */
 void wire_stop_listening(wire *w, int kind);
 /* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for
  * SOCKET_EDGE and SOCKET_EDGE_TLS returns 0. dialled: we opened the connection (bit 63 of our exchange ids is set on it). */

@@ -9,5 +9,5 @@
     session       one connection: ciphertext in, plaintext out, and back
     batch         all sessions, between the wire's events and its flush
 
-Nothing here is imported unless the edge listens for TLS: `ssl` costs megabytes.
+Nothing here is imported unless the edge listens for TLS.
 """

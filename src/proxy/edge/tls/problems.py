@@ -1,17 +1,12 @@
 """What can be wrong with certificates, said so that one line is enough to mend it."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from penstock.settings import Problem
+from penstock.settings import Problem, SettingsError
 
 
-class CertificateError(Exception):
+class CertificateError(SettingsError):
     """Files of certificates cannot be used. problems: everything that is wrong with them, one line each."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 def cannot_read(what: str, path: Path, error: OSError) -> CertificateError:
