@@ -42,6 +42,8 @@ _EVENT = struct.Struct("=QIHHIIIIIII4x")
 _REQUEST = struct.Struct("=QIHBB")
 _HEAD_ROOM_BYTES = 131_072
 """For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
+_LIVELY_STEPS = 4
+"""After a sign of life from tasks with sockets of their own: a few rounds of a peer's answer to what they wrote."""
 _YIELD_SECONDS = 0.001
 """Own work between two looks at what other tasks want."""
 
@@ -275,6 +277,7 @@ class Wire:
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
         self._yields_wanted = 0
+        self._lively_steps = 0
         # Bound once: these are called for every request.
         self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
@@ -587,7 +590,8 @@ class Wire:
             decide(self.step(wait_us))
             flush()
             if was_active(wire) or has_more(wire):
-                wait_us = self.linger_us
+                wait_us = 0 if self._lively_steps else self.linger_us
+                self._lively_steps -= self._lively_steps > 0
                 if self._yields_wanted or clock() - yielded_at > _YIELD_SECONDS:
                     self._yields_wanted -= self._yields_wanted > 0
                     await trio.lowlevel.checkpoint()
@@ -600,6 +604,11 @@ class Wire:
     def yield_soon(self) -> None:
         """Let the tasks that ``decide`` has woken run now, or after one more step: Trio draws lots who is first."""
         self._yields_wanted = 2
+
+    def tasks_are_lively(self) -> None:
+        """Yield soon, and do not linger for a few steps: tasks have sockets of their own, which lingering does not see."""
+        self._yields_wanted = 2
+        self._lively_steps = _LIVELY_STEPS
 
     def flush_soon(self) -> None:
         """Flush once the tasks that are about to run have run: for tasks that call ``frame`` outside ``decide``."""

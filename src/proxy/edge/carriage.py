@@ -69,6 +69,8 @@ class Ways(NamedTuple):
     """Count a reason."""
     idle_s: float
     """How long nothing may move in either direction."""
+    moved: Callable[[], None]
+    """Told that something has moved, and that more is likely to."""
     departures: Departures
     """Tells of clients that leave while nobody reads them."""
 
@@ -272,6 +274,7 @@ class Carriage:
 
     def _arm(self) -> None:
         """Something has moved; or the deadline begins, which does not count while the request's body is coming."""
+        self._ways.moved()
         within_s = self.job.deadline_ms / 1000 if self._waits_for_head else self._ways.idle_s
         self._scope.deadline = trio.current_time() + within_s
 

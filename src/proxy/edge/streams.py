@@ -53,6 +53,7 @@ class Streams:
             hand_over.write_answer,
             hand_over.counts.count,
             hand_over.settings.idle_s,
+            hand_over.wire.tasks_are_lively,
             hand_over.departures,
         )
         self._carriages: dict[int, Carriage] = {}

@@ -51,6 +51,7 @@ class TaskLane:
         has waited; send_credit: what the service on a connection grants on a new stream; secured: the TLS session of a
         client's connection; name_of: who is at the other end of a framed connection, for logs.
         """
+        self._wire = wire
         self._rooms = Rooms(wire)
         self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured)
         self._gatherer = Gatherer(self._hand_over, budget, choose_again)
@@ -90,6 +91,7 @@ class TaskLane:
     def stream(self, event: Event) -> None:
         """A frame of an exchange that streams: EVENT_STREAM."""
         self._streams.take(event)
+        self._wire.tasks_are_lively()
 
     def lost(self, exchange: int) -> bool:
         """The connection that carried it is lost: EVENT_LOST. False: it is none of this lane's."""
@@ -108,6 +110,7 @@ class TaskLane:
     def room(self, connection: int) -> None:
         """A framed connection has room again: EVENT_FRAMED_ROOM."""
         self._rooms.room(connection)
+        self._wire.tasks_are_lively()
 
     def dropped(self, connection: int) -> None:
         """A framed connection is gone: EVENT_FRAMED_CLOSED."""
