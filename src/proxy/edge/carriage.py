@@ -73,6 +73,8 @@ class Ways(NamedTuple):
     """Told that something has moved, and that more is likely to."""
     departures: Departures
     """Tells of clients that leave while nobody reads them."""
+    is_draining: Callable[[], bool]
+    """Whether answers are to say that the connection closes."""
 
 
 class Carriage:
@@ -138,7 +140,7 @@ class Carriage:
 
     def says_close(self, wanted: bool) -> bool:
         """Whether the head says that the connection closes; a request that is not read to its end must end with it."""
-        self._closes |= wanted or not self.body.is_whole
+        self._closes |= wanted or not self.body.is_whole or self._ways.is_draining()
         return self._closes
 
     # ---- the task ----

@@ -24,6 +24,7 @@ async def drain_edge(wire: Wire, lane: ExpressLane, tasks: TaskLane, timeout_s: 
     """Stop listening, and wait until every client has gone, or the time is over. Then give up what is left."""
     wire.stop_listening(SocketKind.EDGE)
     wire.drain_edge(round(spread_s * 1000))
+    tasks.drain()
     with trio.move_on_after(timeout_s) as scope:
         while wire.counters()["edge_open_now"]:  # noqa: ASYNC110 - connections end in C, where no event is set
             await trio.sleep(POLL_S)

@@ -69,6 +69,8 @@ class HandOver:
         self._render = render
         self._secured = secured
         self.departures = Departures()
+        self.is_draining = False
+        """Set once, and then every answer says that its connection closes."""
         self._nursery: trio.Nursery | None = None
         self._failures = Occasional()
 

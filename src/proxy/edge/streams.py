@@ -55,6 +55,7 @@ class Streams:
             hand_over.settings.idle_s,
             hand_over.wire.tasks_are_lively,
             hand_over.departures,
+            lambda: hand_over.is_draining,
         )
         self._carriages: dict[int, Carriage] = {}
         self._bad_responses = Occasional()

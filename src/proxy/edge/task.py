@@ -67,6 +67,10 @@ class TaskLane:
         """How many exchanges stream, or wait for the rest of their bodies."""
         return len(self._streams) + len(self._gatherer)
 
+    def drain(self) -> None:
+        """From now on, every answer closes its connection."""
+        self._hand_over.is_draining = True
+
     def give_up_all(self) -> None:
         """End every one of them: the time to drain is over."""
         self._streams.give_up_all()
