@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import trio
 from lab import Lab
@@ -94,6 +94,10 @@ class EchoService:
                 if answers:
                     await self.stream.send_all(answers)
 
+    def note(self, asked: Open) -> None:
+        """Remember a request that has come whole."""
+        self.finished.append(asked.target)
+
     def _take(self, found: Scan, view: FrameView) -> Iterator[bytes]:
         if view.type == FrameType.HEARTBEAT:
             yield HEARTBEAT  # as often as the other side: long tests need it
@@ -122,14 +126,22 @@ class EchoService:
     def _maybe_finish(self, view: FrameView) -> Iterator[bytes]:
         if not view.flags & END or (asked := self._open.pop(view.exchange, None)) is None:
             return
-        self.finished.append(asked.target)
+        self.note(asked)
         fields = [(FieldId.NAMED, b"x-echo", asked.report())]
         yield encode_frame(FrameType.RESPONSE, END, view.exchange, encode_response(200, fields, b"seen"))
 
 
-async def start_echo(lab: Lab, **more: Any) -> EchoService:
+Kind = TypeVar("Kind", bound=EchoService)
+
+
+async def start_echo(lab: Lab) -> EchoService:
     """Let an echo service join, and run it until the lab ends."""
-    raw = await lab.raw(endpoints=offers(), features=("streams",), credit_bytes=CREDIT_BYTES, **more)
-    service = EchoService(raw)
+    return await start_echo_of(EchoService, lab)
+
+
+async def start_echo_of(kind: type[Kind], lab: Lab) -> Kind:
+    """Do the same with a kind of echo service."""
+    raw = await lab.raw(endpoints=offers(), features=("streams",), credit_bytes=CREDIT_BYTES)
+    service = kind(raw)
     lab.nursery.start_soon(service.run)
     return service

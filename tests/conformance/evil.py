@@ -41,6 +41,7 @@ class BadResponse:
     method: str = "GET"
     streams: bool = True
     closes: bool = False  # the service closes its connection behind the frames
+    at_once: bool = False  # it is bad only if its frames come at once
     status: int = 200
     body: bytes = b""
 

@@ -11,7 +11,8 @@ from enum import Enum
 import h11
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[A-Za-z0-9/._~-]*) HTTP/1\.([01])\r\n")
+_PATH = rb"(?:/(?!\.\.?[/ ])[A-Za-z0-9._~-]+)+"  # without empty and dot segments
+_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (" + _PATH + rb") HTTP/1\.([01])\r\n")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=-]+(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,20}")
