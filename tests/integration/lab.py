@@ -128,6 +128,8 @@ class Lab:
             "in flight": sum(gateway.wire.in_flight),
             "streams": tasks.in_progress,
             "tasks": len(nursery.child_tasks) if nursery else 0,
+            "bytes that windows grew by": tasks._streams._growth.held,
+            "departures watched": len(tasks._hand_over.departures),
             "bytes held": gateway.bytes_in_flight.held,
             "writers that wait for room": sum(map(len, tasks._rooms._queues.values())),
         }
