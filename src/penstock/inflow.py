@@ -43,6 +43,10 @@ class StreamPort(Protocol):
         """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
         ...
 
+    def flush(self) -> None:
+        """Send what was written, now."""
+        ...
+
     def flush_soon(self) -> None:
         """See to it that what was written is sent within this pass of Trio's scheduler."""
         ...

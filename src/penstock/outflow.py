@@ -151,7 +151,9 @@ class Outflow:
         """Write one frame when there is room for it. What follows the last wait is done in one step."""
         connection = self._connection
         if not self._rooms.has_room(connection):
-            await self._wait_for_room()
+            self._port.flush()  # often all that is needed
+            if not self._rooms.has_room(connection):
+                await self._wait_for_room()
         while (result := self._try_to_write(frame_type, flags, payload)) == WIRE_FULL:
             if self.cause is not None:
                 await self._fail(self.cause)

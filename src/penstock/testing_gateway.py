@@ -106,6 +106,9 @@ class _ToService:
             self._gateway.streams.take(connection, exchange, frame_type, flags, bytes(payload))
         return 0
 
+    def flush(self) -> None:
+        """Nothing waits here."""
+
     def flush_soon(self) -> None:
         """Nothing waits here."""
 

@@ -46,6 +46,9 @@ class FakePort:
         self.room -= len(payload)
         return 0
 
+    def flush(self) -> None:
+        self.flush_soon()
+
     def flush_soon(self) -> None:
         self.flushes += 1
 
