@@ -10,6 +10,7 @@ import pytest
 import trio
 from client_service import Seen, make_service
 from lab import Lab, open_lab
+from lab_tls import TlsFiles, free_port
 
 PROGRAM_S = 60
 """No program runs longer. It is a bound for what hangs; on a loaded machine a browser takes seconds to start."""
@@ -18,12 +19,16 @@ PROGRAM_S = 60
 class Edge:
     """Where clients come in, and what the service saw of them."""
 
-    def __init__(self, lab: Lab, seen: Seen) -> None:
+    def __init__(self, lab: Lab, seen: Seen, tls_port: int) -> None:
         self.lab = lab
         self.seen = seen
+        self.tls_port = tls_port
 
     def url(self, path: str = "") -> str:
         return "http://{}:{}".format(*self.lab.addresses.edge) + path
+
+    def tls_url(self, path: str = "") -> str:
+        return f"https://127.0.0.1:{self.tls_port}{path}"
 
     async def cancelled(self) -> list[str]:
         """Wait until a handler was ended from outside; return the paths of all that were."""
@@ -45,12 +50,12 @@ class Ran(NamedTuple):
 
 
 @asynccontextmanager
-async def open_edge(**settings: str) -> AsyncIterator[Edge]:
-    """Run a gateway and the service. In the end nothing may be left of any exchange."""
-    seen = Seen()
-    async with open_lab(**settings) as lab:
+async def open_edge(tls: TlsFiles | None = None, **settings: str) -> AsyncIterator[Edge]:
+    """Run a gateway, by TLS too if there are files, and the service. In the end nothing may be left of any exchange."""
+    seen, port = Seen(), free_port() if tls else 0
+    async with open_lab(**(tls.settings(port) if tls else {}), **settings) as lab:
         await lab.serve(make_service(seen))
-        yield Edge(lab, seen)
+        yield Edge(lab, seen, port)
 
 
 def need(name: str) -> str:

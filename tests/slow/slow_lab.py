@@ -23,7 +23,13 @@ DESCRIPTORS_NEEDED = 2_500
 P99_MS = 100.0
 """What slow clients may not cost others (a bound of the product, not of the test)."""
 
-BOUNDS = {"edge_head_timeout": "2s", "edge_write_timeout": "2s", "edge_idle_timeout": "2s", "edge_linger": "500ms"}
+BOUNDS = {
+    "edge_head_timeout": "2s",
+    "edge_write_timeout": "2s",
+    "edge_idle_timeout": "2s",
+    "edge_tls_handshake_timeout": "2s",
+    "edge_linger": "500ms",
+}
 """Shorter than the attack, so that the gateway has to end what the attackers do not."""
 
 
@@ -96,9 +102,9 @@ async def warm_up(lab: Lab) -> None:
     await until(lambda: not lab.count("edge_open_now"))
 
 
-async def polite_client(lab: Lab) -> None:
+async def polite_client(port: int, *words: str) -> None:
     """Be the well-behaved client for the time of an attack: every answer is good, and 99 of 100 come in time."""
-    said = await run_own("polite_client.py", lab.addresses.edge[1], SECONDS)
+    said = await run_own("polite_client.py", port, SECONDS, *words)
     print(said)
     assert said["failed"] == 0
     assert said["requests"] > 100, "too few requests to speak of percentiles"
