@@ -90,7 +90,7 @@ def _read_request(data: bytes, at: int) -> Request:
     fields = _read_fields(head[line.end() :])
     is_1_0 = line[3] == b"0"
     options = {option.strip(b" \t").lower() for value in fields.get(b"connection", []) for option in value.split(b",")}
-    if options & _NEVER_NOMINATED:
+    if options & _NEVER_NOMINATED or not all(re.fullmatch(_TOKEN, option) for option in options - {b""}):
         raise RefusedError
     hosts = fields.get(b"host", [])
     if len(hosts) > 1 or (not hosts and not is_1_0) or (hosts and not _HOST.fullmatch(hosts[0])):

@@ -12,12 +12,13 @@ from collections import Counter
 import pytest
 from answers import BadAnswerError, Came, read_answers
 from echo_service import EchoService, show_body, start_echo
-from feed import Outcome, Run, feed_until
+from feed import Outcome, Run, feed, feed_until
 from lab import Lab, open_lab
 from pipelines import cuts, pipeline
 from reference import Delimited, End, delimit, delimit_with_h11
 
 PIPELINES = 3_000
+TOLERANT_PIPELINES = 600
 AT_ONCE = 150
 FUZZ_SECONDS = float(os.environ.get("PENSTOCK_FUZZ_SECONDS", "0"))
 REFUSALS = (400, 413, 414, 417, 431, 501, 505)
@@ -101,3 +102,32 @@ async def test_pipelines() -> None:
     # Disturbing neither ruins everything nor changes nothing.
     assert checked.requests > PIPELINES
     assert all(checked.ends[end] > PIPELINES // 30 for end in End), checked.ends
+
+
+async def test_pipelines_of_the_tolerant() -> None:
+    """Whatever is repaired has the meaning that h11 finds in it, and nothing that the strict mode takes is lost."""
+    draw = random.Random(4)
+    datas = [pipeline(draw, f"t{number}") for number in range(TOLERANT_PIPELINES)]
+    wrong = []
+    repaired = 0
+    impatient = {"edge_head_timeout": "2s", "edge_body_rate": "10MiB", "edge_idle_timeout": "2s"}
+    async with open_lab(edge_parsing="tolerant", **impatient) as lab:
+        await start_echo(lab)
+        outcomes = await feed(lab.addresses.edge, [Run(data, cuts(draw, len(data))) for data in datas])
+    for data, outcome in zip(datas, outcomes, strict=True):
+        assert not outcome.is_open, data
+        got = served_in(outcome)
+        strict = [(request.target, show_body(request.body)) for request in delimit(data).requests]
+        by_h11 = [(target, show_body(body)) for target, body in delimit_with_h11(data)]
+        repaired += len(got) > len(strict)
+        if got[: len(strict)] != strict or got[: len(by_h11)] != by_h11[: len(got)]:
+            wrong.append(f"served {got}; strictly it is {strict}; h11 reads {by_h11}\n    {data!r}")
+    if wrong:
+        pytest.fail(f"{len(wrong)} pipelines are wrong:\n" + "\n".join(wrong[:20]), pytrace=False)
+    assert repaired > TOLERANT_PIPELINES // 100
+
+
+def served_in(outcome: Outcome) -> list[tuple[str, str]]:
+    """Return target and body of each request that was served."""
+    answers = read_answers(outcome.came)
+    return [(answer.echo["target"], answer.echo["body"]) for answer in answers if answer.echo is not None]
