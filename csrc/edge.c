@@ -232,7 +232,7 @@ static void look_at_rest(wire *w, edge_connection *edge)
         return;
     }
     edge_take_request(w, edge, start, count);
-    if (edge->item.is_taken && edge->item.generation == generation && edge->in.count == count && edge->is_unread)
+    if (edge->item.is_taken && edge->item.generation == generation && edge_is_reading(edge) && edge->in.count == count && edge->is_unread)
         edge_read_requests(w, edge);
 }
 
