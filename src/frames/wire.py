@@ -606,7 +606,7 @@ class Wire:
         self._yields_wanted = 2
 
     def tasks_are_lively(self) -> None:
-        """Yield soon, and do not linger for a few steps: tasks have sockets of their own, which lingering does not see."""
+        """Yield soon, and do not linger for a few steps: tasks have sockets of their own, unseen by the wire."""
         self._yields_wanted = 2
         self._lively_steps = _LIVELY_STEPS
 

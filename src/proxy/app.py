@@ -115,7 +115,7 @@ class Gateway:
             on_change=self._swap_snapshot,
         )
         self.overview = Overview(
-            self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts
+            self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts, secured
         )
 
     def _name_of(self, connection: int) -> str:

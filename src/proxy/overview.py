@@ -6,10 +6,11 @@ from typing import Any
 from frames.frame import Method
 from frames.wire import Wire
 from proxy import __version__
-from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.state import AdminState
 from proxy.edge.express import ExpressLane
 from proxy.edge.forwarded import Doubt
+from proxy.edge.secured import Secured
 from proxy.edge.task import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.policy.limits import BytesInFlight
@@ -30,6 +31,7 @@ class Overview:
         tasks: TaskLane,
         bytes_in_flight: BytesInFlight,
         doubts: Mapping[Doubt, int],
+        secured: Secured | None = None,
     ) -> None:
         """Look at these parts. ``is_draining`` is set by whoever drains."""
         self.is_draining = False
@@ -40,6 +42,7 @@ class Overview:
         self._tasks = tasks
         self._bytes_in_flight = bytes_in_flight
         self._doubts = doubts
+        self._secured = secured
 
     def admin_state(self) -> AdminState:
         """Return what the admin pages ask."""
@@ -80,7 +83,22 @@ class Overview:
                 held_bytes_peak=self._bytes_in_flight.peak,
                 refused=self._bytes_in_flight.refused,
             ),
+            tls=self._tls_figures(),
             doubts={doubt.value: count for doubt, count in self._doubts.items()},
+        )
+
+    def _tls_figures(self) -> TlsFigures:
+        if self._secured is None:
+            return TlsFigures()
+        certificates, edge = self._secured
+        return TlsFigures(
+            handshakes=edge.handshakes,
+            resumed=edge.resumed,
+            sessions=edge.sessions_now,
+            failures={cause.value: count for cause, count in edge.failures.items()},
+            reloads=certificates.reloads,
+            bad_reloads=certificates.bad_reloads,
+            certificate_seconds_left=certificates.seconds_left(),
         )
 
     def services(self) -> Sequence[Any]:

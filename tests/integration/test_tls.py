@@ -143,6 +143,17 @@ async def test_refusals_are_answered_inside_of_tls(lab: Lab, port: int, trusted:
     await client.aclose()
 
 
+async def test_metrics_tell_of_tls(lab: Lab, port: int, trusted: ssl.SSLContext) -> None:
+    client = await secured(port, trusted)
+    assert (await client.get("/nowhere")).status == 404
+    lines = (await lab.admin("/metrics")).body.decode().splitlines()
+    assert 'penstock_tls_handshakes_total{resumed="false"} 1.0' in lines
+    assert "penstock_tls_sessions 1.0" in lines
+    (left,) = (line.split()[1] for line in lines if line.startswith("penstock_tls_certificate_seconds_left "))
+    assert float(left) > 0
+    await client.aclose()
+
+
 async def test_plain_http_on_the_tls_port(lab: Lab, port: int) -> None:
     client = Client(await trio.open_tcp_stream("127.0.0.1", port))
     answer = await client.get("/")

@@ -34,6 +34,19 @@ class BodyFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFigures:
+    """Clients that speak TLS. All zero where the edge does not listen for it."""
+
+    handshakes: int = 0  # finished, those that resumed a session included
+    resumed: int = 0
+    sessions: int = 0  # now
+    failures: Mapping[str, int] = field(default_factory=dict)  # connections that ended because of TLS, by cause
+    reloads: int = 0  # of certificates
+    bad_reloads: int = 0
+    certificate_seconds_left: float | None = None  # of the first to run out; None for no certificate
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that /metrics tells."""
 
@@ -44,4 +57,5 @@ class Figures:
     wire: Mapping[str, int]  # the fields of wire_counters (csrc/wire.h), by name
     instances: Sequence[InstanceFigures]
     bodies: BodyFigures = BodyFigures()
+    tls: TlsFigures = field(default_factory=TlsFigures)
     doubts: Mapping[str, int] = field(default_factory=dict)  # trusted proxies that were not believed, by cause

@@ -60,6 +60,30 @@ DOUBTS: Final = MetricName(
     "Requests of trusted proxies whose word on the client was not taken, by cause.",
     ("cause",),
 )
+TLS_HANDSHAKES: Final = MetricName(
+    "penstock_tls_handshakes_total",
+    "counter",
+    "TLS handshakes of clients that were finished, by whether a session was resumed.",
+    ("resumed",),
+)
+TLS_FAILURES: Final = MetricName(
+    "penstock_tls_failures_total",
+    "counter",
+    "Client connections that ended because of TLS, by cause; docs/tls.md tells them.",
+    ("cause",),
+)
+TLS_SESSIONS: Final = MetricName("penstock_tls_sessions", "gauge", "Client connections that speak TLS now.")
+TLS_RELOADS: Final = MetricName(
+    "penstock_tls_certificate_reloads_total",
+    "counter",
+    "Times that certificates were read anew, by whether what was read is served.",
+    ("served",),
+)
+TLS_CERTIFICATE: Final = MetricName(
+    "penstock_tls_certificate_seconds_left",
+    "gauge",
+    "Seconds until the first of the served certificates runs out; negative when one has.",
+)
 
 _EDGE, _SERVICE = "penstock_edge_connections", "penstock_service_connections"
 
@@ -157,6 +181,11 @@ METRICS: Final = (
     HELD_PEAK,
     HELD_REFUSED,
     DOUBTS,
+    TLS_HANDSHAKES,
+    TLS_FAILURES,
+    TLS_SESSIONS,
+    TLS_RELOADS,
+    TLS_CERTIFICATE,
     *OF_WIRE.values(),
 )
 

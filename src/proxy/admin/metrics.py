@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from proxy.admin import latency, metric_names
-from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.metric_names import MetricName
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def collect(figures: Figures, routes_max: int = ROUTES_MAX) -> Iterator["Metric"
     yield _family(metric_names.SERVICE_IN_FLIGHT, _in_flight(figures.instances))
     yield from _bodies(figures.bodies)
     yield _family(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
+    yield from _tls(figures.tls)
     for field, name in metric_names.OF_WIRE.items():
         yield _family(name, [((), figures.wire.get(field, 0))])
     yield from PROCESS_COLLECTOR.collect()
@@ -135,6 +136,16 @@ def _bodies(bodies: BodyFigures) -> Iterator["Metric"]:
     yield _family(metric_names.HELD, [((), bodies.held_bytes)])
     yield _family(metric_names.HELD_PEAK, [((), bodies.held_bytes_peak)])
     yield _family(metric_names.HELD_REFUSED, [((), bodies.refused)])
+
+
+def _tls(tls: TlsFigures) -> Iterator["Metric"]:
+    whole = tls.handshakes - tls.resumed
+    yield _family(metric_names.TLS_HANDSHAKES, [(("true",), tls.resumed), (("false",), whole)])
+    yield _family(metric_names.TLS_FAILURES, [((cause,), count) for cause, count in tls.failures.items()])
+    yield _family(metric_names.TLS_SESSIONS, [((), tls.sessions)])
+    yield _family(metric_names.TLS_RELOADS, [(("true",), tls.reloads), (("false",), tls.bad_reloads)])
+    left = tls.certificate_seconds_left
+    yield _family(metric_names.TLS_CERTIFICATE, [] if left is None else [((), left)])
 
 
 def _instances(instances: Sequence[InstanceFigures]) -> Samples:

@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from proxy.admin import metric_names
-from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures
+from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.latency import COUNTS, index_of
 from proxy.admin.metrics import OPENMETRICS, TEXT, bounded, collect, render
 
@@ -39,6 +39,7 @@ FIGURES = Figures(
     ],
     bodies=BodyFigures(streams=6, held_bytes=70_000, held_bytes_peak=80_000, refused=9),
     doubts={"malformed": 11, "disagreeing": 0},
+    tls=TlsFigures(12, 5, 3, {"version": 2}, reloads=4, bad_reloads=1, certificate_seconds_left=-0.5),
 )
 
 
@@ -146,6 +147,16 @@ def test_routes_past_the_bound_are_told_together() -> None:
     assert gets.latency == latency_of(2, 2, 2, 9)
     assert (puts.path, puts.method, list(puts.statuses), puts.latency) == ("other", "PUT", [0, 0, 5, 0, 0, 0], None)
     assert bounded(routes, 5) == routes
+
+
+def test_tls_is_told_by_result_and_cause() -> None:
+    samples = samples_of(FIGURES)
+    assert samples["penstock_tls_handshakes_total", ("true",)] == 5
+    assert samples["penstock_tls_handshakes_total", ("false",)] == 7
+    assert samples["penstock_tls_failures_total", ("version",)] == 2
+    assert samples["penstock_tls_sessions", ()] == 3
+    assert samples["penstock_tls_certificate_reloads_total", ("false",)] == 1
+    assert samples["penstock_tls_certificate_seconds_left", ()] == -0.5
 
 
 def test_an_idle_gateway_has_metrics_too() -> None:
