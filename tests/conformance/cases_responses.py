@@ -22,7 +22,7 @@ from evil import (
 from frames.frame import DIALLED, END, FrameType
 from frames.limits import DATA_BYTES_MAX
 
-REFUSED, CUT, SERVED, FAULT, GONE = Outcome.REFUSED, Outcome.CUT, Outcome.SERVED, Outcome.FAULT, Outcome.GONE
+REFUSED, SERVED, FAULT, GONE = Outcome.REFUSED, Outcome.SERVED, Outcome.FAULT, Outcome.GONE
 REFUSED_OR_CUT = Outcome.REFUSED_OR_CUT
 
 _INJECTIONS = {

@@ -24,7 +24,6 @@ class Outcome(Enum):
 
     REFUSED = "502 bad_response; the service stays connected"
     REFUSED_OR_CUT = "502 bad_response, or an answer that ends before its end; the service stays connected"
-    CUT = "an answer that ends before its end; the service stays connected"
     SERVED = "the good answer, whole; the service stays connected"
     FAULT = "502, or an answer that ends before its end; the service is sent FAULT"
     GONE = "502, or an answer that ends before its end; the service has closed"
