@@ -10,7 +10,7 @@ import trio
 from frames.wire import HandBack
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.handover import HandOver
-from proxy.edge.tolerant import head_end, may_be_repaired, repair
+from proxy.edge.tolerant import head_end, is_worth_waiting, may_be_repaired, repair
 from proxy.errors import HEAD_TIMEOUT, reason_of_verdict
 from proxy.stage import Answer
 
@@ -66,7 +66,7 @@ async def read_and_repair(client: ClientSocket, verdict: int, head_bytes_max: in
     if not may_be_repaired(received, verdict):
         raise Unmended
     while (end := head_end(received)) is None:
-        if len(received) > head_bytes_max + _EMPTY_LINES_BYTES_MAX:
+        if len(received) > head_bytes_max + _EMPTY_LINES_BYTES_MAX or not is_worth_waiting(received):
             raise Unmended
         data = await client.receive()
         if not data:

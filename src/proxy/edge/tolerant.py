@@ -60,6 +60,11 @@ def may_be_repaired(received: bytes, verdict: int) -> bool:
     return reason in _REASONS and (reason is not NOT_HTTP or received[:1] in (b"\r", b"\n"))
 
 
+def is_worth_waiting(received: bytes) -> bool:
+    """Whether the beginning of a head may be repaired when its rest has come: not where its lines end in two ways."""
+    return _has_one_line_end(received[_start_of(received) :].removesuffix(b"\r"))
+
+
 def head_end(received: bytes) -> int | None:
     """Return how many bytes a head takes, empty lines before it included, or None where more must come.
 
