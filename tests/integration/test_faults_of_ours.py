@@ -100,3 +100,33 @@ async def test_a_body_that_could_not_be_gathered(
     assert asked.body == b"abc"
     await other.respond(asked)
     assert (await again.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "name"),
+    [
+        (chunked("PUT", "/gathered", b"abc"), Gathering, "look"),
+        (chunked("PUT", "/gathered", b"abc"), Gathering, "whole"),
+        (chunked("PUT", "/up", b"abc"), Carriage, "attach"),
+        (chunked("PUT", "/up", b"abc"), Carriage, "began"),
+    ],
+)
+async def test_a_request_that_could_not_be_begun(
+    lab: Lab,
+    service: RawService,
+    bystander: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    place: type,
+    name: str,
+) -> None:
+    await lab.raw("PUT /gathered", service="other")
+    client = await lab.client()
+    with monkeypatch.context() as patched:
+        patched.setattr(place, name, fail)
+        await client.send(data)
+        assert await Reader(client).rest() == (b"", False)
+    assert lab.left["handed over"] == 1  # the bystander's
+    if name == "began":
+        await service.asked()
+        await service.cancelled()

@@ -116,6 +116,13 @@ class Gatherer:
         client, body, closes = taken
         gathering = Gathering(job, client, body, self._budget, closes=closes)
         try:
+            self._begin(gathering, first)
+        except BaseException:
+            gathering.forget()
+            raise
+
+    def _begin(self, gathering: Gathering, first: bytes) -> None:
+        try:
             is_whole = gathering.look(first)
         except Refusal as refusal:
             self._hand_over.spawn(self._refuse, gathering, refusal.answer)

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, Wire
+from frames.frame import CancelReason
+from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, Wire, WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.body import Pace, RequestBody
 from proxy.edge.client import ClientSocket, Secured
@@ -152,6 +153,12 @@ class HandOver:
         """Give the connection back; the exchange is over. rest: what came behind the request."""
         self.wire.hand_back(exchange, how, rest, received)
         self.wire.flush_soon()
+
+    def abandon(self, exchange: int) -> None:
+        """After a fault of ours: its service is told, and its client, if its connection was taken, gets a reset."""
+        self.cancel(exchange, CancelReason.SHUTDOWN)
+        if self.wire.hand_back(exchange, HandBack.RESET) == WireResult.OK:
+            self.counts.count(INTERNAL)
 
     def cancel(self, exchange: int, reason: int) -> int:
         """Take a sent exchange back from its service, with a CANCEL that leaves soon."""

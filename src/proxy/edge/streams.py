@@ -88,17 +88,28 @@ class Streams:
         """Send a request of this batch as far as it has come. Returns an answer where it cannot be carried."""
         if not self._budget.reserve(self._held_bytes):
             return Answer(BYTES_IN_FLIGHT_FULL)
+        try:
+            carriage = self._begin(job)
+        except BaseException:
+            self._carriages.pop(job.id, None)
+            self._budget.release(self._held_bytes)
+            raise
+        if carriage is None:
+            self._budget.release(self._held_bytes)
+        else:
+            self._hand_over.spawn(self._carry, carriage)
+        return None
+
+    def _begin(self, job: Job) -> Carriage | None:
         first = b"" if job.head.verdict else self._wire.request_body(job.id)
         taken = self._hand_over.take(job, self._hand_over.settings.call_bytes)
         if taken is None:
-            self._budget.release(self._held_bytes)
-            return None
+            return None  # its client is gone, and an event says so
         client, body, closes = taken
         carriage = Carriage(self._ways, job, client, body, closes=closes)
         self._attach(carriage)
         self._open(carriage, first)
-        self._hand_over.spawn(self._carry, carriage)
-        return None
+        return carriage
 
     def _attach(self, carriage: Carriage) -> None:
         """Make what stands for the service."""

@@ -83,9 +83,13 @@ class TaskLane:
         job = self._hand_over.job(exchange)
         if job is None:
             return None  # its client is gone, and an event says so
-        if exchange.offer.streams:
-            return self._streams.begin(job)
-        self._gatherer.begin(job)
+        try:
+            if exchange.offer.streams:
+                return self._streams.begin(job)
+            self._gatherer.begin(job)
+        except Exception:
+            self._hand_over.abandon(job.id)
+            raise
         return None
 
     def mend(self, exchange: int, verdict: int) -> bool:
