@@ -337,7 +337,8 @@ async def test_by_the_service(
     if stage in (asked_only, with_interim):
         answer = await client.answer() if stage is asked_only else None
         head = (await reader.head()) if answer is None else b"HTTP/1.1 %d " % answer.status
-        assert head.startswith(b"HTTP/1.1 503 " if end is refuse else b"HTTP/1.1 502 ")
+        is_refused = end is refuse and stage is asked_only  # after any RESPONSE it must not be
+        assert head.startswith(b"HTTP/1.1 503 " if is_refused else b"HTTP/1.1 502 ")
     else:
         _, is_orderly = await reader.rest()
         assert not is_orderly
