@@ -50,10 +50,12 @@ def decide(
     def of_step() -> Iterator[Request]:
         return iter(requests)
 
-    make_decide(lane, waiting, transport, ARENA, of_step)(iter(events))
+    tls: Any = Recorder("tls", calls, fails_at)
+    make_decide(lane, waiting, transport, ARENA, of_step, tls)(iter(events))
     return calls
 
 
+RECEIVED, TLS_CLOSED = (event(kind, connection=2) for kind in (EventKind.TLS_INPUT, EventKind.TLS_CLOSED))
 STREAMED = event(EventKind.STREAM, exchange=1, connection=2, detail=FrameType.DATA, at=3, bytes=4)
 
 TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
@@ -81,6 +83,8 @@ TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
         event(EventKind.CALL, exchange=1, connection=2, detail=9, flags=Method.GET | 1 << 8 | 1 << 16, at=3, bytes=4),
         [("transport.call", 2, 1, 1)],
     ),
+    (RECEIVED, [("tls.received", RECEIVED)]),
+    (TLS_CLOSED, [("tls.closed", TLS_CLOSED)]),
 ]
 IDS = [EventKind(given[2]).name for given, _ in TRANSCRIPT]
 OURS = {
@@ -106,7 +110,7 @@ def test_what_the_task_lane_carries_is_not_for_the_express_lane(kind: EventKind)
 
 
 def test_every_kind_has_a_line_here() -> None:
-    assert {given[2] for given, _ in TRANSCRIPT} == set(EventKind) - {EventKind.TLS_INPUT, EventKind.TLS_CLOSED}
+    assert {given[2] for given, _ in TRANSCRIPT} == set(EventKind)
 
 
 def test_a_request_comes_with_its_path() -> None:
