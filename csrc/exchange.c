@@ -66,7 +66,7 @@ void exchange_detach(wire *w, exchange *x)
     x->framed = NULL;
     x->back = NULL;
     x->state = EXCHANGE_UNDECIDED;
-    x->is_spoiled = 0;
+    x->is_spoiled = x->has_response = 0;
     timer_clear(&x->timer);
 }
 

@@ -215,8 +215,10 @@ static void take_response(wire *w, framed_connection *framed, const uint8_t *bas
         stream_take_response(w, framed, x, base, view);
         return;
     }
-    if (view->status < 200)
+    if (view->status < 200) {
+        x->has_response = 1;
         return;
+    }
     if (!(view->flags & FRAME_END)) {
         framed_report_bad_response(w, x, BAD_RESPONSE_STREAM);
         return;
@@ -237,6 +239,13 @@ static void take_refused(wire *w, framed_connection *framed, const uint8_t *base
     exchange *x = framed_find_answered(w, framed, view->exchange);
     if (!x)
         return;
+    if (x->has_response) {
+        if (x->is_streamed)
+            stream_take_frame(w, framed, base, view);
+        else
+            framed_report_bad_response(w, x, BAD_RESPONSE_REFUSED);
+        return;
+    }
     exchange_detach(w, x);
     wire_event *event = wire_add_event(w, EVENT_REFUSED);
     event->exchange = view->exchange & ~OPENED_BY_DIALLER;

@@ -197,12 +197,34 @@ static int32_t put_end(writer *w, const uint8_t *out, uint16_t status, uint32_t 
     return w->full ? RESPONSE_ERROR_ROOM : (int32_t)(w->at - out);
 }
 
+/* The length that a service has declared (docs/protocol.md, section 7.1) must be that of the body, but for the answer to HEAD and for
+ * 304, whose body would have had it. Returns 0 when it is not, or is no number. */
+static int take_declared_length(const uint8_t *digits, uint32_t count, const frame_view *view, http1_answer *stated)
+{
+    uint64_t length = 0;
+
+    if (count == 0 || count > 16)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return 0;
+        length = length * 10 + (uint64_t)(digits[i] - '0');
+    }
+    if (view->body_bytes == 0 && (stated->head_method || view->status == 304)) {
+        stated->has_length = 1;
+        stated->length = length;
+        return 1;
+    }
+    return length == view->body_bytes;
+}
+
 int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, const http1_answer *answer,
                              uint8_t *out, uint32_t room)
 {
     writer w = {out, out + room, 0};
     const frame_field *field = fields + view->first_field;
     int has_date = 0;
+    http1_answer stated = *answer;
 
     int shape = judge_shape(view->status, view->body_bytes, answer);
     if (shape != RESPONSE_OK)
@@ -211,6 +233,11 @@ int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const
     for (uint32_t i = 0; i < view->field_count; i++, field++) {
         const uint8_t *name = bytes + field->name;
         const uint8_t *value = bytes + field->value;
+        if (field->id == FIELD_BODY_LENGTH && !answer->has_length && answer->framing == FRAMING_LENGTH) {
+            if (!take_declared_length(value, field->value_bytes, view, &stated))
+                return RESPONSE_ERROR_LENGTH;
+            continue;
+        }
         if (field->id != FIELD_NAMED)
             continue;
         int judgement = judge_field(name, field->name_bytes, value, field->value_bytes);
@@ -221,7 +248,7 @@ int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const
         has_date |= field->name_bytes == 4 && memcmp(name, "date", 4) == 0;
         put_field(&w, name, field->name_bytes, value, field->value_bytes);
     }
-    return put_end(&w, out, view->status, view->body_bytes, has_date, answer);
+    return put_end(&w, out, view->status, view->body_bytes, has_date, &stated);
 }
 
 int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines_bytes, uint32_t body_bytes,

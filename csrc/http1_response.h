@@ -15,7 +15,8 @@ enum http1_response_error {
     RESPONSE_ERROR_FIELD_VALUE = -3, /* a control byte: header injection */
     RESPONSE_ERROR_FRAMING = -4,     /* a field that frames the message or belongs to one hop; a message without an end */
     RESPONSE_ERROR_ROOM = -5,        /* the head would not fit in the room */
-    RESPONSE_ERROR_BODY = -6         /* a body where none may be: 1xx, 204, 304 */
+    RESPONSE_ERROR_BODY = -6,        /* a body where none may be: 1xx, 204, 304 */
+    RESPONSE_ERROR_LENGTH = -7       /* the declared length is no number, or not that of the body that is there */
 };
 
 /* How an answer says where it ends (RFC 9112, section 6.3). 204 and 304 have no framing field, whatever is said here. */
@@ -47,7 +48,8 @@ typedef struct {
  * out[0..room). content-length is the body's length, also for HEAD; absent for 204 and 304. x-request-id, x-correlation-id and
  * date are ours: the service's own x-request-id and x-correlation-id are left out, its date is kept. An interim head (1xx, but
  * not 101, which is the only head that its client will see) has none of the three, and says nothing of closing.
- * Context fields (id not 0) are left out. Returns the bytes written, or a negative enum http1_response_error, and then what
+ * Context fields (id not 0) are left out; FIELD_BODY_LENGTH is held against the body where the caller states no length of its own, and is
+ * the content-length of an answer to HEAD without a body. Returns the bytes written, or a negative enum http1_response_error, and then what
  * was written at out means nothing. */
 int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, const http1_answer *answer,
                              uint8_t *out, uint32_t room);

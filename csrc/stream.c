@@ -28,6 +28,7 @@ void stream_take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
 void stream_take_response(wire *w, framed_connection *framed, exchange *x, const uint8_t *base, const frame_view *view)
 {
     int is_final = view->status >= 200 || view->status == 101;
+    x->has_response = 1;
     if (is_final && !x->is_measured) {
         x->is_measured = 1;
         exchange_measure(w, x, view->status);

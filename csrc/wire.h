@@ -72,7 +72,7 @@ enum wire_event_kind {
     /* The service answered REFUSED: not started. exchange: undecided again. detail: reason; a: retry after, ms. */
     EVENT_REFUSED = 6,
     /* The response cannot become an HTTP answer. exchange: wire_cancel, then wire_answer. detail: minus enum http1_response_error,
-     * or BAD_RESPONSE_STREAM. */
+     * or BAD_RESPONSE_STREAM or BAD_RESPONSE_REFUSED. */
     EVENT_BAD_RESPONSE = 7,
     /* connection: accepted on a framed listener. */
     EVENT_FRAMED_OPENED = 8,
@@ -85,9 +85,10 @@ enum wire_event_kind {
     /* A REQUEST frame. connection; exchange: as in the frame; detail: endpoint; flags: method | attempt << 8 | frame flags << 16;
      * at, bytes: payload; a: remaining ms; b: target's offset in the arena; c: target bytes; d: body bytes (the payload's end). */
     EVENT_CALL = 11,
-    /* A frame of an exchange that was opened by wire_open: RESPONSE, DATA, TRAILERS, CREDIT or CANCEL. exchange; connection;
-     * detail: type; flags: of the frame; at, bytes: payload; a: status, b: body bytes (the payload's end), of a RESPONSE. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the
-     * service is done: the exchange is undecided again, and counts as in flight no more. */
+    /* A frame of an exchange that was opened by wire_open: RESPONSE, DATA, TRAILERS, CREDIT or CANCEL; REFUSED only after a RESPONSE.
+     * exchange; connection; detail: type; flags: of the frame; at, bytes: payload; a: status, b: body bytes (the payload's end), of a
+     * RESPONSE. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the service is done: the exchange is undecided
+     * again, and counts as in flight no more. */
     EVENT_STREAM = 12,
     /* connection: what waits to be sent on it has become little enough after wire_want_room. */
     EVENT_FRAMED_ROOM = 13,
@@ -101,7 +102,10 @@ enum wire_tls_close_cause {
     TLS_CLOSED_HANDSHAKE_TIMEOUT = 1 /* tls_handshake_ms; else 0 */
 };
 
-enum { BAD_RESPONSE_STREAM = 32 }; /* a response that goes on in DATA frames, to a request that wire_send sent */
+enum {
+    BAD_RESPONSE_STREAM = 32, /* a response that goes on in DATA frames, to a request that wire_send sent */
+    BAD_RESPONSE_REFUSED = 33 /* REFUSED, which says that nothing was begun, after an interim response */
+};
 
 enum edge_refusal {
     EDGE_HEAD_TIMEOUT = 32, /* 408 */
@@ -254,7 +258,8 @@ int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, u
  * at out. Returns the bytes, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM when room is too small; *field_count gets their number. */
 int32_t wire_forward(wire *w, uint64_t exchange, uint8_t *out, uint32_t room, uint32_t *field_count);
 /* Takes the client's connection of an undecided exchange of this batch (of a request, or with keeps_malformed of a bad request) out of the
- * wire's hands: it is not watched any more, and the exchange is answered by who has the descriptor. Its context is kept for wire_open. WIRE_OK, WIRE_NO_EXCHANGE, WIRE_NO_ROOM (no memory). */
+ * wire's hands: it is not watched any more, and the exchange is answered by who has the descriptor. Its context is kept for wire_open.
+ * WIRE_OK, WIRE_NO_EXCHANGE, WIRE_NO_ROOM (no memory). */
 int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
 /* Gives the connection back and ends the exchange, which must not be with a service (wire_cancel it first: here it is dropped). how: enum
  * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */

@@ -91,7 +91,19 @@ typedef struct edge_connection {
     uint32_t requests_left;          /* before the connection closes; UINT32_MAX: no bound */
     uint64_t received;
     uint64_t closes_at_ms;           /* from then on it closes when it is idle, or else with its next answer */
-    edge_address address;
+    edge_address address;            /* what is small stands behind it: ten thousand of these are idle at a time */
+    uint8_t is_unread;               /* the socket may hold input: an edge-triggered event is told once */
+    uint8_t tls_output : 2;          /* enum tls_output */
+    uint8_t has_ended : 1;           /* the peer has sent its last byte; behind what is unread comes the end */
+    uint8_t is_lingering : 1;
+    uint8_t closes : 1;              /* after the answer being written */
+    uint8_t lingers : 1;             /* and that close lingers */
+    uint8_t is_resumed : 1;          /* in the list of those to look at without an event */
+    uint8_t is_broken : 1;           /* to be closed in the next step */
+    uint8_t is_away : 1;             /* handed over: neither watched nor read nor written here */
+    uint8_t is_tls : 1;
+    uint8_t is_secured : 1;          /* its handshake is over */
+    uint8_t has_timed_out : 1;       /* before that */
     uint32_t searched;               /* see http1_head_end */
     uint32_t needed;                 /* bytes of the whole request once its head was understood, else 0 */
     uint32_t lingered_bytes;
@@ -103,18 +115,6 @@ typedef struct edge_connection {
     uint64_t started_us;             /* when the first byte of the request at hand came */
     struct exchange *exchange;       /* the one in progress, or NULL */
     struct edge_connection *next_resumed;
-    uint8_t is_unread;               /* the socket may hold input: an edge-triggered event is told once */
-    uint8_t has_ended;               /* the peer has sent its last byte; behind what is unread comes the end */
-    uint8_t is_lingering;
-    uint8_t closes;                  /* after the answer being written */
-    uint8_t lingers;                 /* and that close lingers */
-    uint8_t is_resumed;              /* in the list of those to look at without an event */
-    uint8_t is_broken;               /* to be closed in the next step */
-    uint8_t is_away;                 /* handed over: neither watched nor read nor written here */
-    uint8_t is_tls;
-    uint8_t is_secured;              /* its handshake is over */
-    uint8_t has_timed_out;           /* before that */
-    uint8_t tls_output;              /* enum tls_output */
     uint32_t plain_at, plain_bytes;  /* of an answer's plaintext, in the wire's memory */
     held_input plain;                /* or here, while that is full */
     struct edge_connection *next_listed;
@@ -148,6 +148,7 @@ typedef struct exchange {
     uint8_t is_away;                 /* its connection was handed over */
     uint8_t is_streamed;             /* it was sent by wire_open */
     uint8_t is_measured;             /* its final RESPONSE has come */
+    uint8_t has_response;            /* any RESPONSE has: it is too late for REFUSED */
     uint8_t method;
     uint8_t is_spoiled;              /* its response was bad: nothing more is taken for it */
     uint8_t closes;                  /* the client, or a refusal, wants the connection closed */

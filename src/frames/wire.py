@@ -44,6 +44,7 @@ _HEAD_ROOM_BYTES = 131_072
 """For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
 _LIVELY_STEPS = 4
 """After a sign of life from tasks with sockets of their own: a few rounds of a peer's answer to what they wrote."""
+_untouched = ffi.new_allocator(should_clear_after_alloc=False)
 _YIELD_SECONDS = 0.001
 """Own work between two looks at what other tasks want."""
 
@@ -270,7 +271,7 @@ class Wire:
         self._head_bytes = ffi.new("const uint8_t **")
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._handed = ffi.new("wire_handed *")
-        self._head_room = ffi.new("uint8_t[]", _HEAD_ROOM_BYTES)
+        self._head_room = _untouched("uint8_t[]", _HEAD_ROOM_BYTES)
         self._field_count = ffi.new("uint32_t *")
         self._body_at = ffi.new("uint32_t *")
         self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)

@@ -6,7 +6,6 @@ The client asks for the end of the connection, so that all that comes can be jud
 import contextlib
 from collections.abc import Iterator
 
-import known
 import pytest
 import trio
 from answers import BadAnswerError, Came, read_answers
@@ -164,14 +163,6 @@ async def find_wrong(cases: list[BadResponse], how: int) -> list[str]:
 
 @pytest.mark.parametrize("how", PIECES.values(), ids=PIECES)
 async def test_bad_responses(how: int) -> None:
-    wrong = await find_wrong(
-        [case for case in CASES if case.id not in known.RESPONSES and not (how and case.at_once)], how
-    )
+    wrong = await find_wrong([case for case in CASES if not (how and case.at_once)], how)
     if wrong:
         pytest.fail(f"{len(wrong)} cases are wrong:\n" + "\n".join(wrong), pytrace=False)
-
-
-@pytest.mark.xfail(strict=True, reason="see known.py")
-@pytest.mark.parametrize("name", known.RESPONSES)
-async def test_known(name: str) -> None:
-    assert await find_wrong([case for case in CASES if case.id == name], how=0) == []

@@ -17,10 +17,8 @@ import cases_limits
 import cases_request_line
 import cases_target
 import cases_trust
-import known
 import pytest
 from answers import AFTER, compare, wanted_answers
-from cases import CASES
 from corpus import Case, Seen, Verdict
 from echo_service import EchoService, start_echo
 from feed import CONNECTIONS_AT_ONCE, Outcome, Run, feed
@@ -44,10 +42,6 @@ LONG_BYTES = 2_000
 """A longer case is not sent byte by byte, but in pieces of so many bytes."""
 
 by_group = pytest.mark.parametrize("group", GROUPS)
-
-
-def known_in(parsing: str) -> list[str]:
-    return [*known.REQUESTS, *(known.TOLERANT_REQUESTS if parsing == "tolerant" else ())]
 
 
 def splits_of(case: Case) -> list[tuple[int, ...]]:
@@ -161,7 +155,6 @@ def _shortened(texts: list[str]) -> Iterator[str]:
 async def check_cases(
     cases: list[Case], ways: Callable[[Case], list[tuple[int, ...]]], *, streams: bool = False, parsing: str = "strict"
 ) -> None:
-    cases = [case for case in cases if case.id not in known_in(parsing)]
     async with open_lab(edge_parsing=parsing) as lab:
         checked = Checked(lab, await start_echo(lab), tolerant=parsing == "tolerant", streams=streams)
         for batch in in_batches([one for case in cases for one in checked.tries(case, ways(case))]):
@@ -190,17 +183,6 @@ async def test_whole(group: str, streams: bool) -> None:
 @pytest.mark.parametrize("streams", [False, True], ids=["whole body", "streams"])
 async def test_byte_by_byte(group: str, streams: bool) -> None:
     await check_cases(GROUPS[group], every_byte_of, streams=streams)
-
-
-@pytest.mark.xfail(strict=True, reason="see known.py")
-@pytest.mark.parametrize(
-    ("name", "parsing"), [(name, parsing) for parsing in ("strict", "tolerant") for name in known_in(parsing)]
-)
-async def test_known(name: str, parsing: str) -> None:
-    async with open_lab(edge_parsing=parsing, edge_head_timeout="200ms") as lab:
-        checked = Checked(lab, await start_echo(lab), tolerant=parsing == "tolerant")
-        await checked.check([one for case in CASES if case.id == name for one in checked.tries(case, [()])])
-    checked.assert_nothing()
 
 
 @by_group

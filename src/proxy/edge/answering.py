@@ -102,6 +102,8 @@ class Answering:
             self._take_response(arena[at : at + count], status, body_bytes, flags, at)
         elif frame_type == FrameType.TRAILERS:
             self._take_trailers(at, count)
+        elif frame_type == FrameType.REFUSED:
+            self._on_fault("REFUSED after a RESPONSE")
 
     async def next_head(self) -> Head:
         """Wait for the next head. Cancelled, it has taken none."""

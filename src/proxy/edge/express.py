@@ -185,6 +185,8 @@ BAD_RESPONSE_CAUSES = {
     4: "a field frames the message or belongs to one hop",
     5: "its head is over 32 KiB",
     6: "it has a body where none may be",
+    7: "the length that it declares is no number, or not its body's",
     32: "it goes on in DATA frames, which this lane does not carry",
+    33: "REFUSED came after an interim response",
 }
 """By the detail of EVENT_BAD_RESPONSE (csrc/http1_response.h, csrc/wire.h)."""

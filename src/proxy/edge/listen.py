@@ -6,6 +6,10 @@ import socket
 from penstock.settings import Address, Problem
 from penstock.settings.registry import PREFIX
 
+TCP_NOTSENT_LOWAT = 25  # linux/tcp.h; Python has no name for it
+NOTSENT_BYTES = 131_072
+"""What may wait unsent in the kernel for one client. Without it a slow reader's socket takes megabytes as fast as
+they come, which costs the others and hides that it is slow. What is on its way does not count: nobody is slowed."""
 BACKLOG = 1024  # connections that the kernel completes before they are accepted; one batch takes many
 
 
@@ -28,17 +32,19 @@ def open_listener(address: Address, name: str) -> socket.socket:
         family, _, _, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        return _listen(family, where)
+        return _listen(family, where, is_edge=name.startswith("edge."))
     except OSError as error:
         raise ListenError(_explain(error, address, name)) from None
 
 
-def _listen(family: int, where: tuple[object, ...]) -> socket.socket:
+def _listen(family: int, where: tuple[object, ...], *, is_edge: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if is_edge:  # the connections that it accepts inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
         listener.bind(where)
         listener.listen(BACKLOG)
         listener.setblocking(False)
