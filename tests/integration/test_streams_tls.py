@@ -126,3 +126,4 @@ async def test_the_end_of_an_answer_is_said_inside_of_tls(
     answer, is_orderly = await Reader(client).rest()  # SSLStream raises where close_notify is missing
     assert is_orderly
     assert answer.startswith(b"HTTP/1.1 200 ")
+    await client.aclose()
