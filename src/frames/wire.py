@@ -19,199 +19,32 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 from functools import partial
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 import trio
 
 from frames._native import ffi, lib
 from frames.frame import FieldId
+from frames.request_calls import RequestCalls
 from frames.tls_port import TlsPort
-
-Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
-
-Request = tuple[int, int, int, int, int]
-"""(exchange, path, path bytes, method, flags): one ``wire_request``; ``path`` is an offset into the arena."""
-
-Decide = Callable[[Iterator[Event]], None]
+from frames.wire_values import (
+    Decide,
+    Event,
+    Request,
+    SocketKind,
+    WireResult,
+    WireSettings,
+    slot_of,
+)
 
 _EVENT = struct.Struct("=QIHHIIIIIII4x")
 _REQUEST = struct.Struct("=QIHBB")
-_HEAD_ROOM_BYTES = 131_072
-"""For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
 _LIVELY_STEPS = 4
 """After a sign of life from tasks with sockets of their own: a few rounds of a peer's answer to what they wrote."""
-_untouched = ffi.new_allocator(should_clear_after_alloc=False)
 _YIELD_SECONDS = 0.001
 """Own work between two looks at what other tasks want."""
-
-
-class EventKind(IntEnum):
-    """What a step reports (``enum wire_event_kind``)."""
-
-    BAD_REQUEST = lib.EVENT_BAD_REQUEST
-    CLIENT_GONE = lib.EVENT_CLIENT_GONE
-    EXPIRED = lib.EVENT_EXPIRED
-    LOST = lib.EVENT_LOST
-    REFUSED = lib.EVENT_REFUSED
-    BAD_RESPONSE = lib.EVENT_BAD_RESPONSE
-    FRAMED_OPENED = lib.EVENT_FRAMED_OPENED
-    FRAMED_CLOSED = lib.EVENT_FRAMED_CLOSED
-    FRAME = lib.EVENT_FRAME
-    CALL = lib.EVENT_CALL
-    STREAM = lib.EVENT_STREAM
-    FRAMED_ROOM = lib.EVENT_FRAMED_ROOM
-    TLS_INPUT = lib.EVENT_TLS_INPUT
-    TLS_CLOSED = lib.EVENT_TLS_CLOSED
-
-
-class WireResult(IntEnum):
-    """What ``send``, ``answer``, ``cancel``, ``frame`` and ``close`` return (``enum wire_result``)."""
-
-    OK = lib.WIRE_OK
-    NO_EXCHANGE = lib.WIRE_NO_EXCHANGE
-    NO_CONNECTION = lib.WIRE_NO_CONNECTION
-    FULL = lib.WIRE_FULL
-    NO_ROOM = lib.WIRE_NO_ROOM
-    SYSTEM = lib.WIRE_SYSTEM
-    INVALID = lib.WIRE_INVALID
-
-
-class CloseCause(IntEnum):
-    """Why a framed connection closed (``enum wire_close_cause``)."""
-
-    EOF = lib.CLOSE_EOF
-    ERROR = lib.CLOSE_ERROR
-    PROTOCOL = lib.CLOSE_PROTOCOL
-    ASKED = lib.CLOSE_ASKED
-
-
-class HandBack(IntEnum):
-    """How a handed-over connection is given back (``enum wire_hand_back_how``)."""
-
-    KEEP = lib.HAND_BACK_KEEP
-    LINGER = lib.HAND_BACK_LINGER
-    CLOSE = lib.HAND_BACK_CLOSE
-    RESET = lib.HAND_BACK_RESET
-
-
-class Framing(IntEnum):
-    """How the end of an answer's body is known (``enum http1_framing``; RFC 9112, section 6.3)."""
-
-    LENGTH = lib.FRAMING_LENGTH
-    CHUNKED = lib.FRAMING_CHUNKED
-    NONE = lib.FRAMING_NONE
-    UPGRADE = lib.FRAMING_UPGRADE
-
-
-class SocketKind(IntEnum):
-    """What speaks on a socket: HTTP clients, the same inside TLS, or frames."""
-
-    EDGE = lib.SOCKET_EDGE
-    FRAMED = lib.SOCKET_FRAMED
-    EDGE_TLS = lib.SOCKET_EDGE_TLS
-
-
-class KnownName(IntEnum):
-    """Request fields that the head scanner knows (``enum http1_name``)."""
-
-    HOST = lib.NAME_HOST
-    TENANT = lib.NAME_TENANT
-    CORRELATION_ID = lib.NAME_CORRELATION_ID
-    REQUEST_ID = lib.NAME_REQUEST_ID
-    TRACEPARENT = lib.NAME_TRACEPARENT
-    TRACESTATE = lib.NAME_TRACESTATE
-    REQUEST_TIMEOUT = lib.NAME_REQUEST_TIMEOUT
-    EXPECT = lib.NAME_EXPECT
-    UPGRADE = lib.NAME_UPGRADE
-    FORWARDED = lib.NAME_FORWARDED
-    X_FORWARDED_FOR = lib.NAME_X_FORWARDED_FOR
-    X_FORWARDED_PROTO = lib.NAME_X_FORWARDED_PROTO
-
-
-HEAD_HAS_TENANT: Final[int] = lib.HEAD_HAS_TENANT
-HEAD_HAS_CORRELATION_ID: Final[int] = lib.HEAD_HAS_CORRELATION_ID
-HEAD_HAS_REQUEST_ID: Final[int] = lib.HEAD_HAS_REQUEST_ID
-HEAD_HAS_TRACEPARENT: Final[int] = lib.HEAD_HAS_TRACEPARENT
-HEAD_HAS_TRACESTATE: Final[int] = lib.HEAD_HAS_TRACESTATE
-HEAD_HAS_REQUEST_TIMEOUT: Final[int] = lib.HEAD_HAS_REQUEST_TIMEOUT
-HEAD_ODD: Final[int] = lib.HEAD_ODD
-HEAD_CLOSE: Final[int] = lib.HEAD_CLOSE
-HEAD_HAS_FORWARDED: Final[int] = lib.HEAD_HAS_FORWARDED
-HEAD_TAKES_TRAILERS: Final[int] = lib.HEAD_TAKES_TRAILERS
-HEAD_HTTP_1_0: Final[int] = lib.HEAD_HTTP_1_0
-HEAD_EXPECTS_CONTINUE: Final[int] = lib.HEAD_EXPECTS_CONTINUE
-HEAD_CHUNKED: Final[int] = lib.HEAD_CHUNKED
-HEAD_HAS_LENGTH: Final[int] = lib.HEAD_HAS_LENGTH
-HEAD_UPGRADE: Final[int] = lib.HEAD_UPGRADE
-HEAD_PLAIN: Final[int] = lib.HEAD_PLAIN
-HEAD_UNUSUAL_PATH: Final[int] = lib.HEAD_UNUSUAL_PATH
-
-
-def slot_of(connection: int) -> int:
-    """Return the index of a framed connection into ``in_flight``, ``latency_us`` and ``unsent``."""
-    return connection & 4095
-
-
-class RequestHead(msgspec.Struct, frozen=True):
-    """What the scanner read of a request's head (``http1_head``). flags: all ``HEAD_`` bits, those above 255 too."""
-
-    verdict: int
-    flags: int
-    target: bytes
-    path_bytes: int
-    content_length: int
-
-
-class Handed(msgspec.Struct, frozen=True):
-    """A connection that was handed over.
-
-    descriptor: to be read from and written to, and never closed; connection: the handle that it keeps; held: what came
-    behind the request's head, or, behind a plain request, its body; closes: it is to close after this answer.
-    """
-
-    descriptor: int
-    connection: int
-    held: bytes
-    closes: bool
-
-
-class ForwardedFields(msgspec.Struct, frozen=True):
-    """The client's fields that go on to the service: a field table and its text (docs/protocol.md, section 3)."""
-
-    count: int
-    block: bytes
-
-
-class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of a wire (``wire_settings`` and ``http1_limits`` in csrc/wire.h and csrc/http1_head.h)."""
-
-    edge_connections_max: int = 16_384
-    framed_connections_max: int = 256
-    exchanges_max: int = 65_536
-    routes_max: int = 4_096
-    framed_output_bytes_max: int = 4_194_304
-    head_ms: int = 10_000
-    body_bytes_per_second: int = 1_024
-    idle_ms: int = 75_000
-    idle_jitter_percent: int = 10
-    write_ms: int = 30_000
-    failure_us: int = 1_000_000
-    tls_handshake_ms: int = 10_000
-    linger_ms: int = 2_000
-    connection_requests_max: int = 0
-    connection_age_ms: int = 0
-    connection_bytes_max: int = 0
-    connections_per_address_max: int = 0
-    keeps_malformed: int = 0
-    head_bytes_max: int = 16_384
-    fields_max: int = 100
-    target_bytes_max: int = 8_192
-    body_bytes_max: int = 65_536
-
 
 _HTTP1_LIMITS = ("head_bytes_max", "fields_max", "target_bytes_max", "body_bytes_max")
 
@@ -235,7 +68,7 @@ def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes | memoryview],
     return frame
 
 
-class Wire:
+class Wire(RequestCalls):
     """A set of sockets, drained and flushed in batches.
 
     Resource handling: ``listen`` and ``adopt`` take a socket over, whatever they return or raise. ``run`` closes
@@ -257,7 +90,7 @@ class Wire:
         wire = lib.wire_new(_native_settings(self.settings))
         if wire == ffi.NULL:
             raise OSError(ffi.errno, f"cannot make a wire: {os.strerror(ffi.errno)}")
-        self._wire = ffi.gc(wire, lib.wire_free)
+        super().__init__(ffi.gc(wire, lib.wire_free))
         self.arena = ffi.buffer(lib.wire_arena(wire), lib.WIRE_ARENA_BYTES)
         # Slices of these are copies. Of a memoryview they would not be, but CPython 3.11 crashes when it collects an
         # iterator over one in a cycle, as the traceback of what decide raised is.
@@ -268,13 +101,6 @@ class Wire:
         self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
         self.unsent = self._array(lib.wire_unsent(wire), connections, "I")
         self._heard = self._array(lib.wire_heard(wire), connections, "I")
-        self._head_bytes = ffi.new("const uint8_t **")
-        self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
-        self._handed = ffi.new("wire_handed *")
-        self._head_room = _untouched("uint8_t[]", _HEAD_ROOM_BYTES)
-        self._field_count = ffi.new("uint32_t *")
-        self._body_at = ffi.new("uint32_t *")
-        self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
         self._yields_wanted = 0
@@ -349,175 +175,7 @@ class Wire:
         result: int = lib.wire_set_context(self._wire, exchange, field, value, len(value))
         return result
 
-    # ---- connections that are handed over ----
-
-    def hand_over(self, exchange: int) -> Handed | None:
-        """Take the connection of an undecided exchange of this batch out of the wire's hands; None: it is gone."""
-        if lib.wire_hand_over(self._wire, exchange, self._handed) != WireResult.OK:
-            return None
-        handed = self._handed[0]
-        held = bytes(ffi.buffer(handed.held, handed.held_bytes)) if handed.held_bytes else b""
-        return Handed(handed.descriptor, handed.connection, held, bool(handed.closes))
-
-    def hand_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> int:
-        """End the exchange and give its connection back. rest: what came behind the request; received: bytes in all."""
-        result: int = lib.wire_hand_back(self._wire, exchange, how, rest, len(rest), received)
-        return result
-
-    def open(
-        self,
-        exchange: int,
-        connection: int,
-        route: int,
-        endpoint: int,
-        remaining_ms: int,
-        target: bytes,
-        fields: ForwardedFields,
-        body: bytes = b"",
-        *,
-        end: bool,
-        attempt: int = 1,
-        body_length: int | None = None,
-        upgrade: bytes = b"",
-    ) -> int:
-        """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events."""
-        length = b"" if body_length is None else b"%d" % body_length
-        result: int = lib.wire_open(
-            self._wire,
-            exchange,
-            connection,
-            route,
-            endpoint,
-            attempt,
-            remaining_ms,
-            target,
-            len(target),
-            fields.block,
-            fields.count,
-            len(fields.block),
-            length,
-            len(length),
-            upgrade,
-            len(upgrade),
-            body,
-            len(body),
-            end,
-        )
-        return result
-
-    def hand_in(self, exchange: int, rest: bytes, received: int, remaining_ms: int) -> int:
-        """Give the connection back after ``open`` with ``end``: the wire waits for the answer, as after ``send``."""
-        result: int = lib.wire_hand_in(self._wire, exchange, rest, len(rest), received, remaining_ms)
-        return result
-
-    def response_head(
-        self,
-        exchange: int,
-        at: int,
-        count: int,
-        framing: Framing,
-        length: int = 0,
-        upgrade: bytes = b"",
-        *,
-        close: bool,
-    ) -> tuple[bytes, int] | int:
-        """Return the HTTP head that a RESPONSE of this batch makes, and where in its payload the body begins.
-
-        A negative number when it cannot be passed on: minus 100 and less an ``http1_response_error``, else a
-        `WireResult`.
-        """
-        written = lib.wire_response_head(
-            self._wire,
-            exchange,
-            at,
-            count,
-            framing,
-            length,
-            upgrade,
-            len(upgrade),
-            close,
-            self._head_room,
-            _HEAD_ROOM_BYTES,
-            self._body_at,
-        )
-        return (bytes(ffi.buffer(self._head_room, written)), self._body_at[0]) if written >= 0 else int(written)
-
-    def answer_head(self, exchange: int, status: int, lines: bytes, body_bytes: int, *, close: bool) -> bytes:
-        """Return the HTTP head of an answer of the gateway's own; empty when there is no such exchange."""
-        written = lib.wire_answer_head(
-            self._wire, exchange, status, lines, len(lines), body_bytes, close, self._head_room, _HEAD_ROOM_BYTES
-        )
-        return bytes(ffi.buffer(self._head_room, written)) if written > 0 else b""
-
-    def trailers(self, at: int, count: int) -> bytes | int:
-        """Return the trailer section that a TRAILERS frame of this batch makes; negative as for ``response_head``."""
-        written = lib.wire_trailers(self._wire, at, count, self._head_room, _HEAD_ROOM_BYTES)
-        return bytes(ffi.buffer(self._head_room, written)) if written >= 0 else int(written)
-
-    def want_room(self, connection: int) -> int:
-        """1: there is room for more DATA now. 0: FRAMED_ROOM or FRAMED_CLOSED will tell. Negative: it is gone."""
-        result: int = lib.wire_want_room(self._wire, connection)
-        return result
-
     # ---- looking ----
-
-    def request_head(self, exchange: int) -> RequestHead | None:
-        """Return what was read of the head of a request of this batch."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return None
-        target = bytes(ffi.buffer(self._head_bytes[0] + head.target, head.target_bytes))
-        return RequestHead(head.verdict, head.flags, target, head.path_bytes, head.content_length)
-
-    def request_fields(self, exchange: int) -> ForwardedFields:
-        """Return the fields of a request of this batch that go on to its service; none when it is gone."""
-        count = lib.wire_forward(self._wire, exchange, self._head_room, _HEAD_ROOM_BYTES, self._field_count)
-        if count < 0:
-            return ForwardedFields(0, b"")
-        return ForwardedFields(self._field_count[0], bytes(ffi.buffer(self._head_room, count)))
-
-    def request_body(self, exchange: int) -> bytes:
-        """Return the body of a plain request of this batch."""
-        body = lib.wire_body(self._wire, exchange, self._field_count)
-        return b"" if body == ffi.NULL else bytes(ffi.buffer(body, self._field_count[0]))
-
-    def client_address(self, exchange: int) -> str:
-        """Return the client's address, without port; empty when it has none or is gone."""
-        count = lib.wire_client_address(self._wire, exchange, self._address)
-        return bytes(ffi.buffer(self._address, count)).decode("ascii") if count > 0 else ""
-
-    def age_ms(self, exchange: int) -> int:
-        """Return the milliseconds since the first byte of the request; negative when there is no such exchange."""
-        return int(lib.wire_age_ms(self._wire, exchange))
-
-    def context(self, exchange: int, field: FieldId) -> bytes:
-        """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
-        count = lib.wire_get_context(self._wire, exchange, field, self._id)
-        return bytes(ffi.buffer(self._id, count)) if count > 0 else b""
-
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        """Return the value of a known field of a request of this batch."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return None
-        for index in range(head.field_count):
-            field = head.fields[index]
-            if field.known == name:
-                return bytes(ffi.buffer(self._head_bytes[0] + field.value, field.value_bytes))
-        return None
-
-    def request_field_values(self, exchange: int, name: KnownName) -> list[bytes]:
-        """Return the values of all fields of a known name of a request of this batch, in their order."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return []
-        start = self._head_bytes[0]
-        found = (head.fields[index] for index in range(head.field_count))
-        return [bytes(ffi.buffer(start + field.value, field.value_bytes)) for field in found if field.known == name]
-
-    def is_secured(self, exchange: int) -> bool:
-        """Return whether the request came over TLS."""
-        return bool(lib.wire_is_secured(self._wire, exchange))
 
     def peer(self, connection: int) -> str:
         """Return the peer's address, for logs; ``unknown`` when the connection is gone."""

@@ -16,7 +16,8 @@ import trio
 from frames.frame import HealthStatus
 from frames.greeting import Hello
 from frames.limits import LOAD_FULL
-from frames.wire import EventKind, SocketKind, Wire, WireSettings, slot_of
+from frames.wire import Wire
+from frames.wire_values import EventKind, SocketKind, WireSettings, slot_of
 from penstock.calls import Calls
 from penstock.dial import Dialler
 from penstock.handler import Endpoint

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import trio
 
-from frames.wire import Decide, SocketKind, Wire
+from frames.wire import Wire
+from frames.wire_values import Decide, SocketKind
 from proxy.admin.server import serve_admin
 from proxy.batch import make_decide
 from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings

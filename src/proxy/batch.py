@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from frames.wire import Decide, Event, EventKind, Request
+from frames.wire_values import Decide, Event, EventKind, Request
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.express import ExpressLane
 

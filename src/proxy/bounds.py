@@ -1,6 +1,6 @@
 """What the settings mean for each part: the bounds that it is made with."""
 
-from frames.wire import WireSettings
+from frames.wire_values import WireSettings
 from proxy.config import GatewayConfig
 from proxy.edge.task import TaskSettings
 from proxy.targets.health import HealthThresholds

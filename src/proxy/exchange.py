@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final, Protocol
 
 from frames.frame import FieldId
-from frames.wire import KnownName, RequestHead
+from frames.wire_values import KnownName, RequestHead
 
 if TYPE_CHECKING:
     from proxy.offer import Offer

@@ -14,7 +14,8 @@ from wire_support import BEAT, WAIT_S, descriptors, has_ended, listening, nothin
 
 from frames.codec import encode_frame, scan
 from frames.frame import END, FieldId, FrameType
-from frames.wire import (
+from frames.wire import Wire
+from frames.wire_values import (
     CloseCause,
     Event,
     EventKind,
@@ -22,7 +23,6 @@ from frames.wire import (
     HandBack,
     KnownName,
     SocketKind,
-    Wire,
     WireResult,
     WireSettings,
     slot_of,

@@ -13,7 +13,8 @@ from frames.codec import encode_frame, scan
 from frames.fields import encode_response, encode_trailers
 from frames.fixed import encode_cancel, encode_credit
 from frames.frame import END, FieldId, FrameType
-from frames.wire import (
+from frames.wire import Wire
+from frames.wire_values import (
     HEAD_CHUNKED,
     HEAD_ODD,
     Event,
@@ -24,7 +25,6 @@ from frames.wire import (
     Handed,
     KnownName,
     SocketKind,
-    Wire,
     WireResult,
     WireSettings,
     slot_of,

@@ -10,14 +10,14 @@ from wire_support import BEAT, WAIT_S, nothing, pair
 from frames.codec import encode_frame, scan
 from frames.fields import encode_response
 from frames.frame import END, CancelReason, FrameType
-from frames.wire import (
+from frames.wire import Wire
+from frames.wire_values import (
     CloseCause,
     Event,
     EventKind,
     ForwardedFields,
     HandBack,
     SocketKind,
-    Wire,
     WireResult,
     WireSettings,
 )

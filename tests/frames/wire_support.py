@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from frames.wire import Event
+from frames.wire_values import Event
 
 BEAT = bytes(8)
 WAIT_S = 5

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from frames.frame import FrameType, Method
-from frames.wire import Event, EventKind, Request
+from frames.wire_values import Event, EventKind, Request
 from proxy.batch import make_decide
 
 ARENA = b"0123456789/path"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from frames.events import HeartbeatReceived
 from frames.frame import FrameType, HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello, encode_hello
-from frames.wire import SocketKind
+from frames.wire_values import SocketKind
 from proxy import __version__
 from proxy.admin.figures import BodyFigures
 from proxy.app import Gateway

@@ -12,7 +12,7 @@ from frames.fields import find_field
 from frames.fixed import decode_credit
 from frames.frame import END, FieldId, FrameType
 from frames.limits import BODY_LENGTH_DIGITS_MAX, FIELD_ENTRY_BYTES, RESPONSE_FIXED_BYTES
-from frames.wire import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, Framing
+from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, Framing
 from penstock.errors import StreamCause
 from penstock.stream import Stream
 from proxy.edge.framing import AnswerFraming, frame_answer

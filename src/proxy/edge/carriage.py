@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import trio
 
 from frames.frame import CancelReason, FieldId, FrameType
-from frames.wire import Event, Framing, HandBack
+from frames.wire_values import Event, Framing, HandBack
 from penstock.errors import StreamBroken, StreamCause
 from penstock.stream import Stream
 from penstock.window import Window

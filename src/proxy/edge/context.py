@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from frames.frame import FieldId
-from frames.wire import (
+from frames.wire_values import (
     HEAD_HAS_CORRELATION_ID,
     HEAD_HAS_REQUEST_ID,
     HEAD_HAS_REQUEST_TIMEOUT,

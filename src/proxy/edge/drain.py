@@ -9,7 +9,8 @@ from typing import Final
 
 import trio
 
-from frames.wire import SocketKind, Wire
+from frames.wire import Wire
+from frames.wire_values import SocketKind
 from proxy.edge.express import ExpressLane
 from proxy.edge.task import TaskLane
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
-from frames.wire import WireResult
+from frames.wire_values import WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import Rendered, respond
 from proxy.errors import (

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from frames.frame import Method
-from frames.wire import Framing
+from frames.wire_values import Framing
 
 BODILESS: Final = frozenset((204, 304))
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import trio
 
-from frames.wire import HEAD_EXPECTS_CONTINUE, HandBack, WireResult
+from frames.wire_values import HEAD_EXPECTS_CONTINUE, HandBack, WireResult
 from proxy.edge.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.handover import HandOver, why_not_opened

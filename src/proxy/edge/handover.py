@@ -10,7 +10,8 @@ import msgspec
 import trio
 
 from frames.frame import CancelReason
-from frames.wire import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, Wire, WireResult
+from frames.wire import Wire
+from frames.wire_values import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.body import Pace, RequestBody
 from proxy.edge.client import ClientSocket, Secured

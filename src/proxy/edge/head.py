@@ -7,7 +7,7 @@ sees, and what trusted proxies say of the client is taken. What is still unusual
 from typing import Protocol
 
 from frames.frame import FieldId, Method
-from frames.wire import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownName, RequestHead
+from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownName, RequestHead
 from proxy.edge.forwarded import Doubt, TrustedProxies, find_client
 from proxy.edge.target import SERVER_WIDE, read_target
 from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason

@@ -7,7 +7,7 @@ import msgspec
 from frames.fields import decode_fields, encode_block
 from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES
-from frames.wire import ForwardedFields, RequestHead
+from frames.wire_values import ForwardedFields, RequestHead
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange

@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from frames.wire import HandBack
+from frames.wire_values import HandBack
 from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.handover import HandOver
 from proxy.edge.tolerant import head_end, is_worth_waiting, may_be_repaired, repair

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from frames.frame import CancelReason
-from frames.wire import Event, HandBack, WireResult
+from frames.wire_values import Event, HandBack, WireResult
 from penstock.rooms import Rooms
 from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional

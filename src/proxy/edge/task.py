@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import trio
 
-from frames.wire import Event, Wire
+from frames.wire import Wire
+from frames.wire_values import Event
 from penstock.rooms import Rooms
 from proxy.edge.client import Secured
 from proxy.edge.gather import Budget, Gatherer

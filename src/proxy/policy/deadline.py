@@ -1,6 +1,6 @@
 """Deadline: until when the answer must be there (third stage)."""
 
-from frames.wire import HEAD_HAS_REQUEST_TIMEOUT
+from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
 from proxy.exchange import Exchange
 from proxy.stage import Answer
 

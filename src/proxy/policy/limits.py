@@ -4,7 +4,7 @@ A body whose length was said is refused before any of it is read. One that comes
 whoever carries it, against the same two bounds.
 """
 
-from frames.wire import HEAD_ODD
+from frames.wire_values import HEAD_ODD
 from proxy.errors import BODY_TOO_LARGE
 from proxy.exchange import Exchange
 from proxy.stage import Answer, Stage

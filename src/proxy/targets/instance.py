@@ -7,7 +7,7 @@ import msgspec
 
 from frames.frame import HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello
-from frames.wire import slot_of
+from frames.wire_values import slot_of
 from proxy.offer import Offer
 from proxy.targets.health import Health
 

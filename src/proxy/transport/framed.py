@@ -31,7 +31,7 @@ from frames.frame import FaultCode, FrameErrorCode, FrameType, GoawayReason, Hea
 from frames.greeting import PROTOCOL_VERSION, Hello, Welcome, check_welcome
 from frames.session import Role, Session, State
 from frames.template import shown
-from frames.wire import CloseCause, WireResult
+from frames.wire_values import CloseCause, WireResult
 from proxy.transport.port import AnyChange, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
 
 TICK_S: Final = 0.25

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from frames.wire import WireResult
+from frames.wire_values import WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.stage import TASK_LANE, Answer, Lane, Stage

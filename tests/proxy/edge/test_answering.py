@@ -10,7 +10,7 @@ import trio
 from frames.codec import encode_credit, encode_response, encode_trailers
 from frames.fields import Field
 from frames.frame import END, FieldId, FrameType, Method
-from frames.wire import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, EventKind, Framing
+from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, EventKind, Framing
 from penstock.rooms import Rooms
 from penstock.stream import Stream
 from proxy.edge.answering import HEAD_FAULTS, INTERIM_MAX, Answering, Head, declared_length, fault_of

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from frames.frame import CancelReason, FieldId, Method, RefusedReason
-from frames.wire import KnownName
+from frames.wire_values import KnownName
 from proxy.edge.express import BAD_RESPONSE_CAUSES, ExpressLane
 from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
 from proxy.exchange import Exchange

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from frames.frame import Method
-from frames.wire import Framing
+from frames.wire_values import Framing
 from proxy.edge.framing import AnswerFraming, frame_answer
 
 LENGTH, CHUNKED, NONE = Framing.LENGTH, Framing.CHUNKED, Framing.NONE

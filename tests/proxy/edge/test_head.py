@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from frames.frame import FieldId, Method
-from frames.wire import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, KnownName, RequestHead
+from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, KnownName, RequestHead
 from proxy.edge.forwarded import Doubt, TrustedProxies
 from proxy.edge.head import make_read_head
 from proxy.errors import BAD_PATH, INTERNAL, METHOD_NOT_ALLOWED, MISDIRECTED

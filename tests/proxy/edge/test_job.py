@@ -5,7 +5,7 @@ import pytest
 from frames.fields import decode_fields, encode_block
 from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES
-from frames.wire import ForwardedFields
+from frames.wire_values import ForwardedFields
 from proxy.edge.job import allowed_upgrade, replace_host
 
 BOTH = ("websocket", "tus")

@@ -9,7 +9,7 @@ import trustme
 from tls_lab import GET, TlsLab
 from tls_support import client_context, issue, serve
 
-from frames.wire import EventKind, HandBack, Handed, Request
+from frames.wire_values import EventKind, HandBack, Handed, Request
 from penstock.settings.files import CertificateFiles
 from proxy.edge.tls.batch import PLAIN_HTTP_ANSWER
 from proxy.edge.tls.causes import Cause

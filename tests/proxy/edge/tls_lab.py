@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Self
 
 from frames.frame import CancelReason
-from frames.wire import Event, EventKind, Request, SocketKind, Wire, WireSettings
+from frames.wire import Wire
+from frames.wire_values import Event, EventKind, Request, SocketKind, WireSettings
 from proxy.edge.tls.batch import TlsEdge
 from proxy.edge.tls.certificates import ServerCertificates
 

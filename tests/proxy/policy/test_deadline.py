@@ -3,7 +3,7 @@
 import pytest
 
 from frames.frame import FieldId, Method
-from frames.wire import HEAD_HAS_REQUEST_TIMEOUT, KnownName
+from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT, KnownName
 from proxy.exchange import Exchange
 from proxy.policy.deadline import set_deadline
 from proxy.route.table import Route, RouteTable

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.frame import Method
-from frames.wire import HEAD_ODD
+from frames.wire_values import HEAD_ODD
 from proxy.errors import BODY_TOO_LARGE
 from proxy.offer import Offer
 from proxy.policy.limits import BytesInFlight, make_check_limits

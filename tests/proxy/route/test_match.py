@@ -3,7 +3,7 @@
 import pytest
 
 from frames.frame import FieldId, Method
-from frames.wire import KnownName
+from frames.wire_values import KnownName
 from proxy.errors import METHOD_NOT_ALLOWED, NO_ROUTE
 from proxy.exchange import Exchange
 from proxy.route.match import match_route

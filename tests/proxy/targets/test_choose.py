@@ -3,7 +3,7 @@
 from array import array
 
 from frames.frame import FieldId, Method
-from frames.wire import KnownName
+from frames.wire_values import KnownName
 from proxy.errors import NO_INSTANCE
 from proxy.exchange import Exchange
 from proxy.offer import Offer

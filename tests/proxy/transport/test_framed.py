@@ -30,7 +30,7 @@ from frames.frame import (
     RefusedReason,
 )
 from frames.greeting import EndpointOffer, Hello, decode_welcome, encode_hello
-from frames.wire import CloseCause
+from frames.wire_values import CloseCause
 from proxy.targets.allow import AllowList
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry

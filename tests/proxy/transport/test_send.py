@@ -3,7 +3,7 @@
 import pytest
 
 from frames.frame import FieldId, Method
-from frames.wire import KnownName, WireResult
+from frames.wire_values import KnownName, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
 from proxy.offer import Offer

@@ -1,0 +1,199 @@
+"""The wire's calls about one request: its head, its fields, and its connection while that is handed over.
+
+Contract of the C side: csrc/wire.h. `frames.wire.Wire` has these calls; they stand here to be found.
+"""
+
+from typing import Any
+
+from frames._native import ffi, lib
+from frames.frame import FieldId
+from frames.wire_values import ForwardedFields, Framing, HandBack, Handed, KnownName, RequestHead, WireResult
+
+_HEAD_ROOM_BYTES = 131_072
+"""For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
+_untouched = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+class RequestCalls:
+    """Calls about requests of this batch, and about exchanges that were handed over."""
+
+    def __init__(self, wire: Any) -> None:
+        """wire: the ``wire *``."""
+        self._wire = wire
+        self._head_bytes = ffi.new("const uint8_t **")
+        self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
+        self._handed = ffi.new("wire_handed *")
+        self._head_room = _untouched("uint8_t[]", _HEAD_ROOM_BYTES)
+        self._field_count = ffi.new("uint32_t *")
+        self._body_at = ffi.new("uint32_t *")
+        self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)
+
+    # ---- connections that are handed over ----
+
+    def hand_over(self, exchange: int) -> Handed | None:
+        """Take the connection of an undecided exchange of this batch out of the wire's hands; None: it is gone."""
+        if lib.wire_hand_over(self._wire, exchange, self._handed) != WireResult.OK:
+            return None
+        handed = self._handed[0]
+        held = bytes(ffi.buffer(handed.held, handed.held_bytes)) if handed.held_bytes else b""
+        return Handed(handed.descriptor, handed.connection, held, bool(handed.closes))
+
+    def hand_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> int:
+        """End the exchange and give its connection back. rest: what came behind the request; received: bytes in all."""
+        result: int = lib.wire_hand_back(self._wire, exchange, how, rest, len(rest), received)
+        return result
+
+    def open(
+        self,
+        exchange: int,
+        connection: int,
+        route: int,
+        endpoint: int,
+        remaining_ms: int,
+        target: bytes,
+        fields: ForwardedFields,
+        body: bytes = b"",
+        *,
+        end: bool,
+        attempt: int = 1,
+        body_length: int | None = None,
+        upgrade: bytes = b"",
+    ) -> int:
+        """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events."""
+        length = b"" if body_length is None else b"%d" % body_length
+        result: int = lib.wire_open(
+            self._wire,
+            exchange,
+            connection,
+            route,
+            endpoint,
+            attempt,
+            remaining_ms,
+            target,
+            len(target),
+            fields.block,
+            fields.count,
+            len(fields.block),
+            length,
+            len(length),
+            upgrade,
+            len(upgrade),
+            body,
+            len(body),
+            end,
+        )
+        return result
+
+    def hand_in(self, exchange: int, rest: bytes, received: int, remaining_ms: int) -> int:
+        """Give the connection back after ``open`` with ``end``: the wire waits for the answer, as after ``send``."""
+        result: int = lib.wire_hand_in(self._wire, exchange, rest, len(rest), received, remaining_ms)
+        return result
+
+    def response_head(
+        self,
+        exchange: int,
+        at: int,
+        count: int,
+        framing: Framing,
+        length: int = 0,
+        upgrade: bytes = b"",
+        *,
+        close: bool,
+    ) -> tuple[bytes, int] | int:
+        """Return the HTTP head that a RESPONSE of this batch makes, and where in its payload the body begins.
+
+        A negative number when it cannot be passed on: minus 100 and less an ``http1_response_error``, else a
+        `WireResult`.
+        """
+        written = lib.wire_response_head(
+            self._wire,
+            exchange,
+            at,
+            count,
+            framing,
+            length,
+            upgrade,
+            len(upgrade),
+            close,
+            self._head_room,
+            _HEAD_ROOM_BYTES,
+            self._body_at,
+        )
+        return (bytes(ffi.buffer(self._head_room, written)), self._body_at[0]) if written >= 0 else int(written)
+
+    def answer_head(self, exchange: int, status: int, lines: bytes, body_bytes: int, *, close: bool) -> bytes:
+        """Return the HTTP head of an answer of the gateway's own; empty when there is no such exchange."""
+        written = lib.wire_answer_head(
+            self._wire, exchange, status, lines, len(lines), body_bytes, close, self._head_room, _HEAD_ROOM_BYTES
+        )
+        return bytes(ffi.buffer(self._head_room, written)) if written > 0 else b""
+
+    def trailers(self, at: int, count: int) -> bytes | int:
+        """Return the trailer section that a TRAILERS frame of this batch makes; negative as for ``response_head``."""
+        written = lib.wire_trailers(self._wire, at, count, self._head_room, _HEAD_ROOM_BYTES)
+        return bytes(ffi.buffer(self._head_room, written)) if written >= 0 else int(written)
+
+    def want_room(self, connection: int) -> int:
+        """1: there is room for more DATA now. 0: FRAMED_ROOM or FRAMED_CLOSED will tell. Negative: it is gone."""
+        result: int = lib.wire_want_room(self._wire, connection)
+        return result
+
+    # ---- looking ----
+
+    def request_head(self, exchange: int) -> RequestHead | None:
+        """Return what was read of the head of a request of this batch."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return None
+        target = bytes(ffi.buffer(self._head_bytes[0] + head.target, head.target_bytes))
+        return RequestHead(head.verdict, head.flags, target, head.path_bytes, head.content_length)
+
+    def request_fields(self, exchange: int) -> ForwardedFields:
+        """Return the fields of a request of this batch that go on to its service; none when it is gone."""
+        count = lib.wire_forward(self._wire, exchange, self._head_room, _HEAD_ROOM_BYTES, self._field_count)
+        if count < 0:
+            return ForwardedFields(0, b"")
+        return ForwardedFields(self._field_count[0], bytes(ffi.buffer(self._head_room, count)))
+
+    def request_body(self, exchange: int) -> bytes:
+        """Return the body of a plain request of this batch."""
+        body = lib.wire_body(self._wire, exchange, self._field_count)
+        return b"" if body == ffi.NULL else bytes(ffi.buffer(body, self._field_count[0]))
+
+    def client_address(self, exchange: int) -> str:
+        """Return the client's address, without port; empty when it has none or is gone."""
+        count = lib.wire_client_address(self._wire, exchange, self._address)
+        return bytes(ffi.buffer(self._address, count)).decode("ascii") if count > 0 else ""
+
+    def age_ms(self, exchange: int) -> int:
+        """Return the milliseconds since the first byte of the request; negative when there is no such exchange."""
+        return int(lib.wire_age_ms(self._wire, exchange))
+
+    def context(self, exchange: int, field: FieldId) -> bytes:
+        """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
+        count = lib.wire_get_context(self._wire, exchange, field, self._id)
+        return bytes(ffi.buffer(self._id, count)) if count > 0 else b""
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        """Return the value of a known field of a request of this batch."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return None
+        for index in range(head.field_count):
+            field = head.fields[index]
+            if field.known == name:
+                return bytes(ffi.buffer(self._head_bytes[0] + field.value, field.value_bytes))
+        return None
+
+    def request_field_values(self, exchange: int, name: KnownName) -> list[bytes]:
+        """Return the values of all fields of a known name of a request of this batch, in their order."""
+        head = lib.wire_head(self._wire, exchange, self._head_bytes)
+        if head == ffi.NULL:
+            return []
+        start = self._head_bytes[0]
+        found = (head.fields[index] for index in range(head.field_count))
+        return [bytes(ffi.buffer(start + field.value, field.value_bytes)) for field in found if field.known == name]
+
+    def is_secured(self, exchange: int) -> bool:
+        """Return whether the request came over TLS."""
+        return bool(lib.wire_is_secured(self._wire, exchange))
