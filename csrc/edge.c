@@ -155,9 +155,20 @@ int edge_take_back(wire *w, edge_connection *edge, const uint8_t *bytes, uint32_
     return 0;
 }
 
+static void count_bound(wire *w, const edge_connection *edge)
+{
+    if (!edge->requests_left)
+        w->counters.edge_requests_reached++;
+    else if (edge_is_over_bytes(w, edge))
+        w->counters.edge_bytes_reached++;
+    else if (!w->is_draining && wire_now_ms(w) >= edge->closes_at_ms)
+        w->counters.edge_age_reached++;
+}
+
 /* Its exchange, if there is one, has lost its client; the caller is told. */
 void edge_close(wire *w, edge_connection *edge)
 {
+    count_bound(w, edge);
     if (edge->exchange) {
         edge->exchange->edge = NULL;
         w->counters.clients_gone++;

@@ -43,11 +43,6 @@ static void refuse_held(wire *w, edge_connection *edge, uint16_t detail, uint8_t
         edge_refuse(w, edge, detail, method);
 }
 
-static int is_over_bytes(const wire *w, const edge_connection *edge)
-{
-    return w->settings.connection_bytes_max && edge->received >= w->settings.connection_bytes_max;
-}
-
 static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_head *head, int verdict)
 {
     edge_set_nothing_due(edge);
@@ -61,7 +56,7 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
     x->method = head->method;
     if (edge->requests_left != UINT32_MAX)
         edge->requests_left--;
-    x->closes = (head->flags & HEAD_CLOSE) != 0 || is_over_bytes(w, edge);
+    x->closes = (head->flags & HEAD_CLOSE) != 0 || edge_is_over_bytes(w, edge);
     x->is_odd = verdict != HEAD_PLAIN;
     x->is_http_1_0 = (head->flags & HEAD_HTTP_1_0) != 0;
     x->has_rest = x->is_odd && ((head->flags & (HEAD_CHUNKED | HEAD_UPGRADE)) || head->content_length);

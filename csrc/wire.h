@@ -195,6 +195,7 @@ typedef struct {
     uint64_t edge_bytes_in, edge_bytes_out, framed_bytes_in, framed_bytes_out;
     uint64_t accept_errors, buffers_now, buffer_bytes_now;
     uint64_t handed_over, handed_over_now, edge_refused_by_address, edge_addresses_now;
+    uint64_t edge_requests_reached, edge_age_reached, edge_bytes_reached; /* connections that closed at a bound of their own */
 } wire_counters;
 
 /* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */

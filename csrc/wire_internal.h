@@ -347,6 +347,10 @@ static inline int edge_is_to_close(const wire *w, const edge_connection *edge)
 {
     return !edge->requests_left || wire_now_ms(w) >= edge->closes_at_ms;
 }
+static inline int edge_is_over_bytes(const wire *w, const edge_connection *edge)
+{
+    return w->settings.connection_bytes_max && edge->received >= w->settings.connection_bytes_max;
+}
 static inline uint32_t edge_handle(const edge_connection *edge)
 {
     return (edge->item.generation & EDGE_GENERATION_MASK) << EDGE_SLOT_BITS | edge->item.slot;

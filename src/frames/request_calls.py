@@ -169,6 +169,11 @@ class RequestCalls:
         """Return the milliseconds since the first byte of the request; negative when there is no such exchange."""
         return int(lib.wire_age_ms(self._wire, exchange))
 
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        """Set a context field of an undecided exchange."""
+        result: int = lib.wire_set_context(self._wire, exchange, field, value, len(value))
+        return result
+
     def context(self, exchange: int, field: FieldId) -> bytes:
         """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
         count = lib.wire_get_context(self._wire, exchange, field, self._id)

@@ -26,7 +26,6 @@ import msgspec
 import trio
 
 from frames._native import ffi, lib
-from frames.frame import FieldId
 from frames.request_calls import RequestCalls
 from frames.tls_port import TlsPort
 from frames.wire_values import (
@@ -169,11 +168,6 @@ class Wire(RequestCalls):
     def drain_edge(self, spread_ms: int = 0) -> None:
         """Close each client's connection at a random moment within the spread: when it is idle, or with its answer."""
         lib.wire_drain_edge(self._wire, spread_ms)
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        """Set a context field of an undecided exchange."""
-        result: int = lib.wire_set_context(self._wire, exchange, field, value, len(value))
-        return result
 
     # ---- looking ----
 

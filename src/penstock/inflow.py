@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
 
 import trio
 
@@ -11,10 +10,10 @@ from frames.fields import Field
 from frames.fixed import encode_credit
 from frames.frame import END, FrameType
 from penstock.errors import StreamBroken, StreamCause
-from penstock.port import WIRE_FULL
+from penstock.port import WIRE_FULL, StreamPort
 from penstock.window import Window
 
-__all__ = ["FULL_RETRY_S", "YIELD_S", "Inflow", "StreamPort"]
+__all__ = ["FULL_RETRY_S", "YIELD_S", "Inflow"]
 
 CREDIT = int(FrameType.CREDIT)
 
@@ -26,30 +25,6 @@ FULL_RETRY_S = 0.005
 """After a frame for which the wire had no place at all, although room is asked for before a body is written."""
 
 clock = time.monotonic
-
-
-class StreamPort(Protocol):
-    """What a stream needs of the wire; `frames.wire.Wire` has it."""
-
-    def frame(
-        self,
-        connection: int,
-        type: int,  # noqa: A002
-        flags: int,
-        exchange: int,
-        payload: bytes | memoryview,
-        /,
-    ) -> int:
-        """Write a frame: 0, or a negative `frames.wire.WireResult`, and then nothing was done."""
-        ...
-
-    def flush(self) -> None:
-        """Send what was written, now."""
-        ...
-
-    def flush_soon(self) -> None:
-        """See to it that what was written is sent within this pass of Trio's scheduler."""
-        ...
 
 
 class Inflow:

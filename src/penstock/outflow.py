@@ -9,8 +9,8 @@ from frames.fields import Field, encode_trailers
 from frames.frame import END, FrameType
 from frames.limits import CREDIT_SUM_MAX, DATA_BYTES_MAX
 from penstock.errors import StreamBroken, StreamCause, StreamMisuse
-from penstock.inflow import FULL_RETRY_S, YIELD_S, StreamPort, clock
-from penstock.port import WIRE_FULL
+from penstock.inflow import FULL_RETRY_S, YIELD_S, clock
+from penstock.port import WIRE_FULL, StreamPort
 from penstock.rooms import Rooms
 
 __all__ = ["Outflow"]

@@ -4,7 +4,7 @@
 
 from typing import Protocol
 
-__all__ = ["WIRE_FULL", "Arena", "WireEvent", "WirePort"]
+__all__ = ["WIRE_FULL", "Arena", "StreamPort", "WireEvent", "WirePort"]
 
 WireEvent = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """exchange, connection, kind, detail, flags, at, bytes, a, b, c, d: `wire_event` of csrc/wire.h."""
@@ -18,13 +18,8 @@ class Arena(Protocol):
         ...
 
 
-class WirePort(Protocol):
-    """The way out for answers."""
-
-    @property
-    def arena(self) -> Arena:
-        """What came in with this batch."""
-        ...
+class StreamPort(Protocol):
+    """The way out for frames."""
 
     def frame(
         self,
@@ -44,6 +39,15 @@ class WirePort(Protocol):
 
     def flush_soon(self) -> None:
         """See to it that what was written outside of a batch is sent within this pass of Trio's scheduler."""
+        ...
+
+
+class WirePort(StreamPort, Protocol):
+    """What calls come in by, and their answers go out by."""
+
+    @property
+    def arena(self) -> Arena:
+        """What came in with this batch."""
         ...
 
     def want_room(self, connection: int, /) -> int:

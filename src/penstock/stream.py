@@ -24,8 +24,9 @@ from frames.fields import Field, decode_trailers
 from frames.fixed import decode_credit
 from frames.frame import FrameType
 from penstock.errors import StreamCause
-from penstock.inflow import Inflow, StreamPort
+from penstock.inflow import Inflow
 from penstock.outflow import Outflow
+from penstock.port import StreamPort
 from penstock.rooms import Rooms
 from penstock.window import Window
 

@@ -165,6 +165,21 @@ OF_WIRE: Final[dict[str, MetricName]] = {
         "Client connections refused since as many as allowed were open from their address.",
     ),
     "edge_addresses_now": MetricName("penstock_edge_addresses", "gauge", "Client addresses with an open connection."),
+    "edge_requests_reached": MetricName(
+        f"{_EDGE}_at_requests_total",
+        "counter",
+        "Client connections that closed at their number of requests (PENSTOCK_EDGE_CONNECTION_REQUESTS).",
+    ),
+    "edge_age_reached": MetricName(
+        f"{_EDGE}_at_age_total",
+        "counter",
+        "Client connections that closed at their age (PENSTOCK_EDGE_CONNECTION_AGE).",
+    ),
+    "edge_bytes_reached": MetricName(
+        f"{_EDGE}_at_bytes_total",
+        "counter",
+        "Client connections that closed at their number of bytes (PENSTOCK_EDGE_CONNECTION_BYTES).",
+    ),
 }
 """The metric for each field of wire_counters (csrc/wire.h)."""
 
