@@ -55,8 +55,8 @@ int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
     exchange *x = exchange_find(w, id);
     if (!x || x->batch != w->batch || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
         return WIRE_NO_EXCHANGE;
-    if ((!x->head && !w->settings.keeps_malformed) || x->edge->out.bytes)
-        return WIRE_NO_EXCHANGE;
+    if ((!x->head && !w->settings.keeps_malformed) || x->edge->out.bytes || x->edge->is_broken)
+        return WIRE_NO_EXCHANGE; /* one that is broken closes with the next step; over TLS, it has no session any more */
     if (exchange_keep_context(x) < 0)
         return WIRE_NO_ROOM;
     edge_connection *edge = x->edge;

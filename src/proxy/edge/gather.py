@@ -159,7 +159,7 @@ class Gatherer:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
         left_s = (exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
-        wait = _Wait(Answer(BODY_TIMEOUT), trio.move_on_after(left_s))
+        wait = _Wait(Answer(BODY_TIMEOUT), trio.move_on_after(max(0.0, left_s)))
         refused: Answer | None = None
         self._waits.add(wait)
         try:

@@ -1,0 +1,100 @@
+"""What went wrong once, or would harm most: answers in the wrong hands, exchanges that nobody ends, wrong closes."""
+
+import ssl
+
+import pytest
+import trio
+from lab import Lab, open_lab
+from lab_client import WAIT_S
+from lab_streams import chunked
+from lab_tls import TlsFiles, free_port, make_tls_files
+
+from penstock import Call, Service
+
+# ---- TLS ----
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    return make_tls_files(tmp_path_factory.mktemp("tls"))
+
+
+class TlsClient:
+    """A client on memory: it sends and sees the very bytes on the wire."""
+
+    def __init__(self, stream: trio.SocketStream, files: TlsFiles) -> None:
+        self.stream = stream
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=str(files.authority))
+        self.object = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    async def shake(self) -> None:
+        with trio.fail_after(WAIT_S):
+            while True:
+                try:
+                    self.object.do_handshake()
+                except ssl.SSLWantReadError:
+                    await self.stream.send_all(self.outgoing.read())
+                    self.incoming.write(await self.stream.receive_some(65_536))
+                else:
+                    break
+        await self.stream.send_all(self.outgoing.read())
+
+    def seal(self, plaintext: bytes) -> bytes:
+        self.object.write(plaintext)
+        return self.outgoing.read()
+
+    def goodbye(self) -> bytes:
+        with pytest.raises(ssl.SSLWantReadError):
+            self.object.unwrap()
+        return self.outgoing.read()
+
+    async def raw_rest(self) -> bytes:
+        """All that comes until the end, as it is on the wire."""
+        data = b""
+        with trio.fail_after(WAIT_S):
+            try:
+                while piece := await self.stream.receive_some(65_536):
+                    data += piece
+            except trio.BrokenResourceError:
+                pass
+        return data
+
+
+@pytest.mark.parametrize("what", ["close_notify", "garbage"])
+@pytest.mark.parametrize("target", ["/streamed", "/gathered"])
+async def test_nothing_is_ever_answered_in_plaintext_over_tls(files: TlsFiles, target: str, what: str) -> None:
+    """The session ends in the batch in which its request comes; whoever adds a bad record to it must learn nothing."""
+    port = free_port()
+    async with open_lab(**files.settings(port)) as lab:
+        service = Service("sums", version="1.0.0")
+
+        @service.post("/gathered")
+        async def gathered(call: Call) -> str:
+            return "secret"
+
+        @service.post("/streamed", streams=True)
+        async def streamed(call: Call) -> str:
+            return "secret"
+
+        await lab.serve(service)
+        client = TlsClient(await trio.open_tcp_stream("127.0.0.1", port), files)
+        await client.shake()
+        sent = client.seal(chunked("POST", target, b"abc"))
+        sent += client.goodbye() if what == "close_notify" else b"\x17\x03\x03\x00\x20" + bytes(32)
+        await client.stream.send_all(sent)
+        assert b"secret" not in await client.raw_rest()
+        await client.stream.aclose()
+
+
+# ---- time ----
+
+
+async def test_a_deadline_that_is_over_before_its_body_is_waited_for(lab: Lab) -> None:
+    await lab.raw("PUT /gathered")
+    client = await lab.client()
+    data = chunked("PUT", "/gathered", b"abc", last=b"", fields="X-Request-Timeout-Ms: 1\r\n")
+    await client.send(data[:10])
+    await trio.sleep(0.05)
+    await client.send(data[10:])
+    assert (await client.answer()).status in (408, 504)
