@@ -462,6 +462,37 @@ async def test_h2c_is_never_forwarded(lab: Lab) -> None:
     assert (await client.answer()).status == 200
 
 
+@pytest.mark.parametrize("byte_count", [1, 16_383, 16_384, 100_000])
+async def test_what_comes_before_an_upgrade_is_accepted_is_not_lost(lab: Lab, byte_count: int) -> None:
+    """As much as is read ahead, and more."""
+    service, client = await raw(lab, "GET /chat", upgrades=("websocket",)), await lab.client()
+    await client.send(UPGRADE + b"x" * byte_count)
+    asked = await service.asked()
+    await trio.sleep(0.01)
+    await service.respond(asked, 101, flags=0)
+    assert await service.read_body(asked, byte_count) == b"x" * byte_count
+    await service.data(asked, b"goodbye", END)
+    reader = Reader(client)
+    await reader.head()
+    assert await reader.rest() == (b"goodbye", True)
+
+
+@pytest.mark.parametrize(
+    "body", ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
+)
+async def test_an_upgrade_with_a_body_is_ignored(lab: Lab, body: str) -> None:
+    """The body belongs to the request, and must not become the beginning of the other protocol."""
+    service, client = await raw(lab, "GET /chat", upgrades=("websocket",)), await lab.client()
+    await client.send(UPGRADE[:-2] + body.encode() + request("GET", "/chat"))
+    asked = await service.asked()
+    assert asked.context(FieldId.UPGRADE) is None
+    assert await service.read_body(asked) == b"hello"
+    await service.respond(asked, body=b"plain")
+    assert (await client.answer()).body == b"plain"
+    await service.respond(await service.asked(), body=b"next")
+    assert (await client.answer()).body == b"next"
+
+
 async def test_a_tunnel_whose_client_ends_its_direction(lab: Lab) -> None:
     service, client = await raw(lab, "GET /chat", upgrades=("websocket",)), await lab.client()
     await client.send(UPGRADE)

@@ -151,7 +151,7 @@ class Carriage:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen)
-                await self._answer(nursery)
+                await self._answer()
                 self._is_done = self._ending is None
                 nursery.cancel_scope.cancel()
         if self._scope.cancelled_caught and self._ending is None and not self._is_done:
@@ -162,7 +162,7 @@ class Carriage:
         """Return what came behind the request: the beginning of the next one."""
         return self.body.rest + self._rest
 
-    async def _answer(self, nursery: trio.Nursery) -> None:
+    async def _answer(self) -> None:
         """Write what the service answers."""
         try:
             head = await self._answering.next_head()
@@ -173,7 +173,6 @@ class Carriage:
             self._arm()
             if head.status == SWITCHING:
                 self._watching.cancel()
-                nursery.start_soon(self._tunnel)
             await self._write(head)
         except ClientGone:
             self.end(Answer(CLIENT_GONE))
@@ -218,6 +217,8 @@ class Carriage:
                     with self._ways.departures.calling(self.client.descriptor, self._client_left):
                         await self._send_body()
                 await self._watch()
+            if self._watching.cancelled_caught:  # since the other protocol begins
+                await self._tunnel()
         except Refusal as refusal:
             self.end(refusal.answer)
         except ClientGone:

@@ -175,10 +175,15 @@ class HandOver:
         return head + rendered.body
 
     def _upgrade_of(self, exchange: Exchange, flags: int) -> bytes:
-        if not flags & HEAD_UPGRADE or not exchange.offer.upgrades:
+        if not flags & HEAD_UPGRADE or not exchange.offer.upgrades or _has_body(exchange, flags):
             return b""
         wanted = self.wire.request_field(exchange.id, KnownName.UPGRADE) or b""
         return allowed_upgrade(wanted, exchange.offer.upgrades, self.settings.upgrades)
+
+
+def _has_body(exchange: Exchange, flags: int) -> bool:
+    """Its body belongs to the request; the other protocol would take it for its own beginning."""
+    return bool(flags & HEAD_CHUNKED or exchange.content_length)
 
 
 def why_not_opened(result: int) -> Answer:
