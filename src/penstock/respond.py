@@ -72,6 +72,8 @@ async def answer_streaming(call: "StreamCall", value: object) -> None:
     if call.has_begun:
         if value is not None:
             raise StreamMisuse(f"the handler has answered by respond(), and then returned {type(value).__name__}")
+        if not call.is_answered:
+            raise StreamMisuse("the handler returned, and its answer has not ended: use `async with call.respond()`")
         return
     status, body, headers = _parts(value)
     if isinstance(body, (AsyncIterator, Iterator)):

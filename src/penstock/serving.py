@@ -87,6 +87,7 @@ class Serving:
         self._calls.draining = True
         for link in self._links.values():
             link.goaway(drain_ms)
+        self._streams.drain(self._nursery)
         with trio.move_on_after(drain_ms / 1000) as time:
             with trio.move_on_after(GOAWAY_LINGER_S):
                 await self._wait_links_ended()

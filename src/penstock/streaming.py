@@ -6,8 +6,10 @@ When a handler fails before its answer was begun, it is answered as any other; a
 gateway that the body must not look whole. What is left of the request's body when the handler ends is dropped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+import trio
 
 from frames.fields import Field, decode_fields, response_head
 from frames.fixed import encode_cancel
@@ -61,6 +63,8 @@ class StreamCall(Call):
         self.has_begun = False
         """The final answer's head was sent."""
         self._is_aborted = False
+        self._go_away: Callable[[], Awaitable[None]] | None = None
+        self._draining: trio.Nursery | None = None
         if flow is not None and not self.is_whole:
             if self.body_length is not None:
                 flow.declare_receive_length(self.body_length)
@@ -74,6 +78,12 @@ class StreamCall(Call):
         if self._maybe_flow is None:
             raise StreamMisuse(f"{self._where} cannot stream: the gateway does not; update it, or return whole answers")
         return self._maybe_flow
+
+    @property
+    def is_answered(self) -> bool:
+        """The answer has ended, or is given up, or is a WebSocket, which ends itself."""
+        flow = self._maybe_flow
+        return flow is None or flow.has_sent_end or flow.cause is not None or flow.is_upgraded
 
     @property
     def is_whole(self) -> bool:
@@ -136,6 +146,18 @@ class StreamCall(Call):
             self._maybe_flow.began(end=True)
         self._outbox.answer(self, payload)
         self._outbox.flush_soon()
+
+    def when_draining(self, go_away: Callable[[], Awaitable[None]]) -> None:
+        """Have this called when the service drains, or now if it does."""
+        self._go_away = go_away
+        if self._draining is not None:
+            self._draining.start_soon(go_away)
+
+    def drain(self, nursery: trio.Nursery) -> None:
+        """The service drains."""
+        self._draining = nursery
+        if self._go_away is not None:
+            nursery.start_soon(self._go_away)
 
     def end(self) -> None:
         """The handler has ended: what is left of the request's body is not wanted."""
@@ -226,6 +248,11 @@ class Streams:
             self._end(*key, StreamCause.LOST)
         self._rooms.drop(connection)
 
+    def drain(self, nursery: trio.Nursery) -> None:
+        """Tell the calls that want to know it that the service drains."""
+        for call in self._calls.values():
+            call.drain(nursery)
+
     def forget(self, call: StreamCall) -> None:
         """The call has ended: what still comes for it is dropped."""
         if self._calls.get(call.key) is call:
@@ -250,10 +277,8 @@ async def run_streaming(invoke: Callable[[Call], Any], call: StreamCall) -> obje
     except Exception as error:
         if not _fails(call, error):
             raise
-    except BaseException:
-        call.abort()
-        raise
     finally:
+        call.abort()  # unless its answer has ended
         call.end()
     return ANSWERED
 

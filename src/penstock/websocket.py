@@ -6,7 +6,8 @@
             await socket.send(message)
 
 The iteration ends when the client closes, or is gone; pings are answered by whoever reads. When the handler returns,
-the socket is closed with 1000; when it raises, with 1011. Needs `penstock[websocket]`.
+the socket is closed with 1000; when it raises, with 1011; when the service drains, with 1001, and then its handler has
+the time to drain to return. Needs `penstock[websocket]`.
 """
 
 import functools
@@ -18,7 +19,7 @@ import trio
 
 from frames.frame import FieldId
 from penstock.answer import Response, header_fields
-from penstock.errors import RegistrationError, SocketClosed, StreamBroken, StreamCause
+from penstock.errors import RegistrationError, SocketClosed, StreamBroken
 from penstock.handshake import Offer, accept
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = ["Offer", "SocketHandler", "WebSocket", "make_socket_handler"]
 SocketHandler = Callable[..., Coroutine[Any, Any, None]]
 
 NORMAL = 1000
+GOING_AWAY = 1001
 ABNORMAL = 1006
 TOO_BIG = 1009
 FAILED = 1011
@@ -118,6 +120,10 @@ class WebSocket:
 
         await self._send(Ping(payload=payload))
 
+    async def go_away(self) -> None:
+        """Close the socket since the service drains."""
+        await self.close(GOING_AWAY, "the service is shutting down")
+
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the socket; unless another task reads, wait a moment for the client to agree. Once is enough."""
         from wsproto.events import CloseConnection
@@ -196,7 +202,7 @@ class WebSocket:
         try:
             await self._send_bytes()
             if self._is_reading:  # it is told now that the socket is closed
-                self._flow.stop_receiving(StreamCause.GIVEN_UP)
+                self._flow.stop_receiving()
                 return
             while self._connection.state is ConnectionState.LOCAL_CLOSING:
                 data = await self._flow.receive()
@@ -305,6 +311,7 @@ def make_socket_handler(where: str, handler: SocketHandler, offer: Offer) -> Cal
             call=call,
             subprotocol=accepted.subprotocol,
         )
+        stream_call.when_draining(socket.go_away)
         await _serve(socket, handler, args, kwargs)
         return None
 

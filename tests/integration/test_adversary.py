@@ -1,15 +1,18 @@
 """What went wrong once, or would harm most: answers in the wrong hands, exchanges that nobody ends, wrong closes."""
 
 import ssl
+from functools import partial
 
 import pytest
 import trio
 from lab import Lab, open_lab
-from lab_client import WAIT_S
-from lab_streams import chunked
+from lab_client import WAIT_S, request
+from lab_streams import CLOSE_MESSAGE, UPGRADE, Reader, chunked
 from lab_tls import TlsFiles, free_port, make_tls_files
 
 from penstock import Call, Service
+from penstock.settings.service import load_service
+from penstock.websocket import WebSocket
 
 # ---- TLS ----
 
@@ -98,3 +101,73 @@ async def test_a_deadline_that_is_over_before_its_body_is_waited_for(lab: Lab) -
     await trio.sleep(0.05)
     await client.send(data[10:])
     assert (await client.answer()).status in (408, 504)
+
+
+# ---- handlers ----
+
+
+async def test_a_socket_that_is_closed_while_another_task_reads_it(lab: Lab) -> None:
+    """Its direction was never ended, and the exchange stayed as long as a stream may be idle."""
+    service = Service("chats", version="1.0.0")
+
+    @service.websocket("/chat")
+    async def chat(socket: WebSocket) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, socket)
+            await trio.sleep(0.01)
+            await socket.close(1000)
+
+    async def read(socket: WebSocket) -> None:
+        async for _ in socket:
+            pass
+
+    await lab.serve(service)
+    client = await lab.client()
+    await client.send(UPGRADE)
+    reader = Reader(client)
+    await reader.head()
+    assert await reader.rest() == (b"\x88\x02\x03\xe8", True)
+
+
+async def test_an_answer_that_its_handler_forgets_to_end(lab: Lab) -> None:
+    service = Service("forgetful", version="1.0.0")
+
+    @service.get("/", streams=True)
+    async def forget(call: Call) -> None:
+        response = call.respond()
+        await response.__aenter__()
+        await response.send(b"half")
+        await trio.sleep(0.01)
+
+    await lab.serve(service)
+    client = await lab.client()
+    await client.send(request("GET", "/"))
+    _, is_orderly = await Reader(client).rest()
+    assert not is_orderly
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_sockets_are_told_when_their_service_drains(lab: Lab, reads: bool) -> None:
+    service, stop, codes = Service("chats", version="1.0.0"), trio.Event(), []
+
+    @service.websocket("/chat")
+    async def chat(socket: WebSocket) -> None:
+        if not reads:
+            await stop.wait()
+            await trio.sleep(0.01)
+        async for message in socket:
+            await socket.send(message)
+        codes.append(socket.close_code)
+
+    settings = load_service({"PENSTOCK_GATEWAYS": "tcp://{}:{}".format(*lab.addresses.services)}).settings
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(service.serve, settings, stop=stop))
+        client = await lab.client()
+        await client.send(UPGRADE)
+        reader = Reader(client)
+        await reader.head()
+        stop.set()
+        assert (await reader.exactly(4)) == b"\x88\x1e\x03\xe9"
+        await client.send(CLOSE_MESSAGE)
+        assert await reader.rest() == (b"the service is shutting down", True)
+    assert codes == [1001]
