@@ -33,6 +33,8 @@ class Asked(NamedTuple):
     target: bytes
     fields: list[Field]
     body: bytes
+    """What came in the REQUEST itself."""
+    flags: int
 
     def context(self, field: FieldId) -> bytes | None:
         """The value of a context field."""
@@ -89,6 +91,7 @@ class RawService:
         self.heartbeats = 0
         self._held = b""
         self._frames: deque[tuple[Received, Asked | None]] = deque()
+        self._first: dict[int, bytes] = {}
 
     async def send(self, frame_type: int, payload: bytes = b"", flags: int = 0, exchange: int = 0) -> None:
         await self.stream.send_all(encode_frame(FrameType(frame_type), flags, exchange, payload))
@@ -151,9 +154,9 @@ class RawService:
         await self.send(FrameType.CREDIT, encode_credit(byte_count), exchange=asked.exchange)
 
     async def read_body(self, asked: Asked, byte_count: int | None = None, *, grants: bool = True) -> bytes:
-        """Read DATA: that many bytes, or all until END; what was read is granted again."""
-        body = bytearray()
-        while byte_count is None or len(body) < byte_count:
+        """Read a request's body: that many bytes, or all until END. What came as DATA is granted again."""
+        body = bytearray(self._first.pop(asked.exchange, b""))
+        while not asked.flags & END and (byte_count is None or len(body) < byte_count):
             frame = await self.expect(FrameType.DATA)
             assert frame.exchange == asked.exchange
             body += frame.payload
@@ -191,7 +194,9 @@ class RawService:
                     found.target(view),
                     found.fields(view),
                     found.body(view),
+                    view.flags,
                 )
+                self._first[view.exchange] = asked.body
             self._frames.append((frame, asked))
         self._held = self._held[found.consumed :]
         return bool(data)

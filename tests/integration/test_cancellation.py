@@ -27,8 +27,9 @@ TRIES = 7
 
 async def sending(service: RawService, client: Client) -> Asked:
     """The service takes no more of the body."""
-    await client.send(chunked("PUT", "/up", b"x" * 2_000, last=b""))
+    await client.send(chunked("PUT", "/up", last=b""))
     asked = await service.asked()
+    await client.send(b"7d0\r\n" + b"x" * 2_000 + b"\r\n")
     assert await service.read_body(asked, 1_000, grants=False) == b"x" * 1_000
     return asked
 
