@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from frames.codec import encode_credit, encode_response, encode_trailers
+from frames.codec import encode_credit, encode_refused, encode_response, encode_trailers
 from frames.fields import Field
 from frames.frame import END, FieldId, FrameType, Method
 from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, EventKind, Framing
@@ -236,6 +236,10 @@ def credit(byte_count: int) -> Callable[[Bench], None]:
     return lambda bench: bench.come(FrameType.CREDIT, encode_credit(byte_count))
 
 
+def refuse(bench: Bench) -> None:
+    bench.come(FrameType.REFUSED, encode_refused(1, 0))
+
+
 trail = Bench.trail
 (THREE,) = length_of(3)
 
@@ -246,6 +250,7 @@ FAULTS: dict[str, tuple[list[Callable[[Bench], None]], str]] = {
     "two finals": ([respond(), respond()], "a second final RESPONSE"),
     "an interim after the final": ([respond(), respond(103)], "a second final RESPONSE"),
     "101 after the final": ([respond(), respond(101)], "a second final RESPONSE"),
+    "refused after an interim": ([respond(103), refuse], "REFUSED after a RESPONSE"),
     "101 unasked": ([respond(101)], "101 that was not asked for, or with END or a body"),
     "204 and more": ([respond(204)], "more to come after a 204"),
     "304 and more": ([respond(304)], "more to come after a 304"),
