@@ -1,7 +1,8 @@
 """A carriage: one exchange with an endpoint that streams, from its REQUEST to the last byte for its client.
 
-Two tasks carry it. One writes what the service answers. The other reads the client: first the request's body, then
-whatever says that the client has gone. Whatever ends it, the service is told, and nothing is left.
+One task writes what the service answers. Where the request's body is still to come, or another protocol, a second one
+reads the client; where not, nobody does, and `departures` tells when it has gone. Whatever ends the exchange, the
+service is told, and nothing is left.
 
     before the head     what goes wrong becomes an answer with a reason
     after the head      it ends in a reset: a body that was cut must not look whole
@@ -41,8 +42,6 @@ from proxy.stage import Answer
 
 BURST_BYTES: Final = 1_048_576
 """Of a body, what is written to the client in one go."""
-READ_AHEAD_BYTES: Final = 16_384
-"""Of pipelined requests, what is read while the answer is on its way; the rest stays in the socket."""
 LAST_CHUNK: Final = b"0\r\n"
 
 _CANCELS: Final = {
@@ -88,9 +87,8 @@ class Carriage:
         self._ways = ways
         self._closes = closes
         self._scope = trio.CancelScope()
-        self._watching = trio.CancelScope()
+        self._switched = trio.Event()
         self._ending: Answer | None = None
-        self._rest = b""
         self._has_answered = False  # the final head is on its way to the client
         self._is_done = False  # the whole answer was written
 
@@ -149,18 +147,21 @@ class Carriage:
         """Carry the exchange to its end, and return how the connection is to be given back."""
         self._arm()
         with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen)
-                await self._answer()
-                self._is_done = self._ending is None
-                nursery.cancel_scope.cancel()
+            if self._stream.has_sent_end:  # there is nothing to read
+                with self._ways.departures.calling(self.client.descriptor, self._client_left):
+                    await self._answer()
+            else:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._listen)
+                    await self._answer()
+                    nursery.cancel_scope.cancel()
         if self._scope.cancelled_caught and self._ending is None and not self._is_done:
             self._ending = Answer(DEADLINE if self._waits_for_head else STREAM_IDLE)
         return await self._finish() if self._ending is None else await self._give_up(self._ending)
 
     def rest(self) -> bytes:
         """Return what came behind the request: the beginning of the next one."""
-        return self.body.rest + self._rest
+        return self.body.rest
 
     async def _answer(self) -> None:
         """Write what the service answers."""
@@ -172,8 +173,9 @@ class Carriage:
             self._has_answered = True
             self._arm()
             if head.status == SWITCHING:
-                self._watching.cancel()
+                self._switched.set()
             await self._write(head)
+            self._is_done = self._ending is None
         except ClientGone:
             self.end(Answer(CLIENT_GONE))
         except ClientTooSlow:
@@ -210,15 +212,16 @@ class Carriage:
         return parts
 
     async def _listen(self) -> None:
-        """Read the client: its request's body, then what it sends ahead, until it goes."""
+        """Read the client: its request's body, or, after an upgrade, what belongs to the other protocol."""
+        departures, descriptor = self._ways.departures, self.client.descriptor
         try:
-            with self._watching:
-                if not self.job.upgrade and not self._stream.has_sent_end:
-                    with self._ways.departures.calling(self.client.descriptor, self._client_left):
-                        await self._send_body()
-                await self._watch()
-            if self._watching.cancelled_caught:  # since the other protocol begins
-                await self._tunnel()
+            with departures.calling(descriptor, self._client_left):
+                if not self.job.upgrade:
+                    await self._send_body()
+                await self._switched.wait()  # or until all is over
+            with departures.calling(descriptor, self._client_left, may_end=True):
+                await self._send_tunnelled()
+                await trio.sleep_forever()  # until the service has ended, or the client is gone
         except Refusal as refusal:
             self.end(refusal.answer)
         except ClientGone:
@@ -237,37 +240,17 @@ class Carriage:
         await stream.end([(FieldId.NAMED, name, value) for name, value in body.trailers])
         self._arm()
 
-    async def _watch(self) -> None:
-        while len(self.rest()) < READ_AHEAD_BYTES:
-            data = await self.client.receive()
-            if not data:
-                raise ClientGone
-            self._rest += data
-        with self._ways.departures.calling(self.client.descriptor, self._client_left):
-            await trio.sleep_forever()
-
     def _client_left(self) -> None:
         self.end(Answer(CLIENT_GONE))
 
-    async def _tunnel(self) -> None:
-        with self._ways.departures.calling(self.client.descriptor, self._client_left, may_end=True):
-            await self._send_tunnelled()
-            await trio.sleep_forever()  # until the service has ended, or the client is gone
-
     async def _send_tunnelled(self) -> None:
-        """After an upgrade: what the client sends belongs to the other protocol."""
         data = self.rest()
-        self.body.rest = self._rest = b""
-        try:
-            while data or (data := await self.client.receive()):
-                await self._stream.send(data)
-                self._arm()
-                data = b""
-            await self._stream.end()
-        except ClientGone:
-            self.end(Answer(CLIENT_GONE))
-        except StreamBroken:
-            pass  # as above
+        self.body.rest = b""
+        while data or (data := await self.client.receive()):
+            await self._stream.send(data)
+            self._arm()
+            data = b""
+        await self._stream.end()
 
     # ---- time ----
 

@@ -11,6 +11,7 @@ from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional
 from penstock.window import ElasticWindow, WindowPool
 from proxy.edge.answering import Answering, fault_of
+from proxy.edge.body import Refusal
 from proxy.edge.carriage import Carriage, Ways
 from proxy.edge.gather import Budget
 from proxy.edge.handover import HandOver, why_not_opened
@@ -108,8 +109,16 @@ class Streams:
         client, body, closes = taken
         carriage = Carriage(self._ways, job, client, body, closes=closes)
         self._attach(carriage)
-        self._open(carriage, first)
+        try:
+            self._open(carriage, first or self._received(carriage))
+        except Refusal as refusal:
+            carriage.end(refusal.answer)
         return carriage
+
+    @staticmethod
+    def _received(carriage: Carriage) -> bytes:
+        """Return what has come of the body with its head: it goes with the REQUEST. Raises `Refusal`."""
+        return b"" if carriage.job.upgrade else b"".join(carriage.body.receive_nowait())
 
     def _attach(self, carriage: Carriage) -> None:
         """Make what stands for the service."""
@@ -135,10 +144,10 @@ class Streams:
         carriage.attach(stream, answering, window)
 
     def _open(self, carriage: Carriage, first: bytes) -> None:
-        """Send the REQUEST, with the body of a plain request."""
+        """Send the REQUEST, with as much of the body as has come."""
         job, body = carriage.job, carriage.body
         exchange, offer = job.exchange, job.exchange.offer
-        end = body.is_whole and not job.upgrade
+        end = body.is_whole and not body.trailers and not job.upgrade
         result = self._wire.open(
             exchange.id,
             offer.connection,
