@@ -29,6 +29,7 @@ from lab_streams import (
 
 from frames.codec import encode_cancel, encode_refused
 from frames.frame import END, CancelReason, FieldId, FrameType, RefusedReason
+from proxy.edge import client as client_module
 
 Steps = AsyncIterator[None]
 
@@ -170,6 +171,21 @@ async def test_by_the_client(
         count += 1
     assert count > 4
     assert set(lab.reasons) <= {"client_gone"}
+
+
+@pytest.mark.parametrize("target", ["/down/1", "/down/0", "/plain", "/nowhere"])
+async def test_who_leaves_with_the_answer_has_got_it(
+    lab: Lab, flows: Flows, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Whoever runs first after the last byte was written."""
+    monkeypatch.setattr(client_module, "YIELD_S", -1.0)  # others run at every chance
+    for _ in range(20):
+        client = await lab.client()
+        await client.send(request("GET", target))
+        assert (await client.answer()).status in (200, 404)
+        await client.aclose()
+    await lab.census()
+    assert set(lab.reasons) <= {"no_route"}
 
 
 # ---- by whoever cancels its task ----

@@ -90,6 +90,7 @@ class ClientSocket:
         """
         if self._is_cut:
             raise ClientGone
+        await self._let_others_run()  # before, so that what was sent is known to be so before anybody else runs
         self._is_cut = True
         if self._secured is not None:
             pieces = (self._secured.encrypt(b"".join(pieces)),)
@@ -105,7 +106,6 @@ class ClientSocket:
                 raise ClientGone from error
             _drop_sent(left, sent)
         self._is_cut = False
-        await self._let_others_run()
         return took_all
 
     async def send_close_notify(self) -> None:

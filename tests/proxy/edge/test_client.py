@@ -163,15 +163,15 @@ async def test_nothing_is_sent_after_half_a_message() -> None:
 
 
 async def test_a_write_that_was_not_begun_is_no_half(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled after its last byte, a message is whole."""
+    """Cancelled before its first byte, a message is not sent; after its last one, nobody else runs."""
     monkeypatch.setattr(module, "YIELD_S", -1.0)
     with socket_pair() as (client, far):
         with trio.CancelScope() as scope:
             scope.cancel()
-            await client.send(b"whole")
+            await client.send(b"cancelled")
         assert scope.cancelled_caught
         await client.send(b"next")
-        assert receive_all(far) == b"wholenext"
+        assert receive_all(far) == b"next"
 
 
 async def test_it_gives_way_to_others() -> None:
