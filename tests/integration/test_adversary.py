@@ -7,9 +7,11 @@ import pytest
 import trio
 from lab import Lab, open_lab
 from lab_client import WAIT_S, request
+from lab_service import streaming
 from lab_streams import CLOSE_MESSAGE, UPGRADE, Reader, chunked
 from lab_tls import TlsFiles, free_port, make_tls_files
 
+from frames.frame import END, CancelReason
 from penstock import Call, Service
 from penstock.settings.service import load_service
 from penstock.websocket import WebSocket
@@ -87,6 +89,44 @@ async def test_nothing_is_ever_answered_in_plaintext_over_tls(files: TlsFiles, t
         sent += client.goodbye() if what == "close_notify" else b"\x17\x03\x03\x00\x20" + bytes(32)
         await client.stream.send_all(sent)
         assert b"secret" not in await client.raw_rest()
+        await client.stream.aclose()
+
+
+async def test_close_notify_ends_the_clients_direction_in_a_tunnel(files: TlsFiles) -> None:
+    """Although its socket stays open: it waits for ours."""
+    port = free_port()
+    async with open_lab(**files.settings(port)) as lab:
+        service = await lab.raw(**streaming("GET /chat", upgrades=("websocket",)))
+        client = TlsClient(await trio.open_tcp_stream("127.0.0.1", port), files)
+        await client.shake()
+        await client.stream.send_all(client.seal(UPGRADE))
+        asked = await service.asked()
+        await service.respond(asked, 101, flags=0)
+        await trio.sleep(0.01)
+        await client.stream.send_all(client.seal(b"last words") + client.goodbye())
+        assert await service.read_body(asked) == b"last words"
+        await service.data(asked, b"", END)
+        await client.raw_rest()
+        await client.stream.aclose()
+
+
+@pytest.mark.parametrize("target", ["/streamed", "/gathered"])
+async def test_close_notify_in_a_body_is_a_client_that_has_gone(files: TlsFiles, target: str) -> None:
+    port = free_port()
+    async with open_lab(**files.settings(port)) as lab:
+        await lab.raw("POST /gathered")
+        service = await lab.raw(instance="raw-2", service="streams", **streaming("POST /streamed"))
+        client = TlsClient(await trio.open_tcp_stream("127.0.0.1", port), files)
+        await client.shake()
+        await client.stream.send_all(client.seal(chunked("POST", target, b"abc", last=b"")))
+        if target == "/streamed":
+            asked = await service.asked()
+        await trio.sleep(0.01)
+        await client.stream.send_all(client.goodbye())
+        await client.raw_rest()
+        if target == "/streamed":
+            assert await service.read_body(asked, 3 - len(asked.body)) in (b"", b"abc")
+            assert await service.cancelled() == (asked.exchange, CancelReason.CLIENT_GONE)
         await client.stream.aclose()
 
 

@@ -32,6 +32,9 @@ class ClientTooSlow(Exception):  # noqa: N818
 class Secured(Protocol):
     """The TLS session of a connection."""
 
+    has_ended: bool
+    """The client has said that it sends no more: whatever follows on the socket, it is the end."""
+
     def decrypt(self, ciphertext: bytes, /) -> bytes:
         """Return the plaintext that has become readable; empty when there is none yet. Raises OSError."""
         ...
@@ -73,14 +76,17 @@ class ClientSocket:
         """
         if self._held:
             return self.take_held()
+        secured = self._secured
+        if secured is not None and secured.has_ended:
+            return b""
         await self._let_others_run()
         while True:
             data = self._read()
             if data is None:
                 await self._wait(trio.lowlevel.wait_readable)
-            elif not data or self._secured is None:
+            elif not data or secured is None:
                 return data
-            elif plaintext := _decrypt(self._secured, data):
+            elif (plaintext := _decrypt(secured, data)) or secured.has_ended:
                 return plaintext
 
     async def send(self, *pieces: bytes) -> bool:

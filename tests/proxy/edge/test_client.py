@@ -204,6 +204,7 @@ class Rot(int):
     """Stands for a TLS session: XOR with a number; what comes in odd lengths is not whole yet."""
 
     held = b""
+    has_ended = False
 
     def decrypt(self, ciphertext: bytes, /) -> bytes:
         if b"!" in ciphertext:

@@ -22,7 +22,7 @@ class TlsSession:
     to be sent, ``read_into`` and ``write`` are `ssl.SSLObject.read`, with a length and a buffer, and ``write``.
     """
 
-    __slots__ = ("incoming", "is_secured", "object", "outgoing", "put", "read_into", "take", "write")
+    __slots__ = ("has_ended", "incoming", "is_secured", "object", "outgoing", "put", "read_into", "take", "write")
 
     def __init__(self, wrap: Wrap) -> None:
         """Begin a connection of which nothing has come yet."""
@@ -33,6 +33,8 @@ class TlsSession:
         self.read_into = cast("Callable[[int, bytearray], int]", self.object.read)
         self.write = self.object.write
         self.is_secured = False
+        self.has_ended = False
+        """The client has said that it sends no more, and `decrypt` has found it."""
 
     def shake(self) -> bool:
         """Go on with the handshake; what is to be sent is for ``take``, also after an error. True: it is over.
@@ -60,6 +62,8 @@ class TlsSession:
                 pieces.append(piece)
                 if not self.incoming.pending:
                     break
+            else:
+                self.has_ended = True
         except ssl.SSLWantReadError:
             pass
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
