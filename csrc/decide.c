@@ -131,10 +131,11 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     return WIRE_OK;
 }
 
-/* A CANCEL that finds no room is not sent: the target reads nothing, and its answer, should it come, is dropped all the same. */
+/* Written even where nothing else finds room: a target that has not read for long, and reads again, would go on for ever with a stream
+ * that nobody wants. */
 static void write_cancel(wire *w, const exchange *x, int reason)
 {
-    uint8_t *out = framed_write(w, x->framed, FRAME_HEADER_BYTES + 4);
+    uint8_t *out = framed_write_beyond(w, x->framed, FRAME_HEADER_BYTES + 4);
     if (!out)
         return;
     frame_write_header(out, 4, FRAME_CANCEL, 0, exchange_id(x) | (x->framed->dialled ? OPENED_BY_DIALLER : 0));

@@ -147,6 +147,12 @@ uint8_t *framed_write(wire *w, framed_connection *framed, uint32_t bytes)
     uint32_t held = framed->out.end - framed->out.start;
     if (bytes > w->settings.framed_output_bytes_max || held > w->settings.framed_output_bytes_max - bytes)
         return NULL;
+    return framed_write_beyond(w, framed, bytes);
+}
+
+uint8_t *framed_write_beyond(wire *w, framed_connection *framed, uint32_t bytes)
+{
+    uint32_t held = framed->out.end - framed->out.start;
     uint8_t *room = output_reserve(w, &framed->out, bytes, FRAMED_OUTPUT_BYTES_FIRST);
     if (!room)
         return NULL;

@@ -420,6 +420,8 @@ void framed_report_bad_response(wire *w, exchange *x, uint16_t detail);
 void framed_tell_room(wire *w);
 /* Room for one frame of that many bytes at the end of the output, which then counts as written; NULL when it is over the bound. */
 uint8_t *framed_write(wire *w, framed_connection *framed, uint32_t bytes);
+/* The same beyond the bound, for what must not be lost and comes once for each exchange at most. NULL when there is no memory. */
+uint8_t *framed_write_beyond(wire *w, framed_connection *framed, uint32_t bytes);
 
 
 /* stream.c: a frame about an exchange that this side opened, other than RESPONSE and REFUSED to a plain one. */

@@ -5,13 +5,15 @@ from functools import partial
 
 import pytest
 import trio
-from lab import Lab, open_lab
+import trio.lowlevel
+from lab import Lab, open_lab, until
 from lab_client import WAIT_S, request
 from lab_service import streaming
 from lab_streams import CLOSE_MESSAGE, UPGRADE, Reader, chunked
 from lab_tls import TlsFiles, free_port, make_tls_files
 
-from frames.frame import END, CancelReason
+from frames.frame import END, CancelReason, FrameType
+from frames.greeting import EndpointOffer
 from penstock import Call, Service
 from penstock.settings.service import load_service
 from penstock.websocket import WebSocket
@@ -211,3 +213,36 @@ async def test_sockets_are_told_when_their_service_drains(lab: Lab, reads: bool)
         await client.send(CLOSE_MESSAGE)
         assert await reader.rest() == (b"the service is shutting down", True)
     assert codes == [1001]
+
+
+# ---- services that do not keep up ----
+
+
+async def test_a_service_that_has_not_read_for_long_still_learns_what_was_cancelled(lab: Lab) -> None:
+    """A stream's handler has no deadline: without its CANCEL it would wait for ever."""
+    offers = streaming("GET /stream", "POST /stuck")
+    offers["endpoints"] = (offers["endpoints"][0], EndpointOffer(id=2, method="POST", path="/stuck"))  # type: ignore[index]
+    service, client = await lab.raw(**offers), await lab.client()
+    await client.send(request("GET", "/stream"))
+    asked = await service.asked()
+    wire, clients = lab.gateway.wire, [client]
+
+    async def fill(byte_count: int) -> int:
+        """Have a request with such a body wait, and return by how much more waits now."""
+        before = max(wire.unsent)
+        clients.append(await lab.client())
+        await clients[-1].send(request("POST", "/stuck", body=b"x" * byte_count))
+        await until(lambda: lab.count("requests") == len(clients))
+        await trio.lowlevel.checkpoint()
+        return max(wire.unsent) - before
+
+    while not lab.reasons:
+        await fill(60_000)
+    beside = await fill(100) - 100
+    await fill(wire.settings.framed_output_bytes_max - max(wire.unsent) - beside)
+    assert max(wire.unsent) == wire.settings.framed_output_bytes_max
+    await client.aclose()
+    await until(lambda: "client_gone" in lab.reasons)
+    while (frame := (await service.next())[0]).type is not FrameType.CANCEL:
+        pass
+    assert frame.exchange == asked.exchange
