@@ -144,6 +144,8 @@ class Gateway:
         indexes, reused = self._indexes.assign(registered)
         for index in reused:
             self.wire.reset_route(index)
+        if any(offer.streams for route in registered.values() for offer in route.offers):
+            self.tasks.open_streams()
         self.lane.snapshot = make_snapshot(registered, indexes, self._limits, self.lane.snapshot.revision + 1)
 
     async def run(

@@ -120,6 +120,7 @@ class Lab:
         """What there is of exchanges now: where nothing is asked, nothing of it may be left."""
         gateway = self.gateway
         counters, tasks = gateway.wire.counters(), gateway.tasks
+        streams = tasks.open_streams()
         nursery = tasks._hand_over._nursery
         counts = {
             "exchanges": counters["exchanges_now"],
@@ -128,10 +129,10 @@ class Lab:
             "in flight": sum(gateway.wire.in_flight),
             "streams": tasks.in_progress,
             "tasks": len(nursery.child_tasks) if nursery else 0,
-            "bytes that windows grew by": tasks._streams._growth.held,
+            "bytes that windows grew by": streams._growth.held,
             "departures watched": len(tasks._hand_over.departures),
             "bytes held": gateway.bytes_in_flight.held,
-            "writers that wait for room": sum(map(len, tasks._rooms._queues.values())),
+            "writers that wait for room": sum(map(len, streams.rooms._queues.values())),
         }
         return {name: count for name, count in counts.items() if count}
 

@@ -72,8 +72,9 @@ async def test_a_body_that_could_not_be_sent_on(
     lab: Lab, service: RawService, bystander: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await lab.client()
-    await client.send(chunked("PUT", "/up", b"begun", last=b""))
+    await client.send(chunked("PUT", "/up", last=b""))
     asked = await service.asked()
+    await client.send(b"5\r\nbegun\r\n")
     assert await service.read_body(asked, 5, grants=False) == b"begun"
     with monkeypatch.context() as patched:
         patched.setattr(Carriage, "_arm", fail)

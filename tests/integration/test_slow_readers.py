@@ -20,7 +20,7 @@ WINDOW_BYTES = 131_072
 
 def held_for_clients(lab: Lab) -> int:
     """Bytes of bodies that came from services, and that their clients have not taken."""
-    carriages = lab.gateway.tasks._streams._carriages.values()
+    carriages = lab.gateway.tasks.open_streams()._carriages.values()
     return sum(sum(map(len, carriage._stream._in._chunks)) for carriage in carriages)
 
 
@@ -45,7 +45,7 @@ async def test_slow_readers(lab: Lab) -> None:
         allocated, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    growth = lab.gateway.tasks._streams._growth
+    growth = lab.gateway.tasks.open_streams()._growth
     assert 0 < held_for_clients(lab) <= READERS * WINDOW_BYTES + growth.held
     assert lab.count("buffer_bytes_now") < READERS * 65_536
     assert max(lab.gateway.wire.unsent) == 0
@@ -83,7 +83,7 @@ async def test_uploads_to_a_service_that_reads_nothing(lab: Lab) -> None:
             nursery.start_soon(send, client)
         await until(lambda: lab.count("handed_over_now") == READERS)
         await settled(lab, "frames_out")
-        carriages = lab.gateway.tasks._streams._carriages.values()
+        carriages = lab.gateway.tasks.open_streams()._carriages.values()
         sent = sum(carriage._stream.sent_bytes for carriage in carriages)
         taken = sum(carriage.client.received_bytes for carriage in carriages)
         assert sent <= READERS * STREAM_WINDOW_BYTES

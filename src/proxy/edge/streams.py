@@ -34,7 +34,6 @@ class Streams:
         self,
         hand_over: HandOver,
         budget: Budget,
-        rooms: Rooms,
         *,
         send_credit: Callable[[int], int],
         name_of: Callable[[int], str],
@@ -43,7 +42,7 @@ class Streams:
         self._hand_over = hand_over
         self._wire = hand_over.wire
         self._budget = budget
-        self._rooms = rooms
+        self.rooms = Rooms(hand_over.wire)
         self._send_credit = send_credit
         self._name_of = name_of
         self._window_bytes = hand_over.settings.window_bytes
@@ -132,7 +131,7 @@ class Streams:
         window = ElasticWindow(self._window_bytes, self._growth)
         stream = Stream(
             self._wire,
-            self._rooms,
+            self.rooms,
             connection,
             job.id,
             send_credit=self._send_credit(connection),

@@ -11,21 +11,23 @@ Nothing here decides where a request goes, or whether it may: the stages have do
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
 from frames.wire import Wire
 from frames.wire_values import Event
-from penstock.rooms import Rooms
 from proxy.edge.client import Secured
 from proxy.edge.gather import Budget, Gatherer
 from proxy.edge.handover import HandOver, TaskSettings
-from proxy.edge.mend import Mender
 from proxy.edge.respond import Rendered
-from proxy.edge.streams import Streams
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.stage import Answer
+
+if TYPE_CHECKING:
+    from proxy.edge.mend import Mender
+    from proxy.edge.streams import Streams
 
 __all__ = ["TaskLane", "TaskSettings"]
 
@@ -53,20 +55,33 @@ class TaskLane:
         client's connection; name_of: who is at the other end of a framed connection, for logs.
         """
         self._wire = wire
-        self._rooms = Rooms(wire)
         self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured)
         self._gatherer = Gatherer(self._hand_over, budget, choose_again)
-        self._streams = Streams(self._hand_over, budget, self._rooms, send_credit=send_credit, name_of=name_of)
-        self._mender = Mender(self._hand_over)
+        self._budget = budget
+        self._send_credit = send_credit
+        self._name_of = name_of
+        self._streams: Streams | None = None
+        self._mender = _make_mender(self._hand_over) if settings.is_tolerant else None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be the parent of the lane's tasks until cancelled."""
         await self._hand_over.run(task_status=task_status)
 
+    def open_streams(self) -> "Streams":
+        """Make ready for exchanges that stream: to be called when a service has registered that does.
+
+        What carries them is imported now, and costs memory from now on.
+        """
+        if self._streams is None:
+            from proxy.edge.streams import Streams
+
+            self._streams = Streams(self._hand_over, self._budget, send_credit=self._send_credit, name_of=self._name_of)
+        return self._streams
+
     @property
     def in_progress(self) -> int:
         """How many exchanges stream, or wait for the rest of their bodies."""
-        return len(self._streams) + len(self._gatherer)
+        return len(self._gatherer) + (0 if self._streams is None else len(self._streams))
 
     def drain(self) -> None:
         """From now on, every answer closes its connection."""
@@ -74,7 +89,8 @@ class TaskLane:
 
     def give_up_all(self) -> None:
         """End every one of them: the time to drain is over."""
-        self._streams.give_up_all()
+        if self._streams is not None:
+            self._streams.give_up_all()
         self._gatherer.give_up_all()
 
     # ---- from the batch ----
@@ -86,7 +102,7 @@ class TaskLane:
             return None  # its client is gone, and an event says so
         try:
             if exchange.offer.streams:
-                return self._streams.begin(job)
+                return self.open_streams().begin(job)
             self._gatherer.begin(job)
         except Exception:
             self._hand_over.abandon(job.id)
@@ -95,32 +111,42 @@ class TaskLane:
 
     def mend(self, exchange: int, verdict: int) -> bool:
         """Take on a refused request whose head may be repaired. False: it is to be answered as it is."""
-        return self._mender.begin(exchange, verdict)
+        return self._mender is not None and self._mender.begin(exchange, verdict)
 
     def stream(self, event: Event) -> None:
         """A frame of an exchange that streams: EVENT_STREAM."""
-        self._streams.take(event)
+        if self._streams is not None:
+            self._streams.take(event)
         self._wire.tasks_are_lively()
 
     def lost(self, exchange: int) -> bool:
         """The connection that carried it is lost: EVENT_LOST. False: it is none of this lane's."""
-        carriage = self._streams.maybe_carriage(exchange)
+        carriage = self._streams.maybe_carriage(exchange) if self._streams is not None else None
         if carriage is not None:
             carriage.lost()
         return carriage is not None
 
     def refused(self, exchange: int, reason: int, retry_after_ms: int) -> bool:
         """The service has not started it: EVENT_REFUSED. False: it is none of this lane's."""
-        carriage = self._streams.maybe_carriage(exchange)
+        carriage = self._streams.maybe_carriage(exchange) if self._streams is not None else None
         if carriage is not None:
             carriage.refused(reason, retry_after_ms)
         return carriage is not None
 
     def room(self, connection: int) -> None:
         """A framed connection has room again: EVENT_FRAMED_ROOM."""
-        self._rooms.room(connection)
+        if self._streams is not None:
+            self._streams.rooms.room(connection)
         self._wire.tasks_are_lively()
 
     def dropped(self, connection: int) -> None:
         """A framed connection is gone: EVENT_FRAMED_CLOSED."""
-        self._rooms.drop(connection)
+        if self._streams is not None:
+            self._streams.rooms.drop(connection)
+
+
+def _make_mender(hand_over: HandOver) -> "Mender":
+    """Import what repairs heads only where that is wanted."""
+    from proxy.edge.mend import Mender
+
+    return Mender(hand_over)
