@@ -158,8 +158,8 @@ class Gatherer:
     async def _gather(self, gathering: Gathering) -> None:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
-        left_s = (exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
-        wait = _Wait(Answer(BODY_TIMEOUT), trio.move_on_after(max(0.0, left_s)))
+        left_s = max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
+        wait = _Wait(Answer(BODY_TIMEOUT), trio.CancelScope(deadline=trio.current_time() + left_s))
         refused: Answer | None = None
         self._waits.add(wait)
         try:
