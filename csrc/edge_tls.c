@@ -6,6 +6,7 @@
  * Plaintext of answers is collected in memory of the wire's, w->plain, so that the caller finds it in one place; what finds no room
  * there is held by its connection until there is. A connection that is idle holds nothing here. Calls that come between two steps yield
  * no CLIENT_GONE at once: the connection is marked as broken, and the next step closes it. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -126,6 +127,15 @@ static void list(wire *w, edge_connection *edge)
     w->listed_end = &edge->next_listed;
 }
 
+static void forget_answer(wire *w, edge_connection *edge)
+{
+    if (!edge->answer)
+        return;
+    input_drop(w, &edge->answer->held);
+    free(edge->answer);
+    edge->answer = NULL;
+}
+
 static void unlist(wire *w, edge_connection *edge)
 {
     edge_connection **at = &w->listed;
@@ -136,23 +146,25 @@ static void unlist(wire *w, edge_connection *edge)
     *at = edge->next_listed;
     if (!*at)
         w->listed_end = at;
-    input_drop(w, &edge->plain);
 }
 
 /* Room for the plaintext of one answer: in the wire's own memory, or held by the connection. NULL when there is none. */
 static uint8_t *reserve_plain(wire *w, edge_connection *edge, uint32_t count)
 {
-    edge->plain_bytes = count;
+    tls_answer *answer = edge->answer = calloc(1, sizeof *answer);
+    if (!answer)
+        return NULL;
+    answer->bytes = count;
     if (!w->plain_is_full && count <= TLS_PLAIN_BYTES - w->plain_used) {
-        edge->plain_at = w->plain_used;
+        answer->at = w->plain_used;
         w->plain_used += count;
-        return w->plain + edge->plain_at;
+        return w->plain + answer->at;
     }
     w->plain_is_full = 1; /* and stays so until all of it is given: what is held is given after it, in order */
-    if (count > TLS_PLAIN_BYTES || input_reserve(w, &edge->plain, count) < 0)
+    if (count > TLS_PLAIN_BYTES || input_reserve(w, &answer->held, count) < 0)
         return NULL;
-    edge->plain.count = count;
-    return edge->plain.bytes;
+    answer->held.count = count;
+    return answer->held.bytes;
 }
 
 /* The answer's head is in scratch, as for edge_write_answer. */
@@ -174,7 +186,6 @@ void edge_tls_write(wire *w, edge_connection *edge, uint32_t head_bytes, const u
 void edge_tls_say_goodbye(wire *w, edge_connection *edge)
 {
     edge->closes = 1;
-    edge->plain_bytes = 0;
     list(w, edge);
     edge_set_due(w, edge, wire_in_ms(w, w->settings.linger_ms));
 }
@@ -182,14 +193,15 @@ void edge_tls_say_goodbye(wire *w, edge_connection *edge)
 /* 1 when the plaintext lies in the wire's memory now. */
 static int recall_plain(wire *w, edge_connection *edge)
 {
-    if (!edge->plain.bytes)
+    tls_answer *answer = edge->answer;
+    if (!answer || !answer->held.bytes)
         return 1;
-    if (edge->plain_bytes > TLS_PLAIN_BYTES - w->plain_used)
+    if (answer->bytes > TLS_PLAIN_BYTES - w->plain_used)
         return 0;
-    edge->plain_at = w->plain_used;
-    memcpy(w->plain + w->plain_used, edge->plain.bytes, edge->plain_bytes);
-    w->plain_used += edge->plain_bytes;
-    input_drop(w, &edge->plain);
+    answer->at = w->plain_used;
+    memcpy(w->plain + w->plain_used, answer->held.bytes, answer->bytes);
+    w->plain_used += answer->bytes;
+    input_drop(w, &answer->held);
     return 1;
 }
 
@@ -198,13 +210,15 @@ uint32_t wire_tls_pending(wire *w)
     uint32_t count = 0;
     if (!w->listed)
         w->plain_is_full = 0;
-    if (!w->listed || w->listed->plain.bytes) /* then nothing that is listed lies in the wire's memory */
+    if (!w->listed || (w->listed->answer && w->listed->answer->held.bytes)) /* then nothing that is listed lies in the wire's memory */
         w->plain_used = 0;
     while (w->listed && count < WIRE_TLS_OUTPUTS_MAX && recall_plain(w, w->listed)) {
         edge_connection *edge = w->listed;
         w->listed = edge->next_listed;
         edge->tls_output = TLS_OUTPUT_GIVEN;
-        w->tls_outputs[count++] = (wire_tls_output){edge_handle(edge), edge->plain_at, edge->plain_bytes, edge->closes};
+        const tls_answer *answer = edge->answer;
+        w->tls_outputs[count++] = (wire_tls_output){edge_handle(edge), answer ? answer->at : 0, answer ? answer->bytes : 0, edge->closes};
+        forget_answer(w, edge);
     }
     if (!w->listed)
         w->listed_end = &w->listed;
@@ -281,6 +295,7 @@ int wire_tls_end(wire *w, uint32_t connection)
         return WIRE_OK;
     }
     unlist(w, edge);
+    forget_answer(w, edge);
     edge->closes = edge->lingers = 1;
     edge->tls_output = TLS_OUTPUT_SEALED;
     if (edge->out.bytes)
@@ -317,6 +332,7 @@ int edge_tls_enter(wire *w)
 void edge_tls_leave(wire *w, edge_connection *edge)
 {
     unlist(w, edge);
+    forget_answer(w, edge);
     w->tls_now--;
     w->closed[w->closed_count++] = (closed_tls){edge_handle(edge), edge->has_timed_out ? TLS_CLOSED_HANDSHAKE_TIMEOUT : 0};
 }

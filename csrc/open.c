@@ -133,7 +133,9 @@ static void shut_connections(wire *w)
         close(edge->descriptor);
         input_drop(w, &edge->in);
         output_drop(w, &edge->out);
-        input_drop(w, &edge->plain);
+        if (edge->answer)
+            input_drop(w, &edge->answer->held);
+        free(edge->answer);
         address_leave(w, &edge->address);
         slab_give(&w->edges, edge);
     }

@@ -84,6 +84,13 @@ typedef struct {
     uint64_t seed;
 } address_table;
 
+/* The plaintext of an answer, in the wire's memory at that place, or held here while that is full. */
+typedef struct tls_answer {
+    uint32_t at;
+    uint32_t bytes;
+    held_input held;
+} tls_answer;
+
 /* One client's connection. Requests are taken one at a time, so answers are in order; what comes behind is held. */
 typedef struct edge_connection {
     slab_item item;
@@ -115,8 +122,7 @@ typedef struct edge_connection {
     uint64_t started_us;             /* when the first byte of the request at hand came */
     struct exchange *exchange;       /* the one in progress, or NULL */
     struct edge_connection *next_resumed;
-    uint32_t plain_at, plain_bytes;  /* of an answer's plaintext, in the wire's memory */
-    held_input plain;                /* or here, while that is full */
+    struct tls_answer *answer;       /* the plaintext that waits to be encrypted, or NULL */
     struct edge_connection *next_listed;
 } edge_connection;
 
