@@ -63,7 +63,7 @@ class TaskLane:
         self._streams: Streams | None = None
         self._mender = _make_mender(self._hand_over) if settings.is_tolerant else None
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:  # noqa: ASYNC128
         """Be the parent of the lane's tasks until cancelled."""
         await self._hand_over.run(task_status=task_status)
 
