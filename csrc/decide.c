@@ -102,6 +102,12 @@ int wire_get_context(wire *w, uint64_t id, int field, uint8_t *out)
     return WIRE_INVALID;
 }
 
+int wire_is_head(wire *w, uint64_t id)
+{
+    const exchange *x = exchange_find(w, id);
+    return x && x->method == METHOD_HEAD;
+}
+
 int64_t wire_age_ms(wire *w, uint64_t id)
 {
     exchange *x = exchange_find(w, id);

@@ -249,6 +249,8 @@ int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
 int wire_client_address(wire *w, uint64_t exchange, char *out);
 /* 1 when the exchange's request came over TLS, else 0. */
 int wire_is_secured(wire *w, uint64_t exchange);
+/* 1 when the request is HEAD, so that no answer to it has a body; 0 otherwise, also when there is no such exchange. */
+int wire_is_head(wire *w, uint64_t exchange);
 /* Milliseconds since the first byte of the exchange's request came, or WIRE_NO_EXCHANGE. */
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 

@@ -202,3 +202,7 @@ class RequestCalls:
     def is_secured(self, exchange: int) -> bool:
         """Return whether the request came over TLS."""
         return bool(lib.wire_is_secured(self._wire, exchange))
+
+    def is_head(self, exchange: int) -> bool:
+        """Return whether the request is HEAD, so that no answer to it has a body."""
+        return bool(lib.wire_is_head(self._wire, exchange))

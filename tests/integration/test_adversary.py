@@ -12,7 +12,8 @@ from lab_service import streaming
 from lab_streams import CLOSE_MESSAGE, UPGRADE, Reader, chunked
 from lab_tls import TlsFiles, free_port, make_tls_files
 
-from frames.frame import END, CancelReason, FrameType
+from frames.codec import encode_refused
+from frames.frame import END, CancelReason, FrameType, RefusedReason
 from frames.greeting import EndpointOffer
 from penstock import Call, Service
 from penstock.settings.service import load_service
@@ -143,6 +144,34 @@ async def test_a_deadline_that_is_over_before_its_body_is_waited_for(lab: Lab) -
     await trio.sleep(0.05)
     await client.send(data[10:])
     assert (await client.answer()).status in (408, 504)
+
+
+# ---- answers of our own ----
+
+
+@pytest.mark.parametrize("target", ["/streamed", "/%67athered", "/%67athered-too"])
+async def test_what_refuses_head_has_no_body(lab: Lab, target: str) -> None:
+    """The client would take it for the beginning of its next answer."""
+    service = await lab.raw(**streaming("GET /streamed"))
+    other = await lab.raw("GET /gathered", "GET /gathered-too", service="other")
+    client, overloaded = await lab.client(), encode_refused(RefusedReason.OVERLOADED)
+    if target == "/streamed":
+        await client.send(request("HEAD", target) + request("GET", target))
+        await service.send(FrameType.REFUSED, overloaded, exchange=(await service.asked()).exchange)
+    elif target == "/%67athered":
+        await client.send(request("HEAD", target) + request("GET", "/streamed"))
+        await other.send(FrameType.REFUSED, overloaded, exchange=(await other.asked()).exchange)
+    else:  # its instance is gone when its body has come
+        await client.send(chunked("HEAD", target, b"abc", last=b""))
+        await until(lambda: bool(lab.left.get("handed over")))
+        await other.aclose()
+        await until(lambda: lab.count("framed_open_now") == 1)
+        await client.send(b"0\r\n\r\n" + request("GET", "/streamed"))
+    answer = await client.answer("HEAD")
+    assert (answer.status // 100 in (4, 5), answer.body) == (True, b"")
+    assert int(answer.headers[b"content-length"]) > 0
+    await service.respond(await service.asked(), body=b"the next")
+    assert (await client.answer()).body == b"the next"
 
 
 # ---- handlers ----

@@ -168,11 +168,11 @@ class HandOver:
         return result
 
     def write_answer(self, exchange: int, answer: Answer, closes: bool) -> bytes:
-        """Count an answer of our own, and return its bytes."""
+        """Count an answer of our own, and return its bytes; for HEAD without its body (RFC 9110, section 9.3.2)."""
         self.counts.count(answer.reason)
         rendered = self._render(exchange, answer)
         head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)
-        return head + rendered.body
+        return head if self.wire.is_head(exchange) else head + rendered.body
 
     def _upgrade_of(self, exchange: Exchange, flags: int) -> bytes:
         if not flags & HEAD_UPGRADE or not exchange.offer.upgrades or _has_body(exchange, flags):
