@@ -275,3 +275,23 @@ async def test_a_service_that_has_not_read_for_long_still_learns_what_was_cancel
     while (frame := (await service.next())[0]).type is not FrameType.CANCEL:
         pass
     assert frame.exchange == asked.exchange
+
+
+async def test_a_body_that_is_gathered_for_one_instance_and_streamed_to_the_next(lab: Lab) -> None:
+    """A newer version of a service may stream where the older did not, while both are there."""
+    older, client = await lab.raw("PUT /things"), await lab.client()
+    await client.send(chunked("PUT", "/things", b"abc", last=b""))
+    await until(lambda: bool(lab.left.get("handed over")))
+    newer = await lab.raw(instance="raw-2", **streaming("PUT /things"))
+    await older.aclose()
+    await until(lambda: lab.count("framed_open_now") == 1)
+    await client.send(b"0\r\n\r\n" + request("PUT", "/things", body=b"next"))
+    asked = await newer.asked()
+    assert asked.body == b"abc"
+    await newer.respond(asked, flags=0)
+    await newer.data(asked, b"piece by piece", END)
+    assert (await client.answer()).body == b"piece by piece"
+    asked = await newer.asked()
+    assert asked.body == b"next"
+    await newer.respond(asked, body=b"whole")
+    assert (await client.answer()).body == b"whole"

@@ -89,12 +89,22 @@ class _Wait:
 class Gatherer:
     """Gathers bodies, and sends their requests."""
 
-    def __init__(self, hand_over: HandOver, budget: Budget, choose_again: Callable[[Exchange], Answer | None]) -> None:
-        """choose_again: runs the stages that choose an instance, for a request that has waited."""
+    def __init__(
+        self,
+        hand_over: HandOver,
+        budget: Budget,
+        choose_again: Callable[[Exchange], Answer | None],
+        stream: Callable[["Gathering"], Answer | None],
+    ) -> None:
+        """choose_again: runs the stages that choose an instance, for a request that has waited.
+
+        stream: carries on one whose endpoint streams there, although it did not where it was chosen first.
+        """
         self._hand_over = hand_over
         self._wire = hand_over.wire
         self._budget = budget
         self._choose_again = choose_again
+        self._stream = stream
         self._waits: set[_Wait] = set()
 
     def __len__(self) -> int:
@@ -165,7 +175,9 @@ class Gatherer:
         try:
             with wait.scope:
                 await gathering.wait()
-                refused = self._choose_again(exchange) or self._send(gathering)
+                refused = self._choose_again(exchange)
+                if refused is None:
+                    refused = (self._stream if exchange.offer.streams else self._send)(gathering)
         except Refusal as refusal:
             refused = refusal.answer
         except (ClientGone, ClientTooSlow):

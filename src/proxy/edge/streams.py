@@ -11,8 +11,9 @@ from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional
 from penstock.window import ElasticWindow, WindowPool
 from proxy.edge.answering import Answering, fault_of
-from proxy.edge.body import Refusal
+from proxy.edge.body import Refusal, RequestBody
 from proxy.edge.carriage import Carriage, Ways
+from proxy.edge.client import ClientSocket
 from proxy.edge.gather import Budget
 from proxy.edge.handover import HandOver, why_not_opened
 from proxy.edge.job import Job
@@ -86,10 +87,19 @@ class Streams:
 
     def begin(self, job: Job) -> Answer | None:
         """Send a request of this batch as far as it has come. Returns an answer where it cannot be carried."""
+        return self._start(job, lambda: self._begin(job))
+
+    def take_on(
+        self, job: Job, client: ClientSocket, body: RequestBody, whole: bytes, *, closes: bool
+    ) -> Answer | None:
+        """Send a request whose body was gathered, because who was to have it then did not stream. As `begin`."""
+        return self._start(job, lambda: self._make(job, client, body, lambda _: whole, closes=closes))
+
+    def _start(self, job: Job, make: Callable[[], Carriage | None]) -> Answer | None:
         if not self._budget.reserve(self._held_bytes):
             return Answer(BYTES_IN_FLIGHT_FULL)
         try:
-            carriage = self._begin(job)
+            carriage = make()
         except BaseException:
             self._carriages.pop(job.id, None)
             self._budget.release(self._held_bytes)
@@ -106,10 +116,16 @@ class Streams:
         if taken is None:
             return None  # its client is gone, and an event says so
         client, body, closes = taken
+        return self._make(job, client, body, lambda carriage: first or self._received(carriage), closes=closes)
+
+    def _make(
+        self, job: Job, client: ClientSocket, body: RequestBody, take: Callable[[Carriage], bytes], *, closes: bool
+    ) -> Carriage:
+        """Make a carriage and send its request. take: returns what has come of the body; may raise `Refusal`."""
         carriage = Carriage(self._ways, job, client, body, closes=closes)
         self._attach(carriage)
         try:
-            self._open(carriage, first or self._received(carriage))
+            self._open(carriage, take(carriage))
         except Refusal as refusal:
             carriage.end(refusal.answer)
         return carriage

@@ -18,7 +18,7 @@ import trio
 from frames.wire import Wire
 from frames.wire_values import Event
 from proxy.edge.client import Secured
-from proxy.edge.gather import Budget, Gatherer
+from proxy.edge.gather import Budget, Gatherer, Gathering
 from proxy.edge.handover import HandOver, TaskSettings
 from proxy.edge.respond import Rendered
 from proxy.errors import ReasonCounts
@@ -56,7 +56,7 @@ class TaskLane:
         """
         self._wire = wire
         self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured)
-        self._gatherer = Gatherer(self._hand_over, budget, choose_again)
+        self._gatherer = Gatherer(self._hand_over, budget, choose_again, self._stream_gathered)
         self._budget = budget
         self._send_credit = send_credit
         self._name_of = name_of
@@ -108,6 +108,12 @@ class TaskLane:
             self._hand_over.abandon(job.id)
             raise
         return None
+
+    def _stream_gathered(self, gathering: Gathering) -> Answer | None:
+        whole = gathering.whole()
+        gathering.forget()
+        streams, client = self.open_streams(), gathering.client
+        return streams.take_on(gathering.job, client, gathering.body, whole, closes=gathering.closes)
 
     def mend(self, exchange: int, verdict: int) -> bool:
         """Take on a refused request whose head may be repaired. False: it is to be answered as it is."""
