@@ -1,5 +1,6 @@
 """What went wrong once, or would harm most: answers in the wrong hands, exchanges that nobody ends, wrong closes."""
 
+import socket
 import ssl
 from functools import partial
 
@@ -18,6 +19,9 @@ from frames.greeting import EndpointOffer
 from penstock import Call, Service
 from penstock.settings.service import load_service
 from penstock.websocket import WebSocket
+from proxy.edge.body import Pace, Refusal, RequestBody
+from proxy.edge.client import ClientSocket
+from proxy.errors import BODY_TIMEOUT
 
 # ---- TLS ----
 
@@ -144,6 +148,44 @@ async def test_a_deadline_that_is_over_before_its_body_is_waited_for(lab: Lab) -
     await trio.sleep(0.05)
     await client.send(data[10:])
     assert (await client.answer()).status in (408, 504)
+
+
+async def receive_all(body: RequestBody) -> None:
+    while await body.receive():
+        pass
+
+
+async def test_much_that_came_fast_is_no_leave_to_trickle_for_hours(autojump_clock: object) -> None:
+    """Ten times as much as a minute's worth; then a byte every now and then, so that the stream is never idle."""
+    ours, far = socket.socketpair()
+    with ours, far:
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_000_000)
+        body = RequestBody(
+            ClientSocket(ours.fileno(), b"", 30.0),
+            length=1_000_000,
+            byte_count_max=1_000_000,
+            pace=Pace(100, 10.0),
+            trailer_bytes=1_000,
+            trailer_fields=10,
+        )
+        for _ in range(60):
+            far.send(bytes(1_000))
+            await body.receive()
+        began = trio.current_time()
+
+        async def trickle() -> None:
+            while True:
+                await trio.sleep(25)
+                far.send(b"x")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trickle)
+            with pytest.raises(Refusal) as refused:
+                await receive_all(body)
+            nursery.cancel_scope.cancel()
+        assert refused.value.answer.reason is BODY_TIMEOUT
+        assert 60 <= trio.current_time() - began < 70
 
 
 # ---- answers of our own ----

@@ -14,6 +14,8 @@ from proxy.stage import Answer
 
 Field = tuple[bytes, bytes]
 
+PAUSE_S: Final = 60.0
+"""As long as a client may pause in a body of which it has sent enough."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -26,25 +28,28 @@ class Refusal(Exception):  # noqa: N818 - it says what is the case
 
 
 class Pace:
-    """How slowly a body may come: at a least rate, after a grace, counted while somebody waits for the client."""
+    """How slowly a body may come: at a least rate, after a grace, counted while somebody waits for the client.
 
-    __slots__ = ("_grace_s", "_rate", "_received", "_waited_s")
+    What came faster may be made up for by a pause, but by none that is longer than `PAUSE_S`: who has sent much at
+    once may not go on for hours byte by byte.
+    """
+
+    __slots__ = ("_left_s", "_most_s", "_rate")
 
     def __init__(self, bytes_per_second: int, grace_s: float) -> None:
         self._rate = bytes_per_second
-        self._grace_s = grace_s
-        self._received = 0
-        self._waited_s = 0.0
+        self._left_s = grace_s
+        self._most_s = max(grace_s, PAUSE_S)
 
     async def receive(self, client: ClientSocket) -> bytes:
         """Receive from the client. Raises `Refusal` when it is too slow, `ClientGone`."""
         began = trio.current_time()
-        with trio.move_on_at(began + self._grace_s + self._received / self._rate - self._waited_s) as scope:
+        with trio.move_on_at(began + self._left_s) as scope:
             data = await client.receive()
         if scope.cancelled_caught:
             raise Refusal(Answer(BODY_TIMEOUT))
-        self._waited_s += trio.current_time() - began
-        self._received += len(data)
+        left_s = self._left_s - (trio.current_time() - began) + len(data) / self._rate
+        self._left_s = min(left_s, self._most_s)
         return data
 
 
