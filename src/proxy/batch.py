@@ -4,7 +4,7 @@ Events come first: one may say that an instance is lost, which a request of the 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from frames.wire_values import Decide, Event, EventKind, Request
@@ -102,8 +102,12 @@ def make_decide(
     begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena), Occasional()
     if tls is not None:
         handlers |= {EventKind.TLS_INPUT: tls.received, EventKind.TLS_CLOSED: tls.closed}
+    # Whoever takes a refused head on, to repair it, takes its connection over: by then it must hold all that has come.
+    refused: list[Event] = []
+    last: dict[int, Callable[[Event], None]] = {EventKind.BAD_REQUEST: handlers[EventKind.BAD_REQUEST]}
+    handlers[EventKind.BAD_REQUEST] = refused.append
 
-    def decide(events: Iterator[Event]) -> None:
+    def handle(events: Iterable[Event], handlers: dict[int, Callable[[Event], None]]) -> None:
         for event in events:
             try:
                 handlers[event[2]](event)
@@ -115,6 +119,12 @@ def make_decide(
                     _log.exception("an event could not be handled: %r (%d more)", event, held_back)
                 if event[2] in _OF_EXCHANGES:
                     lane.give_up(event[0])
+
+    def decide(events: Iterator[Event]) -> None:
+        handle(events, handlers)
+        if refused:
+            handle(refused, last)
+            refused.clear()
         for exchange, at, count, method, flags in requests():
             begin(exchange, method, flags, arena[at : at + count])
 

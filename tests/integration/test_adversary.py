@@ -1,5 +1,7 @@
 """What went wrong once, or would harm most: answers in the wrong hands, exchanges that nobody ends, wrong closes."""
 
+import hashlib
+import random
 import socket
 import ssl
 from functools import partial
@@ -96,6 +98,28 @@ async def test_nothing_is_ever_answered_in_plaintext_over_tls(files: TlsFiles, t
         sent += client.goodbye() if what == "close_notify" else b"\x17\x03\x03\x00\x20" + bytes(32)
         await client.stream.send_all(sent)
         assert b"secret" not in await client.raw_rest()
+        await client.stream.aclose()
+
+
+async def test_a_head_is_repaired_while_more_comes_by_tls(files: TlsFiles) -> None:
+    """What was decrypted in the batch in which its connection was taken over was lost."""
+    port = free_port()
+    async with open_lab(edge_parsing="tolerant", **files.settings(port)) as lab:
+        service = Service("sums", version="1.0.0")
+
+        @service.post("/sum")
+        async def add_up(call: Call) -> str:
+            return hashlib.sha256(call.body).hexdigest()
+
+        await lab.serve(service)
+        client = TlsClient(await trio.open_tcp_stream("127.0.0.1", port), files)
+        await client.shake()
+        body = random.Random(1).randbytes(60_000)
+        data = b"POST /sum HTTP/1.1\nHost: edge\nConnection: close\nContent-Length: 60000\n\n" + body
+        sealed = b"".join(client.seal(data[at : at + 1_000]) for at in range(0, len(data), 1_000))
+        await client.stream.send_all(sealed)
+        client.incoming.write(await client.raw_rest())
+        assert client.object.read(65_536).endswith(hashlib.sha256(body).hexdigest().encode())
         await client.stream.aclose()
 
 
