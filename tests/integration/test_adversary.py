@@ -117,7 +117,8 @@ async def test_a_head_is_repaired_while_more_comes_by_tls(files: TlsFiles) -> No
         first, second = client.seal(head + b"a"), client.seal(b"bc")
         tls = lab.gateway._tls
         assert tls is not None
-        feed, sent = tls._feed, []
+        feed = tls._feed
+        sent: list[int] = []
 
         def feed_and_send(connection: int, count: int) -> int:
             """The rest comes when the head was refused, before the next step tells of it."""
