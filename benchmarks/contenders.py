@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from benchmarks import gateway, rivals
 from benchmarks.certificate import certificate
-from benchmarks.gateway import ANSWERING, SINKING, Offer
+from benchmarks.gateway import ANSWERING, SINKING, STREAMING, Offer
 from benchmarks.rounds import Contender, Open, Plan
 from benchmarks.servers import fetch
 from benchmarks.tools import NotMeasured
@@ -74,7 +74,7 @@ def penstock_sinking(stack: ExitStack, plan: Plan) -> Contender:
 
 def penstock_streaming(stack: ExitStack, plan: Plan) -> Contender:
     """Start the gateway before the service in C, for large bodies."""
-    return _streaming(_penstock(stack, plan, ANSWERING))
+    return _streaming(_penstock(stack, plan, STREAMING))
 
 
 def penstock_tls(stack: ExitStack, plan: Plan) -> Contender:

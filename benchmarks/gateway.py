@@ -28,14 +28,15 @@ class Gateway:
 Offer: TypeAlias = tuple[str, str, str]
 """An endpoint of the service in C: method, path, and what it does with a request (see ``frame_upstream.c``)."""
 
-_ALWAYS: tuple[Offer, ...] = (
-    ("GET", "/invoices/{invoice_id}", "answer"),
+_INVOICE: Offer = ("GET", "/invoices/{invoice_id}", "answer")
+ANSWERING: tuple[Offer, ...] = (_INVOICE, ("POST", CREATE_PATH, "answer"))
+SINKING: tuple[Offer, ...] = (_INVOICE, ("POST", CREATE_PATH, "sink"))
+STREAMING: tuple[Offer, ...] = (
+    _INVOICE,
     ("GET", DOWNLOADS_PATH, "source"),
     ("POST", UPLOADS_PATH, "sink"),
     ("POST", STALLED_PATH, "stall"),
 )
-ANSWERING: tuple[Offer, ...] = (*_ALWAYS, ("POST", CREATE_PATH, "answer"))
-SINKING: tuple[Offer, ...] = (*_ALWAYS, ("POST", CREATE_PATH, "sink"))
 
 # The rivals are told to keep connections as well: what is measured is not how they are made.
 _UNBOUNDED = {"PENSTOCK_EDGE_CONNECTION_REQUESTS": "0", "PENSTOCK_EDGE_CONNECTIONS_PER_ADDRESS": "0"}

@@ -8,9 +8,9 @@ A stage neither waits nor does I/O of its own, so the same one serves every lane
 it needs beside the exchange is given to it when the path is put together, in ``proxy.app``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from proxy.errors import Reason
 from proxy.exchange import Exchange
@@ -43,3 +43,17 @@ class Lane(Enum):
 TASK_LANE: Final = Lane.TASK
 
 Stage = Callable[[Exchange], Answer | Reply | Lane | None]
+
+F = TypeVar("F", bound=Callable[..., object])
+_MARK: Final = "is_for_odd_heads"
+
+
+def for_odd_heads(stage: F) -> F:
+    """Mark a stage that has nothing to say about an exchange without HEAD_ODD, and so is left out for it."""
+    setattr(stage, _MARK, True)
+    return stage
+
+
+def without_odd(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Return the stages for an exchange whose head is as usual."""
+    return tuple(stage for stage in stages if not getattr(stage, _MARK, False))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
-from frames.wire_values import WireResult
+from frames.wire_values import HEAD_ODD, WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import Rendered, respond
 from proxy.errors import (
@@ -26,7 +26,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, RequestFields
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Lane, Reply, Stage
+from proxy.stage import Answer, Lane, Reply, Stage, without_odd
 
 _log = logging.getLogger("penstock.edge")
 
@@ -71,6 +71,7 @@ class ExpressLane:
         self._wire = wire
         self._exchange = Exchange(wire, snapshot)
         self._stages = tuple(stages)
+        self._usual_stages = without_odd(stages)
         self._counts = counts
         self._name_of = name_of
         self._reason_header = reason_header
@@ -86,7 +87,7 @@ class ExpressLane:
         exchange = self._exchange
         exchange.begin(exchange_id, method, flags, path, self.snapshot)
         try:
-            for stage in self._stages:
+            for stage in self._stages if flags & HEAD_ODD else self._usual_stages:
                 result = stage(exchange)
                 if result is not None:
                     self._turn_off(exchange, result)

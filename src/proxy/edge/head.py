@@ -12,7 +12,7 @@ from proxy.edge.forwarded import Doubt, TrustedProxies, find_client
 from proxy.edge.target import SERVER_WIDE, read_target
 from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason
 from proxy.exchange import NEEDS_TASK, Exchange, RequestFields
-from proxy.stage import Answer, Lane, Reply, Stage
+from proxy.stage import Answer, Lane, Reply, Stage, for_odd_heads
 
 _ALLOWED = ((b"allow", ", ".join(method.name for method in Method).encode("ascii")),)
 
@@ -42,6 +42,7 @@ def make_read_head(
 ) -> Stage:
     """Return the stage. doubts: counts how often a trusted proxy was not believed, and why."""
 
+    @for_odd_heads
     def read_head(exchange: Exchange) -> Answer | Reply | Lane | None:
         if not exchange.flags & HEAD_ODD:
             return None

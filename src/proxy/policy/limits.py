@@ -7,7 +7,7 @@ whoever carries it, against the same two bounds.
 from frames.wire_values import HEAD_ODD
 from proxy.errors import BODY_TOO_LARGE
 from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage
+from proxy.stage import Answer, Stage, for_odd_heads
 
 
 def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
@@ -17,6 +17,7 @@ def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
     counts it against the bound of who was picked.
     """
 
+    @for_odd_heads
     def check_limits(exchange: Exchange) -> Answer | None:
         if not exchange.flags & HEAD_ODD:
             return None  # carried in the batch: its body is there, and shorter than both bounds
