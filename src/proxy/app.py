@@ -33,7 +33,7 @@ from proxy.edge.express import ExpressLane
 from proxy.edge.forwarded import Doubt, TrustedProxies
 from proxy.edge.head import make_read_head
 from proxy.edge.secured import open_tls
-from proxy.edge.task import TaskLane
+from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.overview import Overview

@@ -47,7 +47,7 @@ class Transport(Protocol):
 
 
 class Waiting(Protocol):
-    """Who carries what a task must carry: `proxy.edge.task.TaskLane`."""
+    """Who carries what a task must carry: `proxy.edge.task.lane.TaskLane`."""
 
     def stream(self, event: Event, /) -> None:
         """Take a frame of an exchange that streams."""

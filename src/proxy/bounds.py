@@ -2,7 +2,7 @@
 
 from frames.wire_values import WireSettings
 from proxy.config import GatewayConfig
-from proxy.edge.task import TaskSettings
+from proxy.edge.task.lane import TaskSettings
 from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
 

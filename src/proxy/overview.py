@@ -11,7 +11,7 @@ from proxy.admin.state import AdminState
 from proxy.edge.express import ExpressLane
 from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import Secured
-from proxy.edge.task import TaskLane
+from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.policy.limits import BytesInFlight
 from proxy.route.table import Route

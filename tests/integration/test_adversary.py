@@ -20,8 +20,8 @@ from frames.greeting import EndpointOffer
 from penstock import Call, Service
 from penstock.settings.service import load_service
 from penstock.websocket import WebSocket
-from proxy.edge.body import Pace, Refusal, RequestBody
-from proxy.edge.client import ClientSocket
+from proxy.edge.task.body import Pace, Refusal, RequestBody
+from proxy.edge.task.client import ClientSocket
 from proxy.errors import BODY_TIMEOUT
 
 # ---- TLS ----

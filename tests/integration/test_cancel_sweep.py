@@ -29,7 +29,7 @@ from lab_streams import (
 
 from frames.codec import encode_cancel, encode_refused
 from frames.frame import END, CancelReason, FieldId, FrameType, RefusedReason
-from proxy.edge import client as client_module
+from proxy.edge.task import client as client_module
 
 Steps = AsyncIterator[None]
 

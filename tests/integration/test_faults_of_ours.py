@@ -10,9 +10,9 @@ from lab_service import RawService, streaming
 from lab_streams import Reader, chunked
 
 from frames.frame import CancelReason, FrameType
-from proxy.edge.answering import Answering
-from proxy.edge.carriage import Carriage
-from proxy.edge.gather import Gathering
+from proxy.edge.task.answering import Answering
+from proxy.edge.task.carriage import Carriage
+from proxy.edge.task.gather import Gathering
 
 
 def fail(*_: object, **__: object) -> None:

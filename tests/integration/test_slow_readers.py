@@ -11,7 +11,7 @@ from lab_service import streaming
 from lab_streams import PIECE, Reader, serve_flows
 
 from penstock.port import STREAM_WINDOW_BYTES
-from proxy.edge.client import READ_BYTES
+from proxy.edge.task.client import READ_BYTES
 
 READERS = 20
 PIECES = 512  # 8 MiB

@@ -12,7 +12,7 @@ import trio
 from frames.wire import Wire
 from frames.wire_values import SocketKind
 from proxy.edge.express import ExpressLane
-from proxy.edge.task import TaskLane
+from proxy.edge.task.lane import TaskLane
 
 _log = logging.getLogger("penstock.gateway")
 

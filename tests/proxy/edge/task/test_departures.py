@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from proxy.edge.departures import Departures
+from proxy.edge.task.departures import Departures
 
 
 @pytest.fixture

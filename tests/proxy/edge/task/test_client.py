@@ -6,8 +6,8 @@ import pytest
 import trio
 from edge_support import socket_pair
 
-from proxy.edge import client as module
-from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.task import client as module
+from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 
 
 def receive_all(far: socket.socket) -> bytes:

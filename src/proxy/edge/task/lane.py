@@ -17,17 +17,17 @@ import trio
 
 from frames.wire import Wire
 from frames.wire_values import Event
-from proxy.edge.client import Secured
-from proxy.edge.gather import Budget, Gatherer, Gathering
-from proxy.edge.handover import HandOver, TaskSettings
 from proxy.edge.respond import Rendered
+from proxy.edge.task.client import Secured
+from proxy.edge.task.gather import Budget, Gatherer, Gathering
+from proxy.edge.task.handover import HandOver, TaskSettings
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.stage import Answer
 
 if TYPE_CHECKING:
-    from proxy.edge.mend import Mender
-    from proxy.edge.streams import Streams
+    from proxy.edge.task.mend import Mender
+    from proxy.edge.task.streams import Streams
 
 __all__ = ["TaskLane", "TaskSettings"]
 
@@ -73,7 +73,7 @@ class TaskLane:
         What carries them is imported now, and costs memory from now on.
         """
         if self._streams is None:
-            from proxy.edge.streams import Streams
+            from proxy.edge.task.streams import Streams
 
             self._streams = Streams(self._hand_over, self._budget, send_credit=self._send_credit, name_of=self._name_of)
         return self._streams
@@ -153,6 +153,6 @@ class TaskLane:
 
 def _make_mender(hand_over: HandOver) -> "Mender":
     """Import what repairs heads only where that is wanted."""
-    from proxy.edge.mend import Mender
+    from proxy.edge.task.mend import Mender
 
     return Mender(hand_over)

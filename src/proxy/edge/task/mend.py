@@ -8,8 +8,8 @@ from typing import Final
 import trio
 
 from frames.wire_values import HandBack
-from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
-from proxy.edge.handover import HandOver
+from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.task.handover import HandOver
 from proxy.edge.tolerant import head_end, is_worth_waiting, may_be_repaired, repair
 from proxy.errors import HEAD_TIMEOUT, reason_of_verdict
 from proxy.stage import Answer

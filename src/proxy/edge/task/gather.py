@@ -10,10 +10,10 @@ from typing import Protocol
 import trio
 
 from frames.wire_values import HEAD_EXPECTS_CONTINUE, HandBack, WireResult
-from proxy.edge.body import CONTINUE, Refusal, RequestBody
-from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
-from proxy.edge.handover import HandOver, why_not_opened
-from proxy.edge.job import Job
+from proxy.edge.task.body import CONTINUE, Refusal, RequestBody
+from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.task.handover import HandOver, why_not_opened
+from proxy.edge.task.job import Job
 from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DRAINING
 from proxy.exchange import Exchange
 from proxy.stage import Answer

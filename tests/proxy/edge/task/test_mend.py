@@ -4,8 +4,8 @@ import pytest
 from edge_support import ScriptedClient
 
 from frames._native import lib
-from proxy.edge.client import ClientGone
-from proxy.edge.mend import Unmended, read_and_repair
+from proxy.edge.task.client import ClientGone
+from proxy.edge.task.mend import Unmended, read_and_repair
 
 BAD_LINE_END, NOT_HTTP, BAD_HOST = int(lib.HEAD_BAD_LINE_END), int(lib.EDGE_NOT_HTTP), int(lib.HEAD_BAD_HOST)
 BARE = b"GET /a HTTP/1.1\nHost: a\n\n"

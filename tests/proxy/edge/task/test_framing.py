@@ -6,7 +6,7 @@ import pytest
 
 from frames.frame import Method
 from frames.wire_values import Framing
-from proxy.edge.framing import AnswerFraming, frame_answer
+from proxy.edge.task.framing import AnswerFraming, frame_answer
 
 LENGTH, CHUNKED, NONE = Framing.LENGTH, Framing.CHUNKED, Framing.NONE
 GET, HEAD, POST = Method.GET, Method.HEAD, Method.POST

@@ -14,9 +14,9 @@ from frames.codec import encode_response
 from frames.frame import END, CancelReason, FrameType
 from frames.wire_values import EventKind, HandBack
 from penstock.window import Window
-from proxy.edge.body import Pace, RequestBody
-from proxy.edge.carriage import Carriage, Ways
-from proxy.edge.departures import Departures
+from proxy.edge.task.body import Pace, RequestBody
+from proxy.edge.task.carriage import Carriage, Ways
+from proxy.edge.task.departures import Departures
 from proxy.errors import BAD_RESPONSE
 from proxy.stage import Answer
 

@@ -10,13 +10,13 @@ from penstock.rooms import Rooms
 from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional
 from penstock.window import ElasticWindow, WindowPool
-from proxy.edge.answering import Answering, fault_of
-from proxy.edge.body import Refusal, RequestBody
-from proxy.edge.carriage import Carriage, Ways
-from proxy.edge.client import ClientSocket
-from proxy.edge.gather import Budget
-from proxy.edge.handover import HandOver, why_not_opened
-from proxy.edge.job import Job
+from proxy.edge.task.answering import Answering, fault_of
+from proxy.edge.task.body import Refusal, RequestBody
+from proxy.edge.task.carriage import Carriage, Ways
+from proxy.edge.task.client import ClientSocket
+from proxy.edge.task.gather import Budget
+from proxy.edge.task.handover import HandOver, why_not_opened
+from proxy.edge.task.job import Job
 from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
 from proxy.stage import Answer
 

@@ -13,11 +13,11 @@ from frames.frame import CancelReason
 from frames.wire import Wire
 from frames.wire_values import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, WireResult
 from penstock.telemetry.occasional import Occasional
-from proxy.edge.body import Pace, RequestBody
-from proxy.edge.client import ClientSocket, Secured
-from proxy.edge.departures import Departures
-from proxy.edge.job import Job, allowed_upgrade, replace_host
 from proxy.edge.respond import Rendered
+from proxy.edge.task.body import Pace, RequestBody
+from proxy.edge.task.client import ClientSocket, Secured
+from proxy.edge.task.departures import Departures
+from proxy.edge.task.job import Job, allowed_upgrade, replace_host
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.stage import Answer

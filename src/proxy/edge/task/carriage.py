@@ -18,11 +18,11 @@ from frames.wire_values import Event, Framing, HandBack
 from penstock.errors import StreamBroken, StreamCause
 from penstock.stream import Stream
 from penstock.window import Window
-from proxy.edge.answering import SWITCHING, Answering, Arena, Head
-from proxy.edge.body import Refusal, RequestBody
-from proxy.edge.client import ClientGone, ClientSocket, ClientTooSlow
-from proxy.edge.departures import Departures
-from proxy.edge.job import Job
+from proxy.edge.task.answering import SWITCHING, Answering, Arena, Head
+from proxy.edge.task.body import Refusal, RequestBody
+from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.task.departures import Departures
+from proxy.edge.task.job import Job
 from proxy.errors import (
     BAD_CHUNK,
     BAD_RESPONSE,

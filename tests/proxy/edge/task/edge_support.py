@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import trio
 
-from proxy.edge.client import ClientSocket, Secured
+from proxy.edge.task.client import ClientSocket, Secured
 
 
 class ScriptedClient(ClientSocket):

@@ -13,7 +13,7 @@ from frames.frame import END, FieldId, FrameType, Method
 from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, EventKind, Framing
 from penstock.rooms import Rooms
 from penstock.stream import Stream
-from proxy.edge.answering import HEAD_FAULTS, INTERIM_MAX, Answering, Head, declared_length, fault_of
+from proxy.edge.task.answering import HEAD_FAULTS, INTERIM_MAX, Answering, Head, declared_length, fault_of
 
 EXCHANGE, CONNECTION, WINDOW = 5, 2, 1_000
 NAMED = FieldId.NAMED

@@ -6,7 +6,7 @@ from frames.fields import decode_fields, encode_block
 from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES
 from frames.wire_values import ForwardedFields
-from proxy.edge.job import allowed_upgrade, replace_host
+from proxy.edge.task.job import allowed_upgrade, replace_host
 
 BOTH = ("websocket", "tus")
 

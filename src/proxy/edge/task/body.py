@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from frames.chunked import BodyError, ChunkedDecoder
-from proxy.edge.client import ClientGone, ClientSocket
+from proxy.edge.task.client import ClientGone, ClientSocket
 from proxy.errors import BAD_CHUNK, BAD_TRAILER, BODY_TIMEOUT, BODY_TOO_LARGE, Reason
 from proxy.stage import Answer
 

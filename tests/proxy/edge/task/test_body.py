@@ -5,8 +5,8 @@ import trio
 from edge_support import ScriptedClient
 from trio.testing import MockClock
 
-from proxy.edge.body import Pace, Refusal, RequestBody
-from proxy.edge.client import ClientGone
+from proxy.edge.task.body import Pace, Refusal, RequestBody
+from proxy.edge.task.client import ClientGone
 from proxy.errors import BAD_CHUNK, BAD_TRAILER, BODY_TIMEOUT, BODY_TOO_LARGE, Reason
 
 CHUNKED = b"3\r\nabc\r\n5;ext=1\r\ndefgh\r\n0\r\nX-Sum: 7\r\nContent-Length: 1\r\n\r\n"

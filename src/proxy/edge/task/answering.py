@@ -15,8 +15,8 @@ from frames.limits import BODY_LENGTH_DIGITS_MAX, FIELD_ENTRY_BYTES, RESPONSE_FI
 from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, Framing
 from penstock.errors import StreamCause
 from penstock.stream import Stream
-from proxy.edge.framing import AnswerFraming, frame_answer
-from proxy.edge.job import Job
+from proxy.edge.task.framing import AnswerFraming, frame_answer
+from proxy.edge.task.job import Job
 
 INTERIM_MAX: Final = 16
 """Interim responses of one exchange (docs/protocol.md, section 7)."""
