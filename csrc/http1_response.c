@@ -166,9 +166,12 @@ static void put_content_length(writer *w, uint64_t length)
 
 static void put_framing(writer *w, uint16_t status, uint32_t body_bytes, const http1_answer *answer)
 {
-    if (answer->framing == FRAMING_UPGRADE) {
+    if (answer->framing == FRAMING_UPGRADE || (status == 426 && is_protocol(answer))) {
         put(w, "connection: upgrade\r\n", 21);
         put_field(w, (const uint8_t *)"upgrade", 7, answer->upgrade, answer->upgrade_bytes);
+    }
+    if (answer->framing == FRAMING_UPGRADE) {
+        return;
     } else if (has_no_body(status) || answer->framing == FRAMING_NONE) {
         return;
     } else if (answer->framing == FRAMING_CHUNKED) {

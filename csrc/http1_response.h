@@ -40,7 +40,7 @@ typedef struct {
     uint8_t framing;     /* enum http1_framing */
     uint8_t has_length;  /* length counts, and not the body's bytes: the body comes later, or never */
     uint8_t upgrade_bytes;
-    const uint8_t *upgrade; /* a protocol: token ["/" token] */
+    const uint8_t *upgrade; /* a protocol: token ["/" token]; with 426, what is asked for (RFC 9110, section 15.5.22) */
     uint64_t length;
 } http1_answer;
 

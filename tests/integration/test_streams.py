@@ -443,7 +443,8 @@ async def test_an_upgrade_that_is_declined(lab: Lab) -> None:
     asked = await service.asked()
     assert asked.context(FieldId.UPGRADE) == b"websocket"
     await service.respond(asked, 426, body=b"no")
-    assert (await client.answer()).status == 426
+    answer = await client.answer()
+    assert (answer.status, answer.headers[b"upgrade"]) == (426, b"websocket")  # RFC 9110, section 15.5.22
     asked = await service.asked()
     assert asked.context(FieldId.UPGRADE) is None
     await service.respond(asked, body=b"next")

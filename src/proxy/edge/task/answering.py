@@ -21,6 +21,7 @@ from proxy.edge.task.job import Job
 INTERIM_MAX: Final = 16
 """Interim responses of one exchange (docs/protocol.md, section 7)."""
 SWITCHING: Final = 101
+UPGRADE_REQUIRED: Final = 426
 NO_BODY: Final = AnswerFraming(Framing.NONE, has_body=False)
 
 
@@ -140,7 +141,7 @@ class Answering:
             return
         self.has_final = self._stream.is_upgraded = True
         framing = AnswerFraming(Framing.UPGRADE)
-        text = self._make_head(payload, at, framing, close=False)
+        text = self._make_head(payload, at, framing, close=False, upgrade=self._job.upgrade)
         if text is not None:
             self._put(Head(SWITCHING, text, framing))
 
@@ -155,7 +156,11 @@ class Answering:
         if framing.framing is Framing.NONE and not framing.has_body and not is_whole and status in (204, 304):
             self._on_fault(f"more to come after a {status}")
             return
-        text = self._make_head(payload, at, framing, close=self._closes(framing.closes))
+        asked_for = self._job.exchange.offer.upgrades if status == UPGRADE_REQUIRED else ()
+        closes = self._closes(framing.closes)
+        text = self._make_head(
+            payload, at, framing, close=closes, upgrade=asked_for[0].encode("ascii") if asked_for else b""
+        )
         if text is None:
             return
         if framing.has_body and length is not None:
@@ -173,9 +178,11 @@ class Answering:
             self.trailers = section
         self._stream.take_trailers([])
 
-    def _make_head(self, payload: bytes, at: int, framing: AnswerFraming, *, close: bool) -> bytes | None:
+    def _make_head(
+        self, payload: bytes, at: int, framing: AnswerFraming, *, close: bool, upgrade: bytes = b""
+    ) -> bytes | None:
         made = self._port.response_head(
-            self._job.id, at, len(payload), framing.framing, framing.length, self._job.upgrade, close=close
+            self._job.id, at, len(payload), framing.framing, framing.length, upgrade, close=close
         )
         if isinstance(made, int):
             self._on_fault(HEAD_FAULTS.get(-made - 100, "a head that cannot be passed on"))
