@@ -55,11 +55,14 @@ int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
     exchange *x = exchange_find(w, id);
     if (!x || x->batch != w->batch || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
         return WIRE_NO_EXCHANGE;
-    if ((!x->head && !w->settings.keeps_malformed) || x->edge->out.bytes || x->edge->is_broken)
+    if ((!x->head && !w->settings.keeps_malformed) || x->edge->is_broken)
         return WIRE_NO_EXCHANGE; /* one that is broken closes with the next step; over TLS, it has no session any more */
-    if (exchange_keep_context(x) < 0)
-        return WIRE_NO_ROOM;
     edge_connection *edge = x->edge;
+    if (edge->out.bytes || exchange_keep_context(x) < 0) { /* ciphertext that is not out yet, or no memory: it cannot go on */
+        edge->is_broken = 1;
+        edge_look_again(w, edge);
+        return WIRE_NO_EXCHANGE;
+    }
     edge_take_away(w, edge);
     x->is_away = 1;
     input_drop(w, &w->handed);

@@ -262,7 +262,7 @@ int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, u
 int32_t wire_forward(wire *w, uint64_t exchange, uint8_t *out, uint32_t room, uint32_t *field_count);
 /* Takes the client's connection of an undecided exchange of this batch (of a request, or with keeps_malformed of a bad request) out of the
  * wire's hands: it is not watched any more, and the exchange is answered by who has the descriptor. Its context is kept for wire_open.
- * WIRE_OK, WIRE_NO_EXCHANGE, WIRE_NO_ROOM (no memory). */
+ * WIRE_OK, or WIRE_NO_EXCHANGE: its client is gone, or will be with the next step. */
 int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
 /* Gives the connection back and ends the exchange, which must not be with a service (wire_cancel it first: here it is dropped). how: enum
  * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */
