@@ -79,13 +79,16 @@ class Ways(NamedTuple):
 class Carriage:
     """One exchange that streams. ``run`` is its task; `take`, `refused`, `lost` and `end` never wait."""
 
-    def __init__(self, ways: Ways, job: Job, client: ClientSocket, body: RequestBody, *, closes: bool) -> None:
-        """closes: the connection ends with this answer, whatever it is."""
+    def __init__(
+        self, ways: Ways, job: Job, client: ClientSocket, body: RequestBody, *, closes: bool, age_s: float = 0.0
+    ) -> None:
+        """closes: the connection ends with this answer, whatever it is; age_s: since the request's first byte."""
         self.job = job
         self.body = body
         self.client = client
         self._ways = ways
         self._closes = closes
+        self._spent_s = age_s if body.is_whole else 0.0  # of the deadline, which begins when the request is whole
         self._scope = trio.CancelScope()
         self._switched = trio.Event()
         self._ending: Answer | None = None
@@ -261,7 +264,8 @@ class Carriage:
     def _arm(self) -> None:
         """Something has moved; or the deadline begins, which does not count while the request's body is coming."""
         self._ways.moved()
-        within_s = self.job.deadline_ms / 1000 if self._waits_for_head else self._ways.idle_s
+        deadline_s = self.job.deadline_ms / 1000 - self._spent_s
+        within_s = deadline_s if self._waits_for_head else self._ways.idle_s
         self._scope.deadline = trio.current_time() + within_s
 
     # ---- the end ----

@@ -122,7 +122,8 @@ class Streams:
         self, job: Job, client: ClientSocket, body: RequestBody, take: Callable[[Carriage], bytes], *, closes: bool
     ) -> Carriage:
         """Make a carriage and send its request. take: returns what has come of the body; may raise `Refusal`."""
-        carriage = Carriage(self._ways, job, client, body, closes=closes)
+        age_s = self._wire.age_ms(job.id) / 1000
+        carriage = Carriage(self._ways, job, client, body, closes=closes, age_s=age_s)
         self._attach(carriage)
         try:
             self._open(carriage, take(carriage))
