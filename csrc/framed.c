@@ -177,89 +177,6 @@ void framed_flush(wire *w, framed_connection *framed)
         list_roomy(w, framed);
 }
 
-/* Whether this side chose the id. */
-static int is_ours(const framed_connection *framed, uint64_t id)
-{
-    return (id & OPENED_BY_DIALLER) == (framed->dialled ? OPENED_BY_DIALLER : 0);
-}
-
-/* The exchange that an answer is for; NULL, counted, when there is none that waits for it on this connection. */
-exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_t id)
-{
-    if (!is_ours(framed, id)) {
-        w->counters.foreign_responses++;
-        return NULL;
-    }
-    exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
-    if (!x || x->state != EXCHANGE_SENT || !x->edge || x->is_spoiled) {
-        w->counters.late_responses++;
-        return NULL;
-    }
-    if (x->framed != framed) {
-        w->counters.foreign_responses++;
-        return NULL;
-    }
-    return x;
-}
-
-void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
-{
-    x->is_spoiled = 1;
-    wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
-    event->exchange = exchange_id(x);
-    event->connection = x->framed->handle;
-    event->detail = detail;
-}
-
-/* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
-static void take_response(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
-{
-    exchange *x = framed_find_answered(w, framed, view->exchange);
-    if (!x)
-        return;
-    if (x->is_streamed) {
-        stream_take_response(w, framed, x, base, view);
-        return;
-    }
-    if (view->status < 200) {
-        x->has_response = 1;
-        return;
-    }
-    if (!(view->flags & FRAME_END)) {
-        framed_report_bad_response(w, x, BAD_RESPONSE_STREAM);
-        return;
-    }
-    http1_answer facts = edge_answer_facts(w, x);
-    int32_t head_bytes = http1_response_write(base, view, w->fields, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
-    if (head_bytes < 0) {
-        framed_report_bad_response(w, x, (uint16_t)-head_bytes);
-        return;
-    }
-    exchange_measure(w, x, view->status);
-    w->counters.answers_from_services++;
-    edge_answer(w, x, (uint32_t)head_bytes, base + view->body, view->body_bytes);
-}
-
-static void take_refused(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
-{
-    exchange *x = framed_find_answered(w, framed, view->exchange);
-    if (!x)
-        return;
-    if (x->has_response) {
-        if (x->is_streamed)
-            stream_take_frame(w, framed, base, view);
-        else
-            framed_report_bad_response(w, x, BAD_RESPONSE_REFUSED);
-        return;
-    }
-    exchange_detach(w, x);
-    wire_event *event = wire_add_event(w, EVENT_REFUSED);
-    event->exchange = view->exchange & ~OPENED_BY_DIALLER;
-    event->connection = framed->handle;
-    event->detail = base[view->payload];
-    event->a = frame_read_u32(base + view->payload + 4);
-}
-
 /* The last word to a peer whose frames cannot be read: FAULT protocol_error, as docs/protocol.md asks. */
 static void say_fault(wire *w, framed_connection *framed)
 {
@@ -303,9 +220,9 @@ wire_event *framed_add_event(wire *w, const framed_connection *framed, const uin
 static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
 {
     if (view->type == FRAME_RESPONSE) {
-        take_response(w, framed, base, view);
+        framed_take_response(w, framed, base, view);
     } else if (view->type == FRAME_REFUSED) {
-        take_refused(w, framed, base, view);
+        framed_take_refused(w, framed, base, view);
     } else if (view->type == FRAME_REQUEST) {
         wire_event *event = framed_add_event(w, framed, base, view, EVENT_CALL);
         event->detail = view->endpoint;
@@ -314,7 +231,7 @@ static void take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
         event->b = (uint32_t)(base - w->arena) + view->target;
         event->c = view->target_bytes;
         event->d = view->body_bytes;
-    } else if (view->exchange && is_ours(framed, view->exchange)) {
+    } else if (view->exchange && framed_is_ours(framed, view->exchange)) {
         stream_take_frame(w, framed, base, view);
     } else {
         framed_add_event(w, framed, base, view, EVENT_FRAME);

@@ -420,6 +420,14 @@ void framed_fail(wire *w, framed_connection *framed, enum wire_close_cause cause
 void framed_close(wire *w, framed_connection *framed, enum wire_close_cause cause);
 void framed_flush(wire *w, framed_connection *framed);
 void framed_release_buffers(wire *w);
+/* framed_answer.c */
+/* Whether this side chose the id. */
+static inline int framed_is_ours(const framed_connection *framed, uint64_t id)
+{
+    return (id & OPENED_BY_DIALLER) == (framed->dialled ? OPENED_BY_DIALLER : 0);
+}
+void framed_take_response(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view);
+void framed_take_refused(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view);
 exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_t id);
 wire_event *framed_add_event(wire *w, const framed_connection *framed, const uint8_t *base, const frame_view *view, int kind);
 void framed_report_bad_response(wire *w, exchange *x, uint16_t detail);

@@ -1,0 +1,79 @@
+/* From the frames of a service to the answers of the clients that wait: RESPONSE and REFUSED, and whom they are for. */
+#include "wire_internal.h"
+
+/* The exchange that an answer is for; NULL, counted, when there is none that waits for it on this connection. */
+exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_t id)
+{
+    if (!framed_is_ours(framed, id)) {
+        w->counters.foreign_responses++;
+        return NULL;
+    }
+    exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
+    if (!x || x->state != EXCHANGE_SENT || !x->edge || x->is_spoiled) {
+        w->counters.late_responses++;
+        return NULL;
+    }
+    if (x->framed != framed) {
+        w->counters.foreign_responses++;
+        return NULL;
+    }
+    return x;
+}
+
+void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
+{
+    x->is_spoiled = 1;
+    wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
+    event->exchange = exchange_id(x);
+    event->connection = x->framed->handle;
+    event->detail = detail;
+}
+
+/* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
+void framed_take_response(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
+{
+    exchange *x = framed_find_answered(w, framed, view->exchange);
+    if (!x)
+        return;
+    if (x->is_streamed) {
+        stream_take_response(w, framed, x, base, view);
+        return;
+    }
+    if (view->status < 200) {
+        x->has_response = 1;
+        return;
+    }
+    if (!(view->flags & FRAME_END)) {
+        framed_report_bad_response(w, x, BAD_RESPONSE_STREAM);
+        return;
+    }
+    http1_answer facts = edge_answer_facts(w, x);
+    int32_t head_bytes = http1_response_write(base, view, w->fields, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
+    if (head_bytes < 0) {
+        framed_report_bad_response(w, x, (uint16_t)-head_bytes);
+        return;
+    }
+    exchange_measure(w, x, view->status);
+    w->counters.answers_from_services++;
+    edge_answer(w, x, (uint32_t)head_bytes, base + view->body, view->body_bytes);
+}
+
+void framed_take_refused(wire *w, framed_connection *framed, const uint8_t *base, const frame_view *view)
+{
+    exchange *x = framed_find_answered(w, framed, view->exchange);
+    if (!x)
+        return;
+    if (x->has_response) {
+        if (x->is_streamed)
+            stream_take_frame(w, framed, base, view);
+        else
+            framed_report_bad_response(w, x, BAD_RESPONSE_REFUSED);
+        return;
+    }
+    exchange_detach(w, x);
+    wire_event *event = wire_add_event(w, EVENT_REFUSED);
+    event->exchange = view->exchange & ~OPENED_BY_DIALLER;
+    event->connection = framed->handle;
+    event->detail = base[view->payload];
+    event->a = frame_read_u32(base + view->payload + 4);
+}
