@@ -98,7 +98,7 @@ fuzz-test:
 fuzz: $(NATIVE) $(VENV)/dev-ready
 	.ci/fuzz seconds $(FUZZ_SECONDS)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m hypothesis
-	PENSTOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/csrc tests/conformance -k "against_h11 or desync"
+	PENSTOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/csrc tests/conformance tests/integration -k "against_h11 or desync or random_streams"
 
 # ----------------------------------------------------------------------------------------------------------------------
 
