@@ -11,6 +11,7 @@ from typing import Protocol
 from frames.frame import CancelReason, FieldId
 from frames.wire_values import HEAD_ODD, WireResult
 from penstock.telemetry.occasional import Occasional
+from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.respond import Rendered, respond
 from proxy.errors import (
     BAD_RESPONSE,
@@ -113,7 +114,7 @@ class ExpressLane:
         """The service's response cannot be passed on: EVENT_BAD_RESPONSE."""
         held_back = self._bad_responses.held_back((connection, detail))
         if held_back is not None:
-            cause = BAD_RESPONSE_CAUSES.get(detail, "unknown cause")
+            cause = RESPONSE_FAULTS.get(detail, "unknown cause")
             _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), cause, held_back)
         self._give_up(exchange_id, CancelReason.BAD_RESPONSE, BAD_RESPONSE)
 
@@ -177,17 +178,3 @@ class ExpressLane:
 
 def _nobody(exchange: Exchange) -> Answer | None:
     return Answer(INTERNAL)
-
-
-BAD_RESPONSE_CAUSES = {
-    1: "its status is not 200 to 599",
-    2: "a field name is empty, or no token in lower case",
-    3: "a field value holds a control byte",
-    4: "a field frames the message or belongs to one hop",
-    5: "its head is over 32 KiB",
-    6: "it has a body where none may be",
-    7: "the length that it declares is no number, or not its body's",
-    32: "it goes on in DATA frames, which this lane does not carry",
-    33: "REFUSED came after an interim response",
-}
-"""By the detail of EVENT_BAD_RESPONSE (csrc/http1_response.h, csrc/wire.h)."""

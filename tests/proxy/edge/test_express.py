@@ -8,7 +8,8 @@ import pytest
 
 from frames.frame import CancelReason, FieldId, Method, RefusedReason
 from frames.wire_values import KnownName
-from proxy.edge.express import BAD_RESPONSE_CAUSES, ExpressLane
+from proxy.edge.express import ExpressLane
+from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.route.table import RouteTable
@@ -226,7 +227,7 @@ def test_a_refusal(reason: int, after_ms: int, status: int, counted: str, line: 
     assert bool(line) == (b"retry-after" in bench.port.lines)
 
 
-@pytest.mark.parametrize("detail", [*BAD_RESPONSE_CAUSES, 99])
+@pytest.mark.parametrize("detail", [*RESPONSE_FAULTS, 99])
 def test_a_bad_response_is_told_of_with_who_and_why(caplog: pytest.LogCaptureFixture, detail: int) -> None:
     bench = Bench()
     bench.lane.bad_response(7, detail, 3)
@@ -235,7 +236,7 @@ def test_a_bad_response_is_told_of_with_who_and_why(caplog: pytest.LogCaptureFix
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "service 3" in record.getMessage()
-    assert BAD_RESPONSE_CAUSES.get(detail, "unknown cause") in record.getMessage()
+    assert RESPONSE_FAULTS.get(detail, "unknown cause") in record.getMessage()
 
 
 def test_bad_responses_of_each_service_are_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

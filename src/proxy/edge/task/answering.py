@@ -15,6 +15,7 @@ from frames.limits import BODY_LENGTH_DIGITS_MAX, FIELD_ENTRY_BYTES, RESPONSE_FI
 from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, Framing
 from penstock.errors import StreamCause
 from penstock.stream import Stream
+from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.task.framing import AnswerFraming, frame_answer
 from proxy.edge.task.job import Job
 
@@ -185,7 +186,7 @@ class Answering:
             self._job.id, at, len(payload), framing.framing, framing.length, upgrade, close=close
         )
         if isinstance(made, int):
-            self._on_fault(HEAD_FAULTS.get(-made - 100, "a head that cannot be passed on"))
+            self._on_fault(RESPONSE_FAULTS.get(-made - 100, "a head that cannot be passed on"))
             return None
         return made[0]
 
@@ -213,14 +214,3 @@ def declared_length(payload: bytes) -> int | None:
 def fault_of(cause: StreamCause) -> str:
     """Return what a stream's cause says of the service, for the log."""
     return f"its body: {cause.value.replace('_', ' ')}"
-
-
-HEAD_FAULTS: Final = {
-    1: "its status is not 200 to 599",
-    2: "a field name is empty, or no token in lower case",
-    3: "a field value holds a control byte",
-    4: "a field frames the message or belongs to one hop",
-    5: "its head is over 128 KiB",
-    6: "it has a body where none may be",
-}
-"""By minus ``enum http1_response_error`` (csrc/http1_response.h)."""

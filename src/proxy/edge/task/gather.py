@@ -9,10 +9,10 @@ from typing import Protocol
 
 import trio
 
-from frames.wire_values import HEAD_EXPECTS_CONTINUE, HandBack, WireResult
+from frames.wire_values import HEAD_EXPECTS_CONTINUE, HandBack
 from proxy.edge.task.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
-from proxy.edge.task.handover import HandOver, why_not_opened
+from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DRAINING
 from proxy.exchange import Exchange
@@ -145,30 +145,18 @@ class Gatherer:
 
     def _send(self, gathering: Gathering) -> Answer | None:
         """Send the request, and leave its answer to the wire. Returns an answer where it cannot be sent."""
-        exchange, job = gathering.job.exchange, gathering.job
-        remaining_ms = max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id))
-        offer = exchange.offer
-        result = self._wire.open(
-            exchange.id,
-            offer.connection,
-            exchange.route.index,
-            offer.endpoint_id,
-            remaining_ms,
-            job.target,
-            job.fields,
-            gathering.whole(),
-            end=True,
-        )
+        job = gathering.job
+        refused = self._hand_over.open(job, gathering.whole(), end=True)
         gathering.forget()
-        if result != WireResult.OK:
-            return why_not_opened(result)
-        self._wire.hand_in(exchange.id, gathering.body.rest, gathering.client.received_bytes, remaining_ms)
-        return None
+        if refused is None:
+            remaining_ms = self._hand_over.remaining_ms(job.exchange)
+            self._wire.hand_in(job.id, gathering.body.rest, gathering.client.received_bytes, remaining_ms)
+        return refused
 
     async def _gather(self, gathering: Gathering) -> None:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
-        left_s = max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
+        left_s = self._hand_over.remaining_ms(exchange) / 1000
         wait = _Wait(Answer(BODY_TIMEOUT), trio.CancelScope(deadline=trio.current_time() + left_s))
         refused: Answer | None = None
         self._waits.add(wait)

@@ -150,6 +150,28 @@ class HandOver:
         secured = self._secured(handed.connection)
         return ClientSocket(handed.descriptor, handed.held, self.settings.write_s, secured), handed.closes
 
+    def remaining_ms(self, exchange: Exchange) -> int:
+        """Return what is left of the deadline, counted from the request's first byte."""
+        return max(0, exchange.deadline_ms - self.wire.age_ms(exchange.id))
+
+    def open(self, job: Job, body: bytes, *, end: bool, body_length: int | None = None) -> Answer | None:
+        """Send the REQUEST to the instance that was chosen. Returns an answer where that was not possible."""
+        exchange, offer = job.exchange, job.exchange.offer
+        result = self.wire.open(
+            exchange.id,
+            offer.connection,
+            exchange.route.index,
+            offer.endpoint_id,
+            self.remaining_ms(exchange),
+            job.target,
+            job.fields,
+            body,
+            end=end,
+            body_length=body_length,
+            upgrade=job.upgrade,
+        )
+        return None if result == WireResult.OK else Answer(_NOT_OPENED.get(WireResult(result), INTERNAL))
+
     def give_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> None:
         """Give the connection back; the exchange is over. rest: what came behind the request."""
         self.wire.hand_back(exchange, how, rest, received)
@@ -186,14 +208,8 @@ def _has_body(exchange: Exchange, flags: int) -> bool:
     return bool(flags & HEAD_CHUNKED or exchange.content_length)
 
 
-def why_not_opened(result: int) -> Answer:
-    """Return the answer for a request that the wire did not send."""
-    return Answer(_NOT_OPENED.get(result, INTERNAL))
-
-
 _NOT_OPENED = {
-    -2: NO_INSTANCE,  # WIRE_NO_CONNECTION: it was lost meanwhile
-    -3: SERVICE_CONGESTED,  # WIRE_FULL
-    -4: SERVICE_CONGESTED,  # WIRE_NO_ROOM: with its head, the body is longer than a frame
+    WireResult.NO_CONNECTION: NO_INSTANCE,  # it was lost meanwhile
+    WireResult.FULL: SERVICE_CONGESTED,
+    WireResult.NO_ROOM: SERVICE_CONGESTED,  # with its head, the body is longer than a frame
 }
-"""By ``enum wire_result``."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from frames.frame import CancelReason
-from frames.wire_values import Event, HandBack, WireResult
+from frames.wire_values import Event, HandBack
 from penstock.rooms import Rooms
 from penstock.stream import Stream
 from penstock.telemetry.occasional import Occasional
@@ -15,7 +15,7 @@ from proxy.edge.task.body import Refusal, RequestBody
 from proxy.edge.task.carriage import Carriage, Ways
 from proxy.edge.task.client import ClientSocket
 from proxy.edge.task.gather import Budget
-from proxy.edge.task.handover import HandOver, why_not_opened
+from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
 from proxy.stage import Answer
@@ -162,26 +162,13 @@ class Streams:
     def _open(self, carriage: Carriage, first: bytes) -> None:
         """Send the REQUEST, with as much of the body as has come."""
         job, body = carriage.job, carriage.body
-        exchange, offer = job.exchange, job.exchange.offer
         end = body.is_whole and not body.trailers and not job.upgrade
-        result = self._wire.open(
-            exchange.id,
-            offer.connection,
-            exchange.route.index,
-            offer.endpoint_id,
-            max(0, exchange.deadline_ms - self._wire.age_ms(exchange.id)),
-            job.target,
-            job.fields,
-            first,
-            end=end,
-            body_length=None if end else body.length or None,
-            upgrade=job.upgrade,
-        )
-        if result == WireResult.OK:
+        refused = self._hand_over.open(job, first, end=end, body_length=None if end else body.length or None)
+        if refused is None:
             carriage.began(len(first), end=end)
-            self._carriages[exchange.id] = carriage
+            self._carriages[job.id] = carriage
         else:
-            carriage.end(why_not_opened(result))
+            carriage.end(refused)
 
     async def _carry(self, carriage: Carriage) -> None:
         exchange = carriage.job.id

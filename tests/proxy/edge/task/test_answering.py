@@ -13,7 +13,8 @@ from frames.frame import END, FieldId, FrameType, Method
 from frames.wire_values import HEAD_HTTP_1_0, HEAD_TAKES_TRAILERS, Event, EventKind, Framing
 from penstock.rooms import Rooms
 from penstock.stream import Stream
-from proxy.edge.task.answering import HEAD_FAULTS, INTERIM_MAX, Answering, Head, declared_length, fault_of
+from proxy.edge.faults import RESPONSE_FAULTS
+from proxy.edge.task.answering import INTERIM_MAX, Answering, Head, declared_length, fault_of
 
 EXCHANGE, CONNECTION, WINDOW = 5, 2, 1_000
 NAMED = FieldId.NAMED
@@ -307,7 +308,7 @@ def test_trailers_in_a_tunnel() -> None:
 
 
 @pytest.mark.parametrize("status", [103, 200])
-@pytest.mark.parametrize(("code", "fault"), [*HEAD_FAULTS.items(), (99, "a head that cannot be passed on")])
+@pytest.mark.parametrize(("code", "fault"), [*RESPONSE_FAULTS.items(), (99, "a head that cannot be passed on")])
 async def test_heads_that_cannot_be_written(status: int, code: int, fault: str) -> None:
     bench = Bench()
     bench.wire.refuses = -100 - code
