@@ -84,7 +84,7 @@ def is_free(address: tuple[str, int]) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_finishes_what_is_in_flight(number: signal.Signals) -> None:
-    async with running(drain_spread="100ms") as gateway:
+    async with running(drain_spread="0s") as gateway:
         service, client, idle = await gateway.service(), await gateway.client(), await gateway.client()
         assert (await idle.get("/nowhere")).status == 404
         await client.send(request("GET", "/things"))
@@ -105,7 +105,7 @@ async def test_a_signal_finishes_what_is_in_flight(number: signal.Signals) -> No
 
 
 async def test_a_second_signal_ends_at_once() -> None:
-    async with running(drain_spread="100ms") as gateway:
+    async with running(drain_spread="0s") as gateway:
         service, client, idle = await gateway.service(), await gateway.client(), await gateway.client()
         assert (await idle.get("/nowhere")).status == 404
         await client.send(request("GET", "/things"))
