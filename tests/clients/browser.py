@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ PAGE_S = 30
 """Nothing that a page does takes longer, the browser's start included."""
 
 
+class BrowserError(Exception):
+    """The browser refused a command."""
+
+
 class Browser:
     """The browser's end of the pipes."""
 
@@ -51,7 +55,8 @@ class Browser:
         )
         while (reply := await self._next()).get("id") != self._number:
             pass
-        assert "error" not in reply, reply
+        if "error" in reply:
+            raise BrowserError(f"{method}: {reply['error']}")
         result: dict[str, Any] = reply["result"]
         return result
 
@@ -99,11 +104,12 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until a script says true. A page that is just being left may say nothing."""
+        """Wait until a script says true. A page that is just being left says nothing, or refuses to be asked."""
         while True:
-            result = await self._browser.call("Runtime.evaluate", self._session, expression=condition)
-            if result["result"].get("value") is True:
-                return
+            with suppress(BrowserError):
+                result = await self._browser.call("Runtime.evaluate", self._session, expression=condition)
+                if result["result"].get("value") is True:
+                    return
             await trio.sleep(0.02)
 
 

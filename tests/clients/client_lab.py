@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pytest
 import trio
 from client_service import Seen, make_service
+from free_port import free_port
 from lab import Lab, open_lab
-from lab_tls import TlsFiles, free_port
+from lab_tls import TlsFiles
 
 PROGRAM_S = 60
 """No program runs longer. It is a bound for what hangs; on a loaded machine a browser takes seconds to start."""

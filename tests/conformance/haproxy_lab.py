@@ -1,7 +1,6 @@
 """An HAProxy on loopback that passes on what it reads, and says what it takes each request and each answer for."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import h11
 import trio
+from free_port import free_port
 from lab_client import WAIT_S
 
 PROGRAM = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
@@ -39,12 +39,6 @@ backend inner
 """
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 async def _wait_listening(port: int) -> None:
     with trio.fail_after(WAIT_S):
         while True:
@@ -61,7 +55,7 @@ async def _wait_listening(port: int) -> None:
 async def open_haproxy(inner_port: int, folder: Path) -> AsyncIterator[tuple[str, int]]:
     """Run one in front of what listens on inner_port. Yields its address."""
     assert PROGRAM is not None
-    port = _free_port()
+    port = free_port()
     configuration = folder / f"haproxy-{port}.cfg"
     configuration.write_text(_CONFIGURATION.format(port=port, inner_port=inner_port))
     command = [PROGRAM, "-db", "-q", "-f", str(configuration)]

@@ -1,6 +1,5 @@
 """A certificate for a gateway on loopback, and the settings that use it."""
 
-import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +28,3 @@ def make_tls_files(folder: Path) -> TlsFiles:
     write(authority, files.authority, folder / "authority.key")
     write(make_certificate(authority, ["localhost", "127.0.0.1"], is_client=False), files.certificate, files.key)
     return files
-
-
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -8,11 +8,12 @@ from functools import partial
 import pytest
 import trio
 import trio.lowlevel
+from free_port import free_port
 from lab import Lab, open_lab, until
 from lab_client import WAIT_S, request
 from lab_service import streaming
 from lab_streams import CLOSE_MESSAGE, UPGRADE, Reader, chunked
-from lab_tls import TlsFiles, free_port, make_tls_files
+from lab_tls import TlsFiles, make_tls_files
 
 from frames.codec import encode_refused
 from frames.frame import END, CancelReason, FrameType, RefusedReason

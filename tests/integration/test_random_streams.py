@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+from free_port import free_port
 from lab import open_lab, until
-from lab_tls import TlsFiles, free_port, make_tls_files
+from lab_tls import TlsFiles, make_tls_files
 from random_client import Edges, RandomClient
 from random_ledger import Drawn, Ledger, is_answer_to, make_answer
 from random_service import RandomService

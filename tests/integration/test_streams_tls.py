@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import pytest
 import trio
+from free_port import free_port
 from lab import Lab, open_lab, until
 from lab_client import WAIT_S, Client, request
 from lab_streams import HELLO_ANSWER, Flows, Reader, chunked, serve_flows
-from lab_tls import TlsFiles, free_port, make_tls_files
+from lab_tls import TlsFiles, make_tls_files
 from test_cancel_sweep import WAYS, Broken, CancelAtStep, Recorded, Steps, is_whole_answer, run
 
 Way = Callable[[Client, Reader], Steps]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from free_port import free_port
 from lab import Lab
-from lab_tls import free_port, make_tls_files
+from lab_tls import make_tls_files
 from slow_lab import ATTACKERS, SECONDS, open_slow_lab, polite_client, program, run, run_own
 
 pytestmark = pytest.mark.slow
