@@ -126,6 +126,23 @@ REQUEST_TIMEOUT_INVALID = Reason(
     Resend.NO,
 )
 
+# Who asks, and whether they may. No more is said than that: neither which tokens there are, nor what a route asks for.
+TENANT_MISSING = Reason(
+    "tenant_missing", 400, "This path is asked for a tenant, by x-tenant-id.", Fault.CLIENT, Resend.NO
+)
+TENANT_FORBIDDEN = Reason("tenant_forbidden", 403, "Not for this tenant.", Fault.CLIENT, Resend.NO)
+UNAUTHENTICATED = Reason("unauthenticated", 401, "This path needs a valid identity.", Fault.CLIENT, Resend.NO)
+FORBIDDEN = Reason("forbidden", 403, "This identity may not do that.", Fault.CLIENT, Resend.NO)
+KEYS_UNAVAILABLE = _later("keys_unavailable", "The keys that tokens are verified with cannot be had.", Fault.US)
+RATE_LIMITED = Reason("rate_limited", 429, "Too many requests.", Fault.CLIENT, Resend.YES, retry_after_s=1)
+
+# Which version, which shard.
+VERSION_INVALID = Reason(
+    "version_invalid", 400, "The version that was asked for is no version.", Fault.CLIENT, Resend.NO
+)
+VERSION_UNKNOWN = Reason("version_unknown", 404, "There is no such version.", Fault.CLIENT, Resend.NO)
+SHARD_MISSING = _later("shard_missing", "The tenant's shard is not available.", Fault.SERVICE)
+
 # What no service could be asked, or finished.
 NO_INSTANCE = _later("no_instance", "No instance of the service is available.", Fault.SERVICE)
 SERVICE_OVERLOADED = _later("service_overloaded", "The service is overloaded.", Fault.SERVICE)

@@ -6,6 +6,7 @@ from frames.frame import FieldId
 from frames.wire_values import KnownName, RequestHead
 
 if TYPE_CHECKING:
+    from proxy.caller import Caller
     from proxy.offer import Offer
     from proxy.route.table import Route
     from proxy.snapshot import Snapshot
@@ -37,6 +38,7 @@ class Exchange:
 
     __slots__ = (
         "authority",
+        "caller",
         "content_length",
         "deadline_ms",
         "fields",
@@ -45,6 +47,7 @@ class Exchange:
         "id",
         "method",
         "offer",
+        "offers",
         "path",
         "requested_ms",
         "route",
@@ -62,6 +65,10 @@ class Exchange:
     """In place of Host, where the target has its own (RFC 9112, section 3.2.2); set by head likewise."""
     route: "Route"
     """Set by match."""
+    caller: "Caller | None"
+    """Who asks, where the client said anything about it; None for everybody else. Set by identify."""
+    offers: "tuple[Offer, ...]"
+    """Among which pick chooses: the route's own, until version, split or placement set others."""
     requested_ms: int
     """What the client asked for; set by context where HEAD_HAS_REQUEST_TIMEOUT is in flags."""
     deadline_ms: int

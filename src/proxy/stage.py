@@ -3,17 +3,21 @@
     stage(exchange) -> None       go on with the next one
     stage(exchange) -> Answer     stop here, and answer so
     stage(exchange) -> TASK_LANE  stop here: the rest must wait for its client or its service, which a task does
+    stage(exchange) -> Await      something must be waited for first, in a task; then this stage is asked again, once
 
 A stage neither waits nor does I/O of its own, so the same one serves every lane and is tested with plain values. What
 it needs beside the exchange is given to it when the path is put together, in ``proxy.app``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from proxy.errors import Reason
 from proxy.exchange import Exchange
+
+if TYPE_CHECKING:
+    from proxy.route.table import Route
 
 
 class Answer(NamedTuple):
@@ -34,6 +38,13 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Await(NamedTuple):
+    """What must be waited for before a stage can say anything: keys to be fetched, say."""
+
+    wait: Callable[[], Awaitable[None]]
+    """Called in a task of its own, bounded by the request's deadline. What it finds out is kept by its owner."""
+
+
 class Lane(Enum):
     """Who carries an exchange on."""
 
@@ -42,16 +53,40 @@ class Lane(Enum):
 
 TASK_LANE: Final = Lane.TASK
 
-Stage = Callable[[Exchange], Answer | Reply | Lane | None]
+Result = Answer | Reply | Await | Lane | None
+Stage = Callable[[Exchange], Result]
 
 F = TypeVar("F", bound=Callable[..., object])
 _MARK: Final = "is_for_odd_heads"
+_CONDITION: Final = "is_for_route"
 
 
 def for_odd_heads(stage: F) -> F:
     """Mark a stage that has nothing to say about an exchange without HEAD_ODD, and so is left out for it."""
     setattr(stage, _MARK, True)
     return stage
+
+
+def for_routes(condition: "Callable[[Route], bool]") -> Callable[[F], F]:
+    """Mark a stage that has something to say about some routes only: it is left out of the path of all others.
+
+    condition: asked once for each route, whenever that is made. A stage before match must not be marked.
+    """
+
+    def mark(stage: F) -> F:
+        setattr(stage, _CONDITION, condition)
+        return stage
+
+    return mark
+
+
+def stages_of(stages: Iterable[Stage], route: "Route") -> tuple[Stage, ...]:
+    """Return the stages that have something to say about a route."""
+    return tuple(stage for stage in stages if getattr(stage, _CONDITION, _always)(route))
+
+
+def _always(_: "Route") -> bool:
+    return True
 
 
 def without_odd(stages: Iterable[Stage]) -> tuple[Stage, ...]:

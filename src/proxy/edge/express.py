@@ -27,7 +27,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, RequestFields
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Lane, Reply, Stage, without_odd
+from proxy.stage import Answer, Await, Lane, Reply, Stage, without_odd
 
 _log = logging.getLogger("penstock.edge")
 
@@ -78,6 +78,7 @@ class ExpressLane:
         self._reason_header = reason_header
         self._mend = mend
         self.to_task: Callable[[Exchange], Answer | None] = _nobody
+        self.to_wait: Callable[[Exchange, Await], Answer | None] = lambda exchange, _: _nobody(exchange)
         self._bad_responses = Occasional()
         self._failures = Occasional()
 
@@ -154,13 +155,16 @@ class ExpressLane:
             reason_header=self._reason_header,
         )
 
-    def _turn_off(self, exchange: Exchange, result: Answer | Reply | Lane) -> None:
+    def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane) -> None:
         """Do what a stage wants in place of going on."""
         if isinstance(result, Reply):
             lines = b"".join(b"%s: %s\r\n" % field for field in result.headers)
             self._wire.answer(exchange.id, result.status, lines, b"", False)
             return
-        answer = self.to_task(exchange) if isinstance(result, Lane) else result
+        if isinstance(result, Await):
+            answer = self.to_wait(exchange, result)
+        else:
+            answer = self.to_task(exchange) if isinstance(result, Lane) else result
         if answer is not None:
             self.answer(exchange.id, answer)
 

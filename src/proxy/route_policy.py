@@ -1,0 +1,106 @@
+"""The policy of a route: what its services declared and what the configuration's rules say of it, put together once.
+
+A stage reads from it what it holds an exchange to. It is made when a route is, by `proxy.route.rules`; nothing in it is
+looked up by name while traffic flows. ``origins`` says of each field which service or which line of which file made it
+so, for `penstock explain`.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+
+from penstock.settings.rate import RateLimit
+
+
+class Access(Enum):
+    """Who may ask at all."""
+
+    PUBLIC = "public"
+    AUTHENTICATED = "authenticated"
+
+
+class TenantRule(Enum):
+    """Whether a request must name its tenant."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class KeyKind(Enum):
+    """By what a share of requests is told apart, so that one asker always falls into the same part."""
+
+    NONE = "none"
+    TENANT = "tenant"
+    PRINCIPAL = "principal"
+    ADDRESS = "address"
+    HEADER = "header"
+    COOKIE = "cookie"
+
+
+class Key(msgspec.Struct, frozen=True):
+    """Where the key is read. name: of the header field (lower case) or the cookie, else empty."""
+
+    kind: KeyKind = KeyKind.NONE
+    name: str = ""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """Who gets a version regardless of weights: all that is given must hold. percent: of the split's key, 0 to 100."""
+
+    version: str
+    headers: Mapping[str, str] = {}
+    tenants: frozenset[str] = frozenset()
+    percent: float | None = None
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of the requests gets which version. Cases are tried first, in their order.
+
+    weights: (version or range, weight above or equal to 0); they add up to 100.
+    """
+
+    weights: tuple[tuple[str, float], ...] = ()
+    key: Key = Key()
+    cases: tuple[Case, ...] = ()
+
+
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy of some requests goes to another version, whose answers are thrown away.
+
+    percent: of the requests; in_flight_max: copies at once, above which none is made.
+    """
+
+    version: str
+    percent: float = 100.0
+    in_flight_max: int = 16
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version a request gets that names none (empty: the highest but for pre-releases), and what it may name."""
+
+    default: str = ""
+    takes_ranges: bool = False
+
+
+class RoutePolicy(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """All that holds for the requests of one route. Compared by identity."""
+
+    access: Access = Access.AUTHENTICATED
+    claims: Mapping[str, frozenset[str]] = {}
+    """By claim's name: the values of which one is needed; empty: any value. All names must hold."""
+    tenant: TenantRule = TenantRule.OPTIONAL
+    rate_limits: tuple[RateLimit, ...] = ()
+    deadline_ms: int | None = None
+    body_bytes: int | None = None
+    versions: Versions = Versions()
+    split: Split | None = None
+    mirror: Mirror | None = None
+    placement: str = ""
+    """The kind of placement map, such as ``aggregate_placement``; empty for none."""
+    origins: Mapping[str, str] = {}
+    """By field's name: who said so, as ``billing 1.4.0`` or ``penstock.yaml:12``. What nobody set is left out."""
+
+
+OPEN = RoutePolicy(access=Access.PUBLIC)
+"""Nothing is asked of anybody: for tests, and for routes of which nothing was said where that is allowed."""
