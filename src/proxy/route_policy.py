@@ -27,6 +27,14 @@ class TenantRule(Enum):
     REQUIRED = "required"
 
 
+class Claim(msgspec.Struct, frozen=True, order=True):
+    """What an identity must claim: one of the values, or, with none given, any value."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    """In order of the alphabet, none twice."""
+
+
 class KeyKind(Enum):
     """By what a share of requests is told apart, so that one asker always falls into the same part."""
 
@@ -87,8 +95,8 @@ class RoutePolicy(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """All that holds for the requests of one route. Compared by identity."""
 
     access: Access = Access.AUTHENTICATED
-    claims: Mapping[str, frozenset[str]] = {}
-    """By claim's name: the values of which one is needed; empty: any value. All names must hold."""
+    claims: tuple[Claim, ...] = ()
+    """All must hold. A name may be there twice: the service wants one of these values, and a rule one of those."""
     tenant: TenantRule = TenantRule.OPTIONAL
     rate_limits: tuple[RateLimit, ...] = ()
     deadline_ms: int | None = None
