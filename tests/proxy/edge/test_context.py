@@ -1,6 +1,7 @@
 """What of the context that a client sends is taken: ids, trace, tenant, time limit."""
 
 import pytest
+from request_fields import KNOWN, Fields, NoFields
 
 from frames.frame import FieldId
 from frames.wire_values import (
@@ -33,29 +34,12 @@ FLAGS = {
 SNAPSHOT = Snapshot(RouteTable(), Limits())
 
 
-class FakeFields:
-    """The fields of one request, and the context that was set."""
-
-    def __init__(self, fields: dict[KnownName, bytes]) -> None:
-        self.fields = fields
-        self.context: dict[FieldId, bytes] = {}
-
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        assert exchange == 7
-        return self.fields.get(name)
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        assert exchange == 7
-        self.context[field] = value
-        return 0
-
-
-def begun(**sent: bytes) -> tuple[Exchange, FakeFields]:
+def begun(**sent: bytes) -> tuple[Exchange, Fields]:
     """sent: values by the names of KnownName."""
-    fields = {KnownName[name.upper()]: value for name, value in sent.items()}
-    fake = FakeFields(fields)
+    names = {known: name for name, known in KNOWN.items()}
+    fake = Fields({names[KnownName[name.upper()]]: value for name, value in sent.items()})
     exchange = Exchange(fake, SNAPSHOT)
-    flags = sum(FLAGS[name] for name in fields)
+    flags = sum(FLAGS[KnownName[name.upper()]] for name in sent)
     exchange.begin(7, 1, flags, b"/", SNAPSHOT)
     return exchange, fake
 
@@ -64,17 +48,10 @@ def taken(**sent: bytes) -> dict[FieldId, bytes]:
     """The context that was set for a request that goes on."""
     exchange, fake = begun(**sent)
     assert read_context(exchange) is None
-    return fake.context
+    return fake.context_set
 
 
 def test_a_request_without_context_costs_nothing() -> None:
-    class NoFields:
-        def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-            raise AssertionError
-
-        def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-            raise AssertionError
-
     exchange = Exchange(NoFields(), SNAPSHOT)
     exchange.begin(7, 1, 1, b"/", SNAPSHOT)
     assert read_context(exchange) is None
@@ -130,13 +107,13 @@ def test_an_invalid_tenant_is_refused(value: bytes) -> None:
     assert answer is not None
     assert answer.reason is TENANT_INVALID
     assert value.decode("latin-1") not in (answer.detail or "") or len(value) < 2
-    assert FieldId.TENANT not in fake.context
+    assert FieldId.TENANT not in fake.context_set
 
 
 def test_a_refused_request_keeps_the_ids_that_its_client_knows() -> None:
     exchange, fake = begun(tenant=b"a b", request_id=b"r-1", correlation_id=b"c-1")
     assert read_context(exchange) is not None
-    assert fake.context == {FieldId.REQUEST_ID: b"r-1", FieldId.CORRELATION_ID: b"c-1"}
+    assert fake.context_set == {FieldId.REQUEST_ID: b"r-1", FieldId.CORRELATION_ID: b"c-1"}
 
 
 # ---- time limit ----

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from request_fields import Fields
 
 from frames.frame import CancelReason, FieldId, Method, RefusedReason
-from frames.wire_values import KnownName
 from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
@@ -20,10 +20,11 @@ OK, NO_EXCHANGE = 0, -1
 SNAPSHOT = Snapshot(RouteTable(), Limits())
 
 
-class FakePort:
+class FakePort(Fields):
     """Answers and cancels what is known, as the wire does: each exchange can be answered once."""
 
     def __init__(self, *exchanges: int) -> None:
+        super().__init__()
         self.undecided = set(exchanges)
         self.calls: list[tuple[Any, ...]] = []
         self.bodies: list[dict[str, Any]] = []
@@ -44,12 +45,6 @@ class FakePort:
 
     def context(self, exchange: int, field: FieldId) -> bytes:
         return {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d"}[field] % exchange
-
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        return None
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        return OK
 
 
 class Bench:

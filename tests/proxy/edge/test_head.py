@@ -4,6 +4,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from request_fields import Fields
 
 from frames.frame import FieldId, Method
 from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, KnownName, RequestHead
@@ -20,7 +21,7 @@ PROXY = TrustedProxies([ip_network("10.0.0.0/8")])
 NOBODY = TrustedProxies([])
 
 
-class FakePort:
+class FakePort(Fields):
     """One request's head."""
 
     def __init__(
@@ -34,32 +35,21 @@ class FakePort:
         length: int = 0,
         **fields: list[bytes],
     ) -> None:
+        super().__init__({b"host": b"edge"}, address=peer)
         self.head: RequestHead | None = RequestHead(
             verdict, flags | HEAD_ODD, target, len(target.partition(b"?")[0]), length
         )
-        self.fields = {KnownName[name.upper()]: values for name, values in fields.items()}
-        self.peer = peer
+        self.forwarded = {KnownName[name.upper()]: values for name, values in fields.items()}
         self.tls = is_secured
-        self.context: dict[FieldId, bytes] = {}
 
     def request_head(self, exchange: int, /) -> RequestHead | None:
         return self.head
 
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        return b"edge" if name is KnownName.HOST else None
-
     def request_field_values(self, exchange: int, name: KnownName, /) -> list[bytes]:
-        return self.fields.get(name, [])
-
-    def client_address(self, exchange: int, /) -> str:
-        return self.peer
+        return self.forwarded.get(name, [])
 
     def is_secured(self, exchange: int, /) -> bool:
         return self.tls
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        self.context[field] = value
-        return 0
 
 
 def read(
@@ -144,7 +134,7 @@ def test_a_plain_request_of_a_trusted_proxy_stays_plain() -> None:
     port = FakePort(verdict=HEAD_PLAIN, flags=FORWARDED, x_forwarded_for=[b"1.2.3.4"], x_forwarded_proto=[b"https"])
     result, exchange, doubts = read(port, PROXY)
     assert result is None
-    assert port.context == {FieldId.CLIENT_ADDRESS: b"1.2.3.4", FieldId.SCHEME: b"https"}
+    assert port.context_set == {FieldId.CLIENT_ADDRESS: b"1.2.3.4", FieldId.SCHEME: b"https"}
     assert not exchange.flags & NEEDS_TASK
     assert exchange.path == b"/as/it/came"
     assert doubts == {Doubt.MALFORMED: 0, Doubt.DISAGREEING: 0}
@@ -153,13 +143,13 @@ def test_a_plain_request_of_a_trusted_proxy_stays_plain() -> None:
 def test_nobody_is_believed_by_default() -> None:
     port = FakePort(verdict=HEAD_PLAIN, flags=FORWARDED, x_forwarded_for=[b"1.2.3.4"])
     read(port, NOBODY)
-    assert port.context == {}
+    assert port.context_set == {}
 
 
 def test_a_stranger_is_not_believed() -> None:
     port = FakePort(verdict=HEAD_PLAIN, flags=FORWARDED, peer="11.1.2.3", x_forwarded_for=[b"1.2.3.4"])
     read(port, PROXY)
-    assert port.context[FieldId.CLIENT_ADDRESS] == b"11.1.2.3"
+    assert port.context_set[FieldId.CLIENT_ADDRESS] == b"11.1.2.3"
 
 
 @pytest.mark.parametrize(
@@ -175,4 +165,4 @@ def test_doubts_are_counted(fields: dict[str, list[bytes]], doubt: Doubt) -> Non
     result, _, doubts = read(port, PROXY)
     assert result is None
     assert doubts[doubt] == sum(doubts.values()) == 1
-    assert port.context[FieldId.CLIENT_ADDRESS] == b"10.1.2.3"  # the proxy itself
+    assert port.context_set[FieldId.CLIENT_ADDRESS] == b"10.1.2.3"  # the proxy itself

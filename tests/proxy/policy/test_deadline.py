@@ -1,23 +1,16 @@
 """The deadline: the least of what route, edge and client allow."""
 
 import pytest
+from request_fields import NoFields
 
-from frames.frame import FieldId, Method
-from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT, KnownName
+from frames.frame import Method
+from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
 from proxy.exchange import Exchange
 from proxy.policy.deadline import set_deadline
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
 
 SNAPSHOT = Snapshot(RouteTable(), Limits(deadline_ms=10_000, deadline_ms_max=30_000))
-
-
-class NoFields:
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        raise AssertionError
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        raise AssertionError
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Match: a route for the request, or 404, or 405 with what is allowed."""
 
 import pytest
+from request_fields import NoFields
 
-from frames.frame import FieldId, Method
-from frames.wire_values import KnownName
+from frames.frame import Method
 from proxy.errors import METHOD_NOT_ALLOWED, NO_ROUTE
 from proxy.exchange import Exchange
 from proxy.route.match import match_route
@@ -14,14 +14,6 @@ GET = Route(0, Method.GET, "/things/{id}", ())
 DELETE = Route(1, Method.DELETE, "/things/{id}", ())
 POST = Route(2, Method.POST, "/things", ())
 SNAPSHOT = Snapshot(RouteTable([GET, DELETE, POST]), Limits())
-
-
-class NoFields:
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        raise AssertionError
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        raise AssertionError
 
 
 def begun(method: Method, path: bytes, snapshot: Snapshot = SNAPSHOT) -> Exchange:

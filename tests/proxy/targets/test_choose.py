@@ -2,8 +2,9 @@
 
 from array import array
 
-from frames.frame import FieldId, Method
-from frames.wire_values import KnownName
+from request_fields import NoFields
+
+from frames.frame import Method
 from proxy.errors import NO_INSTANCE
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -14,14 +15,6 @@ from proxy.targets.choose import make_pick
 from proxy.targets.instance import Instance
 
 SNAPSHOT = Snapshot(RouteTable(), Limits())
-
-
-class NoFields:
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        raise AssertionError
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        raise AssertionError
 
 
 def offer(slot: int) -> Offer:

@@ -1,9 +1,10 @@
 """Send: what the wire is asked, and what becomes of its refusals."""
 
 import pytest
+from request_fields import NoFields
 
-from frames.frame import FieldId, Method
-from frames.wire_values import KnownName, WireResult
+from frames.frame import Method
+from frames.wire_values import WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -24,14 +25,6 @@ class FakePort:
     def send(self, exchange: int, connection: int, route: int, endpoint: int, attempt: int, deadline_ms: int, /) -> int:
         self.sent.append((exchange, connection, route, endpoint, attempt, deadline_ms))
         return self.result
-
-
-class NoFields:
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        raise AssertionError
-
-    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
-        raise AssertionError
 
 
 def decided() -> Exchange:
