@@ -3,10 +3,14 @@
     types      kinds of value and their units
     lists      kinds of several values: networks, protocols, names
     files      kinds that name files: certificates and their keys
+    tables     structured kinds: tables, lists of a kind, maps from names
+    flow       structured values on one line, as variables hold them
     errors     Problem, SettingsError
     registry   Setting, Registry: the entries, as annotations of the struct that holds the values
     load       puts the sources together; every value knows its origin
     file       YAML and TOML with line numbers (imported only when there is a file)
+    nodes      values with their lines; yaml_nodes and toml_nodes read them
+    secrets    secrets in files of their own
     explain    tables, JSON and the reference page (imported only for `penstock config`)
     service    the settings of a service process
 
@@ -18,7 +22,7 @@ thing that is wrong.
 
 from .address import Address
 from .errors import Problem, SettingsError
-from .load import Found, Loaded, SettingsFile, load
+from .load import Found, Loaded, Origins, SettingsFile, load
 from .registry import Registry, Setting
 from .service import LogSettings, ServiceSettings, load_service, load_service_settings, service_registry
 from .types import Secret
@@ -28,6 +32,7 @@ __all__ = [
     "Found",
     "Loaded",
     "LogSettings",
+    "Origins",
     "Problem",
     "Registry",
     "Secret",

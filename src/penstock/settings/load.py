@@ -4,25 +4,49 @@ Everything that is wrong is collected and told at once. An empty value is the sa
 origin, for `penstock config` and for the errors of checks that come later.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .errors import Problem, SettingsError, did_you_mean
+from .errors import BadValueError, Problem, SettingsError, Step, did_you_mean, path_text
+from .nodes import Node
 from .registry import PREFIX, Registry, Setting
-from .types import SECRET_SHOWN, BadValueError, Raw
+from .secrets import read_secret
+from .types import SECRET_SHOWN, Raw
 
 S = TypeVar("S")
-SECRET_FILE_BYTES_MAX = 65_536
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A value that a source gave: the text (or list, or table), and where it stands."""
+    """A value that a source gave: the text (or list, or table), and where it stands.
+
+    node, file: the same with its lines, where the source is a file.
+    """
 
     raw: Raw
     where: str
+    node: Node | None = None
+    file: str = ""
+
+    def place(self, path: tuple[Step, ...]) -> str:
+        """Return where a part of it stands: ``file:line``, or ``PENSTOCK_RULES[2].split``."""
+        if self.node is None or not path:
+            return self.where + path_text(path)
+        return f"{self.file}:{self.node.line_of(path)}"
+
+
+class Origins(dict[str, str]):
+    """By setting name: a flag, a variable, ``file:line`` or ``default``. Knows the places within values, too."""
+
+    def __init__(self, found: Mapping[str, Found], names: Iterable[str]) -> None:
+        self._found = found
+        super().__init__({name: found[name].where if name in found else "default" for name in names})
+
+    def place(self, name: str, *path: Step) -> str:
+        """Return where a part of a setting's value stands."""
+        found = self._found.get(name)
+        return found.place(path) if found else "default"
 
 
 class SettingsFile(msgspec.Struct, frozen=True):
@@ -39,11 +63,11 @@ class Loaded(msgspec.Struct, Generic[S], frozen=True):
 
     settings: S
     values: Mapping[str, Any]
-    origins: Mapping[str, str]
+    origins: Origins
     warnings: tuple[Problem, ...] = ()
 
 
-Check = Callable[[Mapping[str, Any], Mapping[str, str]], list[Problem]]
+Check = Callable[[Mapping[str, Any], Origins], list[Problem]]
 """Looks at values and origins that are right one by one, and says what is wrong with them together."""
 
 
@@ -63,7 +87,7 @@ def load(
     found = _from_sources(registry, environment, flags or {}, file, problems)
     bad_before = len(problems)
     values = {setting.name: _value(setting, found.get(setting.name), problems) for setting in registry}
-    origins = {setting.name: found[setting.name].where if setting.name in found else "default" for setting in registry}
+    origins = Origins(found, (setting.name for setting in registry))
     if check and len(problems) == bad_before:
         problems += check(values, origins)
     if problems:
@@ -118,30 +142,31 @@ def _from_file(setting: Setting, file: SettingsFile | None, problems: list[Probl
 
 
 def _from_secret_file(setting: Setting, path: str, where: str, problems: list[Problem]) -> Found | None:
-    """Read a secret: the file's text without the space around it."""
     try:
-        with Path(path).open("rb") as stream:
-            text = stream.read(SECRET_FILE_BYTES_MAX).decode("ascii", "replace").strip()
-    except OSError as error:
-        why = f"cannot read {path}: {error.strerror}"
-        problems.append(Problem("secret_unreadable", setting.name, where, why, "name a file that this user may read"))
+        return Found(read_secret(path), f"{where}={path}")
+    except BadValueError as bad:
+        problems.append(Problem(bad.code, setting.name, where, bad.why, bad.fix))
         return None
-    if not text:
-        fix = "write the secret into it, or unset the variable"
-        problems.append(Problem("secret_empty", setting.name, where, f"{path} is empty", fix))
-        return None
-    return Found(text, f"{where}={path}")
 
 
 def _value(setting: Setting, found: Found | None, problems: list[Problem]) -> Any:
     if found is None:
-        return setting.kind.parse(setting.default)
+        return setting.absent
     try:
-        return setting.parse(found.raw)
+        return setting.kind.located(setting.parse(found.raw), found.place)
     except BadValueError as bad:
-        shown = SECRET_SHOWN if setting.is_secret else found.raw
-        problems.append(Problem("bad_value", f"{setting.name} = {shown}", found.where, bad.why, bad.fix))
+        problems += [_problem(setting, found, fault) for fault in bad.faults]
         return None
+
+
+def _problem(setting: Setting, found: Found, fault: BadValueError) -> Problem:
+    shown = fault.shown
+    if shown is None and fault.path:
+        shown = ""
+    elif shown is None:
+        shown = SECRET_SHOWN if setting.kind.has_secrets else str(found.raw)
+    name = setting.name + path_text(fault.path)
+    return Problem(fault.code, f"{name} = {shown}" if shown else name, found.place(fault.path), fault.why, fault.fix)
 
 
 def _unknown_variables(registry: Registry, environment: Mapping[str, str]) -> list[Problem]:

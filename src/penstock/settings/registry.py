@@ -25,7 +25,9 @@ PREFIX = "PENSTOCK_"
 class Setting:
     """One setting. Default and bounds are as a person would write them.
 
-    what: what it is; reason: why its default is so. Both are the end of a sentence.
+    what: what it is; reason: why its default is so. Both are the end of a sentence. restart: whether another value
+    takes effect only when the program is started again. required: whether a table that has this key must give it.
+    is_optional: whether None stands for a value that nobody gave, which is so where the field's type has None.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Setting:
         at_least: str | None = None,
         at_most: str | None = None,
         name: str = "",
+        restart: bool = False,
+        required: bool = False,
     ) -> None:
         self.kind = kind
         self.default = default
@@ -46,16 +50,25 @@ class Setting:
         self.at_least = at_least
         self.at_most = at_most
         self.name = name
+        self.restart = restart
+        self.required = required
+        self.is_optional = False
 
     def __repr__(self) -> str:
         """Return the name and the default."""
         return f"<Setting {self.name} = {self.default!r}>"
 
-    def named(self, name: str) -> "Setting":
+    def named(self, name: str, *, is_optional: bool = False) -> "Setting":
         """Return the same entry under its full name."""
         named = copy(self)
         named.name = name
+        named.is_optional = is_optional
         return named
+
+    @property
+    def absent(self) -> Any:
+        """The value where nobody gave one."""
+        return None if self.is_optional and not self.default else self.kind.parse(self.default)
 
     @property
     def is_secret(self) -> bool:
@@ -140,18 +153,19 @@ class Registry:
         return _build(self.struct, "", values)
 
 
-def _fields(struct: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Setting | type[msgspec.Struct]]]:
+def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Setting | type[msgspec.Struct]]]:
     """Yield (field, entry or inner struct) for each field, the entry under its full name."""
     for field, hint in get_type_hints(struct, include_extras=True).items():
         if get_origin(hint) is Annotated:
             entry = next(extra for extra in get_args(hint) if isinstance(extra, Setting))
-            yield field, entry.named(entry.name or prefix + field.removesuffix(entry.kind.suffix))
+            name = entry.name or prefix + field.removesuffix(entry.kind.suffix)
+            yield field, entry.named(name, is_optional=type(None) in get_args(get_args(hint)[0]))
         else:
             yield field, hint
 
 
 def _settings_of(struct: type[msgspec.Struct], prefix: str) -> Iterator[Setting]:
-    for field, entry in _fields(struct, prefix):
+    for field, entry in fields_of(struct, prefix):
         if isinstance(entry, Setting):
             yield entry
         else:
@@ -162,6 +176,6 @@ def _build(struct: type[msgspec.Struct], prefix: str, values: Mapping[str, Any])
     return struct(
         **{
             field: values[entry.name] if isinstance(entry, Setting) else _build(entry, f"{prefix}{field}.", values)
-            for field, entry in _fields(struct, prefix)
+            for field, entry in fields_of(struct, prefix)
         }
     )

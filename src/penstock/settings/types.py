@@ -7,15 +7,21 @@ name (``deadline_ms``), and the value is an integer.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NoReturn, TypeAlias, TypeVar
 
 import msgspec
+
+from .errors import BadValueError as BadValueError  # kinds raise it, so it is found beside them
+from .errors import Step
 
 T = TypeVar("T")
 
 Raw: TypeAlias = "str | Sequence[Raw] | Mapping[str, Raw]"
 """A value as a source gives it: text, or, in a file, a list or a table of such."""
+
+Place: TypeAlias = Callable[[tuple[Step, ...]], str]
+"""Tells of a path within a value where it stands: ``file:line``, or the variable or flag and the path."""
 
 SECRET_SHOWN = "***"  # noqa: S105 - this is what stands in a secret's place
 
@@ -24,15 +30,6 @@ BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 _MISSPELT = {"kb": "KiB", "mb": "MiB", "gb": "GiB", "k": "KiB", "m": "MiB", "sec": "s", "µs": "us"}
 _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s?([A-Za-zµ%]*)")
-
-
-class BadValueError(ValueError):
-    """A text that is no value of its kind. why: what is wrong with it; fix: what to write instead."""
-
-    def __init__(self, why: str, fix: str) -> None:
-        super().__init__(f"{why}: {fix}")
-        self.why = why
-        self.fix = fix
 
 
 class Secret(msgspec.Struct, frozen=True, repr_omit_defaults=True):
@@ -73,6 +70,20 @@ class Kind(ABC, Generic[T]):
     @abstractmethod
     def example(self) -> str:
         """A text that is right, for errors."""
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether a part of the value must not be shown."""
+        return False
+
+    def plain(self, value: T) -> Raw:
+        """Return what a file would say: texts, lists and tables, with secrets as stars."""
+        return self.render(value)
+
+    def located(self, value: T, place: Place) -> T:
+        """Return the value with the places of its parts, where it has room for them. place: of a path within it."""
+        del place
+        return value
 
 
 class TextKind(Kind[T]):
@@ -276,6 +287,7 @@ class SecretText(TextKind[Secret]):
     """A secret. It can also be read from a file, by the variable with ``_FILE`` at its end, and is never shown."""
 
     label = "secret"
+    has_secrets = True
     example = "the secret, or name the file that holds it by the variable with _FILE at its end"
 
     def parse_text(self, text: str) -> Secret:

@@ -1,0 +1,65 @@
+"""Reads YAML into nodes. It is composed, not constructed: the text of each scalar is taken as it stands, so that ``no``
+is no boolean, ``1:30`` no number and ``10s`` needs no quotes, and every node keeps its line. No tag makes anything.
+"""
+
+from typing import TYPE_CHECKING
+
+from .nodes import Duplicate, Node, UnreadableError
+
+if TYPE_CHECKING:
+    import yaml
+
+NODES_MAX = 65_536  # aliases may stand for far more than the text's size
+DEPTH_MAX = 16
+
+
+def read_yaml(text: str, duplicates: list[Duplicate]) -> Node:
+    """Return what a text says; keys that a table has twice are added to the duplicates, and the second counts.
+
+    Raises:
+        UnreadableError: it is no YAML, or too large or too deep.
+    """
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return Node(1, "") if root is None else _YamlReader(duplicates).convert(root, 0)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise UnreadableError(line, f"is no YAML: {error.problem or error.context}", "correct the line") from None
+    except yaml.YAMLError as error:
+        why = f"is no YAML: {str(error).splitlines()[0]}"
+        raise UnreadableError(0, why, "save it as plain UTF-8 text") from None
+    except RecursionError:
+        raise UnreadableError(0, "is nested too deeply", "settings have a few levels") from None
+
+
+class _YamlReader:
+    """Converts composed nodes, bounded in depth and in number."""
+
+    def __init__(self, duplicates: list[Duplicate]) -> None:
+        self._duplicates = duplicates
+        self._nodes = 0
+
+    def convert(self, node: "yaml.Node", depth: int) -> Node:
+        """Return the node with all that is in it."""
+        import yaml
+
+        line = node.start_mark.line + 1
+        self._nodes += 1
+        if self._nodes > NODES_MAX or depth > DEPTH_MAX:
+            raise UnreadableError(line, "is too large when its aliases are followed", "use no aliases")
+        if isinstance(node, yaml.MappingNode):
+            return Node(line, self._table(node, depth))
+        if isinstance(node, yaml.SequenceNode):
+            return Node(line, [self.convert(item, depth + 1) for item in node.value])
+        return Node(line, "" if node.tag == "tag:yaml.org,2002:null" else str(node.value))
+
+    def _table(self, node: "yaml.MappingNode", depth: int) -> dict[str, Node]:
+        table: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in table:
+                self._duplicates.append(Duplicate(key, line, table[key].line))
+            table[key] = Node(line, self.convert(value_node, depth + 1).value)
+        return table
