@@ -3,15 +3,9 @@
 
 #include "wire_internal.h"
 
-static exchange *find_in_batch(const wire *w, uint64_t id)
-{
-    exchange *x = exchange_find(w, id);
-    return x && x->head && x->batch == w->batch ? x : NULL;
-}
-
 const http1_head *wire_head(wire *w, uint64_t id, const uint8_t **bytes)
 {
-    exchange *x = find_in_batch(w, id);
+    exchange *x = exchange_find_in_batch(w, id);
     if (!x)
         return NULL;
     *bytes = x->bytes;
@@ -20,7 +14,7 @@ const http1_head *wire_head(wire *w, uint64_t id, const uint8_t **bytes)
 
 const uint8_t *wire_body(wire *w, uint64_t id, uint32_t *byte_count)
 {
-    exchange *x = find_in_batch(w, id);
+    exchange *x = exchange_find_in_batch(w, id);
     if (!x)
         return NULL;
     *byte_count = x->head->body_bytes;
@@ -118,7 +112,7 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 
 int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms)
 {
-    exchange *x = find_in_batch(w, id);
+    exchange *x = exchange_find_in_batch(w, id);
     if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away || x->is_odd)
         return WIRE_NO_EXCHANGE;
     framed_connection *framed = framed_find(w, connection);

@@ -10,6 +10,12 @@ exchange *exchange_find(const wire *w, uint64_t id)
     return slab_find(&w->exchanges, (uint32_t)id, (uint32_t)(id >> 32));
 }
 
+exchange *exchange_find_in_batch(const wire *w, uint64_t id)
+{
+    exchange *x = exchange_find(w, id);
+    return x && x->head && x->batch == w->batch ? x : NULL;
+}
+
 /* Request id, correlation id and trace id start as the same 128 random bits, so that one can be found by the other. */
 static void choose_context(wire *w, exchange *x)
 {

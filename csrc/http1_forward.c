@@ -5,7 +5,7 @@
  * for a client to say. An expectation goes on where there is a body to wait for (RFC 9110, section 10.1.1). */
 static inline int is_forwarded(const http1_head *head, const http1_field *field)
 {
-    if (field->known <= NAME_HOST)
+    if (field->known <= NAME_API_KEY)
         return 1;
     return field->known == NAME_EXPECT && (head->flags & HEAD_EXPECTS_CONTINUE) &&
            ((head->flags & HEAD_CHUNKED) || head->content_length != 0);

@@ -250,6 +250,10 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_REQUEST_TIMEOUT:
         s->flags |= (uint32_t)HEAD_HAS_TENANT << (known - NAME_TENANT);
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
+    case NAME_AUTHORIZATION:
+    case NAME_API_KEY:
+        s->flags |= HEAD_HAS_CREDENTIALS;
+        return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
     case NAME_FORWARDED:
     case NAME_X_FORWARDED_FOR:
     case NAME_X_FORWARDED_PROTO:

@@ -19,31 +19,34 @@ enum { HTTP1_FIELDS_MAX = 128 }; /* size of the arrays that a caller must provid
 enum http1_name {
     NAME_OTHER = 0,
     NAME_HOST = 1,
-    NAME_CONTENT_LENGTH = 2,
-    NAME_TRANSFER_ENCODING = 3,
-    NAME_CONNECTION = 4,
-    NAME_EXPECT = 5,
-    NAME_UPGRADE = 6,
-    NAME_KEEP_ALIVE = 7,
-    NAME_PROXY_CONNECTION = 8,
-    NAME_TE = 9,
-    NAME_TRAILER = 10,
-    NAME_TENANT = 11,           /* x-tenant-id */
-    NAME_CORRELATION_ID = 12,   /* x-correlation-id */
-    NAME_REQUEST_ID = 13,       /* x-request-id */
-    NAME_TRACEPARENT = 14,
-    NAME_TRACESTATE = 15,
-    NAME_REQUEST_TIMEOUT = 16,  /* x-request-timeout-ms */
-    NAME_FORWARDED = 17,
-    NAME_X_FORWARDED_FOR = 18,
-    NAME_X_FORWARDED_PROTO = 19,
-    NAME_TRUST = 20,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip,
+    NAME_AUTHORIZATION = 2,
+    NAME_API_KEY = 3,           /* x-api-key */
+    NAME_CONTENT_LENGTH = 4,
+    NAME_TRANSFER_ENCODING = 5,
+    NAME_CONNECTION = 6,
+    NAME_EXPECT = 7,
+    NAME_UPGRADE = 8,
+    NAME_KEEP_ALIVE = 9,
+    NAME_PROXY_CONNECTION = 10,
+    NAME_TE = 11,
+    NAME_TRAILER = 12,
+    NAME_TENANT = 13,           /* x-tenant-id */
+    NAME_CORRELATION_ID = 14,   /* x-correlation-id */
+    NAME_REQUEST_ID = 15,       /* x-request-id */
+    NAME_TRACEPARENT = 16,
+    NAME_TRACESTATE = 17,
+    NAME_REQUEST_TIMEOUT = 18,  /* x-request-timeout-ms */
+    NAME_FORWARDED = 19,
+    NAME_X_FORWARDED_FOR = 20,
+    NAME_X_FORWARDED_PROTO = 21,
+    NAME_TRUST = 22,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip,
                                  * x-client-ip, x-cluster-client-ip, true-client-ip, any name of this list with '_' for '-' */
-    NAME_NOMINATED = 21         /* named by Connection, and so of this hop; not otherwise known */
+    NAME_NOMINATED = 23         /* named by Connection, and so of this hop; not otherwise known */
 };
 
 /* Bits of http1_head.flags. Those that decide about the express lane fit into eight bits. */
 enum {
+    HEAD_HAS_CREDENTIALS = 1,    /* Authorization or X-Api-Key */
     HEAD_HAS_TENANT = 2,
     HEAD_HAS_CORRELATION_ID = 4,
     HEAD_HAS_REQUEST_ID = 8,
@@ -73,7 +76,7 @@ enum http1_verdict {
     HEAD_BAD_HOST = 7,             /* missing, more than one, or not a host */
     HEAD_BAD_CONTENT_LENGTH = 8,   /* not digits, more than one, over 2^53 */
     HEAD_LENGTH_AND_ENCODING = 9,  /* Content-Length with Transfer-Encoding */
-    HEAD_BAD_CONTEXT = 10,         /* a context field (tenant to request timeout) more than once */
+    HEAD_BAD_CONTEXT = 10,         /* a context field (tenant to request timeout), or a credential, more than once */
     HEAD_TOO_LARGE = 11,           /* 431: more bytes than the limit without an end of the head */
     HEAD_TOO_MANY_FIELDS = 12,     /* 431 */
     HEAD_TARGET_TOO_LONG = 13,     /* 414 */

@@ -161,7 +161,9 @@ static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
     case 7:
         return is_name(token, "upgrade", 7) ? NAME_UPGRADE : is_name(token, "trailer", 7) ? NAME_TRAILER : NAME_OTHER;
     case 9:
-        return is_name(token, "forwarded", 9) ? NAME_FORWARDED : NAME_OTHER;
+        return is_name(token, "forwarded", 9)   ? NAME_FORWARDED
+               : is_name(token, "x-api-key", 9) ? NAME_API_KEY
+                                                : NAME_OTHER;
     case 10:
         return is_name(token, "connection", 10)   ? NAME_CONNECTION
                : is_name(token, "keep-alive", 10) ? NAME_KEEP_ALIVE
@@ -173,6 +175,8 @@ static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
                                                    : NAME_OTHER;
     case 12:
         return is_name(token, "x-request-id", 12) ? NAME_REQUEST_ID : NAME_OTHER;
+    case 13:
+        return is_name(token, "authorization", 13) ? NAME_AUTHORIZATION : NAME_OTHER;
     case 14:
         return is_name(token, "content-length", 14)   ? NAME_CONTENT_LENGTH
                : is_name(token, "true-client-ip", 14) ? NAME_TRUST

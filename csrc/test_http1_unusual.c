@@ -173,6 +173,8 @@ static const name_case names[] = {
     {"Content_Length", NAME_TRUST},
     {"transfer_encoding", NAME_TRUST},
     {"Keep_Alive", NAME_TRUST},
+    {"x_api_key", NAME_TRUST},
+    {"X-Api_Key", NAME_TRUST},
     {"X-Forwardedx", NAME_OTHER},
     {"X-Forwarde", NAME_OTHER},
     {"Xx-Forwarded-For", NAME_OTHER},
@@ -216,6 +218,7 @@ static void test_bad_nominations(void)
     static const char *const bad[] = {
         "host", "Content-Length", "transfer-encoding", "x-tenant-id", "X-Correlation-Id",
         "x-request-id", "traceparent", "tracestate", "x-request-timeout-ms", "expect",
+        "authorization", "X-Api-Key",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         check_context = bad[i];

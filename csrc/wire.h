@@ -179,7 +179,8 @@ enum wire_result {
     WIRE_FULL = -3,          /* framed_output_bytes_max, or the frame would be over its limit; nothing was done */
     WIRE_NO_ROOM = -4,       /* a bound of wire_settings */
     WIRE_SYSTEM = -5,        /* errno tells */
-    WIRE_INVALID = -6        /* an argument is out of its range */
+    WIRE_INVALID = -6,       /* an argument is out of its range */
+    WIRE_NO_FIELD = -7       /* the request has no such field */
 };
 
 enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2, SOCKET_EDGE_TLS = 3 };
@@ -238,6 +239,14 @@ void wire_flush(wire *w);
 const http1_head *wire_head(wire *w, uint64_t exchange, const uint8_t **bytes);
 /* The body of a request of this step's batch. NULL when the exchange has none now. */
 const uint8_t *wire_body(wire *w, uint64_t exchange, uint32_t *byte_count);
+/* Who asks, as the head of a request of this step's batch says: the values of X-Tenant-Id, Authorization and X-Api-Key as they came, each
+ * empty where the field is absent, with a line feed between two of them (which no value can hold), written at out. Returns the bytes, 0 when
+ * there is none of the three, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM. A tenant in the form of FIELD_TENANT (docs/protocol.md, section 3) becomes
+ * that context field, as wire_set_context would set it. */
+int32_t wire_caller(wire *w, uint64_t exchange, uint8_t *out, uint32_t room);
+/* The value of the field of that name (any name, in lower case) of a request of this step's batch, written at out; of several, all values
+ * in their order with ", " between them. Returns the bytes, WIRE_NO_FIELD, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM. */
+int32_t wire_field(wire *w, uint64_t exchange, const uint8_t *name, uint32_t name_bytes, uint8_t *out, uint32_t room);
 /* Sets a context field of an undecided exchange: FIELD_TENANT (1 to 64 bytes), FIELD_CORRELATION_ID, FIELD_REQUEST_ID (1 to 64),
  * FIELD_TRACE (25), FIELD_TRACESTATE (1 to 512), FIELD_CLIENT_ADDRESS (1 to 64), FIELD_SCHEME (4 or 5). Without it, the ids and the
  * trace are random, there is no tenant, and the address and the scheme are those of the connection. */

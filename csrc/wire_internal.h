@@ -1,5 +1,5 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
- * decide.c: the caller's decisions; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
+ * decide.c: the caller's decisions; caller.c: values of a request's head; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
@@ -311,6 +311,8 @@ static inline uint64_t exchange_id(const exchange *x)
     return (uint64_t)x->item.generation << 32 | x->item.slot;
 }
 exchange *exchange_find(const wire *w, uint64_t id);
+/* One of a request of this batch; NULL when there is none (any more). */
+exchange *exchange_find_in_batch(const wire *w, uint64_t id);
 exchange *exchange_open(wire *w, edge_connection *edge);
 void exchange_attach(wire *w, exchange *x, framed_connection *framed);
 /* Takes a sent exchange off its target; it is undecided again. */

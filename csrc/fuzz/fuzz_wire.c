@@ -111,9 +111,10 @@ static void say_request(client *c, uint8_t which, uint8_t cut)
         "GET /client-%c HTTP/1.1\r\nhost: a\r\nforwarded: for=b\r\n\r\n",
         "GET /client-%c HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
         "GET /client-%c HTTP/1.1\r\nhost : a\r\n\r\n",
+        "GET /client-%c HTTP/1.1\r\nhost: a\r\nx-tenant-id: t\r\nauthorization: u\r\nx-api-key: v\r\n\r\n",
     };
     char text[256];
-    uint32_t count = (uint32_t)snprintf(text, sizeof text, texts[which % 12], '0' + (int)(c - clients));
+    uint32_t count = (uint32_t)snprintf(text, sizeof text, texts[which % 13], '0' + (int)(c - clients));
     say(c->descriptor, text, cut < count && cut ? cut : count);
 }
 

@@ -274,6 +274,24 @@ static void take_connection_event(const wire_event *event)
     }
 }
 
+/* Who asks, in a room that is just large enough: what is found by name is what is told together. */
+static void check_caller(uint64_t id, int flags)
+{
+    static const char *const names[] = {"x-tenant-id", "authorization", "x-api-key"};
+    static uint8_t all[SAID_MAX], one[SAID_MAX];
+    int32_t total = wire_caller(w, id, all, sizeof all), at = 0;
+    demand((total > 0) == ((flags & (HEAD_HAS_TENANT | HEAD_HAS_CREDENTIALS)) != 0), "who asks is told by the flags");
+    for (int i = 0; i < 3 && total > 0; i++) {
+        int32_t count = wire_field(w, id, (const uint8_t *)names[i], (uint32_t)strlen(names[i]), one, sizeof one);
+        demand(count >= 0 || count == WIRE_NO_FIELD, "a field is there or not");
+        count = count < 0 ? 0 : count;
+        demand(at + count <= total && memcmp(all + at, one, (size_t)count) == 0, "who asks is what the fields say");
+        at += count;
+        demand(i == 2 ? at == total : all[at++] == '\n', "and nothing else");
+    }
+    demand(total <= 0 || wire_caller(w, id, all, (uint32_t)total - 1) == WIRE_NO_ROOM, "nothing is written beyond the room");
+}
+
 static void take_request(const wire_request *request)
 {
     const uint8_t *bytes;
@@ -288,6 +306,7 @@ static void take_request(const wire_request *request)
     x->is_head = request->method == METHOD_HEAD;
     x->has_method = 1;
     x->is_odd = head->verdict != HEAD_PLAIN;
+    check_caller(request->exchange, head->flags);
     int is_flagged = (request->flags & HEAD_ODD) && body_bytes == 0;
     demand(!x->is_odd || is_flagged, "an odd request is known by its flag, and ends with its head");
     if (request->path_bytes)

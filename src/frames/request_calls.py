@@ -7,24 +7,18 @@ from typing import Any
 
 from frames._native import ffi, lib
 from frames.frame import FieldId
-from frames.wire_values import ForwardedFields, Framing, HandBack, Handed, KnownName, RequestHead, WireResult
-
-_HEAD_ROOM_BYTES = 131_072
-"""For a head in HTTP or in a frame: the longest that the limits allow, and an entry of four bytes for each field."""
-_untouched = ffi.new_allocator(should_clear_after_alloc=False)
+from frames.head_calls import ROOM_BYTES, HeadCalls
+from frames.wire_values import ForwardedFields, Framing, HandBack, Handed, WireResult
 
 
-class RequestCalls:
+class RequestCalls(HeadCalls):
     """Calls about requests of this batch, and about exchanges that were handed over."""
 
     def __init__(self, wire: Any) -> None:
         """wire: the ``wire *``."""
-        self._wire = wire
-        self._head_bytes = ffi.new("const uint8_t **")
+        super().__init__(wire)
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._handed = ffi.new("wire_handed *")
-        self._head_room = _untouched("uint8_t[]", _HEAD_ROOM_BYTES)
-        self._field_count = ffi.new("uint32_t *")
         self._body_at = ffi.new("uint32_t *")
         self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)
 
@@ -116,7 +110,7 @@ class RequestCalls:
             len(upgrade),
             close,
             self._head_room,
-            _HEAD_ROOM_BYTES,
+            ROOM_BYTES,
             self._body_at,
         )
         return (bytes(ffi.buffer(self._head_room, written)), self._body_at[0]) if written >= 0 else int(written)
@@ -124,13 +118,13 @@ class RequestCalls:
     def answer_head(self, exchange: int, status: int, lines: bytes, body_bytes: int, *, close: bool) -> bytes:
         """Return the HTTP head of an answer of the gateway's own; empty when there is no such exchange."""
         written = lib.wire_answer_head(
-            self._wire, exchange, status, lines, len(lines), body_bytes, close, self._head_room, _HEAD_ROOM_BYTES
+            self._wire, exchange, status, lines, len(lines), body_bytes, close, self._head_room, ROOM_BYTES
         )
         return bytes(ffi.buffer(self._head_room, written)) if written > 0 else b""
 
     def trailers(self, at: int, count: int) -> bytes | int:
         """Return the trailer section that a TRAILERS frame of this batch makes; negative as for ``response_head``."""
-        written = lib.wire_trailers(self._wire, at, count, self._head_room, _HEAD_ROOM_BYTES)
+        written = lib.wire_trailers(self._wire, at, count, self._head_room, ROOM_BYTES)
         return bytes(ffi.buffer(self._head_room, written)) if written >= 0 else int(written)
 
     def want_room(self, connection: int) -> int:
@@ -139,21 +133,6 @@ class RequestCalls:
         return result
 
     # ---- looking ----
-
-    def request_head(self, exchange: int) -> RequestHead | None:
-        """Return what was read of the head of a request of this batch."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return None
-        target = bytes(ffi.buffer(self._head_bytes[0] + head.target, head.target_bytes))
-        return RequestHead(head.verdict, head.flags, target, head.path_bytes, head.content_length)
-
-    def request_fields(self, exchange: int) -> ForwardedFields:
-        """Return the fields of a request of this batch that go on to its service; none when it is gone."""
-        count = lib.wire_forward(self._wire, exchange, self._head_room, _HEAD_ROOM_BYTES, self._field_count)
-        if count < 0:
-            return ForwardedFields(0, b"")
-        return ForwardedFields(self._field_count[0], bytes(ffi.buffer(self._head_room, count)))
 
     def request_body(self, exchange: int) -> bytes:
         """Return the body of a plain request of this batch."""
@@ -178,26 +157,6 @@ class RequestCalls:
         """Return the request id or the correlation id of an exchange; empty when there is no such exchange."""
         count = lib.wire_get_context(self._wire, exchange, field, self._id)
         return bytes(ffi.buffer(self._id, count)) if count > 0 else b""
-
-    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
-        """Return the value of a known field of a request of this batch."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return None
-        for index in range(head.field_count):
-            field = head.fields[index]
-            if field.known == name:
-                return bytes(ffi.buffer(self._head_bytes[0] + field.value, field.value_bytes))
-        return None
-
-    def request_field_values(self, exchange: int, name: KnownName) -> list[bytes]:
-        """Return the values of all fields of a known name of a request of this batch, in their order."""
-        head = lib.wire_head(self._wire, exchange, self._head_bytes)
-        if head == ffi.NULL:
-            return []
-        start = self._head_bytes[0]
-        found = (head.fields[index] for index in range(head.field_count))
-        return [bytes(ffi.buffer(start + field.value, field.value_bytes)) for field in found if field.known == name]
 
     def is_secured(self, exchange: int) -> bool:
         """Return whether the request came over TLS."""

@@ -14,6 +14,9 @@ Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
 Request = tuple[int, int, int, int, int]
 """(exchange, path, path bytes, method, flags): one ``wire_request``; ``path`` is an offset into the arena."""
 
+HeadField = tuple[int, bytes, bytes]
+"""(known, name, value) of a request's field: ``enum http1_name``, the name in lower case, the value as it came."""
+
 Decide = Callable[[Iterator[Event]], None]
 
 
@@ -46,6 +49,7 @@ class WireResult(IntEnum):
     NO_ROOM = lib.WIRE_NO_ROOM
     SYSTEM = lib.WIRE_SYSTEM
     INVALID = lib.WIRE_INVALID
+    NO_FIELD = lib.WIRE_NO_FIELD
 
 
 class CloseCause(IntEnum):
@@ -87,6 +91,8 @@ class KnownName(IntEnum):
     """Request fields that the head scanner knows (``enum http1_name``)."""
 
     HOST = lib.NAME_HOST
+    AUTHORIZATION = lib.NAME_AUTHORIZATION
+    API_KEY = lib.NAME_API_KEY
     TENANT = lib.NAME_TENANT
     CORRELATION_ID = lib.NAME_CORRELATION_ID
     REQUEST_ID = lib.NAME_REQUEST_ID
@@ -100,6 +106,7 @@ class KnownName(IntEnum):
     X_FORWARDED_PROTO = lib.NAME_X_FORWARDED_PROTO
 
 
+HEAD_HAS_CREDENTIALS: Final[int] = lib.HEAD_HAS_CREDENTIALS
 HEAD_HAS_TENANT: Final[int] = lib.HEAD_HAS_TENANT
 HEAD_HAS_CORRELATION_ID: Final[int] = lib.HEAD_HAS_CORRELATION_ID
 HEAD_HAS_REQUEST_ID: Final[int] = lib.HEAD_HAS_REQUEST_ID
