@@ -1,7 +1,7 @@
-"""Rules: what the configuration says of routes. Read from settings, and joined into a route's policy by ``route.rules``.
+"""Rules: what the configuration says of routes. Read from settings; ``proxy.route.rules`` joins them into policies.
 
-A rule holds for all routes of its service, methods and path, whichever of these it names. Of what it says nothing about,
-None stands here. Rules hold in their order: of a single value the later one wins; what restricts only ever adds up.
+A rule holds for all routes of its service, methods and path, whichever of these it names. Of what it says nothing
+about, None stands here. Rules hold in their order: of a single value the later one wins; what restricts only adds up.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None = None
     """Holds for this service's routes only."""
     path: str | None = None
-    """Holds for this path and all below it, by whole segments; a parameter covers any one segment, as `covers` has it."""
+    """Holds for this path and all below it, by whole segments; a parameter covers any one segment."""
     methods: frozenset[Method] | None = None
     """Holds for these methods only. GET holds for HEAD, too, where a service offers no HEAD of its own."""
     access: Access | None = None
