@@ -1,19 +1,25 @@
 r"""Path templates: what an endpoint's ``path`` may look like (docs/protocol.md, section 5).
 
 A template is ``/`` alone, or segments that each begin with ``/``. A segment is literal text of RFC 3986 ``pchar`` or,
-as a whole, a parameter ``{name}``. There is one spelling for one path: no empty segment, no dot segment, and nothing
-percent-encoded that a normalised request would not hold that way (``/``, ``\``, ``.`` and NUL), so that no template
-is there that never matches, or that looks like one path and is another.
+as a whole, a parameter ``{name}``; the last one may be a wildcard ``{name...}``, which matches all that follows its
+slash. There is one spelling for one path: no empty segment, no dot segment, and nothing percent-encoded that a
+normalised request would not hold that way (``/``, ``\``, ``.`` and NUL), so that no template is there that never
+matches, or that looks like one path and is another.
 """
 
 import re
+from typing import Final
 
 from frames.limits import TARGET_BYTES_MAX, TEMPLATE_SEGMENTS_MAX
 
+PARAMETER_SHAPE: Final = "{}"
+WILDCARD_SHAPE: Final = "{...}"
+
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_WILDCARD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\.\.\.\}")
 _LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+")
 _ENCODED_UNUSUAL = re.compile(r"%(?:2[fF]|5[cC]|2[eE]|00)")
-_SHAPE = re.compile(r"\{[^/]*\}")
+_NAME = re.compile(r"\{[^/]*?(\.\.\.)?\}")
 
 
 class TemplateError(ValueError):
@@ -21,14 +27,22 @@ class TemplateError(ValueError):
 
 
 def parameter_name(segment: str) -> str | None:
-    """Return the name when the segment is a parameter ``{name}``, else None."""
+    """Return the name when the segment is a parameter ``{name}``, else None; also None for a wildcard."""
     match = _PARAMETER.fullmatch(segment)
     return match[1] if match else None
 
 
+def wildcard_name(segment: str) -> str | None:
+    """Return the name when the segment is a wildcard ``{name...}``, else None."""
+    match = _WILDCARD.fullmatch(segment)
+    return match[1] if match else None
+
+
 def template_shape(path: str) -> str:
-    """Return the template with its parameters unnamed: two templates of one shape match the same paths."""
-    return _SHAPE.sub("{}", path)
+    """Return the template with parameters as ``{}`` and a wildcard as ``{...}``: templates of one shape match the same
+    paths.
+    """
+    return _NAME.sub(r"{\1}", path) if "{" in path else path
 
 
 def check_template(path: str) -> None:
@@ -43,8 +57,8 @@ def check_template(path: str) -> None:
     if len(segments) > TEMPLATE_SEGMENTS_MAX:
         raise TemplateError(f"has {len(segments):,} segments, and at most {TEMPLATE_SEGMENTS_MAX} are allowed")
     names: set[str] = set()
-    for segment in segments:
-        name = _check_segment(segment)
+    for place, segment in enumerate(segments, 1):
+        name = _check_segment(segment, is_last=place == len(segments))
         if name is None:
             continue
         if name in names:
@@ -52,17 +66,12 @@ def check_template(path: str) -> None:
         names.add(name)
 
 
-def _check_segment(segment: str) -> str | None:
-    """Return the parameter's name, or None for a literal segment; raise TemplateError when it is neither."""
+def _check_segment(segment: str, *, is_last: bool) -> str | None:
+    """Return the name of a parameter or a wildcard, or None for a literal segment; raise TemplateError for others."""
     if not segment:
         raise TemplateError("has an empty segment ('//', or a '/' at the end)")
     if "{" in segment or "}" in segment:
-        name = parameter_name(segment)
-        if name is None:
-            raise TemplateError(
-                f"has the segment {quoted(segment)}: a parameter is a whole segment, '{{name}}', its name an identifier"
-            )
-        return name
+        return _check_name(segment, is_last)
     if segment in {".", ".."}:
         raise TemplateError(f"has the dot segment '{segment}'")
     if _LITERAL.fullmatch(segment) is None:
@@ -74,6 +83,20 @@ def _check_segment(segment: str) -> str | None:
             f"has the segment {quoted(segment)}, which encodes '/', '\\', '.' or NUL; no request would match it"
         )
     return None
+
+
+def _check_name(segment: str, is_last: bool) -> str:
+    name = parameter_name(segment)
+    if name is not None:
+        return name
+    name = wildcard_name(segment)
+    if name is None:
+        raise TemplateError(
+            f"has the segment {quoted(segment)}: a parameter is a whole segment, '{{name}}', its name an identifier"
+        )
+    if not is_last:
+        raise TemplateError(f"goes on after the wildcard {quoted(segment)}, which takes all that follows; end it there")
+    return name
 
 
 def shown(text: str, characters_max: int = 60) -> str:

@@ -1,175 +1,203 @@
 """The route table: a method and a path become a route.
 
-A template is a path in which a segment `{name}` matches one non-empty segment, whatever it holds. Paths are compared
-byte by byte, as they came: nothing is decoded, since the scanner hands over only paths that need no normalising.
+A template is a path in which a segment `{name}` matches one non-empty segment, whatever it holds, and a last segment
+`{name...}` all that follows its slash, be it empty or several segments. Paths are compared byte by byte, as they came:
+nothing is decoded, since the scanner hands over only paths that need no normalising.
 
-Precedence is decided segment by segment from the left: a literal segment beats a parameter. Hence a path without
-parameters always wins, and those are found with one dict lookup. The others lie in a trie for each method and number of
-segments, so that a leaf is reached in exactly as many steps as the path has segments. Where a literal branch leads
-nowhere, the parameter beside it is tried, the deepest first. No node is visited twice, so the work is bounded by the
-nodes of that one trie; with n segments at most by 2^n, however many routes there are.
+Precedence is decided segment by segment from the left: a literal segment beats a parameter, and a parameter beats a
+wildcard. Hence a path without parameters always wins, and of wildcards the one with the longest prefix. How a route is
+found is told in `trie`.
 
-The commonest kind, literals and one parameter at the end (`/invoices/{id}`), lies in a dict of its own by what stands
-before the last slash. No other route with parameters can come before it: a longer run of literals there is none.
-
-A table never changes. A new set of routes is a new table, swapped whole with the snapshot.
+A table never changes. A new set of routes is a new table, swapped whole with the snapshot; it shares with the old one
+what is the same.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from frames.frame import Method
-from frames.template import TemplateError, check_template, quoted, template_shape
+from frames.template import (
+    PARAMETER_SHAPE,
+    WILDCARD_SHAPE,
+    TemplateError,
+    check_template,
+    quoted,
+    template_shape,
+)
+from proxy.route.trie import PathIndex
+from proxy.route_policy import OPEN, RoutePolicy
 
 if TYPE_CHECKING:
     from proxy.offer import Offer
+    from proxy.stage import Stage
+
+_GET: Final = int(Method.GET)
+_HEAD: Final = int(Method.HEAD)
 
 
 class RouteError(ValueError):
     """A template that is malformed, or routes that contradict each other."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Route:
-    """One method and path template, and who offers it."""
+class Route(msgspec.Struct, eq=False):
+    """One method and path template of one service, and all that holds for its requests. Compared by identity.
 
-    index: int  # of the wire's counters
+    It is put together by who makes the snapshot, and not changed once it is in a table that serves.
+    """
+
+    index: int
+    """Of the wire's counters."""
     method: int
     template: str
-    offers: "tuple[Offer, ...]"
-    deadline_ms: int | None = None  # None: the gateway's default
-
-
-@dataclass(slots=True, eq=False)
-class _Node:
-    """One position in a trie: what follows a literal segment, what follows any segment, the route that ends here."""
-
-    literals: "dict[bytes, _Node]" = field(default_factory=dict)
-    parameter: "_Node | None" = None
-    route: Route | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Methods:
-    """The routes of one method."""
-
-    exact: dict[bytes, Route] = field(default_factory=dict)
-    tails: dict[bytes, Route] = field(
-        default_factory=dict
-    )  # by the literals before a parameter that is the last segment
-    tries: dict[int, _Node] = field(default_factory=dict)  # by number of slashes, which is that of segments
-    slashes_max: int = 0  # of any trie: a path with thousands of them is not split further
+    offers: "tuple[Offer, ...]" = ()
+    """The candidates, unless version, split or placement say otherwise."""
+    deadline_ms: int | None = None
+    """None: the gateway's default."""
+    service: str = ""
+    policy: RoutePolicy = OPEN
+    choice: Any = None
+    """What version, split and placement choose by; None: there is nothing to choose."""
+    streams: bool = False
+    """Whether any of those who offer it streams."""
+    stages: "tuple[Stage, ...]" = ()
+    """The path of its requests from match on."""
+    usual_stages: "tuple[Stage, ...]" = ()
+    """The same for a usual head."""
 
 
 class RouteTable:
     """
-    The routes as one immutable value. HEAD is matched by the GET routes too, where no HEAD route has the same shape.
-    RouteError where two routes have one method and shape, or one index.
+    The routes as one immutable value. HEAD is matched by the GET routes too: the route of higher precedence serves it,
+    the HEAD route where both have one shape. RouteError where two routes have one method and shape, or one index.
     """
 
-    __slots__ = ("_methods", "_routes")
+    __slots__ = ("_by_index", "_by_method")
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
-        self._routes = tuple(routes)
-        _check(self._routes)
-        self._methods = tuple(_Methods() for _ in range(max(Method) + 1))
-        for route in self._routes:
-            if route.method == Method.GET:
-                _insert(self._methods[Method.HEAD], route)
-        for route in self._routes:  # after GET's, so that a HEAD route replaces the GET route of its shape
-            _insert(self._methods[route.method], route)
+        builder = TableBuilder()
+        for route in routes:
+            builder.add(route)
+        self._take(builder)
+
+    def _take(self, builder: "TableBuilder") -> None:
+        self._by_index, self._by_method = builder.hand_over()
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Every route, in the order given."""
-        return self._routes
+        """Every route: in the order given, a changed table's new ones at the end."""
+        return tuple(self._by_index.values())
 
     def match(self, method: int, path: bytes) -> Route | None:
         """The route for a path (without its query), or None. method: as the head scanner gives it, 1 to 7."""
-        methods = self._methods[method]
-        route = methods.exact.get(path)
+        index = self._by_method[method]
+        route = index.exact.get(path)
         if route is not None:
             return route
-        before, _, last = path.rpartition(b"/")
-        if last:
-            route = methods.tails.get(before)
-            if route is not None:
-                return route
-        if not methods.tries:
-            return None
-        segments = path.split(b"/", methods.slashes_max + 1)  # the first is empty: a path begins with '/'
-        root = methods.tries.get(len(segments) - 1)
-        return None if root is None else _walk(root, segments)
+        return index.find(path) if method != _HEAD else self._match_head(path)
+
+    def _match_head(self, path: bytes) -> Route | None:
+        head, get = self._by_method[_HEAD].find(path), self._by_method[_GET].find(path)
+        if head is None or get is None:
+            return head or get
+        return get if _precedence(get) < _precedence(head) else head
 
     def allowed(self, path: bytes) -> tuple[Method, ...]:
-        """The methods with which the path has a route: empty for 404, what Allow tells for 405."""
+        """The methods with which the path has a route: empty for 404."""
         return tuple(method for method in Method if self.match(method, path) is not None)
 
+    def find(self, method: int, template: str) -> Route | None:
+        """The route of this method and of the template's shape, or None."""
+        return self._by_method[method].get(template_shape(template))
 
-def _walk(root: _Node, segments: list[bytes]) -> Route | None:
-    """Follows segments[1:] down a trie whose leaves are all at that depth."""
-    node, at, last = root, 1, len(segments)
-    untried: list[tuple[_Node, int]] = []
-    while at < last:
-        segment = segments[at]
-        at += 1
-        parameter = node.parameter if segment else None
-        literal = node.literals.get(segment)
-        if literal is not None:
-            node = literal
-            if parameter is not None:
-                untried.append((parameter, at))
-        elif parameter is not None:
-            node = parameter
-        elif untried:
-            node, at = untried.pop()
-        else:
-            return None
-    return node.route
+    def changed(self, added_or_replaced: Iterable[Route], removed: Iterable[Route] = ()) -> "RouteTable":
+        """Return a table with these routes and without those; what is the same is shared with this one.
+
+        A route replaces the one of its method and shape. Routes are removed first, so that an index that was theirs
+        may be given away. RouteError for a route that is not there to be removed, and as for any table.
+        """
+        builder = TableBuilder(self)
+        for route in removed:
+            builder.remove(route)
+        for route in added_or_replaced:
+            builder.put(route)
+        return builder.build()
 
 
-def _insert(methods: _Methods, route: Route) -> None:
-    path = template_shape(route.template)
-    if "{" not in path:
-        methods.exact[path.encode()] = route
-        return
-    before, _, last = path.rpartition("/")
-    if last == "{}" and "{" not in before:
-        methods.tails[before.encode()] = route
-        return
-    segments = path[1:].split("/")
-    methods.slashes_max = max(methods.slashes_max, len(segments))
-    node = methods.tries.setdefault(len(segments), _Node())
-    for segment in segments:
-        if segment == "{}":
-            node.parameter = node.parameter or _Node()
-            node = node.parameter
-        else:
-            node = node.literals.setdefault(segment.encode(), _Node())
-    node.route = route
+class TableBuilder:
+    """Makes a table route by route, so that who makes a large one can let others run in between."""
 
+    def __init__(self, base: RouteTable | None = None) -> None:
+        """Begin with the routes of a table, which itself is left as it is, or with none."""
+        self._owner = object()
+        self._by_index: dict[int, Route] = base._by_index.copy() if base else {}
+        self._by_method = list(base._by_method) if base else [PathIndex(self._owner) for _ in range(max(Method) + 1)]
 
-def _check(routes: tuple[Route, ...]) -> None:
-    shapes: dict[tuple[int, str], Route] = {}
-    indexes: dict[int, Route] = {}
-    for route in routes:
-        _check_alone(route)
-        other = shapes.setdefault((route.method, template_shape(route.template)), route)
-        if other is not route:
+    def add(self, route: Route) -> None:
+        """Add a route. RouteError where there is one of its method and shape, or of its index."""
+        self._enter(route, is_new=True)
+
+    def put(self, route: Route) -> None:
+        """Add a route, or replace the one of its method and shape. RouteError where another one has its index."""
+        self._enter(route, is_new=False)
+
+    def remove(self, route: Route) -> None:
+        """Take out the route of this one's method and shape. RouteError where there is none."""
+        shape = template_shape(route.template)
+        there = self._by_method[route.method].get(shape)
+        if there is None:
+            raise RouteError(f"{_name(route)} cannot be removed: there is no such route")
+        self._writable(route.method).remove(shape)
+        del self._by_index[there.index]
+
+    def build(self) -> RouteTable:
+        """Return the table. The builder is used up by that."""
+        table = RouteTable.__new__(RouteTable)
+        table._take(self)
+        return table
+
+    def hand_over(self) -> tuple[dict[int, Route], tuple[PathIndex, ...]]:
+        """Return what was built, for a table, and keep none of it."""
+        by_index, by_method = self._by_index, tuple(self._by_method)
+        self._by_index, self._by_method = {}, []
+        return by_index, by_method
+
+    def _enter(self, route: Route, *, is_new: bool) -> None:
+        _check(route)
+        shape = template_shape(route.template)
+        there = self._by_method[route.method].get(shape)
+        if there is not None and is_new:
             raise RouteError(
-                f"{Method(route.method).name} {quoted(route.template)} and {quoted(other.template)} "
-                "match the same paths: join their offers in one route"
+                f"{_name(route)} and {quoted(there.template)} match the same paths: join their offers in one route"
             )
-        other = indexes.setdefault(route.index, route)
-        if other is not route:
+        other = self._by_index.get(route.index)
+        if other is not None and other is not there:
             raise RouteError(
                 f"the routes {quoted(route.template)} and {quoted(other.template)} have one index, {route.index}: "
                 "their counts would be mixed up"
             )
+        if there is not None and there.index != route.index:
+            del self._by_index[there.index]
+        self._by_index[route.index] = route
+        self._writable(route.method).put(shape, route)
+
+    def _writable(self, method: int) -> PathIndex:
+        index = self._by_method[method] = self._by_method[method].of(self._owner)
+        return index
 
 
-def _check_alone(route: Route) -> None:
+def _name(route: Route) -> str:
+    return f"{Method(route.method).name} {quoted(route.template)}"
+
+
+def _precedence(route: Route) -> list[int]:
+    """Return what is less for the route that wins, of two that match one path."""
+    kinds = {PARAMETER_SHAPE: 1, WILDCARD_SHAPE: 2}
+    return [kinds.get(segment, 0) for segment in template_shape(route.template).split("/")]
+
+
+def _check(route: Route) -> None:
     if not 1 <= route.method <= max(Method):
         raise RouteError(f"the route {quoted(route.template)} has the unknown method {route.method}")
     try:
