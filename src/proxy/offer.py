@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from frames.greeting import EndpointOffer
     from proxy.targets.instance import Instance
 
 
@@ -19,3 +20,11 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     streams: bool
     upgrades: tuple[str, ...] = ()
     instance: "Instance"
+    version: str = ""
+    """Of its instance, as that said it in HELLO."""
+    region: str = ""
+    """That its instance is in."""
+    is_degraded: bool = False
+    """Whether its instance is: it gets requests only where no healthy one is as near."""
+    declared: "EndpointOffer | None" = None
+    """What HELLO says of the endpoint."""
