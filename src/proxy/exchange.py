@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 NEEDS_TASK: Final = 1 << 16
 """In an exchange's flags, beside the ``HEAD_`` bits: its head is one that the express lane does not carry."""
 
+VERSION_IN_PATH: Final = 1 << 17
+"""Likewise: its path named a version, which is in ``version``."""
+
+VERSION_NAMED: Final = 1 << 18
+"""Likewise: it asked for a version, and has it; nobody is to choose another."""
+
 
 class RequestFields(Protocol):
     """Where a stage reads the request's fields and sets the context; the wire is one, a test has its own."""
@@ -53,6 +59,7 @@ class Exchange:
         "route",
         "snapshot",
         "target",
+        "version",
     )
 
     content_length: int
@@ -69,6 +76,8 @@ class Exchange:
     """Who asks, where the client said anything about it; None for everybody else. Set by identify."""
     offers: "tuple[Offer, ...]"
     """Among which pick chooses: the route's own, until version, split or placement set others."""
+    version: bytes
+    """What the path named; set where VERSION_IN_PATH is in flags."""
     requested_ms: int
     """What the client asked for; set by context where HEAD_HAS_REQUEST_TIMEOUT is in flags."""
     deadline_ms: int
