@@ -83,8 +83,10 @@ async def test_no_such_method(billing: Lab) -> None:
     client = await billing.client()
     answer = await client.ask("DELETE", "/invoices/42")
     assert (answer.status, answer.reason) == (405, "method_not_allowed")
-    assert answer.headers[b"allow"] == b"GET, HEAD"
-    assert (await client.ask("PUT", "/invoices")).headers[b"allow"] == b"POST"
+    assert answer.headers[b"allow"] == b"GET, HEAD, OPTIONS"
+    assert (await client.ask("PUT", "/invoices")).headers[b"allow"] == b"POST, OPTIONS"
+    answer = await client.ask("OPTIONS", "/invoices/42")
+    assert (answer.status, answer.headers[b"allow"], answer.body) == (204, b"GET, HEAD, OPTIONS", b"")
 
 
 async def test_a_tenant_that_is_none_is_refused(billing: Lab) -> None:

@@ -1,23 +1,128 @@
-"""Match: which route is asked for (second stage)."""
+"""Match: which route is asked for.
+
+What no service offers is answered here: 404 for a path that nobody has, 405 for one that has other methods, and
+OPTIONS, of which only the methods are told. HEAD is served by GET's routes.
+
+Whether a slash at the end makes another path is the operator's to say. Only one spelling is ever a route, but for a
+wildcard `/files/{name...}`, which begins after the slash:
+
+    strict     it is another path
+    redirect   where only the other spelling has a route, the client is sent there (308, so that the method stays)
+    same       where only the other spelling has a route, that one is asked; the service sees the path as it came
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Protocol
 
 from frames.frame import Method
-from proxy.errors import METHOD_NOT_ALLOWED, NO_ROUTE
-from proxy.exchange import Exchange
-from proxy.stage import Answer
+from frames.wire_values import KnownName, RequestHead
+from proxy.errors import METHOD_NOT_ALLOWED, MISDIRECTED, NO_ROUTE
+from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.route.hosts import HostTables
+from proxy.route.table import RouteTable
+from proxy.stage import Answer, Reply, Stage
+
+_NOT_HERE = Answer(MISDIRECTED, "No service answers for this host here.")
 
 
-def match_route(exchange: Exchange) -> Answer | None:
-    """Find the route in the snapshot's table, or answer 404, or 405 with the methods that there are."""
-    route = exchange.snapshot.table.match(exchange.method, exchange.path)
-    if route is None:
-        return _no_route(exchange)
-    exchange.route = route
-    return None
+class TrailingSlash(Enum):
+    """What a slash at the end of a path means, as ``routes.trailing_slash`` says."""
+
+    STRICT = "strict"
+    REDIRECT = "redirect"
+    SAME = "same"
 
 
-def _no_route(exchange: Exchange) -> Answer:
-    allowed = exchange.snapshot.table.allowed(exchange.path)
+class MatchPort(Protocol):
+    """What is asked of the wire: the query, for a redirect."""
+
+    def request_head(self, exchange: int, /) -> RequestHead | None:
+        """Return what was read of a head."""
+        ...
+
+
+def make_match(
+    port: MatchPort | None = None,
+    trailing_slash: TrailingSlash = TrailingSlash.STRICT,
+    hosts_of: Callable[[Exchange], HostTables] | None = None,
+) -> Stage:
+    """Return the stage.
+
+    port: needed for redirects; hosts_of: where the tables by host are found; without, the snapshot's table serves all.
+    """
+    if port is None and trailing_slash is TrailingSlash.REDIRECT:
+        raise ValueError("a redirect needs the query of the request: give the wire as port")
+    is_strict = trailing_slash is TrailingSlash.STRICT
+
+    def match_route(exchange: Exchange) -> Answer | Reply | None:
+        table = exchange.snapshot.table
+        route = table.match(exchange.method, exchange.path)
+        if route is None:
+            return not_found(exchange, table)
+        exchange.route = route
+        exchange.offers = route.offers
+        return None
+
+    def match_host(exchange: Exchange) -> Answer | Reply | None:
+        tables = hosts_of(exchange)  # type: ignore[misc]  # it is there where this stage is
+        table = tables.sole or tables.table(_host(exchange))
+        if table is None:
+            return _NOT_HERE
+        route = table.match(exchange.method, exchange.path)
+        if route is None:
+            return not_found(exchange, table)
+        exchange.route = route
+        exchange.offers = route.offers
+        return None
+
+    def not_found(exchange: Exchange, table: RouteTable) -> Answer | Reply | None:
+        path = exchange.path
+        if is_strict or path.startswith(b"//"):  # which would be a host as Location
+            return _other_methods(exchange.method, table.allowed(path))
+        other = other_spelling(path)
+        route = table.match(exchange.method, other)
+        if route is None:
+            return _other_methods(exchange.method, {*table.allowed(path), *table.allowed(other)})
+        if trailing_slash is TrailingSlash.SAME:
+            exchange.route = route
+            exchange.offers = route.offers
+            return None
+        return Reply(308, ((b"location", other + _query(port, exchange)),))
+
+    return match_route if hosts_of is None else match_host
+
+
+match_route = make_match()
+"""The stage as it is by default."""
+
+
+def other_spelling(path: bytes) -> bytes:
+    """Return the path with a slash at its end, or without the one that is there; the root has one spelling."""
+    if path.endswith(b"/"):
+        return path[:-1] or path
+    return path + b"/"
+
+
+def _other_methods(method: int, allowed: Iterable[Method]) -> Answer | Reply:
+    """Answer for a path that has no route with this method: none at all, or some with others."""
     if not allowed:
         return Answer(NO_ROUTE)
-    names = ", ".join(Method(method).name for method in allowed)
-    return Answer(METHOD_NOT_ALLOWED, f"Allowed here: {names}.", ((b"allow", names.encode("ascii")),))
+    names = ", ".join(each.name for each in sorted({*allowed, Method.OPTIONS}))
+    allow = ((b"allow", names.encode("ascii")),)
+    if method == Method.OPTIONS:
+        return Reply(204, allow)
+    return Answer(METHOD_NOT_ALLOWED, f"Allowed here: {names}.", allow)
+
+
+def _host(exchange: Exchange) -> bytes:
+    """Return the authority that counts: the target's own before Host (RFC 9112, section 3.2.2)."""
+    authority = exchange.authority if exchange.flags & NEEDS_TASK else None
+    return authority or exchange.fields.request_field(exchange.id, KnownName.HOST) or b""
+
+
+def _query(port: MatchPort | None, exchange: Exchange) -> bytes:
+    """Return the query with its question mark, as it came, or nothing."""
+    head = port.request_head(exchange.id) if port else None
+    target = head.target if head else b""
+    return target[len(target.partition(b"?")[0]) :]

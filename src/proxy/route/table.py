@@ -139,7 +139,7 @@ class TableBuilder:
         self._enter(route, is_new=True)
 
     def put(self, route: Route) -> None:
-        """Add a route, or replace the one of its method and shape. RouteError where another one has its index."""
+        """Add a route, or replace its service's of its method and shape. RouteError where another one has its index."""
         self._enter(route, is_new=False)
 
     def remove(self, route: Route) -> None:
@@ -167,6 +167,8 @@ class TableBuilder:
         _check(route)
         shape = template_shape(route.template)
         there = self._by_method[route.method].get(shape)
+        if there is not None and there.service != route.service:
+            raise RouteError(f"{_name(route)} of {quoted(route.service)} belongs to {quoted(there.service)} already")
         if there is not None and is_new:
             raise RouteError(
                 f"{_name(route)} and {quoted(there.template)} match the same paths: join their offers in one route"
