@@ -33,6 +33,7 @@ __all__ = [
     "encode_response",
     "encode_trailers",
     "find_field",
+    "find_named",
     "response_head",
 ]
 
@@ -89,6 +90,20 @@ def find_field(payload: bytes, table_offset: int, count: int, text_offset: int, 
         if field_id == wanted:
             return payload[at : at + value_bytes]
         at += name_bytes + value_bytes
+    return None
+
+
+def find_named(payload: bytes, table_offset: int, count: int, text_offset: int, name: bytes) -> bytes | None:
+    """Return the value of the first field with a name, which is in lower case; otherwise as ``find_field``."""
+    wanted = len(name)
+    at = text_offset
+    for _, name_bytes, value_bytes in _ENTRY.iter_unpack(
+        payload[table_offset : table_offset + FIELD_ENTRY_BYTES * count]
+    ):
+        value_at = at + name_bytes
+        at = value_at + value_bytes
+        if name_bytes == wanted and payload[value_at - wanted : value_at] == name:
+            return payload[value_at:at]
     return None
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from penstock.call import Call
     from penstock.errors import (
         BadRequest,
+        FieldProblem,
+        InvalidInput,
         PenstockError,
         Problem,
         RegistrationError,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BadRequest",
     "Call",
+    "FieldProblem",
+    "InvalidInput",
     "PenstockError",
     "Problem",
     "RegistrationError",
@@ -49,6 +53,8 @@ __all__ = [
 _HOME = {
     "BadRequest": "penstock.errors",
     "Call": "penstock.call",
+    "FieldProblem": "penstock.errors",
+    "InvalidInput": "penstock.errors",
     "PenstockError": "penstock.errors",
     "Problem": "penstock.errors",
     "RegistrationError": "penstock.errors",

@@ -21,7 +21,7 @@ from frames.fields import Field, response_head
 from frames.frame import FieldId, FrameError
 from frames.limits import FIELD_ENTRY_BYTES, RESPONSE_FIXED_BYTES
 from penstock.call import Call
-from penstock.errors import AnswerError, Problem
+from penstock.errors import AnswerError, FieldProblem, Problem
 
 __all__ = ["BODILESS", "Response", "body_offset", "encode_answer", "header_fields", "problem_answer", "problem_of"]
 
@@ -157,11 +157,15 @@ def _field(name: object, value: object) -> Field:
         ) from error
 
 
-def problem_answer(call: Call, status: int, reason: str, detail: str | None = None) -> bytes:
+def problem_answer(
+    call: Call, status: int, reason: str, detail: str | None = None, errors: tuple[FieldProblem, ...] = ()
+) -> bytes:
     """Return the payload of an answer with problem+json (RFC 9457), and in it the ids that the logs have too."""
     problem: dict[str, object] = {"title": _title(status), "status": status, "reason": reason}
     if detail:
         problem["detail"] = detail
+    if errors:
+        problem["errors"] = errors
     if call.request_id:
         problem["request_id"] = call.request_id
     if call.correlation_id:
@@ -180,7 +184,7 @@ def _title(status: int) -> str:
 
 def problem_of(call: Call, problem: Problem) -> bytes:
     """Return the answer to a `Problem` that a handler raised."""
-    return problem_answer(call, problem.status, problem.reason, problem.detail)
+    return problem_answer(call, problem.status, problem.reason, problem.detail, problem.errors)
 
 
 JSON_200 = _head(200, JSON)

@@ -7,12 +7,12 @@ The wire's event CALL says the rest: exchange, connection, kind, endpoint, metho
 the payload's offset and bytes, remaining milliseconds, the target's offset and bytes, the body's bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
-from frames.fields import Field, decode_fields, find_field
+from frames.fields import Field, decode_fields, find_field, find_named
 from frames.frame import FieldId, Method
 from frames.limits import FIELD_ENTRY_BYTES, REQUEST_FIXED_BYTES, TRACE_BYTES
 from penstock.errors import BadRequest, StreamMisuse
@@ -180,6 +180,19 @@ class Call:
         return self._context(FieldId.TRACESTATE)
 
     @property
+    def principal(self) -> str | None:
+        """Who asks, as the gateway verified it; None for somebody who has not proved anything."""
+        value = self._context_bytes(FieldId.PRINCIPAL)
+        return None if value is None else value.decode("utf-8", "replace")
+
+    @lazy
+    def claims(self) -> Mapping[str, Any]:
+        """What the identity claims, as the gateway verified it; empty for somebody without one."""
+        value = self._context_bytes(FieldId.CLAIMS)
+        claims = None if value is None else _decode_json(value)
+        return claims if isinstance(claims, dict) else {}
+
+    @property
     def client_address(self) -> str | None:
         """The client's address as the gateway saw it, without a port."""
         return self._context(FieldId.CLIENT_ADDRESS)
@@ -239,6 +252,10 @@ class Call:
     def _context_bytes(self, wanted: int) -> bytes | None:
         """A context field, without decoding the others: most handlers that ask for fields ask for one of these."""
         return find_field(self._payload, REQUEST_FIXED_BYTES, *self._block, wanted)
+
+    def _named(self, name: bytes) -> bytes | None:
+        """The first header field of a name (in lower case), without decoding the others."""
+        return find_named(self._payload, REQUEST_FIXED_BYTES, *self._block, name)
 
     def _context(self, wanted: int) -> str | None:
         value = self._context_bytes(wanted)

@@ -3,7 +3,8 @@
 PenstockError
 ├── RegistrationError   the service is described wrongly; raised while it is being written down, at import time
 ├── Problem             a handler raises it to be answered with problem+json (RFC 9457)
-│   └── BadRequest      the same with status 400: the client's fault
+│   ├── BadRequest      the same with status 400: the client's fault
+│   └── InvalidInput    the same with status 422, and the fields that are wrong
 ├── AnswerError         what a handler returned cannot be sent; the client gets a plain 500
 ├── StreamBroken        the rest of a body will not come, or cannot be sent any more; its cause says why
 │   └── SocketClosed    a WebSocket is closed; code and reason say how
@@ -11,12 +12,17 @@ PenstockError
 └── GatewayError        the service cannot go on with a gateway, and trying again will not help
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+import msgspec
 
 __all__ = [
     "AnswerError",
     "BadRequest",
+    "FieldProblem",
     "GatewayError",
+    "InvalidInput",
     "PenstockError",
     "Problem",
     "RegistrationError",
@@ -35,12 +41,22 @@ class RegistrationError(PenstockError):
     """The service or an endpoint is described wrongly. The message says what, where and how to put it right."""
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with what a client sent. where: `body.lines[2].quantity`, `query.page`, `path.id`."""
+
+    where: str
+    problem: str
+
+
 class Problem(PenstockError):  # noqa: N818 - the standard's name for it
     """Raised by a handler to be answered with `application/problem+json`.
 
     `reason` is the stable code that programs look at (lower case, `_` between words); `detail` is for people and goes
     to the client as it is, so it must not hold what the client may not know.
     """
+
+    errors: tuple[FieldProblem, ...] = ()
+    """What is wrong with single fields, for the member `errors` of the answer."""
 
     def __init__(self, status: int, reason: str, detail: str | None = None) -> None:
         if not 400 <= status <= 599:
@@ -56,6 +72,17 @@ class BadRequest(Problem):
 
     def __init__(self, reason: str = "bad_request", detail: str | None = None) -> None:
         super().__init__(400, reason, detail)
+
+
+class InvalidInput(Problem):
+    """What the client sent can be read, but is not what the handler takes: 422, with each field named."""
+
+    def __init__(self, errors: Sequence[FieldProblem]) -> None:
+        """errors: at least one."""
+        first, more = errors[0], len(errors) - 1
+        also = f", and {more} more" if more else ""
+        super().__init__(422, "invalid_input", f"{first.where}: {first.problem}{also}")
+        self.errors = tuple(errors)
 
 
 class AnswerError(PenstockError):

@@ -5,9 +5,9 @@ the path (`params.py`) and calls the handler.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,11 +18,15 @@ from penstock.call import Call
 from penstock.errors import RegistrationError
 from penstock.params import Pick, make_pick
 
+if TYPE_CHECKING:
+    from penstock.typed import Plan
+
 __all__ = ["Endpoint", "Handler", "make_endpoint"]
 
 Handler = Callable[..., Any]
 
-_NOT_TEXT = frozenset((int, float, bool, bytes, "int", "float", "bool", "bytes"))
+_PLAIN = (inspect.Parameter.empty, str, "str", Any, "Any", object)  # compared one by one: not all have a hash
+"""Annotations that ask for nothing: a part of a path is text."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, eq=False):
@@ -45,6 +49,8 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False):
     """The values of those parts, percent-decoded, in the same order. Raises `BadRequest`."""
     invoke: Callable[[Call], Any]
     """Calls the handler with the call and its arguments: the value, or for `async def` the coroutine."""
+    plan: "Plan | None" = None
+    """What a typed handler takes; None for an untyped one."""
 
 
 def make_endpoint(
@@ -69,8 +75,10 @@ def make_endpoint(
     except TemplateError as error:
         raise RegistrationError(f"{where}: the path {error}") from error
     pick, names = make_pick(path)
-    order = _check_handler(where, handler, names, streams)
-    invoke = _make_invoke(handler, order, path)
+    called = _check_handler(where, handler, streams)
+    plan = _make_plan(where, method, handler, names, pick, streams)
+    _check_parameters(where, called, handler, names, plan.names if plan else ())
+    invoke = plan.bind(handler) if plan else _make_invoke(handler, _order(handler, names), names, pick)
     return Endpoint(
         id=number,
         method=method,
@@ -84,6 +92,7 @@ def make_endpoint(
         names=names,
         pick=pick,
         invoke=_make_streaming(invoke) if streams else invoke,
+        plan=plan,
     )
 
 
@@ -115,15 +124,32 @@ def _check_form(where: str, called: str, handler: Handler, streams: bool) -> Non
         )
 
 
-def _check_handler(where: str, handler: Handler, names: tuple[str, ...], streams: bool) -> tuple[str, ...] | None:
-    """Check the handler's signature; return the names in the order of its parameters, None to pass them by name."""
+def _check_handler(where: str, handler: Handler, streams: bool) -> str:
+    """Check what a handler is; return what it is called."""
     if not callable(handler):
         raise RegistrationError(f"{where}: the handler is {handler!r}, which cannot be called")
-    called = getattr(handler, "__name__", type(handler).__name__)
+    called: str = getattr(handler, "__name__", type(handler).__name__)
     _check_form(where, called, handler, streams)
+    return called
+
+
+def _make_plan(
+    where: str, method: str, handler: Handler, names: tuple[str, ...], pick: Pick, streams: bool
+) -> "Plan | None":
+    """Return how a typed handler's parameters are found; None for an untyped one."""
+    parameters = list(inspect.signature(handler).parameters.values())
+    if all(each.annotation in _PLAIN and each.default is each.empty for each in parameters[1:]):
+        return None
+    from penstock.typed import make_plan
+
+    return make_plan(where, method, handler, names, pick, streams=streams)
+
+
+def _check_parameters(where: str, called: str, handler: Handler, names: tuple[str, ...], taken: Container[str]) -> None:
+    """Check that the handler takes the path's parts, and wants nothing that is not there. taken: from elsewhere."""
     parameters = list(inspect.signature(handler).parameters.values())
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    positional = _positional(parameters)
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise RegistrationError(f"{where}: {called}() takes no call; write def {called}({', '.join(('call', *names))})")
     rest = {p.name: p for p in parameters if p is not (positional or parameters)[0]}
@@ -133,28 +159,33 @@ def _check_handler(where: str, handler: Handler, names: tuple[str, ...], streams
                 f"{where}: the path names {{{name}}}, but {called}() has no parameter {name!r}; "
                 f"write def {called}({', '.join(('call', *names))})"
             )
-        if name in rest and rest[name].annotation in _NOT_TEXT:
-            raise RegistrationError(
-                f"{where}: {called}() wants {name!r} as {inspect.formatannotation(rest[name].annotation)}, but a part "
-                f"of a path is text; write {name}: str, and convert it in the handler"
-            )
     for name, parameter in rest.items():
         optional = parameter.default is not parameter.empty or parameter.kind in (
             parameter.VAR_POSITIONAL,
             parameter.VAR_KEYWORD,
         )
-        if name not in names and not optional:
+        if name not in names and name not in taken and not optional:
             raise RegistrationError(
                 f"{where}: {called}() wants {name!r}, which the path does not name; put {{{name}}} into the path, "
                 f"or give the parameter a default"
             )
+
+
+def _positional(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
+def _order(handler: Handler, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the path's names in the order of the handler's parameters, None to pass them by name."""
+    positional = _positional(inspect.signature(handler).parameters.values())
     order = tuple(p.name for p in positional[1 : len(names) + 1])
     return order if sorted(order) == sorted(names) else None
 
 
-def _make_invoke(handler: Handler, order: tuple[str, ...] | None, path: str) -> Callable[[Call], Any]:
+def _make_invoke(
+    handler: Handler, order: tuple[str, ...] | None, names: tuple[str, ...], pick: Pick
+) -> Callable[[Call], Any]:
     """Return the shortest function that calls the handler with what it wants."""
-    pick, names = make_pick(path)
     if not names:
         return handler
     if order is None:

@@ -41,7 +41,7 @@ class TestRegistration:
         with pytest.raises(RegistrationError, match="takes no call"):
             _service().get("/orders")(lambda: None)
 
-    @pytest.mark.parametrize("annotation", [int, "int", float, bytes])
+    @pytest.mark.parametrize("annotation", [bytes, "bytes", dict, list[int], Call, "dict[str, int]"])
     def test_a_part_is_text(self, annotation: Any) -> None:
         def find(call: Call, number: str) -> None: ...
 

@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from frames.frame import RefusedReason
 from penstock import Call, Service, testing
+from penstock.testing_request import find_endpoint
 
 service = Service("s", version="1.0.0")
 
@@ -74,6 +75,36 @@ async def test_the_deadline_is_on_trios_clock(autojump_clock: MockClock) -> None
     assert (await testing.call(service, "GET", "/sleeps", deadline_ms=1000)).status == 504
     assert (await testing.call(service, "GET", "/sleeps", deadline_ms=61_000)).status == 204
     assert trio.current_time() > 60
+
+
+def test_who_asks() -> None:
+    def whoami(call: Call) -> Any:
+        return [call.tenant, call.principal, call.claims, call.client_address, call.scheme]
+
+    service = Service("s", version="1.0.0")
+    service.get("/me")(whoami)
+    assert testing.call_nowait(service, "GET", "/me").json() == [None, None, {}, "127.0.0.1", "http"]
+    known = testing.call_nowait(
+        service,
+        "GET",
+        "/me",
+        tenant="acme",
+        principal="zoë",
+        claims={"scope": ["invoices:read"]},
+        client_address="192.0.2.1",
+        scheme="https",
+    )
+    assert known.json() == ["acme", "zoë", {"scope": ["invoices:read"]}, "192.0.2.1", "https"]
+    with pytest.raises(TypeError, match="principal"):
+        testing.call_nowait(service, "GET", "/me", claims={"scope": []})
+
+
+def test_wildcards_come_last() -> None:
+    service = Service("s", version="1.0.0")
+    for path in ("/f/{rest...}", "/f/{name}", "/f/a"):
+        service.get(path)(lambda call, path=path, **parts: f"{path} {parts}")
+    for target, path in [("/f/a", "/f/a"), ("/f/b", "/f/{name}"), ("/f/b/c", "/f/{rest...}"), ("/f/", "/f/{rest...}")]:
+        assert find_endpoint(service, "GET", target).path == path
 
 
 def test_no_time_left() -> None:

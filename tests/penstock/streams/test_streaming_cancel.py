@@ -14,8 +14,8 @@ from penstock.outbox import Outbox
 from penstock.port import STREAM_WINDOW_BYTES
 from penstock.rooms import Rooms
 from penstock.streaming import Streams
-from penstock.testing import Request, _make_request
 from penstock.testing_gateway import CONNECTION, EXCHANGE, FakeGateway
+from penstock.testing_request import Request, make_request
 from penstock.workers import Workers
 
 SERVICE = Service("echo", version="1.0.0")
@@ -90,7 +90,7 @@ class CountingGateway(FakeGateway):
 
 async def run(path: str, number: int) -> bool:
     """One call, cancelled before its task's n-th step. False: it took fewer."""
-    request = _make_request(SERVICE, "PUT", path, None, pieces(), (), None, 10_000)
+    request = make_request(SERVICE, "PUT", path, None, pieces(), (), 10_000, {})
     assert request.rest is not None
     async with trio.open_nursery() as nursery:
         bench = Bench(nursery, request)
