@@ -110,7 +110,8 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 
 /* ---- deciding ---- */
 
-int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms)
+int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
+              const wire_identity *identity)
 {
     exchange *x = exchange_find_in_batch(w, id);
     if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away || x->is_odd)
@@ -118,11 +119,11 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;
-    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX)
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || !identity_is_valid(identity))
         return WIRE_INVALID;
     uint64_t age_ms = (w->now_us - x->started_us) / 1000;
     uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
-    int result = request_write_plain(w, x, framed, endpoint, attempt, remaining_ms);
+    int result = request_write_plain(w, x, framed, endpoint, attempt, remaining_ms, identity);
     if (result != WIRE_OK)
         return result;
     x->route = route;

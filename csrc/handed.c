@@ -17,10 +17,10 @@ int32_t wire_forward(wire *w, uint64_t id, uint8_t *out, uint32_t room, uint32_t
     const http1_head *head = wire_head(w, id, &bytes);
     if (!head)
         return WIRE_NO_EXCHANGE;
-    uint32_t count = http1_forward_bytes(head, field_count);
+    uint32_t count = http1_forward_bytes(head, 0, field_count);
     if (count > room)
         return WIRE_NO_ROOM;
-    http1_forward_write(bytes, head, out, out + 4 * *field_count);
+    http1_forward_write(bytes, head, 0, out, out + 4 * *field_count);
     return (int32_t)count;
 }
 
@@ -145,7 +145,7 @@ static int is_within_frame(uint32_t field_count, uint32_t fields_bytes, uint32_t
 int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
               const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
-              const uint8_t *body, uint32_t body_bytes, int end)
+              const uint8_t *body, uint32_t body_bytes, int end, const wire_identity *identity)
 {
     exchange *x = find_away(w, id);
     if (!x || x->state != EXCHANGE_UNDECIDED || x->method == METHOD_NONE)
@@ -154,14 +154,16 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     if (!framed)
         return WIRE_NO_CONNECTION;
     if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
-        upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes) || target[0] != '/')
+        upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes) || target[0] != '/' || !identity_is_valid(identity))
         return WIRE_INVALID;
     request_parts parts = {
         .endpoint = endpoint, .attempt = attempt, .remaining_ms = remaining_ms, .target = target, .target_bytes = target_bytes,
         .fields = fields_or_none(fields, field_count), .field_count = field_count, .fields_bytes = fields_bytes, .length_text = length_text,
         .length_text_bytes = length_text_bytes, .upgrade = upgrade, .upgrade_bytes = upgrade_bytes, .body = body,
-        .body_bytes = body_bytes, .end = end,
+        .body_bytes = body_bytes, .end = end, .identity = identity, .given_count = field_count,
     };
+    if (identity_drops_credentials(identity) && !http1_drop_measure(parts.fields, &parts.field_count, &parts.fields_bytes))
+        return WIRE_INVALID;
     int result = request_write(w, x, framed, &parts);
     if (result != WIRE_OK)
         return result;

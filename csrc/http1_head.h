@@ -146,13 +146,20 @@ int http1_head_may_begin(const uint8_t *bytes, uint32_t byte_count);
 int http1_head_scan(const uint8_t *bytes, uint32_t head_bytes, const http1_limits *limits, http1_head *head);
 
 /* Bytes of the REQUEST frame's field table and text that a scanned head needs: all fields but those of one hop, those that
- * become context fields, content-length, x-request-timeout-ms, and those that only the gateway may say. *field_count gets their
- * number. */
-uint32_t http1_forward_bytes(const http1_head *head, uint32_t *field_count);
+ * become context fields, content-length, x-request-timeout-ms, and those that only the gateway may say; with
+ * drops_credentials not Authorization and X-Api-Key either. *field_count gets their number. */
+uint32_t http1_forward_bytes(const http1_head *head, int drops_credentials, uint32_t *field_count);
 /* cdef: end */
 
 /* Writes those fields: table entries (4 bytes each) at table, text at text, names in lower case. The caller made room by
  * http1_forward_bytes: 4 * field_count at table, the rest at text. Returns the bytes written at text. */
-uint32_t http1_forward_write(const uint8_t *bytes, const http1_head *head, uint8_t *table, uint8_t *text);
+uint32_t http1_forward_write(const uint8_t *bytes, const http1_head *head, int drops_credentials, uint8_t *table, uint8_t *text);
+
+/* The same for fields that were written so, without dropping, some time ago: a table of *field_count entries and then its text, *block_bytes
+ * in all. Makes *field_count and *block_bytes those of the fields that stay when the credentials are dropped. Returns 1, or 0 when the block
+ * is not in that form: then nothing is changed. */
+int http1_drop_measure(const uint8_t *block, uint32_t *field_count, uint32_t *block_bytes);
+/* Writes what stays of a block of so many fields, in the room that http1_drop_measure told. Returns the bytes written at text. */
+uint32_t http1_drop_write(const uint8_t *block, uint32_t field_count, uint8_t *table, uint8_t *text);
 
 #endif

@@ -10,7 +10,7 @@ typedef struct {
 } context_value;
 
 typedef struct {
-    context_value values[9];
+    context_value values[11];
     uint32_t count;
     uint32_t text_bytes;
     uint8_t address[WIRE_ADDRESS_BYTES_MAX];
@@ -24,6 +24,12 @@ static void add(context *c, enum frame_field_id id, const uint8_t *value, uint32
     c->text_bytes += count;
 }
 
+static void add_identity(context *c, const wire_identity *identity)
+{
+    add(c, FIELD_PRINCIPAL, identity->text, identity->principal_bytes);
+    add(c, FIELD_CLAIMS, identity->text + identity->principal_bytes, identity->claims_bytes);
+}
+
 /* What the gateway says of the request, as opposed to what the client sent along. */
 static void gather(const exchange *x, context *c, const request_parts *parts)
 {
@@ -34,6 +40,8 @@ static void gather(const exchange *x, context *c, const request_parts *parts)
     add(c, FIELD_REQUEST_ID, x->request_id, x->request_id_bytes);
     add(c, FIELD_TRACE, x->trace, WIRE_TRACE_BYTES);
     add(c, FIELD_TRACESTATE, x->tracestate, x->tracestate_bytes);
+    if (parts->identity)
+        add_identity(c, parts->identity);
     if (x->client_bytes)
         add(c, FIELD_CLIENT_ADDRESS, x->client, x->client_bytes);
     else
@@ -61,8 +69,11 @@ static uint8_t *put_context(const context *c, uint8_t *table, uint8_t *text)
 /* Writes what goes on of the client's fields; returns where the text ends. */
 static uint8_t *put_fields(const exchange *x, const request_parts *parts, uint8_t *table, uint8_t *text)
 {
+    int drops_credentials = identity_drops_credentials(parts->identity);
     if (!parts->fields)
-        return text + http1_forward_write(x->bytes, x->head, table, text);
+        return text + http1_forward_write(x->bytes, x->head, drops_credentials, table, text);
+    if (drops_credentials)
+        return text + http1_drop_write(parts->fields, parts->given_count, table, text);
     uint32_t table_bytes = 4 * parts->field_count, text_bytes = parts->fields_bytes - table_bytes;
     memcpy(table, parts->fields, table_bytes);
     memcpy(text, parts->fields + table_bytes, text_bytes);
@@ -101,7 +112,8 @@ int request_write(wire *w, const exchange *x, framed_connection *framed, const r
     return WIRE_OK;
 }
 
-int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms)
+int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+                        const wire_identity *identity)
 {
     const http1_head *head = x->head;
     request_parts parts = {
@@ -112,8 +124,9 @@ int request_write_plain(wire *w, const exchange *x, framed_connection *framed, u
         .target_bytes = head->target_bytes,
         .body = x->bytes + head->head_bytes,
         .body_bytes = head->body_bytes,
+        .identity = identity,
         .end = 1,
     };
-    parts.fields_bytes = http1_forward_bytes(head, &parts.field_count);
+    parts.fields_bytes = http1_forward_bytes(head, identity_drops_credentials(identity), &parts.field_count);
     return request_write(w, x, framed, &parts);
 }

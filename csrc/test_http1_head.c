@@ -367,12 +367,12 @@ static void test_forward(void)
                        "X_Api_Key: u\r\nX-API-Key: k\r\nAZ-az_^Long-NAME: b\r\n\r\n";
     CHECK_EQUAL(scan_text(text), HEAD_PLAIN);
     uint32_t count;
-    uint32_t total = http1_forward_bytes(&head, &count);
+    uint32_t total = http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 5);
     static const uint8_t zeros[1024];
     guarded table = guarded_at_end(zeros, 4 * (size_t)count);
     guarded out = guarded_at_end(zeros, total - 4 * (size_t)count);
-    uint32_t written = http1_forward_write((const uint8_t *)text, &head, table.bytes, out.bytes);
+    uint32_t written = http1_forward_write((const uint8_t *)text, &head, 0, table.bytes, out.bytes);
     CHECK_EQUAL(written, total - 4 * count);
     CHECK_BYTES(out.bytes, written, "hostax[authorizationBasic xx-api-keykaz-az_^long-nameb", 54);
     CHECK_BYTES(table.bytes, 20, "\0\4\0\1\0\1\0\1\0\15\0\7\0\11\0\1\0\20\0\1", 20);

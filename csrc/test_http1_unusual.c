@@ -204,7 +204,7 @@ static void test_names(void)
         sprintf(text, LINE "%s: z\r\n" END, name);
         CHECK_EQUAL(scan_text(text), HEAD_PLAIN);
         CHECK_EQUAL(head.fields[1].known, names[i].known);
-        http1_forward_bytes(&head, &count);
+        http1_forward_bytes(&head, 0, &count);
         CHECK_EQUAL(count, names[i].known == NAME_OTHER ? 2 : 1);
         sprintf(text, LINE "Connection: %s\r\n" END, name);
         CHECK_EQUAL(scan_text(text), names[i].known == NAME_OTHER ? HEAD_UNUSUAL_CONNECTION : HEAD_BAD_CONNECTION);
@@ -239,7 +239,7 @@ static void test_nominated(void)
     for (size_t i = 0; i < sizeof expected; i++)
         CHECK_EQUAL(head.fields[i].known, expected[i]); /* '^' and '~' differ in bit 5 alone, and are no letters */
     uint32_t count;
-    http1_forward_bytes(&head, &count);
+    http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 3);
 
     for (int options = 100; options <= 101; options++) { /* as many as there may be fields */
@@ -257,16 +257,16 @@ static void test_forwarded_expect(void)
     uint32_t count;
 
     CHECK_EQUAL(scan_text(LINE "Expect: 100-continue\r\nContent-Length: 1\r\n" END), HEAD_UNUSUAL_EXPECT);
-    http1_forward_bytes(&head, &count);
+    http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 2);
     CHECK_EQUAL(scan_text(LINE "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n" END), HEAD_UNUSUAL_ENCODING);
-    http1_forward_bytes(&head, &count);
+    http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 2);
     CHECK_EQUAL(scan_text(LINE "Expect: 100-continue\r\nContent-Length: 0\r\n" END), HEAD_UNUSUAL_EXPECT);
-    http1_forward_bytes(&head, &count);
+    http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 1);
     CHECK_EQUAL(scan_text(LINE "Expect:\r\nContent-Length: 1\r\n" END), HEAD_UNUSUAL_EXPECT);
-    http1_forward_bytes(&head, &count);
+    http1_forward_bytes(&head, 0, &count);
     CHECK_EQUAL(count, 1);
 }
 

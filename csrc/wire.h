@@ -32,6 +32,8 @@ enum {
     WIRE_ROOM_BYTES = 262144,          /* who sends streams waits while more than this is unsent: see wire_want_room */
     WIRE_ADDRESS_BYTES_MAX = 46,       /* a peer's address as text, without its port */
     WIRE_UPGRADE_BYTES_MAX = 32,
+    WIRE_PRINCIPAL_BYTES_MAX = 256,
+    WIRE_CLAIMS_BYTES_MAX = 8192,
     WIRE_TLS_OUTPUTS_MAX = 1024,       /* answers that one wire_tls_pending yields */
     WIRE_TLS_PLAIN_BYTES = 4194304     /* and their plaintext, all together; a whole answer always fits */
 };
@@ -146,6 +148,14 @@ typedef struct {
     uint8_t method;      /* enum frame_method */
     uint8_t flags;       /* HEAD_ bits below 256 */
 } wire_request;
+
+/* Who asks, as the caller verified it: what REQUEST frames say of it. One block of memory, so that nothing in it can be gone before it. */
+typedef struct {
+    uint16_t principal_bytes;  /* at most WIRE_PRINCIPAL_BYTES_MAX; 0: FIELD_PRINCIPAL is left out */
+    uint16_t claims_bytes;     /* at most WIRE_CLAIMS_BYTES_MAX; 0: FIELD_CLAIMS is left out */
+    uint8_t drops_credentials; /* 1: the client's Authorization and X-Api-Key do not go on */
+    uint8_t text[];            /* the principal, then the claims */
+} wire_identity;
 
 /* Plaintext that is to be encrypted for a client: 16 bytes. */
 typedef struct {
@@ -264,8 +274,9 @@ int wire_is_head(wire *w, uint64_t exchange);
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 
 /* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
- * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. */
-int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms);
+ * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. identity: NULL for none. */
+int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
+              const wire_identity *identity);
 /* The fields of a request of this step's batch that go on to the service: a field table and then its text (http1_forward_write), written
  * at out. Returns the bytes, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM when room is too small; *field_count gets their number. */
 int32_t wire_forward(wire *w, uint64_t exchange, uint8_t *out, uint32_t room, uint32_t *field_count);
@@ -277,12 +288,13 @@ int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
  * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */
 int wire_hand_back(wire *w, uint64_t exchange, int how, const uint8_t *bytes, uint32_t count, uint64_t received);
 /* Sends a handed-over exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
- * wrote them; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count is 0. Its frames come as EVENT_STREAM.
+ * wrote them, without those that the identity drops; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count
+ * is 0; identity: NULL for none. Its frames come as EVENT_STREAM.
  * A bad request without a method that is known is not in a state for this. */
 int wire_open(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
               const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
-              const uint8_t *body, uint32_t body_bytes, int end);
+              const uint8_t *body, uint32_t body_bytes, int end, const wire_identity *identity);
 /* Gives the connection of an exchange back that wire_open has sent whole (with END): the wire waits for the service's answer, and for the
  * client, as if wire_send had sent it. bytes, received: as for wire_hand_back; remaining_ms: the deadline from now on. WIRE_OK,
  * WIRE_NO_EXCHANGE, or WIRE_SYSTEM: it could not be watched again, and was closed; an EVENT_CLIENT_GONE tells in the next step. */

@@ -329,12 +329,23 @@ typedef struct {
     const uint8_t *length_text;
     const uint8_t *upgrade;
     const uint8_t *body;
+    const wire_identity *identity;   /* or NULL */
     uint32_t target_bytes, field_count, fields_bytes, length_text_bytes, upgrade_bytes, body_bytes;
+    uint32_t given_count;            /* of fields; those that the identity drops are in it, and not in field_count and fields_bytes */
     int end;
 } request_parts;
 /* Writes it to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
 int request_write(wire *w, const exchange *x, framed_connection *framed, const request_parts *parts);
-int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+                        const wire_identity *identity);
+static inline int identity_is_valid(const wire_identity *identity)
+{
+    return !identity || (identity->principal_bytes <= WIRE_PRINCIPAL_BYTES_MAX && identity->claims_bytes <= WIRE_CLAIMS_BYTES_MAX);
+}
+static inline int identity_drops_credentials(const wire_identity *identity)
+{
+    return identity && identity->drops_credentials;
+}
 
 /* address.c */
 int address_table_start(address_table *table, uint32_t count_max);

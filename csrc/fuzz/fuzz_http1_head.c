@@ -128,14 +128,14 @@ static void check_head(const uint8_t *bytes, const http1_head *head, const http1
 static void check_forward(const uint8_t *bytes, const http1_head *head)
 {
     uint32_t field_count, at = 0;
-    uint32_t total = http1_forward_bytes(head, &field_count);
+    uint32_t total = http1_forward_bytes(head, 0, &field_count);
     demand(field_count <= head->field_count && total >= 4 * field_count, "fields go on, or do not");
     uint8_t *table = malloc(4 * (size_t)field_count + 1);
     uint8_t *text = malloc(total - 4 * (size_t)field_count + 1);
     if (table == NULL || text == NULL)
         abort();
     text[total - 4 * field_count] = 0xa5;
-    demand(http1_forward_write(bytes, head, table, text) == total - 4 * field_count, "as much is written as was announced");
+    demand(http1_forward_write(bytes, head, 0, table, text) == total - 4 * field_count, "as much is written as was announced");
     demand(text[total - 4 * field_count] == 0xa5, "and nothing after it");
     for (uint32_t i = 0; i < field_count; i++) {
         demand(table[4 * i] == 0 && table[4 * i + 1] > 0, "a forwarded field has a name");

@@ -93,7 +93,7 @@ static void open_stream(open_exchange *x, service *s, uint8_t how, uint8_t size)
     int result = wire_open(w, x->id, s->connection, is_wrong ? 2 : how & 1, how, is_wrong && (how & 2) ? 0 : 1, 40u + size,
                            (const uint8_t *)"/opened", how & 4 ? 7 : 1, how & 8 ? field : NULL, how & 8 ? 1 : 0, how & 8 ? 6 : 0,
                            (const uint8_t *)"12345", how & 16 ? 5 : 0, (const uint8_t *)"websocket", how & 32 ? 9 : 0, bytes_b,
-                           (uint32_t)size * 90, how & 1);
+                           (uint32_t)size * 90, how & 1, some_identity(size));
     if (!x->is_away || x->state != UNDECIDED || !x->has_method)
         demand(result == WIRE_NO_EXCHANGE, "what is not away, or is with a service, is not opened");
     else if (is_void)

@@ -135,6 +135,22 @@ static void touch_arena(uint32_t at, uint32_t bytes)
         sum = (uint8_t)(sum + wire_arena(w)[at + i]);
 }
 
+/* None, or one by the bits of how. What a service is asked is looked at in take_frame. */
+static const wire_identity *some_identity(uint8_t how)
+{
+    static union {
+        wire_identity identity;
+        uint8_t bytes[sizeof(wire_identity) + 2 * 256];
+    } made;
+    if (!(how & 8))
+        return NULL;
+    made.identity.principal_bytes = how & 16;
+    made.identity.claims_bytes = how & 224;
+    made.identity.drops_credentials = how >> 4 & 1;
+    memset(made.bytes + offsetof(wire_identity, text), 'i', made.identity.principal_bytes + made.identity.claims_bytes);
+    return &made.identity;
+}
+
 #include "wire_away.h"
 
 /* ---- decisions ---- */
@@ -162,7 +178,7 @@ static void cancel(open_exchange *x)
 static void send_on(open_exchange *x, uint8_t how)
 {
     service *s = &services[how % SERVICES];
-    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how);
+    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how, some_identity(how));
     int is_void = !s->connection || s->is_closing;
     if (x->is_odd) {
         demand(result == WIRE_NO_EXCHANGE, "an odd request is not sent");
@@ -407,11 +423,32 @@ static int read_client(client *c, uint32_t most)
     return count > 0;
 }
 
-static void take_frame(service *s, const frame_view *view)
+static int is_credential(const uint8_t *bytes, const frame_field *field)
+{
+    return (field->name_bytes == 13 && memcmp(bytes + field->name, "authorization", 13) == 0) ||
+           (field->name_bytes == 9 && memcmp(bytes + field->name, "x-api-key", 9) == 0);
+}
+
+/* Every identity of ours that has a principal drops the credentials. */
+static void check_identity(const service *s, const frame_view *view, const frame_field *fields)
+{
+    int principals = 0, credentials = 0;
+    for (uint32_t i = 0; i < view->field_count; i++) {
+        const frame_field *field = &fields[view->first_field + i];
+        principals += field->id == FIELD_PRINCIPAL;
+        credentials += field->id == FIELD_NAMED && is_credential(s->held, field);
+        for (uint32_t at = 0; field->id == FIELD_PRINCIPAL && at < field->value_bytes; at++)
+            demand(s->held[field->value + at] == 'i', "a principal is ours");
+    }
+    demand(principals <= 1 && (!principals || !credentials), "credentials do not go on with a principal");
+}
+
+static void take_frame(service *s, const frame_view *view, const frame_field *fields)
 {
     uint64_t own_bit = s->dialled ? BIT_63 : 0;
     if (view->type == FRAME_REQUEST) {
         demand((view->exchange & BIT_63) == own_bit, "an id has the bit of the side that dialled");
+        check_identity(s, view, fields);
         if (s->asked_count < ASKED)
             s->asked[s->asked_count++] = view->exchange;
         return;
@@ -440,7 +477,7 @@ static int read_service(service *s, uint32_t most)
         frame_scan(s->held, s->held_bytes, views, 8, fields, FRAME_FIELDS_MAX, &found);
         demand(found.error == FRAME_OK, "what the wire writes are frames");
         for (uint32_t i = 0; i < found.frame_count; i++)
-            take_frame(s, &views[i]);
+            take_frame(s, &views[i], fields);
         memmove(s->held, s->held + found.consumed, s->held_bytes - found.consumed);
         s->held_bytes -= found.consumed;
     } while (found.frame_count && s->held_bytes);

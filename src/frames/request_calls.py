@@ -8,7 +8,7 @@ from typing import Any
 from frames._native import ffi, lib
 from frames.frame import FieldId
 from frames.head_calls import ROOM_BYTES, HeadCalls
-from frames.wire_values import ForwardedFields, Framing, HandBack, Handed, WireResult
+from frames.wire_values import NO_IDENTITY, ForwardedFields, Framing, HandBack, Handed, WireResult
 
 
 class RequestCalls(HeadCalls):
@@ -52,8 +52,12 @@ class RequestCalls(HeadCalls):
         attempt: int = 1,
         body_length: int | None = None,
         upgrade: bytes = b"",
+        identity: Any = NO_IDENTITY,
     ) -> int:
-        """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events."""
+        """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events.
+
+        fields: as they came, with the client's credentials; identity says whether those go on (`make_identity`).
+        """
         length = b"" if body_length is None else b"%d" % body_length
         result: int = lib.wire_open(
             self._wire,
@@ -75,6 +79,7 @@ class RequestCalls(HeadCalls):
             body,
             len(body),
             end,
+            identity,
         )
         return result
 

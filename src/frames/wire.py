@@ -105,7 +105,8 @@ class Wire(RequestCalls):
         self._yields_wanted = 0
         self._lively_steps = 0
         # Bound once: these are called for every request.
-        self.send: Callable[[int, int, int, int, int, int], int] = partial(lib.wire_send, self._wire)
+        self.send: Callable[[int, int, int, int, int, int, Any], int] = partial(lib.wire_send, self._wire)
+        """(exchange, connection, route, endpoint, attempt, deadline_ms, identity): NO_IDENTITY, or of make_identity."""
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
         self.frame = _bind_frame(self._wire)
         self.tls = TlsPort(self._wire)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from frames._native import lib
+from frames._native import ffi, lib
 
 Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
@@ -124,6 +124,25 @@ HEAD_HAS_LENGTH: Final[int] = lib.HEAD_HAS_LENGTH
 HEAD_UPGRADE: Final[int] = lib.HEAD_UPGRADE
 HEAD_PLAIN: Final[int] = lib.HEAD_PLAIN
 HEAD_UNUSUAL_PATH: Final[int] = lib.HEAD_UNUSUAL_PATH
+
+
+PRINCIPAL_BYTES_MAX: Final[int] = lib.WIRE_PRINCIPAL_BYTES_MAX
+CLAIMS_BYTES_MAX: Final[int] = lib.WIRE_CLAIMS_BYTES_MAX
+NO_IDENTITY: Final[Any] = ffi.NULL
+"""What is sent of a client that proved no identity: none, and its fields go on as they came."""
+
+
+def make_identity(principal: bytes, claims: bytes, *, drops_credentials: bool) -> Any:
+    """Return what ``send`` and ``open`` take as identity (``wire_identity``): made once, and sent with many requests.
+
+    An empty value is left out of the frame. drops_credentials: the client's own Authorization and X-Api-Key stay here.
+    Raises ValueError for a principal over 256 bytes or claims over 8,192; the message has neither in it.
+    """
+    if len(principal) > PRINCIPAL_BYTES_MAX:
+        raise ValueError(f"a principal has at most {PRINCIPAL_BYTES_MAX} bytes; this one has {len(principal):,}")
+    if len(claims) > CLAIMS_BYTES_MAX:
+        raise ValueError(f"claims have at most {CLAIMS_BYTES_MAX:,} bytes as JSON; these have {len(claims):,}")
+    return ffi.new("wire_identity *", (len(principal), len(claims), drops_credentials, principal + claims))
 
 
 def slot_of(connection: int) -> int:

@@ -1,8 +1,8 @@
 """Send: hands the request to the wire (last stage)."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from frames.wire_values import WireResult
+from frames.wire_values import NO_IDENTITY, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.stage import TASK_LANE, Answer, Lane, Stage
@@ -24,10 +24,18 @@ class SendPort(Protocol):
 
 
 class SendCall(Protocol):
-    """(exchange, connection, route, endpoint, attempt, deadline_ms) -> WireResult."""
+    """(exchange, connection, route, endpoint, attempt, deadline_ms, identity) -> WireResult."""
 
     def __call__(
-        self, exchange: int, connection: int, route: int, endpoint: int, attempt: int, deadline_ms: int, /
+        self,
+        exchange: int,
+        connection: int,
+        route: int,
+        endpoint: int,
+        attempt: int,
+        deadline_ms: int,
+        identity: Any,
+        /,
     ) -> int:
         """Send the request as one REQUEST frame."""
         ...
@@ -41,7 +49,15 @@ def make_send(port: SendPort) -> Stage:
         offer = exchange.offer
         if offer.streams or exchange.flags & NEEDS_TASK:
             return TASK_LANE
-        result = send(exchange.id, offer.connection, exchange.route.index, offer.endpoint_id, 1, exchange.deadline_ms)
+        result = send(
+            exchange.id,
+            offer.connection,
+            exchange.route.index,
+            offer.endpoint_id,
+            1,
+            exchange.deadline_ms,
+            NO_IDENTITY,
+        )
         return _refusal(result) if result else None
 
     return send_request

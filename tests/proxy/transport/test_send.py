@@ -1,10 +1,12 @@
 """Send: what the wire is asked, and what becomes of its refusals."""
 
+from typing import Any
+
 import pytest
 from request_fields import NoFields
 
 from frames.frame import Method
-from frames.wire_values import WireResult
+from frames.wire_values import NO_IDENTITY, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -21,9 +23,21 @@ class FakePort:
     def __init__(self, result: int) -> None:
         self.result = result
         self.sent: list[tuple[int, ...]] = []
+        self.identities: list[Any] = []
 
-    def send(self, exchange: int, connection: int, route: int, endpoint: int, attempt: int, deadline_ms: int, /) -> int:
+    def send(
+        self,
+        exchange: int,
+        connection: int,
+        route: int,
+        endpoint: int,
+        attempt: int,
+        deadline_ms: int,
+        identity: Any,
+        /,
+    ) -> int:
         self.sent.append((exchange, connection, route, endpoint, attempt, deadline_ms))
+        self.identities.append(identity)
         return self.result
 
 
@@ -48,6 +62,7 @@ def test_what_was_decided_is_what_is_sent() -> None:
     port = FakePort(WireResult.OK)
     assert make_send(port)(decided()) is None
     assert port.sent == [(11, 14, 12, 15, 1, 13)]
+    assert port.identities == [NO_IDENTITY]
 
 
 @pytest.mark.parametrize(
