@@ -19,7 +19,7 @@ from proxy.edge.task.client import ClientSocket, Secured
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, allowed_upgrade, replace_host
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
-from proxy.exchange import Exchange
+from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.stage import Answer
 
 _log = logging.getLogger("penstock.edge")
@@ -110,13 +110,13 @@ class HandOver:
         if head is None:
             return None
         fields = self.wire.request_fields(exchange.id)
-        is_unusual = bool(head.verdict)
-        if is_unusual and exchange.authority is not None:
+        is_another = bool(exchange.flags & NEEDS_TASK)
+        if is_another and exchange.authority is not None:
             fields = replace_host(fields, exchange.authority)
         return Job(
             exchange=exchange.copy(),
             head=head,
-            target=exchange.target if is_unusual else head.target,
+            target=exchange.target if is_another else head.target,
             fields=fields,
             upgrade=self._upgrade_of(exchange, head.flags),
         )
