@@ -24,6 +24,7 @@ import trio
 from frames.wire import Wire
 from frames.wire_values import Decide, SocketKind
 from proxy.admin.server import serve_admin
+from proxy.assembly import Assembly
 from proxy.batch import make_decide
 from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings
 from proxy.config import GatewayConfig
@@ -35,18 +36,18 @@ from proxy.edge.head import make_read_head
 from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
-from proxy.exchange import Exchange
 from proxy.overview import Overview
+from proxy.path import Path
 from proxy.policy.deadline import set_deadline
 from proxy.policy.limits import BytesInFlight, make_check_limits
-from proxy.route.match import match_route
-from proxy.route.table import RouteTable
-from proxy.snapshot import Limits, RouteIndexes, Snapshot, make_snapshot
-from proxy.stage import Answer
+from proxy.route.hosts import HostRules
+from proxy.route.match import make_match
+from proxy.snapshot import Limits
 from proxy.targets.allow import AllowList
 from proxy.targets.choose import make_pick
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
+from proxy.terms import Terms
 from proxy.transport.framed import FramedTransport, run_ticks
 from proxy.transport.send import make_send
 
@@ -71,26 +72,29 @@ class Gateway:
         self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
         self.registry = Registry(thresholds(config), config.routes.max)
-        self._indexes = RouteIndexes(config.routes.max)
-        self._limits = Limits(config.edge.deadline_ms, config.edge.deadline_max_ms)
+        limits = Limits(config.edge.deadline_ms, config.edge.deadline_max_ms)
         self.doubts = dict.fromkeys(Doubt, 0)
         self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
         edge, is_tolerant = config.edge, config.edge.parsing == "tolerant"
         pick = make_pick(self.wire.in_flight, self.wire.latency_us)
-        stages = (
+        entry = (
             read_context,
             make_read_head(self.wire, TrustedProxies(edge.trusted_proxies), self.doubts, is_tolerant=is_tolerant),
-            match_route,
+            make_match(self.wire),
+        )
+        path = (
             make_check_limits(edge.call_bytes, edge.buffered_bytes),
             set_deadline,
             pick,
             make_send(self.wire),
         )
-        self._again = (match_route, pick)
+        self._path = Path(entry[-1:], path, choosing=(pick,))
+        terms = Terms(stages=path, limits=limits, hosts=HostRules())
+        self._assembly = Assembly(terms, config.routes.max, reset=self.wire.reset_route)
         self.lane = ExpressLane(
             self.wire,
-            stages,
-            Snapshot(RouteTable(), self._limits),
+            entry,
+            self._assembly.snapshot,
             self.counts,
             name_of=self._name_of,
             reason_header=config.edge.reason_header,
@@ -102,12 +106,13 @@ class Gateway:
             self.counts,
             self.bytes_in_flight,
             render=self.lane.render,
-            choose_again=self._choose_again,
+            choose_again=lambda exchange: self._path.choose_again(exchange, self.lane.snapshot),
+            go_on=lambda exchange, stage: self._path.go_on(exchange, stage, self.lane.snapshot),
             send_credit=self._send_credit,
             secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,
         )
-        self.lane.to_task = self.tasks.take
+        self.lane.to_task, self.lane.to_wait = self.tasks.take, self.tasks.wait
         self.transport = FramedTransport[Change](
             self.wire,
             self.registry,
@@ -124,15 +129,6 @@ class Gateway:
         peer = self.wire.peer(connection)
         return f"{instance.service}/{instance.instance} at {peer}" if instance else peer
 
-    def _choose_again(self, exchange: Exchange) -> Answer | None:
-        """Find an instance for a request that has waited, by what is registered now."""
-        exchange.snapshot = self.lane.snapshot
-        for stage in self._again:
-            answer = stage(exchange)
-            if isinstance(answer, Answer):
-                return answer
-        return None
-
     def _send_credit(self, connection: int) -> int:
         instance = self.registry.maybe_instance(connection)
         return instance.credit_bytes if instance else 0
@@ -141,12 +137,11 @@ class Gateway:
         if not change.is_routes:
             return
         registered = self.registry.routes
-        indexes, reused = self._indexes.assign(registered)
-        for index in reused:
-            self.wire.reset_route(index)
-        if any(offer.streams for route in registered.values() for offer in route.offers):
+        touched = {*change.added, *change.removed, *change.changed}
+        self._assembly.change(registered, touched)
+        self.lane.snapshot = self._assembly.snapshot
+        if any(offer.streams for key in touched & registered.keys() for offer in registered[key].offers):
             self.tasks.open_streams()
-        self.lane.snapshot = make_snapshot(registered, indexes, self._limits, self.lane.snapshot.revision + 1)
 
     async def run(
         self,

@@ -29,6 +29,21 @@ class RequestFields(Protocol):
         """Return the value of a known field, or None."""
         ...
 
+    def named_field(self, exchange: int, name: bytes) -> bytes | None:
+        """Return the values of all fields of a name, which is in lower case, joined by commas; None without any."""
+        ...
+
+    def caller(self, exchange: int) -> bytes:
+        """Return what the request says about who asks: tenant, authorization and API key, a line each.
+
+        Empty where it says nothing. A tenant of valid form is set as the context field that it is.
+        """
+        ...
+
+    def client_address(self, exchange: int) -> str:
+        """Return the client's address, without port."""
+        ...
+
     def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
         """Set a context field; 0 when it was done."""
         ...

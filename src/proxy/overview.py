@@ -133,7 +133,7 @@ class Overview:
 
     def _routes(self) -> list[Route]:
         """Return the routes in the order in which people look for them."""
-        return sorted(self._lane.snapshot.table.routes, key=lambda route: (route.template, route.method))
+        return sorted(self._lane.snapshot.routes, key=lambda route: (route.template, route.method))
 
 
 _SERVING = (Health.HEALTHY, Health.DEGRADED)

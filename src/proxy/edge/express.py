@@ -54,7 +54,7 @@ class ExpressLane:
     def __init__(
         self,
         wire: EdgePort,
-        stages: Sequence[Stage],
+        entry: Sequence[Stage],
         snapshot: Snapshot,
         counts: ReasonCounts,
         *,
@@ -64,21 +64,22 @@ class ExpressLane:
     ) -> None:
         """Put the lane together.
 
-        counts: of reasons; name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
+        entry: the stages up to match, which finds the route; the rest are the route's own. counts: of reasons;
+        name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
         reason in x-penstock-reason; mend: takes a request on whose head may be repaired, or says that it does not.
-        ``to_task``, which carries on what this lane does not, is set by who puts both lanes together.
+        ``to_task`` and ``to_wait``, which carry on what this lane does not, are set by who puts both lanes together.
         """
         self.snapshot = snapshot
         self._wire = wire
         self._exchange = Exchange(wire, snapshot)
-        self._stages = tuple(stages)
-        self._usual_stages = without_odd(stages)
+        self._entry = tuple(entry)
+        self._usual_entry = without_odd(entry)
         self._counts = counts
         self._name_of = name_of
         self._reason_header = reason_header
         self._mend = mend
         self.to_task: Callable[[Exchange], Answer | None] = _nobody
-        self.to_wait: Callable[[Exchange, Await], Answer | None] = lambda exchange, _: _nobody(exchange)
+        self.to_wait: Callable[[Exchange, Await, Stage], Answer | None] = lambda exchange, *_: _nobody(exchange)
         self._bad_responses = Occasional()
         self._failures = Occasional()
 
@@ -89,10 +90,16 @@ class ExpressLane:
         exchange = self._exchange
         exchange.begin(exchange_id, method, flags, path, self.snapshot)
         try:
-            for stage in self._stages if flags & HEAD_ODD else self._usual_stages:
+            for stage in self._entry if flags & HEAD_ODD else self._usual_entry:
                 result = stage(exchange)
                 if result is not None:
-                    self._turn_off(exchange, result)
+                    self._turn_off(exchange, result, stage)
+                    return
+            route = exchange.route
+            for stage in route.stages if exchange.flags & HEAD_ODD else route.usual_stages:
+                result = stage(exchange)
+                if result is not None:
+                    self._turn_off(exchange, result, stage)
                     return
         except Exception as error:
             self._fail(exchange, error)
@@ -155,14 +162,14 @@ class ExpressLane:
             reason_header=self._reason_header,
         )
 
-    def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane) -> None:
+    def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane, stage: Stage) -> None:
         """Do what a stage wants in place of going on."""
         if isinstance(result, Reply):
             lines = b"".join(b"%s: %s\r\n" % field for field in result.headers)
             self._wire.answer(exchange.id, result.status, lines, b"", False)
             return
         if isinstance(result, Await):
-            answer = self.to_wait(exchange, result)
+            answer = self.to_wait(exchange, result, stage)
         else:
             answer = self.to_task(exchange) if isinstance(result, Lane) else result
         if answer is not None:

@@ -28,10 +28,6 @@ class HeadPort(RequestFields, Protocol):
         """Return the values of all fields of a name."""
         ...
 
-    def client_address(self, exchange: int, /) -> str:
-        """Return the peer's address."""
-        ...
-
     def is_secured(self, exchange: int, /) -> bool:
         """Return whether it came over TLS."""
         ...

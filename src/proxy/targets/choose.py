@@ -1,4 +1,4 @@
-"""Pick, as a stage: which instance gets the request (fourth stage)."""
+"""Pick, as a stage: which instance gets the request."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ _NO_INSTANCE = Answer(NO_INSTANCE)
 def make_pick(
     in_flight: Sequence[int], latency_us: Sequence[float], rand: Callable[[], float] = random.random
 ) -> Stage:
-    """Return the stage that chooses among a route's offers by these arrays of the wire."""
+    """Return the stage that chooses among the candidates by these arrays of the wire."""
 
     def pick_offer(exchange: Exchange) -> Answer | None:
-        offers = exchange.route.offers
+        offers = exchange.offers
         offer = offers[0] if len(offers) == 1 else pick(offers, in_flight, latency_us, rand)
         if offer is None:
             return _NO_INSTANCE

@@ -12,9 +12,9 @@ from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
 from proxy.exchange import Exchange
-from proxy.route.table import RouteTable
+from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Stage
+from proxy.stage import Answer, Stage, without_odd
 
 OK, NO_EXCHANGE = 0, -1
 SNAPSHOT = Snapshot(RouteTable(), Limits())
@@ -53,9 +53,14 @@ class Bench:
     def __init__(self, *stages: Stage, reason_header: bool = False) -> None:
         self.port = FakePort(7)
         self.counts = ReasonCounts()
+        route = Route(0, Method.GET, "/a", stages=stages, usual_stages=without_odd(stages))
+
+        def match(exchange: Exchange) -> None:
+            exchange.route = route
+
         self.lane = ExpressLane(
             self.port,
-            stages,
+            (match,),
             SNAPSHOT,
             self.counts,
             name_of=lambda connection: f"service {connection}",

@@ -1,4 +1,4 @@
-"""Pick as a stage: an offer of the route, by the wire's figures of now."""
+"""Pick as a stage: one of the exchange's offers, by the wire's figures of now."""
 
 from array import array
 
@@ -8,7 +8,7 @@ from frames.frame import Method
 from proxy.errors import NO_INSTANCE
 from proxy.exchange import Exchange
 from proxy.offer import Offer
-from proxy.route.table import Route, RouteTable
+from proxy.route.table import RouteTable
 from proxy.snapshot import Limits, Snapshot
 from proxy.stage import Answer
 from proxy.targets.choose import make_pick
@@ -32,7 +32,7 @@ def offer(slot: int) -> Offer:
 def begun(*offers: Offer) -> Exchange:
     exchange = Exchange(NoFields(), SNAPSHOT)
     exchange.begin(1, Method.GET, 0, b"/", SNAPSHOT)
-    exchange.route = Route(0, Method.GET, "/", offers)
+    exchange.offers = offers
     return exchange
 
 

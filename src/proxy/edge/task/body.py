@@ -83,6 +83,10 @@ class RequestBody:
         """What came behind it."""
         self.trailers: list[Field] = []
 
+    def bound(self, byte_count_max: int) -> None:
+        """Take no more than this, where that is less than what was said first."""
+        self._byte_count_max = min(self._byte_count_max, byte_count_max)
+
     def receive_nowait(self) -> list[bytes]:
         """Return the parts of the body that were received before. Raises `Refusal`."""
         held = self._client.take_held()

@@ -4,7 +4,8 @@ What was received with the head is looked at in the batch, and often that is all
 Then the wire gets the connection back and carries the answer, as if the request had been plain.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import trio
@@ -14,9 +15,9 @@ from proxy.edge.task.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
-from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DRAINING
+from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING
 from proxy.exchange import Exchange
-from proxy.stage import Answer
+from proxy.stage import Answer, Await
 
 
 class Budget(Protocol):
@@ -95,16 +96,19 @@ class Gatherer:
         budget: Budget,
         choose_again: Callable[[Exchange], Answer | None],
         stream: Callable[["Gathering"], Answer | None],
+        stream_waited: Callable[["Gathering", bytes], Answer | None],
     ) -> None:
         """choose_again: runs the stages that choose an instance, for a request that has waited.
 
-        stream: carries on one whose endpoint streams there, although it did not where it was chosen first.
+        stream: carries on one whose endpoint streams there, although it did not where it was chosen first;
+        stream_waited: one that has waited before any of its body was read, but for what is given.
         """
         self._hand_over = hand_over
         self._wire = hand_over.wire
         self._budget = budget
         self._choose_again = choose_again
         self._stream = stream
+        self._stream_waited = stream_waited
         self._waits: set[_Wait] = set()
 
     def __len__(self) -> int:
@@ -153,19 +157,72 @@ class Gatherer:
             self._wire.hand_in(job.id, gathering.body.rest, gathering.client.received_bytes, remaining_ms)
         return refused
 
+    def begin_waiting(self, job: Job, awaited: Await, resume: Callable[[], Answer | None]) -> None:
+        """Wait for what a stage of a request of this batch asked for, before anything else. resume: the other stages.
+
+        Meanwhile nothing is read of its body: whether that is gathered or streamed is not decided yet.
+        """
+        first = b"" if job.head.verdict else self._wire.request_body(job.id)
+        taken = self._hand_over.take(job, self._hand_over.settings.call_bytes)
+        if taken is None:
+            return
+        client, body, closes = taken
+        gathering = Gathering(job, client, body, self._budget, closes=closes)
+        self._hand_over.spawn(self._wait_first, gathering, first, awaited, resume)
+
+    async def _wait_first(
+        self, gathering: Gathering, first: bytes, awaited: Await, resume: Callable[[], Answer | None]
+    ) -> None:
+        exchange, client = gathering.job.exchange, gathering.client
+
+        async def go_on() -> Answer | None:
+            with self._leaving(client):
+                await awaited.wait()
+            refused = resume()
+            if refused is not None:
+                return refused
+            if exchange.offer.streams:
+                return self._stream_waited(gathering, first)
+            gathering.body.bound(self._hand_over.settings.buffered_bytes)
+            if not gathering.look(first):
+                await gathering.wait()
+                refused = self._choose_again(exchange)
+            return refused or self._send(gathering)
+
+        await self._carry(gathering, go_on, Answer(DEADLINE))
+
+    @contextmanager
+    def _leaving(self, client: ClientSocket) -> Iterator[None]:
+        """Raise `ClientGone` inside as soon as the client leaves, while nobody reads it."""
+        with trio.CancelScope() as scope, self._hand_over.departures.calling(client.descriptor, scope.cancel):
+            yield
+        if scope.cancelled_caught:
+            raise ClientGone
+
     async def _gather(self, gathering: Gathering) -> None:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
-        left_s = self._hand_over.remaining_ms(exchange) / 1000
-        wait = _Wait(Answer(BODY_TIMEOUT), trio.CancelScope(deadline=trio.current_time() + left_s))
+
+        async def go_on() -> Answer | None:
+            await gathering.wait()
+            refused = self._choose_again(exchange)
+            if refused is not None:
+                return refused
+            return (self._stream if exchange.offer.streams else self._send)(gathering)
+
+        await self._carry(gathering, go_on, Answer(BODY_TIMEOUT))
+
+    async def _carry(
+        self, gathering: Gathering, go_on: Callable[[], Awaitable[Answer | None]], too_late: Answer
+    ) -> None:
+        """Do what is to be done until the request was sent, within its deadline; whatever happens, it is answered."""
+        left_s = self._hand_over.remaining_ms(gathering.job.exchange) / 1000
+        wait = _Wait(too_late, trio.CancelScope(deadline=trio.current_time() + left_s))
         refused: Answer | None = None
         self._waits.add(wait)
         try:
             with wait.scope:
-                await gathering.wait()
-                refused = self._choose_again(exchange)
-                if refused is None:
-                    refused = (self._stream if exchange.offer.streams else self._send)(gathering)
+                refused = await go_on()
         except Refusal as refusal:
             refused = refusal.answer
         except (ClientGone, ClientTooSlow):

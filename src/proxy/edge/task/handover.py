@@ -17,7 +17,7 @@ from proxy.edge.respond import Rendered
 from proxy.edge.task.body import Pace, RequestBody
 from proxy.edge.task.client import ClientSocket, Secured
 from proxy.edge.task.departures import Departures
-from proxy.edge.task.job import Job, allowed_upgrade, replace_host
+from proxy.edge.task.job import Job, replace_host
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.stage import Answer
@@ -104,7 +104,10 @@ class HandOver:
             _log.error("a task failed on %r (%d more)", what, held_back, exc_info=error)
 
     def job(self, exchange: Exchange) -> Job | None:
-        """Return what is to be kept of a request of this batch; None when its client is gone."""
+        """Return what is to be kept of a request of this batch; None when its client is gone.
+
+        Where an instance was chosen already, `Job.allow_upgrade` is to be called.
+        """
         is_odd = bool(exchange.flags & HEAD_ODD)
         head = exchange.head if is_odd else self.wire.request_head(exchange.id)
         if head is None:
@@ -118,7 +121,7 @@ class HandOver:
             head=head,
             target=exchange.target if is_another else head.target,
             fields=fields,
-            upgrade=self._upgrade_of(exchange, head.flags),
+            wanted_upgrade=self._wanted_upgrade(exchange, head.flags),
         )
 
     def take(self, job: Job, byte_count_max: int) -> tuple[ClientSocket, RequestBody, bool] | None:
@@ -196,11 +199,10 @@ class HandOver:
         head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)
         return head if self.wire.is_head(exchange) else head + rendered.body
 
-    def _upgrade_of(self, exchange: Exchange, flags: int) -> bytes:
-        if not flags & HEAD_UPGRADE or not exchange.offer.upgrades or _has_body(exchange, flags):
+    def _wanted_upgrade(self, exchange: Exchange, flags: int) -> bytes:
+        if not flags & HEAD_UPGRADE or _has_body(exchange, flags):
             return b""
-        wanted = self.wire.request_field(exchange.id, KnownName.UPGRADE) or b""
-        return allowed_upgrade(wanted, exchange.offer.upgrades, self.settings.upgrades)
+        return self.wire.request_field(exchange.id, KnownName.UPGRADE) or b""
 
 
 def _has_body(exchange: Exchange, flags: int) -> bool:

@@ -22,8 +22,10 @@ class Job(msgspec.Struct, kw_only=True):
     target: bytes
     """Path and query as the service is to see them."""
     fields: ForwardedFields
+    wanted_upgrade: bytes = b""
+    """The protocols that the client wants to go on with, as it says them."""
     upgrade: bytes = b""
-    """The protocol that the client wants to go on with and may, in lower case."""
+    """The one of them that it may, in lower case; known once an instance was chosen."""
 
     @property
     def id(self) -> int:
@@ -34,6 +36,13 @@ class Job(msgspec.Struct, kw_only=True):
     def method(self) -> int:
         """``Method``."""
         return self.exchange.method
+
+    def allow_upgrade(self, allowed: frozenset[str]) -> None:
+        """Settle, by who was chosen, which protocol the exchange may go on with."""
+        offered = self.exchange.offer.upgrades
+        self.upgrade = (
+            allowed_upgrade(self.wanted_upgrade, offered, allowed) if self.wanted_upgrade and offered else b""
+        )
 
     @property
     def deadline_ms(self) -> int:

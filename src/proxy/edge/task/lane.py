@@ -6,11 +6,13 @@ A request comes here from the batch, decided upon but not sent. Its connection i
                                     connection again and carries the rest, as if the request had been plain
     its endpoint streams            `streams`: a `Carriage` carries it to its end, then gives the connection back
     its head may be repaired        `mend`: in tolerant mode
+    a stage must wait               `Gatherer.begin_waiting`: for keys, say; then as above
 
 Nothing here decides where a request goes, or whether it may: the stages have done that.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,9 +23,11 @@ from proxy.edge.respond import Rendered
 from proxy.edge.task.client import Secured
 from proxy.edge.task.gather import Budget, Gatherer, Gathering
 from proxy.edge.task.handover import HandOver, TaskSettings
+from proxy.edge.task.held import HeldFields
+from proxy.edge.task.job import Job
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
-from proxy.stage import Answer
+from proxy.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
     from proxy.edge.task.mend import Mender
@@ -44,6 +48,7 @@ class TaskLane:
         *,
         render: Callable[[int, Answer], Rendered],
         choose_again: Callable[[Exchange], Answer | None],
+        go_on: Callable[[Exchange, Stage], Answer | None],
         send_credit: Callable[[int], int],
         secured: Callable[[int], Secured | None] = lambda _: None,
         name_of: Callable[[int], str] = str,
@@ -51,12 +56,14 @@ class TaskLane:
         """Put the lane together.
 
         render: makes an answer of a reason; choose_again: runs the stages that choose an instance, for a request that
-        has waited; send_credit: what the service on a connection grants on a new stream; secured: the TLS session of a
-        client's connection; name_of: who is at the other end of a framed connection, for logs.
+        has waited for its body; go_on: runs the stages from one on that has waited, up to the choice; send_credit:
+        what the service on a connection grants on a new stream; secured: the TLS session of a client's connection;
+        name_of: who is at the other end of a framed connection, for logs.
         """
         self._wire = wire
         self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured)
-        self._gatherer = Gatherer(self._hand_over, budget, choose_again, self._stream_gathered)
+        self._gatherer = Gatherer(self._hand_over, budget, choose_again, self._stream_gathered, self._stream_waited)
+        self._go_on = go_on
         self._budget = budget
         self._send_credit = send_credit
         self._name_of = name_of
@@ -100,6 +107,7 @@ class TaskLane:
         job = self._hand_over.job(exchange)
         if job is None:
             return None  # its client is gone, and an event says so
+        job.allow_upgrade(self._hand_over.settings.upgrades)
         try:
             if exchange.offer.streams:
                 return self.open_streams().begin(job)
@@ -108,6 +116,32 @@ class TaskLane:
             self._hand_over.abandon(job.id)
             raise
         return None
+
+    def wait(self, exchange: Exchange, awaited: Await, stage: Stage) -> Answer | None:
+        """Wait for what a stage asked for, then carry the request on from that stage. Returns as `take` does."""
+        job = self._hand_over.job(exchange)
+        if job is None:
+            return None
+        job.exchange.fields = HeldFields(self._wire, exchange.id)
+        job.exchange.deadline_ms = exchange.snapshot.limits.deadline_ms  # until the stage that sets it has run
+        try:
+            self._gatherer.begin_waiting(job, awaited, partial(self._resume, job, stage))
+        except Exception:
+            self._hand_over.abandon(job.id)
+            raise
+        return None
+
+    def _resume(self, job: Job, stage: Stage) -> Answer | None:
+        """Go on with a request that has waited, from the stage on that has waited."""
+        refused = self._go_on(job.exchange, stage)
+        if refused is None:
+            job.allow_upgrade(self._hand_over.settings.upgrades)
+        return refused
+
+    def _stream_waited(self, gathering: Gathering, first: bytes) -> Answer | None:
+        return self.open_streams().go_on(
+            gathering.job, gathering.client, gathering.body, first, closes=gathering.closes
+        )
 
     def _stream_gathered(self, gathering: Gathering) -> Answer | None:
         whole = gathering.whole()

@@ -95,6 +95,11 @@ class Streams:
         """Send a request whose body was gathered, because who was to have it then did not stream. As `begin`."""
         return self._start(job, lambda: self._make(job, client, body, lambda _: whole, closes=closes))
 
+    def go_on(self, job: Job, client: ClientSocket, body: RequestBody, first: bytes, *, closes: bool) -> Answer | None:
+        """Send a request whose connection was taken before. first: what its body begins with. As `begin`."""
+        take: Callable[[Carriage], bytes] = lambda carriage: first or self._received(carriage)  # noqa: E731
+        return self._start(job, lambda: self._make(job, client, body, take, closes=closes))
+
     def _start(self, job: Job, make: Callable[[], Carriage | None]) -> Answer | None:
         if not self._budget.reserve(self._held_bytes):
             return Answer(BYTES_IN_FLIGHT_FULL)

@@ -1,0 +1,142 @@
+"""Assembly: routes, made of what the services have registered and of what the configuration says of it.
+
+What changes is made again, and nothing else: an instance that comes or goes touches the routes that it offers. When the
+configuration changes, every route is made again, beside the traffic, and then all of them are swapped at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+
+from proxy.route.hosts import HostTables, HostTablesBuilder
+from proxy.route.table import Route, RouteTable
+from proxy.snapshot import Snapshot
+from proxy.targets.instance import RegisteredRoute, RouteKey
+from proxy.terms import Terms
+
+Registered = Mapping[RouteKey, RegisteredRoute]
+
+SLICE_S = 0.001
+"""Of making routes, between two looks at what other tasks want: as long as `frames.wire` goes on without one."""
+
+
+class RouteIndexes:
+    """Gives each route the index of its counters, and the same one again when it comes back.
+
+    The index of a route that is gone is given away only when all others are taken; the longest gone goes first.
+    """
+
+    def __init__(self, count_max: int) -> None:
+        """Begin with no route. count_max: how many indexes there are; there must not be more routes at once."""
+        self._count_max = count_max
+        self._present: dict[RouteKey, int] = {}
+        self._gone: dict[RouteKey, int] = {}
+
+    def enter(self, key: RouteKey) -> tuple[int, bool]:
+        """Return the index of a route that is there now, and whether it was another route's before."""
+        index = self._present.get(key)
+        if index is not None:
+            return index, False
+        index, is_reused = self._gone.pop(key, None), False
+        if index is None:
+            index, is_reused = self._free_index()
+        self._present[key] = index
+        return index, is_reused
+
+    def leave(self, key: RouteKey) -> None:
+        """Note that a route is gone. Unknown ones are ignored."""
+        index = self._present.pop(key, None)
+        if index is not None:
+            self._gone[key] = index
+
+    def _free_index(self) -> tuple[int, bool]:
+        used = len(self._present) + len(self._gone)
+        if used < self._count_max:
+            return used, False
+        return self._gone.pop(next(iter(self._gone))), True
+
+
+class Assembly:
+    """Keeps the routes in step with registry and configuration. ``snapshot`` is another one after each change."""
+
+    def __init__(self, terms: Terms, routes_max: int, *, reset: Callable[[int], object]) -> None:
+        """Begin without routes. reset: zeroes the counts of an index that is given to another route."""
+        self._terms = terms
+        self._indexes = RouteIndexes(routes_max)
+        self._reset = reset
+        self._routes: dict[RouteKey, Route] = {}
+        self._late: set[RouteKey] | None = None
+        self._tables = HostTables(terms.hosts)
+        self.snapshot = self._snapshot(0)
+
+    def change(self, registered: Registered, touched: Iterable[RouteKey]) -> None:
+        """Take in that these routes have come, gone, or changed."""
+        keys = dict.fromkeys(touched)
+        if self._late is not None:
+            self._late.update(keys)  # what is being made again may have seen them as they were
+        removed = self._leave(key for key in keys if key not in registered)
+        made = {key: self._make(key, registered[key], self._terms) for key in keys if key in registered}
+        self._routes |= made
+        self._tables = self._tables.changed(made.values(), removed)
+        self.snapshot = self._snapshot(self.snapshot.revision + 1)
+
+    async def replace(self, terms: Terms, registered: Callable[[], Registered]) -> None:
+        """Make every route again by other terms, in small steps; then swap all of them. registered: what is now."""
+        self._late = set()
+        try:
+            made, builder = await self._make_all(terms, registered())
+            while self._late:
+                late, self._late = self._late, set()
+                self._make_late(terms, registered(), late, made, builder)
+        finally:
+            self._late = None
+        self._terms, self._routes, self._tables = terms, made, builder.build()
+        self.snapshot = self._snapshot(self.snapshot.revision + 1)
+
+    async def _make_all(self, terms: Terms, registered: Registered) -> tuple[dict[RouteKey, Route], HostTablesBuilder]:
+        made: dict[RouteKey, Route] = {}
+        builder = HostTablesBuilder(terms.hosts)
+        yields_at = trio.current_time() + SLICE_S
+        for key, route in registered.items():
+            made[key] = self._make(key, route, terms)
+            builder.put(made[key])
+            if trio.current_time() > yields_at:
+                await trio.lowlevel.checkpoint()
+                yields_at = trio.current_time() + SLICE_S
+        return made, builder
+
+    def _make_late(
+        self,
+        terms: Terms,
+        registered: Registered,
+        late: Iterable[RouteKey],
+        made: dict[RouteKey, Route],
+        builder: HostTablesBuilder,
+    ) -> None:
+        """Take in what has changed while the others were made."""
+        for key in late:
+            before = made.pop(key, None)
+            there = registered.get(key)
+            if there is not None:
+                made[key] = self._make(key, there, terms)
+                builder.put(made[key])
+            elif before is not None:
+                builder.remove(before)
+
+    def _leave(self, keys: Iterable[RouteKey]) -> list[Route]:
+        """Forget routes that are gone; return those that there were."""
+        gone = []
+        for key in keys:
+            self._indexes.leave(key)
+            gone.append(self._routes.pop(key, None))
+        return [route for route in gone if route is not None]
+
+    def _make(self, key: RouteKey, registered: RegisteredRoute, terms: Terms) -> Route:
+        index, is_reused = self._indexes.enter(key)
+        if is_reused:
+            self._reset(index)
+        return terms.route(index, registered)
+
+    def _snapshot(self, revision: int) -> Snapshot:
+        tables = self._tables
+        return Snapshot(tables.sole or RouteTable(), self._terms.limits, revision, tables)
