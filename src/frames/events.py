@@ -7,14 +7,14 @@ from frames.greeting import Hello, Welcome
 
 
 class HelloReceived(msgspec.Struct, frozen=True):
-    """The side that dialled said who it is; to be answered with WELCOME. again: it has said so before."""
+    """The service said who it is; to be answered with WELCOME. again: it has said so before."""
 
     hello: Hello
     again: bool
 
 
 class WelcomeReceived(msgspec.Struct, frozen=True):
-    """The side that accepted answered HELLO. again: the connection was open already."""
+    """The gateway answered HELLO. again: the connection was open already."""
 
     welcome: Welcome
     again: bool

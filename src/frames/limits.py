@@ -94,6 +94,19 @@ UPGRADE_BYTES_MAX: Final = 32
 UPGRADES_MAX: Final = 4
 """The context field upgrade, and how many protocols one endpoint offers; ``websocket`` is the longest in common use."""
 
+CLAIMS_MAX: Final = 16
+CLAIM_CHARACTERS_MAX: Final = 64
+CLAIM_VALUES_MAX: Final = 64
+CLAIM_VALUE_CHARACTERS_MAX: Final = 256
+"""What one endpoint may ask of an identity: more is a policy, and belongs into the gateway's configuration."""
+
+RATE_LIMITS_MAX: Final = 4
+RATE_LIMIT_CHARACTERS_MAX: Final = 128
+"""Limits of one endpoint: by route, tenant, principal and address."""
+
+BODY_BYTES_MAX: Final = 9_999_999_999_999_999
+"""What the context field body length can say."""
+
 INTERIM_MAX: Final = 16
 """Interim RESPONSEs of one exchange: 100, 103 and a few 102 are useful, a flood is not (section 7)."""
 

@@ -10,7 +10,8 @@ Rules of this file:
 3. The methods that send return the payload and move the state. To ask for what the state does not allow is a bug of
    our own: SessionUseError.
 4. What depends on more than role, state and type stands with the reader of the frame: a HELLO again must be for the
-   same service and instance; a WELCOME answers a HELLO; the id of a REQUEST has the bit of the side that sent it.
+   same service and instance; a WELCOME answers a HELLO; the id of a REQUEST has the bit of the side that sent it,
+   which is a matter of who dialled and not of the role.
 5. No payload can raise anything but ProtocolError, whether a scan has looked at its form before or not.
 6. Exchanges are not followed here: whoever opened one knows it by its id. Nothing is timed here: whoever has the
    clock does that.
@@ -42,10 +43,10 @@ from frames.limits import LOAD_UNKNOWN
 
 
 class Role(Enum):
-    """Which side of the connection this is."""
+    """Which side of the connection this is, in the greeting. Who dialled is another question."""
 
-    ACCEPTING = "accepting"
-    DIALLING = "dialling"
+    GATEWAY = "gateway"
+    SERVICE = "service"
 
 
 class State(Enum):
@@ -81,45 +82,45 @@ _ALL: Final = set(FrameType)
 _REQUEST: Final = frozenset({FrameType.REQUEST})
 
 RECEIVE: Final[dict[tuple[Role, State], Row]] = {
-    (Role.ACCEPTING, State.GREETING): _row({FrameType.HELLO}),
-    (Role.ACCEPTING, State.OPEN): _row(_ALL - {FrameType.WELCOME}),
-    (Role.ACCEPTING, State.DRAINING): _row(_ALL - {FrameType.WELCOME}, refused=_REQUEST),
-    (Role.ACCEPTING, State.CLOSED): _row(set()),
-    (Role.DIALLING, State.GREETING): _row({FrameType.WELCOME, FrameType.FAULT}),
-    (Role.DIALLING, State.OPEN): _row(_ALL - {FrameType.HELLO}),
-    (Role.DIALLING, State.DRAINING): _row(_ALL - {FrameType.HELLO}, refused=_REQUEST),
-    (Role.DIALLING, State.CLOSED): _row(set()),
+    (Role.GATEWAY, State.GREETING): _row({FrameType.HELLO}),
+    (Role.GATEWAY, State.OPEN): _row(_ALL - {FrameType.WELCOME}),
+    (Role.GATEWAY, State.DRAINING): _row(_ALL - {FrameType.WELCOME}, refused=_REQUEST),
+    (Role.GATEWAY, State.CLOSED): _row(set()),
+    (Role.SERVICE, State.GREETING): _row({FrameType.WELCOME, FrameType.FAULT}),
+    (Role.SERVICE, State.OPEN): _row(_ALL - {FrameType.HELLO}),
+    (Role.SERVICE, State.DRAINING): _row(_ALL - {FrameType.HELLO}, refused=_REQUEST),
+    (Role.SERVICE, State.CLOSED): _row(set()),
 }
 """What becomes of a frame, by role, state and type (section 1)."""
 
 SEND: Final[dict[tuple[Role, State], dict[FrameType, State]]] = {
-    (Role.ACCEPTING, State.GREETING): {FrameType.WELCOME: State.OPEN, FrameType.FAULT: State.CLOSED},
-    (Role.ACCEPTING, State.OPEN): {
+    (Role.GATEWAY, State.GREETING): {FrameType.WELCOME: State.OPEN, FrameType.FAULT: State.CLOSED},
+    (Role.GATEWAY, State.OPEN): {
         FrameType.WELCOME: State.OPEN,
         FrameType.HEARTBEAT: State.OPEN,
         FrameType.GOAWAY: State.DRAINING,
         FrameType.FAULT: State.CLOSED,
     },
-    (Role.ACCEPTING, State.DRAINING): {
+    (Role.GATEWAY, State.DRAINING): {
         FrameType.WELCOME: State.DRAINING,
         FrameType.HEARTBEAT: State.DRAINING,
         FrameType.GOAWAY: State.DRAINING,
         FrameType.FAULT: State.CLOSED,
     },
-    (Role.ACCEPTING, State.CLOSED): {},
-    (Role.DIALLING, State.GREETING): {FrameType.HELLO: State.GREETING, FrameType.FAULT: State.CLOSED},
-    (Role.DIALLING, State.OPEN): {
+    (Role.GATEWAY, State.CLOSED): {},
+    (Role.SERVICE, State.GREETING): {FrameType.HELLO: State.GREETING, FrameType.FAULT: State.CLOSED},
+    (Role.SERVICE, State.OPEN): {
         FrameType.HELLO: State.OPEN,
         FrameType.HEARTBEAT: State.OPEN,
         FrameType.GOAWAY: State.DRAINING,
         FrameType.FAULT: State.CLOSED,
     },
-    (Role.DIALLING, State.DRAINING): {
+    (Role.SERVICE, State.DRAINING): {
         FrameType.HEARTBEAT: State.DRAINING,
         FrameType.GOAWAY: State.DRAINING,
         FrameType.FAULT: State.CLOSED,
     },
-    (Role.DIALLING, State.CLOSED): {},
+    (Role.SERVICE, State.CLOSED): {},
 }
 """What may be sent about the connection, by role and state, and the state after it.
 
@@ -130,19 +131,23 @@ A frame of an exchange may be sent when OPEN or DRAINING.
 class Session:
     """One side's view of one connection, from the first frame to FAULT."""
 
-    def __init__(self, role: Role) -> None:
-        """Begin in GREETING: the connection is there, and nothing was said."""
+    def __init__(self, role: Role, *, dialled: bool | None = None) -> None:
+        """Begin in GREETING: the connection is there, and nothing was said.
+
+        dialled: whether this side did; left out, the service did.
+        """
         self.role = role
+        self.dialled = role is Role.SERVICE if dialled is None else dialled
         self.state = State.GREETING
         self.maybe_hello: Hello | None = None
-        """The last HELLO of the side that dialled, received or sent."""
+        """The last HELLO of the service, received or sent."""
         self.maybe_welcome: Welcome | None = None
-        """The last WELCOME of the side that accepted, received or sent."""
+        """The last WELCOME of the gateway, received or sent."""
         self.is_peer_draining = False
         """The peer has sent GOAWAY: it must not be sent a new REQUEST."""
 
     def __repr__(self) -> str:
-        """Role, state and who dialled, on one line."""
+        """Role, state and which service it is, on one line."""
         who = f" {self.maybe_hello.service}/{self.maybe_hello.instance}" if self.maybe_hello else ""
         peer = " peer draining" if self.is_peer_draining else ""
         return f"<Session {self.role.value} {self.state.value}{who}{peer}>"
@@ -214,14 +219,14 @@ class Session:
     def _may_send(self, kind: FrameType) -> State:
         after = SEND[self.role, self.state].get(kind)
         if after is None:
-            raise SessionUseError(f"{kind.name} must not be sent by the {self.role.value} side when {self.state.value}")
+            raise SessionUseError(f"{kind.name} must not be sent by the {self.role.value} when {self.state.value}")
         return after
 
     def _unexpected(self, kind: FrameType) -> str:
         if self.state is State.GREETING:
-            first = "HELLO" if self.role is Role.ACCEPTING else "WELCOME"
+            first = "HELLO" if self.role is Role.GATEWAY else "WELCOME"
             return f"{kind.name} before {first}"
-        return f"{kind.name} must not be sent to the {self.role.value} side when the connection is {self.state.value}"
+        return f"{kind.name} must not be sent to the {self.role.value} when the connection is {self.state.value}"
 
     def _read_hello(self, _kind: FrameType, _flags: int, _exchange: int, payload: bytes) -> HelloReceived:
         hello, before = decode_hello(payload), self.maybe_hello
@@ -255,8 +260,8 @@ class Session:
         return FaultReceived(fault.code, fault.text)
 
     def _read_call(self, _kind: FrameType, flags: int, exchange: int, payload: bytes) -> CallReceived:
-        if bool(exchange & DIALLED) is (self.role is Role.DIALLING):
-            bit = "clear" if self.role is Role.ACCEPTING else "set"
+        if bool(exchange & DIALLED) is self.dialled:
+            bit = "set" if self.dialled else "clear"
             raise ProtocolError(
                 FaultCode.PROTOCOL_ERROR, f"REQUEST with bit 63 of its exchange id {bit}: that id is ours to give"
             )

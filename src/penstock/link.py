@@ -93,7 +93,7 @@ class Link:
         self._cancel = cancel
         self._take = take
         self._forget = forget
-        self._session = Session(Role.DIALLING)
+        self._session = Session(Role.SERVICE)
 
     def __repr__(self) -> str:
         """Where to, and the session, on one line."""

@@ -1,16 +1,23 @@
 """The offer: an endpoint of one instance, as a request can be sent to it. Match finds it, pick chooses, send uses."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from frames.endpoint import EndpointOffer
+
 if TYPE_CHECKING:
-    from frames.greeting import EndpointOffer
     from proxy.targets.instance import Instance
+
+_NOTHING_DECLARED: Final = EndpointOffer(id=0, method="GET", path="/")
 
 
 class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """Compared by identity. slot: the connection's, for the wire's arrays; deadline_ms: the endpoint's own, if any."""
+    """Compared by identity: an instance whose health or HELLO is another has other offers.
+
+    slot: the connection's, for the wire's arrays; deadline_ms: the endpoint's own, if any; declared: all that the
+    service said of the endpoint; version and region: the instance's; is_degraded: chosen only where no healthy one is.
+    """
 
     slot: int
     connection: int
@@ -20,11 +27,7 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     streams: bool
     upgrades: tuple[str, ...] = ()
     instance: "Instance"
-    version: str = ""
-    """Of its instance, as that said it in HELLO."""
-    region: str = ""
-    """That its instance is in."""
+    declared: EndpointOffer = _NOTHING_DECLARED
+    version: str = "0.0.0"
+    region: str = "local"
     is_degraded: bool = False
-    """Whether its instance is: it gets requests only where no healthy one is as near."""
-    declared: "EndpointOffer | None" = None
-    """What HELLO says of the endpoint."""

@@ -1,15 +1,20 @@
 """HELLO and WELCOME: each rule of section 5 has a greeting that breaks it, on the way in and on the way out."""
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from frame_vectors import FOLDER
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frames.endpoint import canonical_endpoints, endpoints_digest
 from frames.errors import GreetingError, ProtocolError
 from frames.frame import FaultCode, Method
 from frames.greeting import EndpointOffer, Hello, decode_hello, decode_welcome, encode_hello, encode_welcome
+
+DIGESTS = json.loads((FOLDER / "digests.json").read_text(encoding="utf-8"))["vectors"]
 
 PROOF = "correct-horse-battery-staple"
 
@@ -65,9 +70,9 @@ def maybe_refusal(hello: bytes) -> ProtocolError | None:
 def test_a_hello_is_read_as_it_was_written() -> None:
     hello = decode_hello(payload(HELLO))
     assert (hello.service, hello.version, hello.region, hello.token) == ("billing", "1.4.0", "eu-1", PROOF)
-    assert hello.endpoints[0] == EndpointOffer(id=1, method="GET", path="/invoices/{invoice_id}")
-    assert hello.endpoints[1].deadline_ms == 500
-    assert hello.endpoints[1].idempotent
+    assert hello.listed[0] == EndpointOffer(id=1, method="GET", path="/invoices/{invoice_id}")
+    assert hello.listed[1].deadline_ms == 500
+    assert hello.listed[1].idempotent
     assert decode_hello(encode_hello(hello)) == hello
 
 
@@ -75,9 +80,9 @@ def test_optional_members_have_their_defaults_and_unknown_ones_are_ignored() -> 
     hello = decode_hello(payload(HELLO, token=..., region=..., mood="good"))
     assert hello.token is None
     assert hello.region == "local"
-    assert not hello.endpoints[0].idempotent
-    assert not hello.endpoints[0].streams
-    assert hello.endpoints[0].upgrades == ()
+    assert not hello.listed[0].idempotent
+    assert not hello.listed[0].streams
+    assert hello.listed[0].upgrades == ()
 
 
 def test_a_welcome_is_read_as_it_was_written() -> None:
@@ -190,7 +195,7 @@ def test_an_endpoint_out_of_its_form_is_named(changed: dict[str, Any], why: str)
 
 @pytest.mark.parametrize("path", ["/", "/a", "/a.b/~c", "/a%20b/@:,", "/{a}", "/{a}/b/{_c1}", "/...", "/" + "a" * 8191])
 def test_a_path_that_is_in_its_form_is_taken(path: str) -> None:
-    assert decode_hello(with_endpoint(path=path)).endpoints[0].path == path
+    assert decode_hello(with_endpoint(path=path)).listed[0].path == path
 
 
 @pytest.mark.parametrize(
@@ -245,7 +250,7 @@ def endpoints(count: int) -> list[dict[str, Any]]:
 
 
 def test_as_many_endpoints_as_the_limit_are_taken() -> None:
-    assert len(decode_hello(payload(HELLO, endpoints=endpoints(1024))).endpoints) == 1024
+    assert len(decode_hello(payload(HELLO, endpoints=endpoints(1024))).listed) == 1024
 
 
 def test_one_endpoint_over_the_limit_is_refused() -> None:
@@ -353,7 +358,7 @@ def test_whatever_the_payload_is_the_error_is_ours(text: bytes) -> None:
 
 def test_upgrades_are_read_as_they_were_written() -> None:
     hello = decode_hello(with_endpoint(streams=True, upgrades=["websocket", "x.y_z-1"]))
-    assert hello.endpoints[0].upgrades == ("websocket", "x.y_z-1")
+    assert hello.listed[0].upgrades == ("websocket", "x.y_z-1")
     assert decode_hello(encode_hello(hello)) == hello
 
 
@@ -375,3 +380,149 @@ def test_upgrades_that_break_a_rule(changed: dict[str, Any], message: str, code:
     error = refusal(with_endpoint(**changed))
     assert message in str(error)
     assert error.fault_code is code
+
+
+# Access, claims, and what else an endpoint declares.
+
+
+def test_what_an_endpoint_declares_is_read_as_it_was_written() -> None:
+    declared = {
+        "access": "authenticated",
+        "claims": {"scope": ["invoices:read", "admin"], "employee": []},
+        "body_bytes": 0,
+        "rate_limits": ["100/s by tenant", "5/s by principal"],
+    }
+    (endpoint,) = decode_hello(with_endpoint(**declared)).listed
+    assert endpoint.access == "authenticated"
+    assert endpoint.claims == {"scope": ("invoices:read", "admin"), "employee": ()}
+    assert endpoint.body_bytes == 0
+    assert endpoint.rate_limits == ("100/s by tenant", "5/s by principal")
+    (silent,) = decode_hello(with_endpoint()).listed
+    assert (silent.access, silent.claims, silent.body_bytes, silent.rate_limits) == (None, {}, None, ())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message", "code"),
+    [
+        ({"access": "private"}, "endpoints[0].access is 'private', and not one of", FaultCode.INVALID_HELLO),
+        ({"access": ""}, "endpoints[0].access is ''", FaultCode.INVALID_HELLO),
+        ({"access": True}, "access", FaultCode.INVALID_HELLO),
+        (
+            {"access": "public", "claims": {"scope": []}},
+            "endpoints[0] is public and has claims, which nobody without an identity can meet",
+            FaultCode.INVALID_HELLO,
+        ),
+        ({"claims": ["scope"]}, "claims", FaultCode.INVALID_HELLO),
+        ({"claims": {"scope": "read"}}, "claims", FaultCode.INVALID_HELLO),
+        ({"claims": {"scope": [1]}}, "claims", FaultCode.INVALID_HELLO),
+        ({"claims": {"": []}}, "claims has a name of 0 characters", FaultCode.INVALID_HELLO),
+        ({"claims": {"c" * 65: []}}, "claims has a name of 65 characters", FaultCode.INVALID_HELLO),
+        ({"claims": {"scope": [""]}}, "claims['scope'][0] has 0 characters", FaultCode.INVALID_HELLO),
+        ({"claims": {"scope": ["v" * 257]}}, "claims['scope'][0] has 257 characters", FaultCode.INVALID_HELLO),
+        ({"claims": {"scope": ["v"] * 65}}, "claims['scope'] has 65 entries", FaultCode.LIMIT_EXCEEDED),
+        ({"claims": {str(n): [] for n in range(17)}}, "claims has 17 entries", FaultCode.LIMIT_EXCEEDED),
+        ({"body_bytes": -1}, "endpoints[0].body_bytes is -1", FaultCode.INVALID_HELLO),
+        ({"body_bytes": 10**16}, "endpoints[0].body_bytes is 10,000", FaultCode.INVALID_HELLO),
+        ({"body_bytes": "1 MiB"}, "body_bytes", FaultCode.INVALID_HELLO),
+        ({"rate_limits": "1/s"}, "rate_limits", FaultCode.INVALID_HELLO),
+        ({"rate_limits": [""]}, "endpoints[0].rate_limits[0] has 0 characters", FaultCode.INVALID_HELLO),
+        ({"rate_limits": ["1/s\n"]}, "rate_limits[0] is '1/s\\n', and must be printable", FaultCode.INVALID_HELLO),
+        ({"rate_limits": ["1" * 129]}, "rate_limits[0] has 129 characters", FaultCode.INVALID_HELLO),
+        ({"rate_limits": ["1/s"] * 5}, "rate_limits has 5 entries", FaultCode.LIMIT_EXCEEDED),
+    ],
+)
+def test_declarations_that_break_a_rule(changed: dict[str, Any], message: str, code: FaultCode) -> None:
+    error = refusal(with_endpoint(**changed))
+    assert message in error.message
+    assert error.fault_code is code
+    assert len(error.message) < 400
+    assert error.message.isprintable()
+
+
+def test_a_wildcard_is_taken_at_the_end_only() -> None:
+    assert decode_hello(with_endpoint(path="/files/{path...}")).listed[0].path == "/files/{path...}"
+    assert "wildcard" in refusal(with_endpoint(path="/{path...}/x")).message
+
+
+# The digest, and what stands for it.
+
+LIST = (
+    EndpointOffer(id=1, method="GET", path="/invoices/{id}", idempotent=True, claims={"b": ("x",), "a": ()}),
+    EndpointOffer(id=2, method="POST", path="/invoices", deadline_ms=500, access="public", rate_limits=("1/s",)),
+)
+CANONICAL = (
+    b'[{"id":1,"method":"GET","path":"/invoices/{id}","idempotent":true,"claims":{"a":[],"b":["x"]}},'
+    b'{"id":2,"method":"POST","path":"/invoices","deadline_ms":500,"access":"public","rate_limits":["1/s"]}]'
+)
+DIGEST_OF_LIST = "2a04449225c9b4afb0d5d0201723139d909680d5de0be8d6ffb688ab1657a4d9"
+
+
+def test_the_canonical_list_has_one_form_whatever_was_written() -> None:
+    assert canonical_endpoints(LIST) == CANONICAL
+    spoken = json.loads(CANONICAL)
+    spoken[0] |= {"upgrades": [], "access": None, "streams": False}  # defaults, said all the same
+    shuffled = [dict(reversed(list(endpoint.items()))) for endpoint in spoken]
+    assert canonical_endpoints(decode_hello(payload(HELLO, endpoints=shuffled)).listed) == CANONICAL
+    assert canonical_endpoints(()) == b"[]"
+
+
+def test_the_canonical_list_escapes_only_what_must_be() -> None:
+    (endpoint,) = decode_hello(with_endpoint(claims={"n\u00e4me/": ['"\\\n\u0001\u20ac\U0001f600\x7f']})).listed
+    assert canonical_endpoints((endpoint,)).endswith('"claims":{"näme/":["\\"\\\\\\n\\u0001€😀\x7f"]}}]'.encode())
+
+
+def test_the_digest_is_the_sha_256_of_the_canonical_list() -> None:
+    assert endpoints_digest(LIST) == sha256(CANONICAL).hexdigest() == DIGEST_OF_LIST
+
+
+@pytest.mark.parametrize("vector", DIGESTS, ids=lambda vector: vector["name"])
+def test_the_golden_digests(vector: dict[str, Any]) -> None:
+    endpoints = decode_hello(payload(HELLO, endpoints=vector["endpoints"])).listed
+    assert canonical_endpoints(endpoints).decode() == vector["canonical"]
+    assert endpoints_digest(endpoints) == vector["digest"] == sha256(vector["canonical"].encode()).hexdigest()
+
+
+def test_a_slim_hello_has_a_digest_and_no_list() -> None:
+    hello = decode_hello(payload(HELLO, endpoints=..., digest=DIGEST_OF_LIST))
+    assert (hello.endpoints, hello.digest, hello.listed) == (None, DIGEST_OF_LIST, ())
+    assert repr(hello) == "<Hello billing 1.4.0 instance=b-1.local_2 region=eu-1 endpoints=slim token=given>"
+    assert decode_hello(encode_hello(hello)) == hello
+    assert b"endpoints" not in encode_hello(hello)
+
+
+def test_an_empty_list_is_said_and_is_not_slim() -> None:
+    hello = decode_hello(payload(HELLO, endpoints=[]))
+    assert hello.endpoints == ()
+    assert b'"endpoints":[]' in encode_hello(hello)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"endpoints": ...}, "endpoints is missing, and so is the digest that may stand in its place"),
+        ({"endpoints": ..., "digest": ""}, "digest is '', and must be 64 of 0-9 a-f"),
+        ({"endpoints": ..., "digest": "AB" * 32}, "digest is 'ABAB"),
+        ({"endpoints": ..., "digest": "ab" * 31}, "digest is 'abab"),
+        ({"endpoints": ..., "digest": 5}, "digest"),
+        ({"digest": "ab" * 32}, "digest is not that of the endpoints beside it"),
+    ],
+)
+def test_a_digest_that_is_none(changed: dict[str, Any], message: str) -> None:
+    error = refusal(payload(HELLO, **changed))
+    assert error.fault_code is FaultCode.INVALID_HELLO
+    assert message in error.message
+
+
+def test_a_digest_beside_its_list_is_taken() -> None:
+    said = decode_hello(payload(HELLO, digest=endpoints_digest(decode_hello(payload(HELLO)).listed)))
+    assert said.endpoints is not None
+
+
+def test_a_gateway_that_wants_the_list_says_so_and_else_is_silent() -> None:
+    assert decode_welcome(payload(WELCOME)).wants_endpoints is False
+    welcome = decode_welcome(payload(WELCOME, wants_endpoints=True))
+    assert welcome.wants_endpoints
+    assert b'"wants_endpoints":true' in encode_welcome(welcome)
+    assert b"wants_endpoints" not in encode_welcome(decode_welcome(payload(WELCOME)))
+    with pytest.raises(GreetingError):
+        decode_welcome(payload(WELCOME, wants_endpoints=1))

@@ -66,10 +66,10 @@ EVERY = [(role, state) for role in Role for state in State]
 def session_in(role: Role, state: State) -> Session:
     """A session that came to this state as a real one does."""
     session = Session(role)
-    if role is Role.DIALLING:
+    if role is Role.SERVICE:
         session.hello(HELLO)
     if state in {State.OPEN, State.DRAINING}:
-        if role is Role.ACCEPTING:
+        if role is Role.GATEWAY:
             come(session, FrameType.HELLO)
             session.welcome(WELCOME)
         else:
@@ -85,7 +85,7 @@ def session_in(role: Role, state: State) -> Session:
 def come(session: Session, frame_type: FrameType, **changed: Any) -> Any:
     """Let a frame of this type come, with the id that the peer would give it."""
     about_exchange = frame_type > FrameType.FAULT
-    exchange = (7 | (DIALLED if session.role is Role.ACCEPTING else 0)) if about_exchange else 0
+    exchange = (7 | (DIALLED if session.role is Role.GATEWAY else 0)) if about_exchange else 0
     frame: dict[str, Any] = {"flags": 0, "exchange": exchange, "payload": PAYLOADS[frame_type]} | changed
     return session.receive(frame_type, frame["flags"], frame["exchange"], frame["payload"])
 
@@ -120,14 +120,14 @@ def test_what_comes_is_taken_by_the_table(role: Role, state: State, frame_type: 
 @pytest.mark.parametrize(
     ("role", "state", "allowed"),
     [
-        (Role.ACCEPTING, State.GREETING, {FrameType.HELLO}),
-        (Role.ACCEPTING, State.OPEN, set(FrameType) - {FrameType.WELCOME}),
-        (Role.ACCEPTING, State.DRAINING, set(FrameType) - {FrameType.WELCOME}),
-        (Role.ACCEPTING, State.CLOSED, set()),
-        (Role.DIALLING, State.GREETING, {FrameType.WELCOME, FrameType.FAULT}),
-        (Role.DIALLING, State.OPEN, set(FrameType) - {FrameType.HELLO}),
-        (Role.DIALLING, State.DRAINING, set(FrameType) - {FrameType.HELLO}),
-        (Role.DIALLING, State.CLOSED, set()),
+        (Role.GATEWAY, State.GREETING, {FrameType.HELLO}),
+        (Role.GATEWAY, State.OPEN, set(FrameType) - {FrameType.WELCOME}),
+        (Role.GATEWAY, State.DRAINING, set(FrameType) - {FrameType.WELCOME}),
+        (Role.GATEWAY, State.CLOSED, set()),
+        (Role.SERVICE, State.GREETING, {FrameType.WELCOME, FrameType.FAULT}),
+        (Role.SERVICE, State.OPEN, set(FrameType) - {FrameType.HELLO}),
+        (Role.SERVICE, State.DRAINING, set(FrameType) - {FrameType.HELLO}),
+        (Role.SERVICE, State.CLOSED, set()),
     ],
 )
 def test_the_table_is_that_of_the_law(role: Role, state: State, allowed: set[FrameType]) -> None:
@@ -157,7 +157,7 @@ def test_the_table_as_markdown_has_a_row_for_each_type_and_a_column_for_each_liv
 )
 def test_what_goes_is_allowed_by_the_table(role: Role, state: State, frame_type: FrameType, send: Any) -> None:
     session = session_in(role, state)
-    if role is Role.ACCEPTING and state is State.GREETING:
+    if role is Role.GATEWAY and state is State.GREETING:
         come(session, FrameType.HELLO)
     after = SEND[role, state].get(frame_type)
     if after is None:
@@ -171,7 +171,7 @@ def test_what_goes_is_allowed_by_the_table(role: Role, state: State, frame_type:
 
 def test_whatever_one_side_may_send_the_other_may_receive() -> None:
     states = {State.OPEN, State.DRAINING}
-    for role, other in [(Role.ACCEPTING, Role.DIALLING), (Role.DIALLING, Role.ACCEPTING)]:
+    for role, other in [(Role.GATEWAY, Role.SERVICE), (Role.SERVICE, Role.GATEWAY)]:
         for mine in states:
             for yours in states:
                 assert all(RECEIVE[other, yours][kind] is not Verdict.ERROR for kind in SEND[role, mine])
@@ -181,7 +181,7 @@ def test_whatever_one_side_may_send_the_other_may_receive() -> None:
 
 
 def test_two_sessions_greet_talk_and_part() -> None:
-    service, gateway = Session(Role.DIALLING), Session(Role.ACCEPTING)
+    service, gateway = Session(Role.SERVICE), Session(Role.GATEWAY)
     assert gateway.receive(FrameType.HELLO, 0, 0, service.hello(HELLO)) == HelloReceived(HELLO, again=False)
     assert not service.may_request
     assert service.receive(FrameType.WELCOME, 0, 0, gateway.welcome(WELCOME)) == WelcomeReceived(WELCOME, again=False)
@@ -195,15 +195,15 @@ def test_two_sessions_greet_talk_and_part() -> None:
     goaway = service.goaway(GoawayReason.SHUTDOWN, 30_000)
     assert gateway.receive(FrameType.GOAWAY, 0, 0, goaway) == GoawayReceived(GoawayReason.SHUTDOWN, 30_000)
     assert not gateway.may_request
-    assert repr(gateway) == "<Session accepting open billing/b1 peer draining>"
-    assert repr(service) == "<Session dialling draining billing/b1>"
+    assert repr(gateway) == "<Session gateway open billing/b1 peer draining>"
+    assert repr(service) == "<Session service draining billing/b1>"
     fault = gateway.fault(FaultCode.INTERNAL, "ä" * 2000)
     assert service.receive(FrameType.FAULT, 0, 0, fault) == FaultReceived(FaultCode.INTERNAL, "ä" * 512)
     assert service.state is gateway.state is State.CLOSED
 
 
 def test_the_session_does_not_keep_the_token() -> None:
-    session = session_in(Role.ACCEPTING, State.OPEN)
+    session = session_in(Role.GATEWAY, State.OPEN)
     assert session.maybe_hello is not None
     assert session.maybe_hello.token is None
 
@@ -213,7 +213,7 @@ def test_the_session_does_not_keep_the_token() -> None:
 
 @pytest.mark.parametrize("state", [State.OPEN, State.DRAINING])
 def test_hello_again_for_the_same_instance_replaces(state: State) -> None:
-    session = session_in(Role.ACCEPTING, state)
+    session = session_in(Role.GATEWAY, state)
     newer = replace(HELLO, version="1.5.0", endpoints=())
     event = come(session, FrameType.HELLO, payload=encode_hello(newer))
     assert event == HelloReceived(newer, again=True)
@@ -226,7 +226,7 @@ def test_hello_again_for_the_same_instance_replaces(state: State) -> None:
 @pytest.mark.parametrize("other", [replace(HELLO, service="orders"), replace(HELLO, instance="b2")])
 @pytest.mark.parametrize("state", [State.GREETING, State.OPEN])
 def test_hello_again_for_another_service_or_instance_is_a_protocol_error(state: State, other: Hello) -> None:
-    session = session_in(Role.ACCEPTING, state)
+    session = session_in(Role.GATEWAY, state)
     if state is State.GREETING:
         come(session, FrameType.HELLO)
     with pytest.raises(ProtocolError, match=f"{other.service}/{other.instance}.*billing/b1") as caught:
@@ -237,14 +237,14 @@ def test_hello_again_for_another_service_or_instance_is_a_protocol_error(state: 
 
 
 def test_we_do_not_say_hello_for_another_instance_either() -> None:
-    session = session_in(Role.DIALLING, State.OPEN)
+    session = session_in(Role.SERVICE, State.OPEN)
     session.hello(replace(HELLO, version="2.0.0"))
     with pytest.raises(GreetingError):
         session.hello(replace(HELLO, instance="b2"))
 
 
 def test_a_bad_hello_is_what_the_greeting_says_of_it() -> None:
-    session = Session(Role.ACCEPTING)
+    session = Session(Role.GATEWAY)
     with pytest.raises(ProtocolError) as caught:
         come(session, FrameType.HELLO, payload=b"{}")
     assert caught.value.fault_code is FaultCode.INVALID_HELLO
@@ -253,20 +253,20 @@ def test_a_bad_hello_is_what_the_greeting_says_of_it() -> None:
 
 def test_a_frame_before_the_greeting_says_what_was_awaited() -> None:
     with pytest.raises(ProtocolError, match="REQUEST before HELLO"):
-        come(Session(Role.ACCEPTING), FrameType.REQUEST)
+        come(Session(Role.GATEWAY), FrameType.REQUEST)
     with pytest.raises(ProtocolError, match="HEARTBEAT before WELCOME"):
-        come(session_in(Role.DIALLING, State.GREETING), FrameType.HEARTBEAT)
+        come(session_in(Role.SERVICE, State.GREETING), FrameType.HEARTBEAT)
 
 
 def test_welcome_needs_a_hello_on_both_sides() -> None:
     with pytest.raises(SessionUseError):
-        Session(Role.ACCEPTING).welcome(WELCOME)
+        Session(Role.GATEWAY).welcome(WELCOME)
     with pytest.raises(ProtocolError, match="before this side has sent HELLO"):
-        come(Session(Role.DIALLING), FrameType.WELCOME)
+        come(Session(Role.SERVICE), FrameType.WELCOME)
 
 
 def test_welcome_again_on_an_open_connection_says_so() -> None:
-    session = session_in(Role.DIALLING, State.DRAINING)
+    session = session_in(Role.SERVICE, State.DRAINING)
     assert come(session, FrameType.WELCOME) == WelcomeReceived(WELCOME, again=True)
     assert session.state is State.DRAINING
 
@@ -275,11 +275,11 @@ def test_welcome_again_on_an_open_connection_says_so() -> None:
 
 
 def test_a_call_is_handed_on_as_it_came() -> None:
-    session = session_in(Role.ACCEPTING, State.OPEN)
+    session = session_in(Role.GATEWAY, State.OPEN)
     assert come(session, FrameType.REQUEST, flags=END) == CallReceived(7 | DIALLED, END, b"request", draining=False)
 
 
-@pytest.mark.parametrize(("role", "exchange"), [(Role.ACCEPTING, 7), (Role.DIALLING, 7 | DIALLED)])
+@pytest.mark.parametrize(("role", "exchange"), [(Role.GATEWAY, 7), (Role.SERVICE, 7 | DIALLED)])
 def test_a_call_with_an_id_that_is_ours_to_give_is_a_protocol_error(role: Role, exchange: int) -> None:
     with pytest.raises(ProtocolError, match="bit 63"):
         come(session_in(role, State.OPEN), FrameType.REQUEST, exchange=exchange)
@@ -290,7 +290,7 @@ def test_a_call_with_an_id_that_is_ours_to_give_is_a_protocol_error(role: Role, 
     [FrameType.RESPONSE, FrameType.DATA, FrameType.TRAILERS, FrameType.CREDIT, FrameType.CANCEL, FrameType.REFUSED],
 )
 def test_other_frames_of_an_exchange_are_handed_on_as_they_came(kind: FrameType) -> None:
-    event = come(session_in(Role.DIALLING, State.OPEN), kind, exchange=9)
+    event = come(session_in(Role.SERVICE, State.OPEN), kind, exchange=9)
     assert event == ExchangeFrameReceived(kind, 0, 9, PAYLOADS[kind])
 
 
@@ -301,17 +301,17 @@ def test_other_frames_of_an_exchange_are_handed_on_as_they_came(kind: FrameType)
 @pytest.mark.parametrize("payload", [b"", b"\xff" * 8, b"\x00" * 3])
 def test_a_payload_without_the_form_of_its_type_is_a_protocol_error(kind: FrameType, payload: bytes) -> None:
     with pytest.raises(ProtocolError, match=kind.name):
-        come(session_in(Role.ACCEPTING, State.OPEN), kind, payload=payload)
+        come(session_in(Role.GATEWAY, State.OPEN), kind, payload=payload)
 
 
 @pytest.mark.parametrize("frame_type", [0, 13, 255, -1])
 def test_an_unknown_type_is_a_protocol_error(frame_type: int) -> None:
     with pytest.raises(ProtocolError, match=f"unknown type {frame_type}"):
-        session_in(Role.ACCEPTING, State.OPEN).receive(frame_type, 0, 0, b"")
+        session_in(Role.GATEWAY, State.OPEN).receive(frame_type, 0, 0, b"")
 
 
 def test_reasons_and_codes_of_a_later_version_are_kept_as_numbers() -> None:
-    session = session_in(Role.ACCEPTING, State.OPEN)
+    session = session_in(Role.GATEWAY, State.OPEN)
     assert come(session, FrameType.GOAWAY, payload=b"\xc8\0\0\0\0\0\0\x01") == GoawayReceived(200, 1)
     assert come(session, FrameType.FAULT, payload=b"\x01\x00\0\0\xff") == FaultReceived(256, "�")
 

@@ -335,4 +335,4 @@ class TestLink:
 
     def test_repr(self) -> None:
         link, _, _, _ = self.make()
-        assert repr(link).startswith("<Link gw <Session dialling greeting s/i>")
+        assert repr(link).startswith("<Link gw <Session service greeting s/i>")

@@ -67,7 +67,7 @@ def test_hello_has_the_settings_and_an_instance_of_its_own() -> None:
     settings = load_service_settings({"PENSTOCK_REGION": "eu-1", "PENSTOCK_SERVICE_TOKEN": "s3cret"})
     hello = service.hello(settings)
     assert (hello.region, hello.token) == ("eu-1", "s3cret")
-    assert hello.endpoints[0].deadline_ms == 50
+    assert hello.listed[0].deadline_ms == 50
     assert hello.instance.startswith("billing-")
     assert hello.instance != service.hello(settings).instance
     assert "s3cret" not in repr(hello)

@@ -76,7 +76,7 @@ async def test_hello_says_who_it_is_and_what_it_offers(gateway: "Gateway", shop:
     hello = await connection.greet()
     assert (hello.service, hello.version, hello.instance, hello.region) == ("shop", "1.0.0", "shop-a", "eu-1")
     assert (hello.token, hello.heartbeat_ms) == ("t0ken", 200)
-    assert [(e.id, e.method, e.path) for e in hello.endpoints][:2] == [
+    assert [(e.id, e.method, e.path) for e in hello.listed][:2] == [
         (0, "GET", "/now/{name}"),
         (1, "GET", "/later/{name}"),
     ]

@@ -40,7 +40,7 @@ class AllowList:
                 FaultCode.FORBIDDEN,
                 f"the service {quoted(hello.service)} may not register here; add it to {SETTING} of the gateway",
             )
-        for endpoint in hello.endpoints:
+        for endpoint in hello.listed:
             if not any(_covers(prefix, _segments(endpoint.path)) for prefix in prefixes):
                 raise GreetingError(
                     FaultCode.FORBIDDEN,

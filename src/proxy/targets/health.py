@@ -8,6 +8,7 @@ degraded is.
 """
 
 from enum import Enum
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,10 @@ class Health(Enum):
     UNHEALTHY = "unhealthy"  # listed, never chosen
     DRAINING = "draining"  # the same: it goes
     REMOVED = "removed"  # silent for so long that its connection is closed
+
+
+CHOOSABLE: Final = frozenset((Health.HEALTHY, Health.DEGRADED))
+"""Which instances may be sent a request at all."""
 
 
 class HealthThresholds(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from frames.frame import HealthStatus, Method
-from frames.greeting import EndpointOffer, Hello
+from frames.greeting import STREAMS, EndpointOffer, Hello
 from frames.wire_values import slot_of
 from proxy.offer import Offer
 from proxy.targets.health import Health
 
-RouteKey = tuple[Method, str]
-"""What makes a route this one: the method, and the path with its parameters unnamed."""
+RouteKey = tuple[Method, str, str]
+"""What makes a route this one: the method, the path with its parameters unnamed, and the service that has it."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -25,6 +25,8 @@ class Instance:
     connected_at: float
     version: str = ""
     region: str = ""
+    said: Hello | None = None
+    """Its last HELLO, with the list of endpoints and without the token."""
     endpoints: dict[RouteKey, EndpointOffer] = field(default_factory=dict)
     health: Health = Health.HEALTHY
     last_heard: float = 0.0
@@ -40,6 +42,8 @@ class Instance:
     """What it may be sent on a new stream."""
     is_going: bool = False
     """It said GOAWAY, or was told so: it finishes what it has, and closes."""
+    retired: dict[int, RouteKey] = field(default_factory=dict)
+    """Ids of endpoints that it has taken back: a request may be on its way to one."""
 
     @property
     def name(self) -> str:
@@ -53,10 +57,19 @@ class Instance:
 
     def take(self, hello: Hello, patience: float, now: float) -> None:
         """Replace what it said before by this HELLO."""
+        self.said = msgspec.structs.replace(hello, token=None)
         self.version, self.region = hello.version, hello.region
-        self.takes_streams, self.credit_bytes = "streams" in hello.features, hello.credit_bytes
-        self.endpoints = {endpoint.shape: endpoint for endpoint in hello.endpoints}
+        self.takes_streams, self.credit_bytes = STREAMS in hello.features, hello.credit_bytes
+        before = self.endpoints
+        self.endpoints = keyed(hello)
+        if before:
+            kept = {endpoint.id for endpoint in hello.listed}
+            self.retired |= {each.id: key for key, each in before.items() if each.id not in kept}
         self.patience, self.last_heard = patience, now
+
+    def given_ids(self) -> dict[int, RouteKey]:
+        """Return to which endpoint each id was given, ever since it connected."""
+        return self.retired | {endpoint.id: key for key, endpoint in self.endpoints.items()}
 
     def offer(self, endpoint: EndpointOffer) -> Offer:
         """Return the endpoint as something that a request can be sent to."""
@@ -69,6 +82,10 @@ class Instance:
             streams=endpoint.streams and self.takes_streams,
             upgrades=endpoint.upgrades if self.takes_streams else (),
             instance=self,
+            declared=endpoint,
+            version=self.version,
+            region=self.region,
+            is_degraded=self.health is Health.DEGRADED,
         )
 
     def __repr__(self) -> str:
@@ -80,6 +97,11 @@ class Instance:
             f" {self.health.value}{going} endpoints={len(self.endpoints)} in_flight={self.reported_in_flight}"
             f" load={load}>"
         )
+
+
+def keyed(hello: Hello) -> dict[RouteKey, EndpointOffer]:
+    """Return the endpoints of a HELLO by the routes that they are."""
+    return {(*endpoint.shape, hello.service): endpoint for endpoint in hello.listed}
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -94,22 +116,22 @@ class RegisteredRoute(msgspec.Struct, frozen=True, eq=False):
     """One method and path, and where its requests may go now. Compared by identity: an unchanged route is the same
     object.
 
-    path: the template as its first service wrote it. offers: of the healthy instances, or of the degraded ones when no
-    healthy one is there; may be empty. registered: how many instances offer it, in whatever health.
+    path: the template as its first instance wrote it. offers: of all instances that may be chosen, the healthy and the
+    degraded ones; may be empty. registered: how many instances offer it, in whatever health. service: whose it is.
     """
 
     method: Method
     path: str
     offers: tuple[Offer, ...]
     registered: int
+    service: str = ""
 
 
 class Change(msgspec.Struct, frozen=True):
     """What one thing that happened changed, and what is to be done now. False when it is nothing.
 
     added, removed, changed: keys of routes, by which the snapshot is to be made again. replaced: connections to be
-    sent GOAWAY `replaced`. lost: connections that were silent for too long, to be closed. contested: routes of a
-    HELLO that another service offers too.
+    sent GOAWAY `replaced`. lost: connections that were silent for too long, to be closed.
     """
 
     added: tuple[RouteKey, ...] = ()
@@ -118,7 +140,6 @@ class Change(msgspec.Struct, frozen=True):
     transitions: tuple[Transition, ...] = ()
     replaced: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
-    contested: tuple[RouteKey, ...] = ()
 
     @property
     def is_routes(self) -> bool:
@@ -128,9 +149,7 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def notes(self) -> tuple[tuple[int, str], ...]:
         """What an operator should know of it: level and text of log lines."""
-        moves = ((_LEVELS[move.after], f"{move.instance.name} is {move.after.value}") for move in self.transitions)
-        contests = ((logging.WARNING, f"another service too offers {key[0].name} {key[1]}") for key in self.contested)
-        return (*moves, *contests)
+        return tuple((_LEVELS[move.after], f"{move.instance.name} is {move.after.value}") for move in self.transitions)
 
     def __bool__(self) -> bool:
         """Whether anything changed, or is to be done."""

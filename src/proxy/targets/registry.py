@@ -7,20 +7,24 @@ Rules of this file:
    can go on using them.
 2. An instance is one service and instance id; a connection carries one instance. A newer connection of the same
    instance replaces the older: that one offers nothing from then on, is to be sent GOAWAY, and stays listed until it
-   is lost. Whoever goes has said its last HELLO: another one from it changes nothing.
+   is lost. Whoever goes has said its last HELLO: another one from it changes nothing. The same HELLO again changes
+   nothing either.
 3. What changes an instance's health goes through ``_assess``, and only there does it change.
 4. An unknown connection is not an error: what it said may have been on its way when it was given up.
+5. A method and path belong to one service, to the first that came, until its last instance has left. Several services
+   have them only where hosts tell them apart, which ``hosts_overlap`` knows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from frames.errors import GreetingError
 from frames.events import HeartbeatReceived
 from frames.frame import FaultCode
-from frames.greeting import Hello
-from proxy.targets.health import Health, HealthThresholds, health_of
+from frames.greeting import EndpointOffer, Hello
+from frames.template import quoted
+from proxy.targets.health import CHOOSABLE, Health, HealthThresholds, health_of
 from proxy.targets.instance import (
     NO_CHANGE,
     Change,
@@ -29,6 +33,7 @@ from proxy.targets.instance import (
     RegistryStatistics,
     RouteKey,
     Transition,
+    keyed,
 )
 from proxy.targets.routes import Routes
 
@@ -39,9 +44,22 @@ ROUTES_MAX = 65_536
 class Registry:
     """The instances of all services, and the routes that they offer."""
 
-    def __init__(self, thresholds: HealthThresholds | None = None, routes_max: int = ROUTES_MAX) -> None:
-        """Begin empty."""
+    def __init__(
+        self,
+        thresholds: HealthThresholds | None = None,
+        routes_max: int = ROUTES_MAX,
+        *,
+        hosts_overlap: Callable[[str, str], bool] = lambda _one, _other: True,
+        required: Iterable[str] = (),
+    ) -> None:
+        """Begin empty.
+
+        hosts_overlap: whether a request may be meant for either of two services; required: names of services that must
+        be there. Both may be set anew at any time.
+        """
         self.thresholds = thresholds or HealthThresholds()
+        self.hosts_overlap = hosts_overlap
+        self.required = tuple(required)
         self._routes_max = routes_max
         self._routes = Routes()
         self._by_connection: dict[int, Instance] = {}
@@ -66,17 +84,31 @@ class Registry:
         """Return the instance that the connection carries, if any."""
         return self._by_connection.get(connection)
 
-    def hello(self, connection: int, hello: Hello, now: float) -> Change:
-        """Register the instance, or replace what it said before.
+    def maybe_identity(self, service: str, instance: str) -> Instance | None:
+        """Return the instance of this name that is not being replaced, if any."""
+        return self._by_identity.get((service, instance))
 
-        GreetingError, and nothing is changed, when there would be more routes than routes_max. That the connection
-        does not change its service or instance is the session's rule.
+    def missing(self) -> tuple[str, ...]:
+        """Return the required services of which no instance can be chosen, in the order of ``required``."""
+        there = {instance.service for instance in self._by_connection.values() if instance.health in CHOOSABLE}
+        return tuple(service for service in self.required if service not in there)
+
+    def hello(self, connection: int, hello: Hello, now: float) -> Change:
+        """Register the instance, or replace what it said before. The HELLO has its list of endpoints.
+
+        GreetingError, and nothing is changed, when it claims what another service has, gives an id to another endpoint
+        than before, or when there would be more routes than routes_max. That the connection does not change its service
+        or instance is the session's rule.
         """
-        self._check_room(hello)
         self._hellos += 1
         instance = self._by_connection.get(connection)
-        if instance is not None and instance.is_going:
+        if instance is not None and (instance.is_going or instance.said == msgspec.structs.replace(hello, token=None)):
             return self.heard(connection, now)
+        endpoints = keyed(hello)
+        self._check_owners(hello.service, endpoints)
+        self._check_room(endpoints)
+        if instance is not None:
+            _check_ids(instance, hello)
         older = self._by_identity.get((hello.service, hello.instance))
         if older is None or older is instance:
             return self._register(instance or Instance(hello.service, hello.instance, connection, now), hello, now)
@@ -86,6 +118,12 @@ class Registry:
         change = self._register(Instance(hello.service, hello.instance, connection, now), hello, now, left)
         transitions += change.transitions
         return msgspec.structs.replace(change, transitions=transitions, replaced=(older.connection,))
+
+    def check_again(self, connection: int) -> None:
+        """Raise GreetingError when the instance has what is another service's, since hosts overlap that did not."""
+        instance = self._by_connection.get(connection)
+        if instance is not None:
+            self._check_owners(instance.service, instance.endpoints)
 
     def heartbeat(self, connection: int, beat: HeartbeatReceived, now: float) -> Change:
         """Take in what the instance says of itself."""
@@ -145,9 +183,21 @@ class Registry:
             instances, len(self._routes), self._hellos, self._heartbeats, self._replacements, self._removals
         )
 
-    def _check_room(self, hello: Hello) -> None:
+    def _check_owners(self, service: str, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
+        """Raise GreetingError when the service claims a method and path that another one has."""
+        for key, endpoint in endpoints.items():
+            for owner in self._routes.owners(key[0], key[1]):
+                if owner != service and self.hosts_overlap(service, owner):
+                    raise GreetingError(
+                        FaultCode.FORBIDDEN,
+                        f"the service {quoted(service)} may not register {endpoint.method} {quoted(endpoint.path)}:"
+                        f" it belongs to the service {quoted(owner)}, until its last instance has left; use another"
+                        " path, or give the two services different hosts in PENSTOCK_ROUTES_HOSTS of the gateway",
+                    )
+
+    def _check_room(self, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
         """Raise GreetingError when the HELLO would add more routes than there is room for."""
-        new = sum(endpoint.shape not in self._routes for endpoint in hello.endpoints)
+        new = sum(key not in self._routes for key in endpoints)
         if len(self._routes) + new > self._routes_max:
             raise GreetingError(
                 FaultCode.LIMIT_EXCEEDED,
@@ -156,13 +206,13 @@ class Registry:
 
     def _register(self, instance: Instance, hello: Hello, now: float, left: Iterable[RouteKey] = ()) -> Change:
         """Let the instance be what the HELLO says. left: routes that another instance has left for it."""
-        touched = self._routes.leave(instance).union(left)
+        before = instance.endpoints
         instance.take(hello, self.thresholds.patience(hello.heartbeat_ms / 1000), now)
         self._by_connection[instance.connection] = instance
         self._by_identity[instance.service, instance.instance] = instance
         transitions = self._assess(instance, now)
-        change = self._routes.refresh(touched | self._routes.enter(instance))
-        return msgspec.structs.replace(change, transitions=transitions, contested=self._routes.contested(instance))
+        change = self._routes.refresh(self._routes.enter(instance, before).union(left))
+        return msgspec.structs.replace(change, transitions=transitions)
 
     def _assess(self, instance: Instance, now: float) -> tuple[Transition, ...]:
         """Set the instance's health by what is known of it now. Returns the transition, or nothing."""
@@ -187,3 +237,16 @@ class Registry:
         if self._by_identity.get(identity) is instance:
             del self._by_identity[identity]
         return self._routes.leave(instance)
+
+
+def _check_ids(instance: Instance, hello: Hello) -> None:
+    """Raise GreetingError when an id means another endpoint than before: a request may be on its way to that."""
+    given = instance.given_ids()
+    for index, endpoint in enumerate(hello.listed):
+        before = given.get(endpoint.id)
+        if before is not None and before[:2] != endpoint.shape:
+            raise GreetingError(
+                FaultCode.INVALID_HELLO,
+                f"HELLO: endpoints[{index}].id is {endpoint.id}, which stood for {before[0].name} {quoted(before[1])}"
+                " on this connection; give each endpoint an id of its own",
+            )

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from msgspec.structs import astuple, replace
+
+from frames.frame import Method
 from proxy.offer import Offer
-from proxy.targets.health import Health
+from proxy.targets.health import CHOOSABLE, Health
 from proxy.targets.instance import Change, Instance, RegisteredRoute, RouteKey
 
 
@@ -23,6 +26,7 @@ class Routes:
     def __init__(self) -> None:
         """Begin with no route."""
         self._entries: dict[RouteKey, _Entry] = {}
+        self._owners: dict[tuple[Method, str], tuple[str, ...]] = {}
         self.current: Mapping[RouteKey, RegisteredRoute] = MappingProxyType({})
 
     def __len__(self) -> int:
@@ -33,32 +37,30 @@ class Routes:
         """Whether the route is registered, before ``refresh`` too."""
         return key in self._entries
 
-    def enter(self, instance: Instance) -> set[RouteKey]:
-        """Add all that the instance offers. Returns the keys to be refreshed."""
+    def owners(self, method: Method, shape: str) -> tuple[str, ...]:
+        """Return the services that have this method and shape: one, or several that are told apart by hosts."""
+        return self._owners.get((method, shape), ())
+
+    def path(self, key: RouteKey) -> str:
+        """Return the template of a registered route, as its first instance wrote it."""
+        return self._entries[key].path
+
+    def enter(self, instance: Instance, before: Iterable[RouteKey] = ()) -> set[RouteKey]:
+        """Let the instance offer what it says now. before: what it offered. Returns the keys to be refreshed."""
+        left = self._take_back(instance.connection, [key for key in before if key not in instance.endpoints])
         for key, endpoint in instance.endpoints.items():
-            entry = self._entries.setdefault(key, _Entry(endpoint.path))
-            entry.offers[instance.connection] = instance.offer(endpoint)
-        return set(instance.endpoints)
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = _Entry(endpoint.path)
+                self._owners[key[:2]] = (*self.owners(key[0], key[1]), key[2])
+            elif list(entry.offers) == [instance.connection]:
+                entry.path = endpoint.path
+            entry.offers[instance.connection] = _kept(entry.offers.get(instance.connection), instance.offer(endpoint))
+        return left.union(instance.endpoints)
 
     def leave(self, instance: Instance) -> set[RouteKey]:
         """Take back all that the instance offers, if it was entered. Returns the keys to be refreshed."""
-        keys = set()
-        for key in instance.endpoints:
-            entry = self._entries.get(key)
-            if entry is None or entry.offers.pop(instance.connection, None) is None:
-                continue
-            keys.add(key)
-            if not entry.offers:
-                del self._entries[key]
-        return keys
-
-    def contested(self, instance: Instance) -> tuple[RouteKey, ...]:
-        """Return the keys of what the instance offers and another service offers too."""
-        return tuple(
-            key
-            for key in instance.endpoints
-            if any(offer.instance.service != instance.service for offer in self._entries[key].offers.values())
-        )
+        return self._take_back(instance.connection, instance.endpoints)
 
     def refresh(self, keys: Iterable[RouteKey]) -> Change:
         """Make the routes of these keys again and return the difference; ``current`` is swapped when there is one."""
@@ -80,19 +82,45 @@ class Routes:
             self.current = MappingProxyType(routes)
         return change
 
+    def _take_back(self, connection: int, keys: Iterable[RouteKey]) -> set[RouteKey]:
+        touched = set()
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is None or entry.offers.pop(connection, None) is None:
+                continue
+            touched.add(key)
+            if not entry.offers:
+                self._remove(key)
+        return touched
+
+    def _remove(self, key: RouteKey) -> None:
+        """Remove a route that nobody offers any more, and with it the service's right to it."""
+        del self._entries[key]
+        owners = tuple(service for service in self._owners[key[:2]] if service != key[2])
+        if owners:
+            self._owners[key[:2]] = owners
+        else:
+            del self._owners[key[:2]]
+
     def _route(self, key: RouteKey) -> RegisteredRoute | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        return RegisteredRoute(key[0], entry.path, _eligible(entry.offers.values()), len(entry.offers))
+        return RegisteredRoute(key[0], entry.path, _choosable(entry.offers), len(entry.offers), key[2])
 
 
-def _eligible(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Return the offers of the healthy instances, or of the degraded ones when no healthy one is there."""
-    by_health: dict[Health, list[Offer]] = {Health.HEALTHY: [], Health.DEGRADED: []}
-    for offer in offers:
-        by_health.get(offer.instance.health, []).append(offer)
-    return tuple(by_health[Health.HEALTHY] or by_health[Health.DEGRADED])
+def _kept(before: Offer | None, now: Offer) -> Offer:
+    """Return the offer of before where it says the same, so that its route stays the same."""
+    return before if before is not None and astuple(before) == astuple(now) else now
+
+
+def _choosable(offers: dict[int, Offer]) -> tuple[Offer, ...]:
+    """Return the offers of the healthy and degraded instances; an offer that says another health is made anew."""
+    for connection, offer in offers.items():
+        is_degraded = offer.instance.health is Health.DEGRADED
+        if offer.is_degraded is not is_degraded:
+            offers[connection] = replace(offer, is_degraded=is_degraded)
+    return tuple(offer for offer in offers.values() if offer.instance.health in CHOOSABLE)
 
 
 def _same(before: RegisteredRoute, after: RegisteredRoute) -> bool:

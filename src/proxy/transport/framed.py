@@ -51,7 +51,7 @@ class _Link:
     def __init__(self, connection: int, peer: str, hello_by: float) -> None:
         self.connection = connection
         self.peer = peer
-        self.session = Session(Role.ACCEPTING)
+        self.session = Session(Role.GATEWAY)
         self.hello_by = hello_by
         self.heartbeat_at = 0.0
         self.closes_at: float | None = None
@@ -211,7 +211,7 @@ class FramedTransport(Generic[AnyChange]):
             link.name,
             "says again:" if event.again else "joined:",
             hello.version,
-            len(hello.endpoints),
+            len(hello.listed),
             hello.region,
         )
         link.heartbeat_at = now + self._settings.heartbeat_s

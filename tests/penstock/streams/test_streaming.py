@@ -367,7 +367,7 @@ def test_hello_says_which_endpoints_stream(service: Service) -> None:
 
     hello = service._hello("i", "local", 1000, None)
     assert hello.features == ("streams",)
-    assert [offer.streams for offer in hello.endpoints] == [True, False]
+    assert [offer.streams for offer in hello.listed] == [True, False]
 
 
 async def test_a_streaming_call_knows_what_any_call_knows(service: Service) -> None:

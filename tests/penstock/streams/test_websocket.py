@@ -112,7 +112,7 @@ async def test_compression_as_offered(
 def test_the_endpoint_is_offered_as_one(rooms: Rooms) -> None:
     (endpoint,) = rooms.service.endpoints
     assert (endpoint.method, endpoint.streams, endpoint.upgrades) == ("GET", True, ("websocket",))
-    (offer,) = rooms.service._hello("i", "local", 1000, None).endpoints
+    (offer,) = rooms.service._hello("i", "local", 1000, None).listed
     assert offer.upgrades == ("websocket",)
 
 

@@ -6,6 +6,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from frames.errors import GreetingError
 from frames.events import HeartbeatReceived
@@ -16,10 +17,11 @@ from proxy.targets.instance import Change, RouteKey
 from proxy.targets.registry import Registry
 
 GET, POST = Method.GET, Method.POST
-INVOICE: RouteKey = (GET, "/invoices/{}")
-CREATE: RouteKey = (POST, "/invoices")
+INVOICE: RouteKey = (GET, "/invoices/{}", "billing")
+CREATE: RouteKey = (POST, "/invoices", "billing")
 BEAT = HeartbeatReceived(HealthStatus.HEALTHY, None, 0)
 BOTH = ("GET /invoices/{invoice_id}", "POST /invoices")
+IDS: dict[str, int] = {endpoint: number for number, endpoint in enumerate(BOTH, 10)}
 
 
 def hello(
@@ -30,7 +32,7 @@ def hello(
     heartbeat_ms: int = 5000,
     deadline_ms: int | None = None,
 ) -> Hello:
-    offers = (endpoint.split() for endpoint in endpoints or BOTH)
+    """endpoints: such as ``GET /health``; the same text has the same id in all of them."""
     return Hello(
         protocol=1,
         features=(),
@@ -41,8 +43,13 @@ def hello(
         heartbeat_ms=heartbeat_ms,
         credit_bytes=0,
         endpoints=tuple(
-            EndpointOffer(id=10 + index, method=method, path=path, deadline_ms=deadline_ms)
-            for index, (method, path) in enumerate(offers)
+            EndpointOffer(
+                id=IDS.setdefault(endpoint, len(IDS) + 10),
+                method=endpoint.split()[0],
+                path=endpoint.split()[1],
+                deadline_ms=deadline_ms,
+            )
+            for endpoint in endpoints or BOTH
         ),
     )
 
@@ -50,6 +57,11 @@ def hello(
 def targets(registry: Registry, key: RouteKey = INVOICE) -> list[int]:
     """The connections to which a request of this route can go."""
     return [offer.connection for offer in registry.routes[key].offers]
+
+
+def degraded(registry: Registry, key: RouteKey = INVOICE) -> list[int]:
+    """Those of them that are degraded: nobody asks them while a healthy one is there."""
+    return [offer.connection for offer in registry.routes[key].offers if offer.is_degraded]
 
 
 def moves(change: Change) -> list[str]:
@@ -89,17 +101,54 @@ def test_hello_again_replaces_what_was_said_before() -> None:
     registry = Registry()
     registry.hello(5, hello(), now=0)
     change = registry.hello(5, hello("b1", "GET /invoices/{number}", "GET /health", version="1.5.0"), now=1)
-    assert (change.added, change.removed, change.changed) == (((GET, "/health"),), (CREATE,), (INVOICE,))
+    assert (change.added, change.removed, change.changed) == (((GET, "/health", "billing"),), (CREATE,), (INVOICE,))
     assert change.replaced == ()
     assert registry.routes[INVOICE].path == "/invoices/{number}"
     assert [instance.version for instance in registry.instances] == ["1.5.0"]
 
 
-def test_hello_again_with_the_same_words_still_gives_new_offers() -> None:
+def test_hello_again_with_the_same_words_changes_nothing_and_is_a_sign_of_life() -> None:
     registry = Registry()
     registry.hello(5, hello(), now=0)
-    registry.hello(5, hello(deadline_ms=9), now=1)
-    assert registry.routes[INVOICE].offers[0].deadline_ms == 9
+    before = registry.routes
+    assert not registry.hello(5, hello(), now=14)
+    assert registry.routes is before
+    assert not registry.sweep(28)
+    assert registry.statistics().hellos == 2
+
+
+def test_hello_again_changes_only_the_routes_of_which_it_says_something_else() -> None:
+    registry = Registry()
+    said = hello()
+    registry.hello(5, said, now=0)
+    invoice = registry.routes[INVOICE]
+    create = replace(said.listed[1], deadline_ms=9)
+    change = registry.hello(5, replace(said, endpoints=(said.listed[0], create)), now=1)
+    assert (change.added, change.removed, change.changed) == ((), (), (CREATE,))
+    assert registry.routes[INVOICE] is invoice
+    assert registry.routes[CREATE].offers[0].deadline_ms == 9
+    assert registry.routes[CREATE].offers[0].declared == create
+
+
+def test_an_id_that_stood_for_another_endpoint_is_refused_and_nothing_changes() -> None:
+    registry = Registry()
+    said = hello()
+    registry.hello(5, said, now=0)
+    registry.hello(5, replace(said, endpoints=said.listed[:1]), now=1)  # takes POST back, with the id 11
+    before = registry.routes
+    for number, stood_for in ((10, "GET '/invoices/{}'"), (11, "POST '/invoices'")):
+        reused = EndpointOffer(id=number, method="GET", path="/health")
+        with pytest.raises(GreetingError) as caught:
+            registry.hello(5, replace(said, endpoints=(reused,)), now=2)
+        assert caught.value.fault_code is FaultCode.INVALID_HELLO
+        assert caught.value.message == (
+            f"HELLO: endpoints[0].id is {number}, which stood for {stood_for} on this connection;"
+            " give each endpoint an id of its own"
+        )
+    assert registry.routes is before
+    registry.hello(5, said, now=3)  # the same endpoint may come back under its id
+    registry.hello(6, replace(said, instance="b2", endpoints=(reused,)), now=3)  # and ids are those of a connection
+    assert targets(registry, CREATE) == [5]
 
 
 def test_two_instances_share_their_routes_whatever_they_call_the_parameter() -> None:
@@ -238,9 +287,9 @@ def test_an_instance_that_is_silent_is_chosen_less_and_less() -> None:
     registry.hello(6, hello("b2"), now=0)
     registry.heartbeat(6, BEAT, 14)
     registry.sweep(15)
-    assert targets(registry) == [6]  # degraded: not while a healthy one is there
+    assert (targets(registry), degraded(registry)) == ([5, 6], [5])
     registry.sweep(29)
-    assert targets(registry) == [5, 6]  # both are degraded
+    assert (targets(registry), degraded(registry)) == ([5, 6], [5, 6])
     registry.sweep(30)
     assert targets(registry) == [6]  # unhealthy: never
     registry.sweep(60)
@@ -275,17 +324,18 @@ def test_a_heartbeat_that_changes_nothing_leaves_the_routes_alone() -> None:
     assert "in_flight=4 load=25%" in repr(registry.instances[0])
 
 
-def test_a_degraded_one_is_chosen_only_when_no_healthy_one_is_there() -> None:
+def test_a_degraded_one_may_be_chosen_and_says_so() -> None:
     registry = Registry()
     registry.hello(5, hello("b1"), now=0)
     registry.hello(6, hello("b2"), now=0)
-    degraded = HeartbeatReceived(HealthStatus.DEGRADED, None, 0)
-    registry.heartbeat(5, degraded, 1)
-    assert targets(registry) == [6]
-    registry.heartbeat(6, degraded, 1)
-    assert targets(registry) == [5, 6]
+    unwell = HeartbeatReceived(HealthStatus.DEGRADED, None, 0)
+    change = registry.heartbeat(5, unwell, 1)
+    assert set(change.changed) == {INVOICE, CREATE}
+    assert (targets(registry), degraded(registry)) == ([5, 6], [5])
+    registry.heartbeat(6, unwell, 1)
+    assert (targets(registry), degraded(registry)) == ([5, 6], [5, 6])
     registry.heartbeat(5, BEAT, 2)
-    assert targets(registry) == [5]
+    assert (targets(registry), degraded(registry)) == ([5, 6], [6])
 
 
 def test_one_that_says_draining_in_a_heartbeat_may_change_its_mind() -> None:
@@ -348,13 +398,78 @@ def test_more_routes_than_there_is_room_for_are_refused_and_nothing_changes() ->
     registry.hello(7, hello("b3", "GET /a"), now=0)
 
 
-def test_a_route_of_two_services_is_told() -> None:
+def test_what_one_service_has_another_one_cannot_claim_and_nothing_changes() -> None:
     registry = Registry()
-    assert registry.hello(5, hello("b1"), now=0).notes == ()
-    change = registry.hello(6, hello("o1", "POST /invoices", "GET /orders", service="orders"), now=0)
-    assert change.contested == (CREATE,)
-    assert change.notes == ((logging.WARNING, "another service too offers POST /invoices"),)
-    assert targets(registry, CREATE) == [5, 6]
+    registry.hello(5, hello("b1"), now=0)
+    before = registry.routes
+    with pytest.raises(GreetingError) as caught:
+        registry.hello(6, hello("o1", "GET /orders", "GET /invoices/{number}", service="orders"), now=0)
+    assert caught.value.fault_code is FaultCode.FORBIDDEN
+    assert caught.value.message == (
+        "the service 'orders' may not register GET '/invoices/{number}': it belongs to the service 'billing', until its"
+        " last instance has left; use another path, or give the two services different hosts in PENSTOCK_ROUTES_HOSTS"
+        " of the gateway"
+    )
+    assert registry.routes is before
+    assert [instance.name for instance in registry.instances] == ["billing/b1"]
+
+
+def test_another_service_may_have_a_path_once_its_last_instance_has_left() -> None:
+    registry = Registry()
+    registry.hello(5, hello("b1"), now=0)
+    registry.hello(6, hello("b2"), now=0)
+    other = hello("o1", "POST /invoices", service="orders")
+    registry.draining(5, 1)
+    registry.lost(5)
+    registry.draining(6, 1)  # it is still there, and may have requests of that path
+    with pytest.raises(GreetingError, match="belongs to the service 'billing'"):
+        registry.hello(7, other, now=2)
+    registry.lost(6)
+    registry.hello(7, other, now=3)
+    assert set(registry.routes) == {(POST, "/invoices", "orders")}
+    assert registry.routes[POST, "/invoices", "orders"].service == "orders"
+
+
+def test_a_path_that_is_taken_back_is_free() -> None:
+    registry = Registry()
+    registry.hello(5, hello("b1"), now=0)
+    registry.hello(5, hello("b1", "POST /invoices"), now=1)
+    registry.hello(6, hello("o1", "GET /invoices/{id}", service="orders"), now=1)
+    assert set(registry.routes) == {CREATE, (GET, "/invoices/{}", "orders")}
+
+
+def test_services_on_different_hosts_may_have_the_same_path() -> None:
+    registry = Registry(hosts_overlap=lambda one, other: "everywhere" in {one, other})
+    registry.hello(5, hello("b1"), now=0)
+    registry.hello(6, hello("o1", service="orders"), now=0)
+    assert (targets(registry), targets(registry, (GET, "/invoices/{}", "orders"))) == ([5], [6])
+    with pytest.raises(GreetingError, match="belongs to the service 'billing'"):
+        registry.hello(7, hello("e1", service="everywhere"), now=0)
+    registry.lost(5)
+    with pytest.raises(GreetingError, match="belongs to the service 'orders'"):
+        registry.hello(7, hello("e1", service="everywhere"), now=0)
+    registry.hosts_overlap = lambda _one, _other: True
+    registry.check_again(6)
+    registry.hosts_overlap = lambda _one, _other: False
+    registry.hello(5, hello("b1"), now=1)
+    registry.hosts_overlap = lambda _one, _other: True
+    with pytest.raises(GreetingError, match=r"'billing' may not register GET .* belongs to the service 'orders'"):
+        registry.check_again(5)
+
+
+def test_required_services_are_missing_until_one_of_their_instances_may_be_chosen() -> None:
+    registry = Registry(required=["orders", "billing"])
+    assert registry.missing() == ("orders", "billing")
+    registry.hello(5, hello("b1"), now=0)
+    assert registry.missing() == ("orders",)
+    registry.hello(6, hello("o1", "GET /orders", service="orders"), now=0)
+    registry.sweep(15)  # degraded is better than nothing
+    assert registry.missing() == ()
+    registry.draining(5, 16)
+    registry.sweep(30)
+    assert registry.missing() == ("orders", "billing")
+    registry.required = ()
+    assert registry.missing() == ()
 
 
 def test_transitions_are_told() -> None:
@@ -377,18 +492,25 @@ def test_statistics_count() -> None:
 
 # Whatever happens, in whatever order.
 
-STEP = st.tuples(st.integers(0, 6), st.integers(1, 4), st.integers(1, 2), st.floats(0, 20))
+SERVICES = {1: "billing", 2: "billing", 3: "orders", 4: "hosted"}
+STEP = st.tuples(st.integers(0, 6), st.integers(1, 6), st.sampled_from(sorted(SERVICES)), st.floats(0, 20))
+PATHS = [*BOTH, "GET /health"]
 
 
-@given(steps=st.lists(STEP, max_size=25), seed=st.integers(0, 9))
+@given(steps=st.lists(STEP, max_size=40), seed=st.integers(0, 9))
 def test_the_routes_are_always_those_of_the_instances(steps: list[tuple[int, int, int, float]], seed: int) -> None:
-    registry, now, rand = Registry(), 0.0, random.Random(seed)
-    names: dict[int, str] = {}
+    registry, now, rand = Registry(hosts_overlap=lambda *both: "hosted" not in both), 0.0, random.Random(seed)
+    names: dict[int, int] = {}
     for act, connection, number, passed in steps:
         now += passed
-        name = names.setdefault(connection, f"b{number}")  # a connection keeps its instance
+        number = names.setdefault(connection, number)  # a connection keeps its instance
         if act <= 1:
-            registry.hello(connection, hello(name, *rand.sample([*BOTH, "GET /health"], rand.randint(1, 3))), now)
+            paths = rand.sample(PATHS, rand.randint(1, 3))
+            said = hello(f"i{number}", *paths, service=SERVICES[number])
+            before, routes = registry.instances, registry.routes
+            if is_refused(registry, connection, said, now):
+                assert (registry.instances, registry.routes) == (before, routes)
+                assert claims_of_others(registry, said)
         elif act <= 3:
             registry.heartbeat(connection, HeartbeatReceived(rand.choice(list(HealthStatus)), None, 0), now)
         elif act == 4:
@@ -402,18 +524,39 @@ def test_the_routes_are_always_those_of_the_instances(steps: list[tuple[int, int
         check_whole(registry)
 
 
+def is_refused(registry: Registry, connection: int, said: Hello, now: float) -> bool:
+    try:
+        registry.hello(connection, said, now)
+    except GreetingError:
+        return True
+    return False
+
+
+def claims_of_others(registry: Registry, said: Hello) -> bool:
+    """Whether a HELLO claims what another service has, on hosts that overlap."""
+    wanted = {endpoint.shape for endpoint in said.listed}
+    return any(
+        key[:2] in wanted and key[2] != said.service and registry.hosts_overlap(key[2], said.service)
+        for key in registry.routes
+    )
+
+
 def check_whole(registry: Registry) -> None:
-    """Who is offered is there, may be chosen, and offers it; who may be chosen and is best is offered."""
+    """Who is offered is there, may be chosen, and offers it; who may be chosen is offered; nobody shares a path."""
     current = {instance.connection: instance for instance in registry.instances}
     for key, route in registry.routes.items():
         assert route.registered > 0
+        assert route.service == key[2]
         for offer in route.offers:
             assert current[offer.connection] is offer.instance
+            assert offer.instance.service == route.service
             assert offer.instance.endpoints[key].id == offer.endpoint_id
-        best = {offer.instance.health for offer in route.offers}
-        assert best in ({Health.HEALTHY}, {Health.DEGRADED}, set())
+            assert offer.is_degraded is (offer.instance.health is Health.DEGRADED)
+            assert offer.instance.health in {Health.HEALTHY, Health.DEGRADED}
         assert len({offer.instance.instance for offer in route.offers}) == len(route.offers)
+        others = [other[2] for other in registry.routes if other[:2] == key[:2] and other != key]
+        assert not any(registry.hosts_overlap(key[2], other) for other in others)
     for instance in registry.instances:
-        if instance.health is Health.HEALTHY:
+        if instance.health in {Health.HEALTHY, Health.DEGRADED}:
             assert all(instance.connection in targets(registry, key) for key in instance.endpoints)
     assert Health.REMOVED not in {instance.health for instance in registry.instances}
