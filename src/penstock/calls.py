@@ -54,13 +54,14 @@ class Calls:
             if reason is not None or endpoint is None:
                 return self._outbox.refuse(event[1], event[0], reason or RefusedReason.UNKNOWN_ENDPOINT)
         at = event[5]
-        call = Call(event, self._arena[at : at + event[6]], endpoint, now, self._clock)
+        arena = self._arena
+        if endpoint.streams and event[7]:
+            return self._begin_stream(event, arena[at : at + event[6]], endpoint, now)
+        call = Call(event, arena[at : at + event[6]], endpoint, now, self._clock)
         if not event[7]:
             return self._outbox.answer(call, answer_expired(call))
         if endpoint.is_async:
-            if endpoint.streams:
-                self._begin_stream(event, call, now)
-            elif not self._take(call):
+            if not self._take(call):
                 self._outbox.refuse(event[1], event[0], RefusedReason.OVERLOADED)
             return None
         payload = answer_nowait(call)
@@ -68,8 +69,8 @@ class Calls:
             self._outbox.answer_again(call, payload)
         return None
 
-    def _begin_stream(self, event: WireEvent, call: Call, now: float) -> None:
-        stream_call = self._streams.open(event, call, now, self._clock)
+    def _begin_stream(self, event: WireEvent, payload: bytes, endpoint: Endpoint, now: float) -> None:
+        stream_call = self._streams.open(event, payload, endpoint, now, self._clock)
         if stream_call is None:
             self._outbox.refuse(event[1], event[0], RefusedReason.UNSUPPORTED_FEATURE)
         elif not self._take(stream_call):

@@ -7,6 +7,7 @@ gateway that the body must not look whole. What is left of the request's body wh
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import trio
@@ -51,13 +52,18 @@ class StreamCall(Call):
         arrived: float,
         clock: Callable[[], float],
         outbox: Outbox,
-        flow: Stream | None,
+        open_flow: Callable[[WireEvent], Stream] | None,
         forget: Callable[["StreamCall"], None],
     ) -> None:
-        """flow: None when the gateway knows nothing of streams, and so the body is here. forget: called at the end."""
+        """open_flow: makes the stream; None when the gateway knows nothing of streams, and so the body is here.
+
+        forget: called at the end.
+        """
         super().__init__(event, payload, endpoint, arrived, clock)
         self._outbox = outbox
-        self._maybe_flow = flow
+        self._open_flow = open_flow
+        self._maybe_flow: Stream | None = None
+        self._gone: StreamCause | None = None
         self._forget = forget
         self._interims = 0
         self.has_begun = False
@@ -65,30 +71,52 @@ class StreamCall(Call):
         self._is_aborted = False
         self._go_away: Callable[[], Awaitable[None]] | None = None
         self._draining: trio.Nursery | None = None
-        if flow is not None and not self.is_whole:
-            if self.body_length is not None:
-                flow.declare_receive_length(self.body_length)
-            flow.take_first(super().body)
-        elif flow is not None:
-            flow.take_first(b"", END)
+        self.on_gone: Callable[[], None] | None = None
+        """Called once nobody waits for the answer any more."""
+        if not self.is_whole:
+            self._start_flow()
 
     @property
     def flow(self) -> Stream:
-        """Both bodies, under credit."""
-        if self._maybe_flow is None:
+        """Both bodies, under credit. Where both are whole it is never asked for, and never made."""
+        return self._start_flow() if self._maybe_flow is None else self._maybe_flow
+
+    def _start_flow(self) -> Stream:
+        if self._open_flow is None:
             raise StreamMisuse(f"{self._where} cannot stream: the gateway does not; update it, or return whole answers")
-        return self._maybe_flow
+        flow = self._maybe_flow = self._open_flow(self._event)
+        if self.is_whole:
+            flow.take_first(b"", END)
+        else:
+            if self.body_length is not None:
+                flow.declare_receive_length(self.body_length)
+            flow.take_first(super().body)
+        if self.has_begun:
+            flow.began(end=True)
+        if self._gone is not None:
+            flow.close(self._gone)
+        return flow
+
+    @property
+    def is_gone(self) -> bool:
+        """Nobody waits for the answer any more: the gateway has given the call up, or is gone itself."""
+        return self._gone is not None
 
     @property
     def is_answered(self) -> bool:
         """The answer has ended, or is given up, or is a WebSocket, which ends itself."""
-        flow = self._maybe_flow
+        flow = self._maybe_flow  # without one, it was answered whole
         return flow is None or flow.has_sent_end or flow.cause is not None or flow.is_upgraded
 
     @property
     def is_whole(self) -> bool:
         """The request came with its whole body."""
         return bool(self._event[4] & FRAME_END)
+
+    @property
+    def upgrade(self) -> str | None:
+        """The protocol that the client wants to go on with on this exchange."""
+        return self._context(FieldId.UPGRADE)
 
     @property
     def body_length(self) -> int | None:
@@ -105,7 +133,7 @@ class StreamCall(Call):
 
     @lazy
     def _request_body(self) -> RequestBody:
-        if self._maybe_flow is None or self.is_whole:
+        if self.is_whole:
             return RequestBody.whole(super().body)
         expects = self.headers.get("expect", "").lower() == "100-continue"
         return RequestBody(self.flow, self.body_length, self._invite if expects else None)
@@ -137,12 +165,16 @@ class StreamCall(Call):
         fields = decode_fields(head, RESPONSE_FIXED_BYTES, count, RESPONSE_FIXED_BYTES + FIELD_ENTRY_BYTES * count)
         await self.begin(int.from_bytes(head[:2]), fields, length=length, end=end)
 
+    async def begin_with(self, head: bytes, *, end: bool = False) -> None:
+        """The same with a head that was made already, and a body of a length that nobody knows yet."""
+        await self._begin(head, None, end)
+
     def answer(self, payload: bytes) -> None:
         """Send a whole answer."""
         self.has_begun = True
+        if self._gone is not None:
+            return
         if self._maybe_flow is not None:
-            if self._maybe_flow.cause in _GONE:
-                return
             self._maybe_flow.began(end=True)
         self._outbox.answer(self, payload)
         self._outbox.flush_soon()
@@ -158,6 +190,15 @@ class StreamCall(Call):
         self._draining = nursery
         if self._go_away is not None:
             nursery.start_soon(self._go_away)
+
+    def gone(self, cause: StreamCause) -> None:
+        """The gateway has given the call up, or is lost."""
+        if self._gone is None:
+            self._gone = cause
+            if self._maybe_flow is not None:
+                self._maybe_flow.close(cause)
+            if self.on_gone is not None:
+                self.on_gone()
 
     def end(self) -> None:
         """The handler has ended: what is left of the request's body is not wanted."""
@@ -215,17 +256,20 @@ class Streams:
         """The calls that were taken and have not ended, by connection and exchange."""
         return self._calls
 
-    def open(self, event: WireEvent, call: Call, now: float, clock: Callable[[], float]) -> StreamCall | None:
+    def open(
+        self, event: WireEvent, payload: bytes, endpoint: Endpoint, now: float, clock: Callable[[], float]
+    ) -> StreamCall | None:
         """Make the call of a REQUEST. None: its body is to come as a stream, and no streams were agreed upon."""
-        credit, payload, endpoint = self._credit_of(event[1]), call._payload, call.endpoint
-        if credit is None:
-            if not event[4] & FRAME_END:
-                return None
-            return StreamCall(event, payload, endpoint, now, clock, self._outbox, None, self.forget)
-        flow = Stream(
+        credit = self._credit_of(event[1])
+        if credit is None and not event[4] & FRAME_END:
+            return None
+        open_flow = None if credit is None else partial(self._open_flow, credit)
+        return StreamCall(event, payload, endpoint, now, clock, self._outbox, open_flow, self.forget)
+
+    def _open_flow(self, credit: int, event: WireEvent) -> Stream:
+        return Stream(
             self._wire, self._rooms, event[1], event[0], send_credit=credit, receive_window=STREAM_WINDOW_BYTES
         )
-        return StreamCall(event, payload, endpoint, now, clock, self._outbox, flow, self.forget)
 
     def add(self, call: StreamCall) -> None:
         """From now on, frames find the call."""
@@ -260,8 +304,8 @@ class Streams:
 
     def _end(self, connection: int, exchange: int, cause: StreamCause) -> None:
         call = self._calls.pop((connection, exchange), None)
-        if call is not None and call._maybe_flow is not None:
-            call._maybe_flow.close(cause)
+        if call is not None:
+            call.gone(cause)
 
 
 async def run_streaming(invoke: Callable[[Call], Any], call: StreamCall) -> object:

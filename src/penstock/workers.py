@@ -58,7 +58,7 @@ class Workers:
         self._nursery = nursery
         self.outlet = outlet
         # Every call that was taken and not answered; the scope once its handler runs.
-        self._calls: dict[Key, trio.CancelScope | None] = {}
+        self._calls: dict[Key, trio.CancelScope | _Leave | None] = {}
         self._parked: list[trio.lowlevel.Task] = []
         self._woken = 0
         self._on_idle: trio.Event | None = None
@@ -87,7 +87,7 @@ class Workers:
                 self._nursery.start_soon(_Worker(self).run)
 
     def cancel(self, connection: int, exchange: int) -> None:
-        """Give a call up: stop its handler, send nothing. No such call: nothing."""
+        """Give a call up: stop its handler, at once or when its grace is over; send nothing. No such call: nothing."""
         scope = self._calls.pop((connection, exchange), None)
         if scope is not None:
             scope.cancel()
@@ -106,7 +106,7 @@ class Workers:
             self.finished(call, answer_expired(call))
         for scope in self._calls.values():
             if scope is not None:
-                scope.cancel()
+                (scope.scope if isinstance(scope, _Leave) else scope).cancel()
 
     async def wait_idle(self) -> None:
         """Wait until no call is in flight."""
@@ -115,11 +115,12 @@ class Workers:
                 self._on_idle = trio.Event()
             await self._on_idle.wait()
 
-    def started(self, key: Key, scope: trio.CancelScope) -> bool:
+    def started(self, key: Key, call: Call, scope: trio.CancelScope) -> bool:
         """Note whose scope the call has now. False: it was cancelled before it began."""
         if key not in self._calls:
             return False
-        self._calls[key] = scope
+        grace_s = getattr(call.endpoint.handler, "grace_s", None)
+        self._calls[key] = scope if grace_s is None else _Leave(scope, grace_s)
         return True
 
     def finished(self, call: Call, answer: bytes | None) -> None:
@@ -154,6 +155,22 @@ class Workers:
         if self._on_idle is not None:
             self._on_idle.set()
             self._on_idle = None
+
+
+class _Leave:
+    """The scope of a handler with an attribute `grace_s`: it learns by other ways that its call was given up, and has
+    that many seconds to end by itself.
+    """
+
+    __slots__ = ("_grace_s", "scope")
+
+    def __init__(self, scope: trio.CancelScope, grace_s: float) -> None:
+        self.scope = scope
+        self._grace_s = grace_s
+
+    def cancel(self) -> None:
+        """Stop the handler when its time is over."""
+        self.scope.deadline = trio.current_time() + self._grace_s
 
 
 class _Worker:
@@ -192,7 +209,7 @@ class _Worker:
                 await self._park()
                 continue
             key, call = waiting.popleft()
-            if not pool.started(key, scope):
+            if not pool.started(key, call, scope):
                 continue
             self._call = call
             if call.endpoint.streams:  # the gateway keeps its time

@@ -1,0 +1,94 @@
+"""An ASGI application as a service: its endpoints, and its life around that of the service."""
+
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
+
+import msgspec
+import trio
+
+from frames.template import template_shape
+from penstock.asgi.lifespan import LifespanUse
+from penstock.asgi.messages import Application
+from penstock.asgi.runner import Loop, TrioRunner
+from penstock.service import Service
+from penstock.settings import ServiceSettings
+from penstock.streaming import StreamCall, run_streaming
+
+__all__ = ["GRACE_S", "AsgiService", "Route"]
+
+GRACE_S = 10.0
+"""How long an application may go on when its client has gone, which it learns by `http.disconnect`."""
+
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+"""RFC 9110, section 9.2.2."""
+
+Route = tuple[str, str]
+"""Method and path template."""
+
+
+class AsgiService(Service):
+    """A service that answers every request with one application."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str,
+        app: Application,
+        routes: Iterable[Route],
+        root_path: str = "",
+        loop: Loop = "trio",
+        lifespan: LifespanUse = "auto",
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """routes: method and path of each endpoint; root_path: what of the path is not the application's business."""
+        super().__init__(name, version=version)
+        self._runner = TrioRunner(app, root_path=root_path, lifespan=lifespan)
+        handler = Handler(self._runner.handle, grace_s)
+        for method, path in routes:
+            self._add(method, path, handler)
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """The application's lifespan: `serve` runs within it. Raises `StartupError`."""
+        return self._runner.running()
+
+    async def serve(
+        self,
+        settings: ServiceSettings | None = None,
+        *,
+        stop: trio.Event | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Start the application, serve as any service does, and end the application after the last call."""
+        async with self.running():
+            await super().serve(settings, stop=stop, task_status=task_status)
+
+    def _add(self, method: str, path: str, handler: "Handler") -> None:
+        self._register(
+            method,
+            path,
+            handler,
+            deadline_ms=None,
+            idempotent=method in IDEMPOTENT,
+            streams=True,
+            upgrades=("websocket",) if method == "GET" else (),
+        )
+        key = method, template_shape(path)
+        # The application takes the path apart itself.
+        self._endpoints[key] = msgspec.structs.replace(
+            self._endpoints[key], invoke=partial(run_streaming, handler.handle)
+        )
+
+
+class Handler:
+    """What the endpoints call."""
+
+    def __init__(self, handle: Callable[[Any], Coroutine[Any, Any, None]], grace_s: float) -> None:
+        self.handle = handle
+        self.grace_s = grace_s
+
+    async def __call__(self, call: StreamCall, **_: str) -> None:
+        """Answer a call."""
+        await self.handle(call)
