@@ -26,6 +26,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "127.0.0.1:8080",
             "where clients come in",
             "only this machine, until somebody decides otherwise",
+            restart=True,
         ),
     ]
     max_connections: Annotated[
@@ -37,6 +38,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "an idle connection costs little, but descriptors are limited; at the bound, accepting pauses",
             at_least="1",
             at_most="1048576",
+            restart=True,
         ),
     ]
     connections_per_address: Annotated[
@@ -47,6 +49,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "connections at once from one IPv4 address, or from one IPv6 /64; 0: no bound",
             "many people share one address, but one address must not have all connections",
             at_most="1048576",
+            restart=True,
         ),
     ]
     connection_requests: Annotated[
@@ -57,6 +60,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "requests on one connection before it is closed after an answer; 0: no bound",
             "clients come back, and spread anew over the gateways that there are by then",
             at_most="1000000000",
+            restart=True,
         ),
     ]
     connection_bytes: Annotated[
@@ -67,6 +71,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "bytes taken from one connection before it is closed after an answer; 0: no bound",
             "far above what a browser or a healthy upload sends, and yet an end",
             at_most="1024GiB",
+            restart=True,
         ),
     ]
     connection_age_ms: Annotated[
@@ -77,6 +82,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "the age at which a connection is closed after an answer; 0: no bound",
             "clients find new addresses and new certificates within the hour",
             at_most="168h",
+            restart=True,
         ),
     ]
     idle_timeout_ms: Annotated[
@@ -88,6 +94,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "above the 60 s after which common clients give up a connection",
             at_least="10ms",
             at_most="24h",
+            restart=True,
         ),
     ]
     idle_jitter: Annotated[
@@ -98,6 +105,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "how far each connection's idle timeout, age and requests are drawn above or below",
             "connections that came together do not close and come back together",
             at_most="50%",
+            restart=True,
         ),
     ]
     write_timeout_ms: Annotated[
@@ -106,6 +114,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "30s",
             "an answer must make progress within this time",
             "a client that reads nothing for so long is gone",
+            restart=True,
         ),
     ]
     linger_ms: Annotated[
@@ -116,6 +125,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "how long to read on after an answer that closes",
             "reading on after a last answer lets it arrive before the connection is reset",
             at_most="60s",
+            restart=True,
         ),
     ]
     trusted_proxies: Annotated[
@@ -125,6 +135,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "",
             "addresses and networks of proxies that are believed about the client's address and scheme",
             "anybody can write a header field, so nobody is believed",
+            restart=True,
         ),
     ]
     tls_listen: Annotated[
@@ -134,6 +145,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "",
             "where clients come in by TLS; needs edge.tls_certificates",
             "there is no certificate that we could have by default",
+            restart=True,
         ),
     ]
     tls_certificates: Annotated[
@@ -152,6 +164,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "1.2",
             "the least version of TLS",
             "every client of the last ten years has it, and it has no known break (RFC 9325)",
+            restart=True,
         ),
     ]
     tls_client_ca: Annotated[
@@ -161,6 +174,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "",
             "certificates of the authorities that sign clients; given, every client must show a certificate",
             "the public has none",
+            restart=True,
         ),
     ]
     tls_client_names: Annotated[
@@ -170,6 +184,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "",
             "the DNS names, URIs, email addresses or common names that a client's certificate may have",
             "with none given, whoever edge.tls_client_ca signed is let in",
+            restart=True,
         ),
     ]
     tls_handshake_timeout_ms: Annotated[
@@ -178,6 +193,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "10s",
             "from connection to the end of the TLS handshake",
             "as long as a head may take; ends clients that hold connections without a word",
+            restart=True,
         ),
     ]
     tls_reload_interval_ms: Annotated[
@@ -189,5 +205,6 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "a renewed certificate is used within seconds, and looking costs nothing",
             at_least="100ms",
             at_most="24h",
+            restart=True,
         ),
     ]

@@ -21,6 +21,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "strict",
             "what to do where servers differ: refuse, or repair what has one meaning only",
             "what two parsers read differently lets one of them be deceived",
+            restart=True,
         ),
     ]
     head_bytes: Annotated[
@@ -32,6 +33,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "what other gateways and h11 take; a longer head is answered 431",
             at_least="1KiB",
             at_most="64KiB",
+            restart=True,
         ),
     ]
     head_fields: Annotated[
@@ -43,6 +45,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "what other gateways take; more is answered 431",
             at_least="1",
             at_most="120",
+            restart=True,
         ),
     ]
     target_bytes: Annotated[
@@ -54,6 +57,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "as much as a frame can carry; a longer target is answered 414",
             at_least="16B",
             at_most="8KiB",
+            restart=True,
         ),
     ]
     head_timeout_ms: Annotated[
@@ -62,6 +66,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "10s",
             "from a request's first byte to the end of its head",
             "ends clients that send a head byte by byte to hold connections",
+            restart=True,
         ),
     ]
     upgrades: Annotated[
@@ -71,6 +76,7 @@ class EdgeRequests(EdgeConnections, frozen=True):
             "websocket",
             "protocols that a connection may be upgraded to, where an endpoint offers it; `none` for no protocol",
             "the one that browsers ask for",
+            restart=True,
         ),
     ]
     reason_header: Annotated[
@@ -95,6 +101,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "the longest body that is carried in the batch",
             "larger bodies gain nothing from being carried in the batch",
             at_most="512KiB",
+            restart=True,
         ),
     ]
     buffered_bytes: Annotated[
@@ -105,6 +112,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "the longest body for an endpoint that does not stream; a longer one is answered 413",
             "what one frame carries beside its head",
             at_most="960KiB",
+            restart=True,
         ),
     ]
     call_bytes: Annotated[
@@ -115,6 +123,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "the longest body for an endpoint that streams; a longer one is answered 413",
             "large files pass, and one call has an end",
             at_most="1024GiB",
+            restart=True,
         ),
     ]
     bytes_in_flight: Annotated[
@@ -126,6 +135,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "five thousand streams with their windows full; few ever are",
             at_least="1MiB",
             at_most="1024GiB",
+            restart=True,
         ),
     ]
     body_rate_bytes_per_second: Annotated[
@@ -137,6 +147,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "who sends slower holds a connection on purpose, and is answered 408",
             at_least="1B",
             at_most="1GiB",
+            restart=True,
         ),
     ]
     stream_idle_timeout_ms: Annotated[
@@ -148,6 +159,7 @@ class EdgeConfig(EdgeRequests, frozen=True):
             "above the pauses of server-sent events and WebSocket pings",
             at_least="10ms",
             at_most="24h",
+            restart=True,
         ),
     ]
     deadline_ms: Annotated[

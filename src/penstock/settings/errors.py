@@ -74,6 +74,15 @@ class BadValuesError(BadValueError):
         return self._faults
 
 
+SHOWN_MAX = 120
+"""Characters of a wrong value that an error repeats."""
+
+
+def shortened(text: str) -> str:
+    """Return a wrong value as far as an error repeats it."""
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
+
+
 def path_text(path: Iterable[Step]) -> str:
     """Return a path as it is written behind a name: ``[2].split.weights``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)

@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 
+from .flow import render_flow
 from .load import Loaded
 from .registry import Registry, Setting
+from .tables import ListOf, Table, TextMap
+from .types import Kind
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -21,6 +24,8 @@ class Row(msgspec.Struct, frozen=True):
     variable: str
     what: str
     reason: str
+    applies: str
+    """When another value takes effect: ``reload`` or ``restart``."""
 
 
 def rows(registry: Registry, loaded: Loaded[Any]) -> list[Row]:
@@ -38,6 +43,7 @@ def _row(setting: Setting, loaded: Loaded[Any]) -> Row:
         variable=setting.variable,
         what=setting.what,
         reason=setting.reason,
+        applies=setting.applies,
     )
 
 
@@ -61,7 +67,7 @@ def _text_lines(row: Row, name_width: int, value_width: int, columns: int, bold:
     name = row.name.ljust(name_width)
     yield f"{_strong(name) if bold else name}  {_or_none(row.value).ljust(value_width)}  {row.origin}".rstrip()
     yield from textwrap.wrap(
-        f"{row.what}; default {_or_none(row.default)}: {row.reason}",
+        f"{row.what}; default {_or_none(row.default)}: {row.reason}; takes effect on {row.applies}",
         max(columns, 40),
         initial_indent="    ",
         subsequent_indent="    ",
@@ -72,30 +78,99 @@ def _strong(text: str) -> str:
     return f"\x1b[1m{text}\x1b[0m"
 
 
-def reference(registry: Registry) -> str:
-    """Return the reference table of a registry in Markdown, by section."""
+def as_markdown(shown: list[Row]) -> str:
+    """Return the rows as a table of Markdown."""
+    lines = ["| setting | value | origin | takes effect on |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{row.name}` | {_code(row.value)} | `{row.origin}` | {row.applies} |" for row in shown]
+    return "\n".join(lines)
+
+
+def as_yaml(registry: Registry, loaded: Loaded[Any]) -> str:
+    """Return the settings as a file would say them, each with its origin in a comment. Secrets are stars."""
+    lines: list[str] = []
+    section = ""
+    for setting in registry:
+        head, dot, key = setting.name.rpartition(".")
+        if head != section and head:
+            lines.append(f"{head}:")
+        section = head
+        indent = "  " if dot else ""
+        text = _yaml_value(setting, loaded.values[setting.name], f"{indent}  ")
+        lines.append(f"{indent}# {loaded.origins[setting.name]}; takes effect on {setting.applies}")
+        lines.append(f"{indent}{key}:{text}")
+    return "\n".join(lines)
+
+
+def _yaml_value(setting: Setting, value: Any, indent: str) -> str:
+    """Return the text after a key: a list of tables has a line for each."""
+    plain = "" if value is None else setting.kind.plain(value)
+    if isinstance(plain, list) and plain and not isinstance(plain[0], str):
+        return "".join(f"\n{indent}- {render_flow(item)}" for item in plain)
+    return f" {render_flow(plain)}"
+
+
+def reference(registry: Registry, *, is_reloaded: bool = True) -> str:
+    """Return the reference table of a registry in Markdown, by section, with the keys of tables.
+
+    is_reloaded: whether there is anything to tell about when another value takes effect.
+    """
     sections: dict[str, list[Setting]] = {}
     for setting in registry:
         sections.setdefault(setting.name.partition(".")[0] if "." in setting.name else "", []).append(setting)
-    return "\n".join(line for section, settings in sections.items() for line in _section_lines(section, settings))
+    return "\n".join(
+        line for section, settings in sections.items() for line in _section_lines(section, settings, is_reloaded)
+    )
 
 
-def _section_lines(section: str, settings: Iterable[Setting]) -> Iterator[str]:
+def _section_lines(section: str, settings: Iterable[Setting], is_reloaded: bool) -> Iterator[str]:
     yield f"### {section}" if section else "### (top level)"
     yield ""
-    yield "| setting | what | variable | kind | default | bounds | why this default |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    columns: tuple[str, ...] = ("setting", "what", "variable", "kind", "default", "bounds", "why this default")
+    columns += ("takes effect on",) if is_reloaded else ()
+    yield f"| {' | '.join(columns)} |"
+    yield f"| {' | '.join('---' for _ in columns)} |"
     for setting in settings:
-        default = f"`{setting.default}`" if setting.default else "none"
         variable = f"`{setting.variable}`" + (f", `{setting.variable}_FILE`" if setting.is_secret else "")
         cells = (
             f"`{setting.name}`",
             setting.what,
             variable,
             setting.kind.label,
-            default,
+            _code(setting.default),
             setting.bounds or "any",
             setting.reason,
+            *((setting.applies,) if is_reloaded else ()),
         )
         yield f"| {' | '.join(cells)} |"
     yield ""
+    for setting in settings:
+        for path, table in tables_of(setting.kind, setting.name):
+            yield from _table_lines(path, table)
+
+
+def tables_of(kind: Kind[Any], path: str) -> Iterator[tuple[str, Table[Any]]]:
+    """Yield the tables within a kind, each with its path: ``rules[].split``."""
+    if isinstance(kind, ListOf):
+        yield from tables_of(kind.kind, f"{path}[]")
+    elif isinstance(kind, TextMap):
+        yield from tables_of(kind.kind, f"{path}.*")
+    elif isinstance(kind, Table):
+        yield path, kind
+        for key, setting in kind.keys.items():
+            yield from tables_of(setting.kind, f"{path}.{key}")
+
+
+def _table_lines(path: str, table: Table[Any]) -> Iterator[str]:
+    yield f"Keys of `{path}`:"
+    yield ""
+    yield "| key | what | kind | default | bounds | when it is not given |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for key, setting in table.keys.items():
+        name = f"`{key}`" + (f", `{key}_file`" if setting.is_secret else "")
+        given = ("must be given", "") if setting.required else (_code(setting.default), setting.reason)
+        yield f"| {' | '.join((name, setting.what, setting.kind.label, given[0], setting.bounds or 'any', given[1]))} |"
+    yield ""
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "none"

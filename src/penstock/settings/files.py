@@ -49,3 +49,16 @@ class FilePath(TextKind[Path | None]):
     def render(self, value: Path | None) -> str:
         """Return the path, or nothing."""
         return "" if value is None else str(value)
+
+
+class FileName(TextKind[Path]):
+    """The path of a file, of which there must be one."""
+
+    label = "path"
+    example = "/etc/penstock/aggregate_placement.yaml"
+
+    def parse_text(self, text: str) -> Path:
+        """Take any path. Whether the file is there is asked later."""
+        if not text or "\0" in text:
+            raise BadValueError(f"{text!r} is no path", f"write {self.example}")
+        return Path(text)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .errors import BadValueError, Problem, SettingsError, Step, did_you_mean, path_text
+from .errors import BadValueError, Problem, SettingsError, Step, did_you_mean, path_text, shortened
 from .nodes import Node
 from .registry import PREFIX, Registry, Setting
 from .secrets import read_secret
@@ -164,7 +164,7 @@ def _problem(setting: Setting, found: Found, fault: BadValueError) -> Problem:
     if shown is None and fault.path:
         shown = ""
     elif shown is None:
-        shown = SECRET_SHOWN if setting.kind.has_secrets else str(found.raw)
+        shown = SECRET_SHOWN if setting.kind.has_secrets else shortened(str(found.raw))
     name = setting.name + path_text(fault.path)
     return Problem(fault.code, f"{name} = {shown}" if shown else name, found.place(fault.path), fault.why, fault.fix)
 
@@ -175,5 +175,5 @@ def _unknown_variables(registry: Registry, environment: Mapping[str, str]) -> li
     return [
         Problem("unknown_variable", name, "environment", why, did_you_mean(name, known, PREFIX))
         for name, text in sorted(environment.items())
-        if text and name.startswith(PREFIX) and name not in known and not name.startswith(registry.neighbours)
+        if text and name.startswith(PREFIX) and name not in known and not registry.is_neighbour(name)
     ]

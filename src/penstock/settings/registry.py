@@ -66,9 +66,16 @@ class Setting:
         return named
 
     @property
+    def applies(self) -> str:
+        """When another value takes effect: on ``reload``, or only on ``restart``."""
+        return "restart" if self.restart else "reload"
+
+    @property
     def absent(self) -> Any:
-        """The value where nobody gave one."""
-        return None if self.is_optional and not self.default else self.kind.parse(self.default)
+        """The value where nobody gave one; None also where somebody must."""
+        if self.required or (self.is_optional and not self.default):
+            return None
+        return self.kind.parse(self.default)
 
     @property
     def is_secret(self) -> bool:
@@ -109,8 +116,8 @@ class Setting:
 class Registry:
     """The settings of one struct: iterable in the order of declaration, and found by name.
 
-    struct: what `build` makes; neighbours: beginnings of variables that belong to another program of this family, which
-    may be present in the same environment and are no mistake.
+    struct: what `build` makes; neighbours: variables, and beginnings of variables (those that end with ``_``), that
+    belong to another program of this family, which may be present in the same environment and are no mistake.
     """
 
     def __init__(self, struct: type[msgspec.Struct], neighbours: tuple[str, ...] = ()) -> None:
@@ -143,6 +150,10 @@ class Registry:
         """Return every variable that is read, with the setting's name; ``_FILE`` variants of secrets included."""
         names = {setting.variable: setting.name for setting in self}
         return names | {f"{setting.variable}_FILE": setting.name for setting in self if setting.is_secret}
+
+    def is_neighbour(self, variable: str) -> bool:
+        """Whether a variable belongs to another program of this family."""
+        return any(variable == name or (name[-1] == "_" and variable.startswith(name)) for name in self.neighbours)
 
     def file_names(self) -> frozenset[str]:
         """Return the names that a file may use; a secret may also be given as ``…_file``, a path."""

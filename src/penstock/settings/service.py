@@ -14,7 +14,10 @@ from .types import Choice, Count, Duration, Secret, SecretText, Text
 NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 
 # Variables of the gateway begin with one of these: a service that is started beside a gateway sees them too.
-GATEWAY_SECTIONS = ("edge", "services", "admin", "exchanges", "routes", "drain", "wire")
+GATEWAY_SECTIONS = (
+    *("edge", "services", "admin", "exchanges", "routes", "drain", "wire"),
+    *("regions", "versions", "placement", "reload", "identity", "rates", "rules"),
+)
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -120,7 +123,8 @@ class ServiceSettings(msgspec.Struct, frozen=True):
 
 def service_registry() -> Registry:
     """Return the registry of a service's settings."""
-    return Registry(ServiceSettings, neighbours=tuple(f"PENSTOCK_{section.upper()}_" for section in GATEWAY_SECTIONS))
+    sections = tuple(f"PENSTOCK_{section.upper()}_" for section in GATEWAY_SECTIONS)
+    return Registry(ServiceSettings, neighbours=(*sections, "PENSTOCK_RULES"))
 
 
 def load_service(environment: Mapping[str, str] | None = None) -> Loaded[ServiceSettings]:

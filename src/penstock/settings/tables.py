@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from .errors import BadValueError, BadValuesError, Step, did_you_mean
+from .errors import BadValueError, BadValuesError, Step, did_you_mean, shortened
 from .flow import parse_flow, render_flow
 from .registry import Setting, fields_of
 from .secrets import read_secret
@@ -27,9 +27,6 @@ from .types import SECRET_SHOWN, Kind, Place, Raw, TextKind
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
-
-SHOWN_MAX = 80
-"""Characters of a wrong value that an error repeats."""
 
 
 class Places(msgspec.Struct, frozen=True, eq=False):
@@ -62,7 +59,7 @@ def _shown(raw: Raw, kind: Kind[Any]) -> str:
         return SECRET_SHOWN
     if not isinstance(raw, str):
         return ""
-    return raw if len(raw) <= SHOWN_MAX else f"{raw[:SHOWN_MAX]}..."
+    return shortened(raw)
 
 
 class _Faults:
@@ -159,7 +156,7 @@ class Table(Kind[S]):
         elif setting.required:
             fix = f"write {name}: {_inner_example(setting.kind)}"
             faults.add(BadValueError("it must be given", fix, path=(name,), code="missing_key", shown=""))
-        return setting.absent if not setting.required else None
+        return setting.absent
 
     def _unknown(self, key: str) -> BadValueError:
         known = ", ".join(self.keys)
