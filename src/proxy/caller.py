@@ -1,7 +1,7 @@
 """Who asks: the tenant and the identity of a client, verified once and then found again by what the client sends.
 
-The same value serves every request that says the same, so it never changes. ``limits`` and ``allowed`` are what stages
-remember about a caller: whether a route's claims are met need not be asked twice.
+The same value serves every request that says the same, so it never changes, but for ``allowed``: what authorize
+remembers of it, since whether a route's claims are met need not be asked twice.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,13 @@ class Identity(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     tenants: frozenset[str] | None = None
     """The tenants that it may act for; None: any."""
     expires_at_s: float = float("inf")
-    """Of `time.time`."""
+    """Of `time.time`, with the skew that is allowed: from then on it proves nothing."""
+    issuer: str = ""
+    """Who says so: the name that the configuration gives the issuer; empty for a key."""
+
+    def __repr__(self) -> str:
+        """Who it is, without what is claimed: that belongs into no log."""
+        return f"<Identity {self.principal!r} issuer={self.issuer!r}>"
 
 
 class Caller(msgspec.Struct, eq=False, kw_only=True):
@@ -28,6 +34,12 @@ class Caller(msgspec.Struct, eq=False, kw_only=True):
     """Empty where there is none."""
     identity: Identity | None = None
     wire: Any = None
-    """The identity as the wire writes it into REQUEST (`frames.wire_values.make_identity`); None: nothing to write."""
-    allowed: dict[int, bool] = {}
-    """By id of the policy: whether that policy's access and claims are met. Filled by authorize."""
+    """The identity as the wire writes it into REQUEST (`frames.wire_values.make_identity`, `NO_IDENTITY`)."""
+    expires_at_s: float = float("inf")
+    """The identity's."""
+    selected: bytes = b""
+    """The tenant again, where the identity chose it and not the client: it must be set with each request."""
+    has_bad_token: bool = False
+    """Whether it sent a token that proved nothing (RFC 6750, section 3.1, asks us to say so)."""
+    allowed: set[int] = set()
+    """Each `RoutePolicy.demand` that was found to be met. Filled by authorize."""

@@ -7,6 +7,7 @@ so, for `penstock explain`.
 
 from collections.abc import Mapping
 from enum import Enum
+from itertools import count
 
 import msgspec
 
@@ -108,6 +109,18 @@ class RoutePolicy(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The kind of placement map, such as ``aggregate_placement``; empty for none."""
     origins: Mapping[str, str] = {}
     """By field's name: who said so, as ``billing 1.4.0`` or ``penstock.yaml:12``. What nobody set is left out."""
+    demand: int = -1
+    """What it asks of a caller, as a number: the same for all policies that ask the same, and never of two meanings."""
+
+    def __post_init__(self) -> None:
+        """Find the number of what is asked. It outlives the policy, so that what is remembered by it stays true."""
+        key = (self.access, self.claims, self.tenant)
+        msgspec.structs.force_setattr(self, "demand", _demands.setdefault(key, next(_numbers)))
+
+
+_numbers = count()
+_demands: dict[tuple[Access, tuple[Claim, ...], TenantRule], int] = {}
+"""Every demand that was ever made, with its number: as many as there are combinations in the configuration."""
 
 
 OPEN = RoutePolicy(access=Access.PUBLIC)
