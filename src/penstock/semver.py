@@ -34,7 +34,8 @@ Identifiers = tuple[tuple[int, int, str], ...]
 """Of a pre-release: numbers as (0, number, ""), which come before texts as (1, 0, text) (semver.org, rule 11.4)."""
 
 _FINISHED: Final[Identifiers] = ((2, 0, ""),)
-_LOWEST: Final[Identifiers] = ((0, 0, ""),)
+LOWEST: Final[Identifiers] = ((0, 0, ""),)
+"""Of the first pre-release that a version can have, ``-0``."""
 
 
 class Version(NamedTuple):
@@ -84,6 +85,11 @@ def parse_version(text: str) -> Version:
         _refuse_version(text)
     numbers = (int(match["major"]), int(match["minor"]), int(match["patch"]))
     return Version(*numbers, _identifiers(match["pre"]))
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is a strict version."""
+    return len(text) <= TEXT_CHARACTERS_MAX and _VERSION.fullmatch(text) is not None
 
 
 def without_build(text: str) -> str:
@@ -190,10 +196,10 @@ class _Partial(NamedTuple):
         """Return the lowest version, pre-releases included, whose number at a place (0 to 2) is higher by one."""
         core = self.version.core
         raised = (*core[:place], core[place] + 1, 0, 0)
-        return Version(raised[0], raised[1], raised[2], _LOWEST)
+        return Version(raised[0], raised[1], raised[2], LOWEST)
 
 
-_NOTHING: Final = (Comparator(operator.lt, Version(0, 0, 0, _LOWEST)),)
+_NOTHING: Final = (Comparator(operator.lt, Version(0, 0, 0, LOWEST)),)
 _ANYTHING: Final = (Comparator(operator.ge, Version(0, 0, 0)),)
 
 
@@ -247,7 +253,7 @@ def _below(partial: _Partial) -> Comparators:
     if not partial.numbers:
         return _NOTHING
     version = partial.version
-    return (_before(version if partial.numbers == 3 else version._replace(pre=_LOWEST)),)
+    return (_before(version if partial.numbers == 3 else version._replace(pre=LOWEST)),)
 
 
 def _equal(partial: _Partial) -> Comparators:
