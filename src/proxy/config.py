@@ -17,6 +17,7 @@ from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.types import Count
 
 from .config_checks import check_together
+from .config_references import advice
 from .settings_choice import PlacementConfig, RegionsConfig, VersionsConfig
 from .settings_edge import EdgeConfig
 from .settings_process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
@@ -92,5 +93,10 @@ def load_gateway(
 
         file = read_settings_file(path, registry)
     return load(
-        registry, os.environ if environment is None else environment, flags=flags, file=file, check=check_together
+        registry,
+        os.environ if environment is None else environment,
+        flags=flags,
+        file=file,
+        check=check_together,
+        advise=advice,
     )

@@ -1,5 +1,5 @@
 """What can be wrong with settings that are right one by one: order of thresholds and bounds, an open door, a missing
-file. Colliding listeners and TLS are in `proxy.config_listeners`.
+file. Colliding listeners and TLS are in `proxy.config_listeners`, names that nothing has in `proxy.config_references`.
 """
 
 from collections.abc import Mapping
@@ -7,19 +7,21 @@ from itertools import pairwise
 from typing import Any
 
 from frames.limits import HEARTBEATS_MISSED_MAX
-from penstock.settings import Problem
+from penstock.settings import Origins, Problem
 from penstock.settings.types import Duration, Size
 
 from .config_listeners import conflict, listeners, tls
+from .config_references import references
 
 _MS = Duration("ms")
 _SIZE = Size()
 
 
-def check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
     checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls)
-    return [problem for check in checks for problem in check(values, origins)]
+    problems = [problem for check in checks for problem in check(values, origins)]
+    return problems + references(values, origins)
 
 
 def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:

@@ -22,6 +22,11 @@ def listeners(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Pro
     """Return what is wrong with the listeners' addresses."""
     problems = []
     services: Address = values["services.listen"]
+    admin: Address = values["admin.listen"]
+    if not admin.is_loopback and not values["admin.token"]:
+        why = f"{admin} can be reached from other machines, any of which could see everything and reload the settings"
+        fix = f"set admin.token (PENSTOCK_ADMIN_TOKEN_FILE), or listen on 127.0.0.1:{admin.port}"
+        problems.append(conflict("admin.listen", "admin.token", origins, why, fix))
     if not services.is_loopback and not values["services.token"]:
         why = f"{services} can be reached from other machines, any of which could register as a service"
         fix = f"set services.token (PENSTOCK_SERVICES_TOKEN_FILE), or listen on 127.0.0.1:{services.port}"

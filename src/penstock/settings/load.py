@@ -48,6 +48,13 @@ class Origins(dict[str, str]):
         found = self._found.get(name)
         return found.place(path) if found else "default"
 
+    def with_others(self, others: "Origins", names: Iterable[str]) -> "Origins":
+        """Return these, but for some names those of others."""
+        names = set(names)
+        found = {name: each for name, each in self._found.items() if name not in names}
+        found |= {name: each for name, each in others._found.items() if name in names}
+        return Origins(found, self)
+
 
 class SettingsFile(msgspec.Struct, frozen=True):
     """What a settings file says: values by setting name, and what is wrong with the file itself."""
@@ -78,8 +85,9 @@ def load(
     flags: Mapping[str, str] | None = None,
     file: SettingsFile | None = None,
     check: Check | None = None,
+    advise: Check | None = None,
 ) -> Loaded[Any]:
-    """Return the settings, or raise `SettingsError` with all that is wrong.
+    """Return the settings, or raise `SettingsError` with all that is wrong. What ``advise`` says are warnings.
 
     flags: texts by setting name (for a secret: the path of its file); environment: as `os.environ`.
     """
@@ -92,7 +100,8 @@ def load(
         problems += check(values, origins)
     if problems:
         raise SettingsError(problems)
-    return Loaded(registry.build(values), values, origins, tuple(_unknown_variables(registry, environment)))
+    warnings = _unknown_variables(registry, environment) + (advise(values, origins) if advise else [])
+    return Loaded(registry.build(values), values, origins, tuple(warnings))
 
 
 def _from_sources(

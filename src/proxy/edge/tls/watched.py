@@ -5,26 +5,15 @@ one, is only a pair that is not good *yet*: what was loaded before stays in use,
 Somebody is told when it is still the same, and still bad, one look later.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from proxy.watching import Stamp, stamp_of
+
 from .problems import CertificateError
 
 T = TypeVar("T")
-
-Stamp = tuple[int, int, int, int]
-"""Device, inode, size in bytes, time of the last change in nanoseconds. All zero for a file that is not there."""
-
-
-def stamp_of(path: Path) -> Stamp:
-    """Return what tells one content of a file from another, without reading it."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - the same call, said as what it is
-    except OSError:
-        return (0, 0, 0, 0)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Watched(Generic[T]):
