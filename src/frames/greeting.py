@@ -22,6 +22,7 @@ from frames.template import shown
 __all__ = [
     "CALLS",
     "DIGEST",
+    "OPENAPI",
     "PROTOCOL_VERSION",
     "STREAMS",
     "EndpointOffer",
@@ -39,7 +40,9 @@ __all__ = [
 STREAMS = "streams"
 DIGEST = "digest"
 CALLS = "calls"
-"""The features that version 1 names: bodies as DATA frames; slim HELLOs; requests of services to other services."""
+OPENAPI = "openapi"
+"""The features that version 1 names: bodies as DATA frames; slim HELLOs; requests of services to other services; a
+service that describes itself."""
 
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}")

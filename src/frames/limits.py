@@ -46,6 +46,9 @@ FIELD_ENTRY_BYTES: Final = 4
 ENDPOINT_MAX: Final = 65_535
 """The highest id of an endpoint."""
 
+OPENAPI_ENDPOINT: Final = ENDPOINT_MAX
+"""Where the feature `openapi` was agreed upon: the id by which a gateway asks a service for its description."""
+
 ENDPOINTS_MAX: Final = 1_024
 """Endpoints in one HELLO: a service with more should be two services."""
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from frames.frame import Method
-from frames.limits import REMAINING_MS_MAX
-from frames.template import TemplateError, check_template
+from frames.endpoint import EndpointOffer
 from penstock.call import Call
 from penstock.errors import RegistrationError
 from penstock.params import Pick, make_pick
 
 if TYPE_CHECKING:
+    from penstock.service import Service
     from penstock.typed import Plan
 
 __all__ = ["Endpoint", "Handler", "make_endpoint"]
@@ -35,12 +34,10 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False):
     id: int
     method: str
     path: str
-    deadline_ms: int | None
-    idempotent: bool
     streams: bool
     """Bodies may come, and answers go, piece by piece."""
-    upgrades: tuple[str, ...]
-    """What the exchange may go on as."""
+    offer: EndpointOffer
+    """All that HELLO says of it."""
     handler: Handler
     is_async: bool
     names: tuple[str, ...]
@@ -51,48 +48,49 @@ class Endpoint(msgspec.Struct, frozen=True, eq=False):
     """Calls the handler with the call and its arguments: the value, or for `async def` the coroutine."""
     plan: "Plan | None" = None
     """What a typed handler takes; None for an untyped one."""
+    service: "Service | None" = None
+    """Whose endpoint it is."""
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """Its own limit."""
+        return self.offer.deadline_ms
+
+    @property
+    def idempotent(self) -> bool:
+        """May be carried out again when it is not known whether it was."""
+        return self.offer.idempotent
+
+    @property
+    def upgrades(self) -> tuple[str, ...]:
+        """What the exchange may go on as."""
+        return self.offer.upgrades
 
 
-def make_endpoint(
-    number: int,
-    method: str,
-    path: str,
-    handler: Handler,
-    *,
-    deadline_ms: int | None,
-    idempotent: bool,
-    streams: bool = False,
-    upgrades: tuple[str, ...] = (),
-) -> Endpoint:
-    """Return the endpoint, or raise `RegistrationError` that says what is wrong with it and how to put it right."""
-    where = f"{method} {path}"
-    if method not in Method.__members__:
-        raise RegistrationError(f"{where}: the method {method!r} is not one of {', '.join(Method.__members__)}")
-    if deadline_ms is not None and not 1 <= deadline_ms <= REMAINING_MS_MAX:
-        raise RegistrationError(f"{where}: the deadline is {deadline_ms} ms; it must be at least 1 ms, or be left out")
-    try:
-        check_template(path)
-    except TemplateError as error:
-        raise RegistrationError(f"{where}: the path {error}") from error
-    pick, names = make_pick(path)
-    called = _check_handler(where, handler, streams)
-    plan = _make_plan(where, method, handler, names, pick, streams)
+def make_endpoint(offer: EndpointOffer, handler: Handler, service: "Service | None" = None) -> Endpoint:
+    """Return the endpoint, or raise `RegistrationError` that says what is wrong with it and how to put it right.
+
+    offer: as `penstock.options.make_offer` has checked it.
+    """
+    where = f"{offer.method} {offer.path}"
+    pick, names = make_pick(offer.path)
+    called = _check_handler(where, handler, offer.streams)
+    plan = _make_plan(where, offer.method, handler, names, pick, offer.streams)
     _check_parameters(where, called, handler, names, plan.names if plan else ())
     invoke = plan.bind(handler) if plan else _make_invoke(handler, _order(handler, names), names, pick)
     return Endpoint(
-        id=number,
-        method=method,
-        path=path,
-        deadline_ms=deadline_ms,
-        idempotent=idempotent,
-        streams=streams,
-        upgrades=upgrades,
+        id=offer.id,
+        method=offer.method,
+        path=offer.path,
+        streams=offer.streams,
+        offer=offer,
         handler=handler,
-        is_async=streams or _is_async(handler),
+        is_async=offer.streams or _is_async(handler),
         names=names,
         pick=pick,
-        invoke=_make_streaming(invoke) if streams else invoke,
+        invoke=_make_streaming(invoke) if offer.streams else invoke,
         plan=plan,
+        service=service,
     )
 
 

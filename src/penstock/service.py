@@ -11,17 +11,22 @@ service.run()
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_args
 
 import trio
 
+from frames.endpoint import EndpointOffer
 from frames.errors import GreetingError
-from frames.greeting import PROTOCOL_VERSION, STREAMS, EndpointOffer, Hello, encode_hello
-from frames.limits import ENDPOINTS_MAX
+from frames.greeting import OPENAPI, PROTOCOL_VERSION, STREAMS, Hello, encode_hello
+from frames.limits import ENDPOINTS_MAX, OPENAPI_ENDPOINT
 from frames.template import template_shape
+from penstock.answer import JSON, Response, encode_json
+from penstock.call import Call
 from penstock.errors import GatewayError, RegistrationError
 from penstock.handler import Endpoint, Handler, make_endpoint
+from penstock.options import Access, EndpointOptions, SocketOptions, make_offer
 from penstock.port import STREAM_WINDOW_BYTES
 from penstock.waiting import wait_first
 
@@ -37,12 +42,23 @@ H = TypeVar("H", bound=Handler)
 class Service:
     """What a process offers to the gateways. What is wrong in its description raises `RegistrationError` at once."""
 
-    def __init__(self, name: str, *, version: str) -> None:
-        """name: 1 to 64 of `a-z 0-9 -`, beginning with a letter; version: semver 2.0.0, like `1.4.0`."""
+    def __init__(
+        self, name: str, *, version: str, access: Access | None = None, overrides: str | os.PathLike[str] | None = None
+    ) -> None:
+        """name: 1 to 64 of `a-z 0-9 -`, beginning with a letter; version: semver 2.0.0, like `1.4.0`.
+
+        access: who may ask the endpoints that do not say it themselves, `public` or `authenticated`; None leaves that
+        to the gateway. overrides: a YAML file that changes what the code says of the endpoints (`overrides.py`);
+        PENSTOCK_SERVICE_OVERRIDES names another in its place.
+        """
         self.name = name
         self.version = version
+        self.access = access
+        self.overrides = None if overrides is None else Path(overrides)
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
-        self._check(self._hello("unnamed", "local", 5_000, None))
+        self._check(self._hello("unnamed", "local", 5_000, None, ()))
+        if access not in (None, *get_args(Access)):
+            raise RegistrationError(f"Service({name!r}): access is {access!r}; write 'public' or 'authenticated'")
 
     def __repr__(self) -> str:
         """Name, version and number of endpoints, on one line."""
@@ -53,87 +69,64 @@ class Service:
         """What was registered, in that order."""
         return tuple(self._endpoints.values())
 
-    def endpoint(
-        self,
-        method: str,
-        path: str,
-        *,
-        deadline_ms: int | None = None,
-        idempotent: bool = False,
-        streams: bool = False,
-    ) -> Callable[[H], H]:
+    def endpoint(self, method: str, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
         """A decorator: the function answers requests with this method and path.
 
-        deadline_ms: this endpoint's own limit, below the gateway's; idempotent: may be sent again when it is not known
-        whether it was carried out; streams: bodies are read by `call.stream()` as they come, and answers may be sent
-        piece by piece. A segment `{name}` of the path is passed to the function as the argument of that name.
+        A segment `{name}` of the path is passed to the function as the argument of that name. The options are those of
+        `penstock.options.EndpointOptions`; they are the same for every method.
         """
 
         def register(handler: H) -> H:
-            self._register(
-                method.upper(), path, handler, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams
-            )
+            self._register(method.upper(), path, handler, **options)
             return handler
 
         return register
 
-    def get(self, path: str, *, deadline_ms: int | None = None, streams: bool = False) -> Callable[[H], H]:
-        """`endpoint("GET", ...)`; idempotent by definition (RFC 9110, section 9.2.2)."""
-        return self.endpoint("GET", path, deadline_ms=deadline_ms, idempotent=True, streams=streams)
+    def get(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
+        """`endpoint("GET", ...)`."""
+        return self.endpoint("GET", path, **options)
 
-    def head(self, path: str, *, deadline_ms: int | None = None, streams: bool = False) -> Callable[[H], H]:
-        """`endpoint("HEAD", ...)`; idempotent by definition. The gateway states the body's length and sends no body."""
-        return self.endpoint("HEAD", path, deadline_ms=deadline_ms, idempotent=True, streams=streams)
+    def head(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
+        """`endpoint("HEAD", ...)`. The gateway states the body's length and sends no body."""
+        return self.endpoint("HEAD", path, **options)
 
-    def post(
-        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False, streams: bool = False
-    ) -> Callable[[H], H]:
+    def post(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
         """`endpoint("POST", ...)`."""
-        return self.endpoint("POST", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
+        return self.endpoint("POST", path, **options)
 
-    def put(
-        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True, streams: bool = False
-    ) -> Callable[[H], H]:
-        """`endpoint("PUT", ...)`; idempotent by definition, unless you know better."""
-        return self.endpoint("PUT", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
+    def put(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
+        """`endpoint("PUT", ...)`; idempotent, unless you know better."""
+        return self.endpoint("PUT", path, **options)
 
-    def patch(
-        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = False, streams: bool = False
-    ) -> Callable[[H], H]:
+    def patch(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
         """`endpoint("PATCH", ...)`."""
-        return self.endpoint("PATCH", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
+        return self.endpoint("PATCH", path, **options)
 
-    def delete(
-        self, path: str, *, deadline_ms: int | None = None, idempotent: bool = True, streams: bool = False
-    ) -> Callable[[H], H]:
-        """`endpoint("DELETE", ...)`; idempotent by definition, unless you know better."""
-        return self.endpoint("DELETE", path, deadline_ms=deadline_ms, idempotent=idempotent, streams=streams)
+    def delete(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
+        """`endpoint("DELETE", ...)`; idempotent, unless you know better."""
+        return self.endpoint("DELETE", path, **options)
 
-    def websocket(
-        self,
-        path: str,
-        *,
-        subprotocols: Sequence[str] = (),
-        message_bytes_max: int = 1_048_576,
-        compression: bool = True,
-    ) -> "Callable[[SocketHandler], SocketHandler]":
+    def websocket(self, path: str, **options: Unpack[SocketOptions]) -> "Callable[[SocketHandler], SocketHandler]":
         """A decorator: the async function is called with a `penstock.WebSocket`, and the path's parts, for each client.
 
-        subprotocols: those that it speaks, the preferred one first; message_bytes_max: a longer message closes the
-        socket with 1009; compression: permessage-deflate, for clients that offer it. Needs `penstock[websocket]`.
+        The options are those of `penstock.options.SocketOptions`. Needs `penstock[websocket]`.
         """
-        from penstock.websocket import Offer, make_socket_handler
+        from penstock.websocket import make_socket_handler, split_options
 
-        offer = Offer(tuple(subprotocols), message_bytes_max, compression)
+        offer, rest = split_options(options)
 
         def register(handler: "SocketHandler") -> "SocketHandler":
             endpoint = make_socket_handler(f"websocket {path}", handler, offer)
-            self._register(
-                "GET", path, endpoint, deadline_ms=None, idempotent=True, streams=True, upgrades=("websocket",)
-            )
+            self._register("GET", path, endpoint, streams=True, upgrades=("websocket",), **rest)
             return handler
 
         return register
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the service's description in OpenAPI 3.1, with what the file of overrides changes."""
+        from penstock.openapi import make_openapi
+
+        return make_openapi(self, self._overridden(None))
 
     async def serve(
         self,
@@ -155,7 +148,7 @@ class Service:
         settings = settings or load_service_settings()
         hello = self.hello(settings)
         async with trio.open_nursery() as nursery:
-            serving = Serving(nursery, {endpoint.id: endpoint for endpoint in self.endpoints}, hello, settings)
+            serving = Serving(nursery, self._answered(hello), hello, settings)
             nursery.start_soon(serving.run)
             await wait_first(serving.first_welcome, serving.over, stop)
             if serving.first_welcome.is_set():
@@ -181,12 +174,16 @@ class Service:
         run(self)
 
     def hello(self, settings: "ServiceSettings") -> Hello:
-        """What this process says to each gateway. Raises `RegistrationError` when it would not be accepted."""
+        """What this process says to each gateway.
+
+        Raises `RegistrationError` when it would not be accepted, and `SettingsError` for a wrong file of overrides.
+        """
         hello = self._hello(
             settings.instance or make_instance(self.name),
             settings.region,
             settings.heartbeat_ms,
             settings.token.reveal() if settings.token else None,
+            self._overridden(settings.overrides),
         )
         self._check(hello)
         return hello
@@ -197,22 +194,12 @@ class Service:
         path: str,
         handler: Handler,
         *,
-        deadline_ms: int | None,
-        idempotent: bool,
-        streams: bool,
         upgrades: tuple[str, ...] = (),
+        **options: Unpack[EndpointOptions],
     ) -> None:
         number = len(self._endpoints)
-        endpoint = make_endpoint(
-            number,
-            method,
-            path,
-            handler,
-            deadline_ms=deadline_ms,
-            idempotent=idempotent,
-            streams=streams,
-            upgrades=upgrades,
-        )
+        offer = make_offer(number, method, path, options, access=self.access, upgrades=upgrades)
+        endpoint = make_endpoint(offer, handler, self)
         twin = self._endpoints.get((method, template_shape(path)))
         if twin is not None:
             raise RegistrationError(
@@ -223,16 +210,42 @@ class Service:
             raise RegistrationError(f"{method} {path}: a service has at most {ENDPOINTS_MAX} endpoints; make two of it")
         self._endpoints[method, template_shape(path)] = endpoint
 
+    def _overridden(self, named: Path | None) -> tuple[EndpointOffer, ...]:
+        """Return what is offered after a file of overrides; named: by a setting. Raises `SettingsError`."""
+        offers = tuple(each.offer for each in self.endpoints)
+        path = named or self.overrides
+        if path is None:
+            return offers
+        from penstock.overrides import override
+
+        return override(offers, path)
+
+    def _answered(self, hello: Hello) -> dict[int, Endpoint]:
+        """Return the endpoints by id, with the one that no client can ask: it describes the service to its gateways."""
+        described: list[bytes] = []
+
+        def describe(call: Call) -> Response:
+            if not described:
+                from penstock.openapi import make_openapi
+
+                described.append(encode_json(make_openapi(self, hello.listed)))
+            return Response(described[0], headers={"content-type": JSON})
+
+        offer = EndpointOffer(id=OPENAPI_ENDPOINT, method="GET", path="/openapi.json", idempotent=True)
+        return {each.id: each for each in (*self.endpoints, make_endpoint(offer, describe, self))}
+
     def _check(self, hello: Hello) -> None:
         try:
             encode_hello(hello)
         except GreetingError as error:
             raise RegistrationError(f"Service({self.name!r}, version={self.version!r}): {error}") from error
 
-    def _hello(self, instance: str, region: str, heartbeat_ms: int, token: str | None) -> Hello:
+    def _hello(
+        self, instance: str, region: str, heartbeat_ms: int, token: str | None, endpoints: tuple[EndpointOffer, ...]
+    ) -> Hello:
         return Hello(
             protocol=PROTOCOL_VERSION,
-            features=(STREAMS,),
+            features=(STREAMS, OPENAPI),
             service=self.name,
             version=self.version,
             instance=instance,
@@ -240,18 +253,7 @@ class Service:
             heartbeat_ms=heartbeat_ms,
             credit_bytes=STREAM_WINDOW_BYTES,
             token=token,
-            endpoints=tuple(
-                EndpointOffer(
-                    id=each.id,
-                    method=each.method,
-                    path=each.path,
-                    deadline_ms=each.deadline_ms,
-                    idempotent=each.idempotent,
-                    streams=each.streams,
-                    upgrades=each.upgrades,
-                )
-                for each in self.endpoints
-            ),
+            endpoints=endpoints,
         )
 
 

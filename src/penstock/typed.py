@@ -33,7 +33,7 @@ from penstock.invalid import body_problem
 from penstock.params import Pick
 from penstock.texts import is_list, is_text, query_field_reader, query_reader, text_reader
 
-__all__ = ["Parameter", "Place", "Plan", "make_plan"]
+__all__ = ["BODILESS_METHODS", "Parameter", "Place", "Plan", "make_plan", "returns_of"]
 
 BODILESS_METHODS = frozenset(("GET", "HEAD"))
 
@@ -102,8 +102,13 @@ def make_plan(
     if not any(_is_typed(each) for each in typed):
         return None
     _check_together(where, typed, streams)
+    return Plan(tuple(typed), returns_of(handler))
+
+
+def returns_of(handler: Callable[..., Any]) -> Any:
+    """Return what a handler says that it returns; `inspect.Parameter.empty` when that is not known."""
     returns = inspect.signature(handler).return_annotation
-    return Plan(tuple(typed), _resolve(function, returns, or_else=inspect.Parameter.empty))
+    return _resolve(_function(handler), returns, or_else=inspect.Parameter.empty)
 
 
 def _is_typed(parameter: Parameter) -> bool:

@@ -21,6 +21,7 @@ from frames.frame import FieldId
 from penstock.answer import Response, header_fields
 from penstock.errors import RegistrationError, SocketClosed, StreamBroken
 from penstock.handshake import Offer, accept
+from penstock.options import AnyOptions, SocketOptions
 
 if TYPE_CHECKING:
     from wsproto.connection import Connection
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from penstock.stream import Stream
     from penstock.streaming import StreamCall
 
-__all__ = ["Offer", "SocketHandler", "WebSocket", "make_socket_handler"]
+__all__ = ["Offer", "SocketHandler", "WebSocket", "make_socket_handler", "split_options"]
 
 SocketHandler = Callable[..., Coroutine[Any, Any, None]]
 
@@ -40,6 +41,8 @@ ABNORMAL = 1006
 TOO_BIG = 1009
 FAILED = 1011
 
+MESSAGE_BYTES_MAX = 1_048_576
+"""What a message may have where its endpoint says nothing."""
 CLOSE_S = 5.0
 """How long the client may take to answer our close."""
 _PARSED_BYTES_MAX = 4_096
@@ -278,6 +281,15 @@ class WebSocket:
                 self._is_torn = self._flow.sent_bytes != before  # a part of a frame is out: nothing can follow it
                 raise
             self._replies.popleft()
+
+
+def split_options(options: SocketOptions) -> tuple[Offer, AnyOptions]:
+    """Return what a WebSocket endpoint speaks, and what is left of its options."""
+    rest = options.copy()
+    subprotocols = rest.pop("subprotocols", ())
+    message_bytes_max = rest.pop("message_bytes_max", MESSAGE_BYTES_MAX)
+    compression = rest.pop("compression", True)
+    return Offer(tuple(subprotocols), message_bytes_max, compression), rest
 
 
 def make_socket_handler(where: str, handler: SocketHandler, offer: Offer) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ class TestRegistration:
             _service().get(path)(lambda call, **parts: None)
 
     def test_a_method_that_is_none(self) -> None:
-        with pytest.raises(RegistrationError, match="'FETCH' is not one of GET"):
+        with pytest.raises(RegistrationError, match="'FETCH', and not one of GET"):
             _service().endpoint("fetch", "/")(lambda call: None)
 
     @pytest.mark.parametrize("deadline_ms", [0, -1, 2**32])

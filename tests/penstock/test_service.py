@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import trio
 
@@ -42,6 +44,97 @@ def test_each_method_has_a_decorator_that_gives_the_function_back() -> None:
         (6, "OPTIONS", False),
     ]
     assert service.endpoints[6].deadline_ms == 5
+
+
+@pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete"])
+def test_every_decorator_takes_every_option(method: str) -> None:
+    service = Service("all", version="1.0.0", access="public")
+    getattr(service, method)(
+        "/x",
+        access="authenticated",
+        claims={"scope": ["read", "write"], "staff": []},
+        rate_limits=["100/s by tenant"],
+        deadline_ms=50,
+        idempotent=True,
+        streams=False,
+        body_bytes=1000,
+    )(handler)
+    (offer,) = service.hello(load_service_settings({})).listed
+    assert (offer.access, offer.claims) == ("authenticated", {"scope": ("read", "write"), "staff": ()})
+    assert (offer.rate_limits, offer.deadline_ms, offer.idempotent) == (("100/s by tenant",), 50, True)
+    assert (offer.streams, offer.body_bytes) == (False, 1000)
+
+
+@pytest.mark.parametrize(
+    ("of_service", "options", "access"),
+    [
+        (None, {}, None),
+        ("public", {}, "public"),
+        ("public", {"access": "authenticated"}, "authenticated"),
+        ("authenticated", {"access": "public"}, "public"),
+        ("public", {"access": None}, "public"),
+        ("public", {"claims": {"scope": ["read"]}}, "authenticated"),
+        (None, {"claims": {"scope": ["read"]}}, None),
+    ],
+)
+def test_who_may_ask(of_service: Any, options: Any, access: str | None) -> None:
+    service = Service("s", version="1.0.0", access=of_service)
+    service.get("/x", **options)(handler)
+    assert service.endpoints[0].offer.access == access
+
+
+def test_a_websocket_has_rules_too() -> None:
+    service = Service("s", version="1.0.0", access="public")
+
+    @service.websocket("/x", subprotocols=["chat"], claims={"scope": []}, rate_limits=["1/s"], deadline_ms=9)
+    async def chat(socket: Any) -> None: ...
+
+    offer = service.endpoints[0].offer
+    assert (offer.method, offer.streams, offer.upgrades) == ("GET", True, ("websocket",))
+    assert (offer.access, offer.claims, offer.rate_limits, offer.deadline_ms) == (
+        "authenticated",
+        {"scope": ()},
+        ("1/s",),
+        9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"access": "everybody"}, "GET /x: access is 'everybody', and not one of public, authenticated"),
+        ({"access": "public", "claims": {"a": []}}, "GET /x: is public and has claims"),
+        ({"claims": {"scope": "read"}}, r"GET /x: claims\['scope'\] is 'read'; write a list of texts"),
+        ({"claims": ["scope"]}, "GET /x: claims is a list"),
+        ({"claims": {"scope": [""]}}, r"GET /x: claims\['scope'\]\[0\] has 0 characters"),
+        ({"rate_limits": "1/s"}, "GET /x: rate_limits is '1/s'; write a list"),
+        ({"rate_limits": ["1/s"] * 5}, "GET /x: rate_limits has 5 entries, and at most 4"),
+        ({"body_bytes": -1}, "GET /x: body_bytes is -1, and must be 0 to"),
+        ({"deadline_ms": 0}, "GET /x: deadline_ms is 0, and must be 1 to"),
+    ],
+)
+def test_an_option_that_is_wrong(options: Any, message: str) -> None:
+    with pytest.raises(RegistrationError, match=message):
+        Service("s", version="1.0.0").get("/x", **options)(handler)
+
+
+def test_an_option_that_is_not_there() -> None:
+    options: Any = {"deadline": 5}
+    wrong: Any = {"protocols": 5}
+    with pytest.raises(TypeError, match="GET /x: there is no option 'deadline'; did you mean deadline_ms"):
+        Service("s", version="1.0.0").get("/x", **options)(handler)
+    with pytest.raises(TypeError, match="there is no option 'protocols'"):
+        Service("s", version="1.0.0").websocket("/x", **wrong)(any_socket)
+
+
+async def any_socket(socket: Any) -> None:
+    """Stands for any."""
+
+
+def test_an_access_of_the_service_that_is_none() -> None:
+    access: Any = "everybody"
+    with pytest.raises(RegistrationError, match="access is 'everybody'; write 'public' or 'authenticated'"):
+        Service("s", version="1.0.0", access=access)
 
 
 @pytest.mark.parametrize(("first", "second"), [("/a", "/a"), ("/a/{x}", "/a/{y}")])

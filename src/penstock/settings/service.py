@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from .address import Address, Gateways
+from .files import FilePath
 from .load import Loaded, load
 from .registry import Registry, Setting
 from .types import Choice, Count, Duration, Secret, SecretText, Text
@@ -116,6 +118,16 @@ class ServiceSettings(msgspec.Struct, frozen=True):
             at_least="1",
             at_most="65536",
             name="service.concurrency",
+        ),
+    ]
+    overrides: Annotated[
+        Path | None,
+        Setting(
+            FilePath(),
+            "",
+            "a YAML file that changes what the code says of its endpoints",
+            "the code's own word holds",
+            name="service.overrides",
         ),
     ]
     log: LogSettings

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from penstock import BadRequest, Call, RegistrationError, Response, Service, StreamMisuse, testing
+from penstock.settings import load_service_settings
 
 SIZES = [0, 1, 65_535, 65_536, 65_537, 262_144, 262_145, 1_000_000]
 
@@ -365,8 +366,8 @@ def test_hello_says_which_endpoints_stream(service: Service) -> None:
     async def does_not(call: Call) -> None:
         """Does not."""
 
-    hello = service._hello("i", "local", 1000, None)
-    assert hello.features == ("streams",)
+    hello = service.hello(load_service_settings({}))
+    assert "streams" in hello.features
     assert [offer.streams for offer in hello.listed] == [True, False]
 
 

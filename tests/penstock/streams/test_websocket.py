@@ -10,6 +10,7 @@ from wsproto.events import BytesMessage, Ping, TextMessage
 
 from penstock import RegistrationError, Service, SocketClosed, WebSocket, testing
 from penstock.handshake import accept_key
+from penstock.settings import load_service_settings
 from penstock.testing_socket import ClientSocket, NotAccepted, handshake
 
 
@@ -112,7 +113,7 @@ async def test_compression_as_offered(
 def test_the_endpoint_is_offered_as_one(rooms: Rooms) -> None:
     (endpoint,) = rooms.service.endpoints
     assert (endpoint.method, endpoint.streams, endpoint.upgrades) == ("GET", True, ("websocket",))
-    (offer,) = rooms.service._hello("i", "local", 1000, None).listed
+    (offer,) = rooms.service.hello(load_service_settings({})).listed
     assert offer.upgrades == ("websocket",)
 
 
