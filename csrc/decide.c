@@ -21,81 +21,6 @@ const uint8_t *wire_body(wire *w, uint64_t id, uint32_t *byte_count)
     return x->bytes + x->head->head_bytes;
 }
 
-/* Keeps a value that must outlive the caller's buffer until the request is sent. The field stays as it was when the batch's room is
- * used up. */
-static int keep_for_batch(wire *w, const uint8_t *bytes, uint32_t count, const uint8_t **kept)
-{
-    if (CONTEXT_ROOM_BYTES - w->context_used < count)
-        return WIRE_NO_ROOM;
-    uint8_t *room = w->context + w->context_used;
-    memcpy(room, bytes, count);
-    w->context_used += count;
-    *kept = room;
-    return WIRE_OK;
-}
-
-int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint32_t byte_count)
-{
-    exchange *x = exchange_find(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED || x->is_away)
-        return WIRE_NO_EXCHANGE;
-    if (field == FIELD_TRACE && byte_count == WIRE_TRACE_BYTES) {
-        memcpy(x->trace, bytes, byte_count);
-        return WIRE_OK;
-    }
-    if (field == FIELD_TRACESTATE && byte_count && byte_count <= 512) {
-        int result = keep_for_batch(w, bytes, byte_count, &x->tracestate);
-        if (result == WIRE_OK)
-            x->tracestate_bytes = (uint16_t)byte_count;
-        return result;
-    }
-    if (!byte_count || byte_count > WIRE_ID_BYTES_MAX)
-        return WIRE_INVALID;
-    if (field == FIELD_SCHEME && (byte_count == 4 || byte_count == 5)) {
-        x->scheme = byte_count == 5 ? SCHEME_HTTPS : SCHEME_HTTP;
-        return WIRE_OK;
-    }
-    if (field == FIELD_CLIENT_ADDRESS) {
-        int result = keep_for_batch(w, bytes, byte_count, &x->client);
-        if (result == WIRE_OK)
-            x->client_bytes = (uint8_t)byte_count;
-        return result;
-    }
-    if (field == FIELD_TENANT) {
-        int result = keep_for_batch(w, bytes, byte_count, &x->tenant);
-        if (result == WIRE_OK)
-            x->tenant_bytes = (uint8_t)byte_count;
-        return result;
-    }
-    if (field == FIELD_REQUEST_ID) {
-        memcpy(x->request_id, bytes, byte_count);
-        x->request_id_bytes = (uint8_t)byte_count;
-        return WIRE_OK;
-    }
-    if (field == FIELD_CORRELATION_ID) {
-        memcpy(x->correlation_id, bytes, byte_count);
-        x->correlation_id_bytes = (uint8_t)byte_count;
-        return WIRE_OK;
-    }
-    return WIRE_INVALID;
-}
-
-int wire_get_context(wire *w, uint64_t id, int field, uint8_t *out)
-{
-    exchange *x = exchange_find(w, id);
-    if (!x)
-        return WIRE_NO_EXCHANGE;
-    if (field == FIELD_REQUEST_ID) {
-        memcpy(out, x->request_id, x->request_id_bytes);
-        return x->request_id_bytes;
-    }
-    if (field == FIELD_CORRELATION_ID) {
-        memcpy(out, x->correlation_id, x->correlation_id_bytes);
-        return x->correlation_id_bytes;
-    }
-    return WIRE_INVALID;
-}
-
 int wire_is_head(wire *w, uint64_t id)
 {
     const exchange *x = exchange_find(w, id);
@@ -148,14 +73,14 @@ static void write_cancel(wire *w, const exchange *x, int reason)
 int wire_cancel(wire *w, uint64_t id, int reason)
 {
     exchange *x = exchange_find(w, id);
-    if (!x || (x->state != EXCHANGE_SENT && x->edge))
+    if (!x || (x->state != EXCHANGE_SENT && exchange_is_wanted(x)))
         return WIRE_NO_EXCHANGE;
     if (x->state == EXCHANGE_SENT) {
         if (!x->framed->cause)
             write_cancel(w, x, reason);
         exchange_detach(w, x);
     }
-    if (!x->edge)
+    if (!exchange_is_wanted(x))
         exchange_close(w, x);
     return WIRE_OK;
 }

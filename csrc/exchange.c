@@ -31,20 +31,28 @@ static void choose_context(wire *w, exchange *x)
     x->request_id_bytes = x->correlation_id_bytes = 32;
 }
 
-exchange *exchange_open(wire *w, edge_connection *edge)
+exchange *exchange_make(wire *w)
 {
     exchange *x = slab_take(&w->exchanges);
     if (!x)
         return NULL;
     x->state = EXCHANGE_UNDECIDED;
+    x->timer.kind = TIMER_EXCHANGE;
+    choose_context(w, x);
+    w->counters.exchanges_now++;
+    return x;
+}
+
+exchange *exchange_open(wire *w, edge_connection *edge)
+{
+    exchange *x = exchange_make(w);
+    if (!x)
+        return NULL;
     x->edge = edge;
     x->scheme = edge->is_tls ? SCHEME_HTTPS : SCHEME_HTTP;
     x->started_us = edge->started_us;
     x->batch = w->batch;
-    x->timer.kind = TIMER_EXCHANGE;
-    choose_context(w, x);
     edge->exchange = x;
-    w->counters.exchanges_now++;
     return x;
 }
 

@@ -75,7 +75,7 @@ static uint32_t decode_table(const uint8_t *table, uint32_t count, uint32_t text
     for (uint32_t at = 0; at < count; at++) {
         uint32_t entry = frame_read_u32(table + 4 * at);
         uint32_t id = entry >> 24, name_bytes = (entry >> 16) & 0xff, value_bytes = entry & 0xffff;
-        uint32_t known = (uint32_t)(id <= FIELD_UPGRADE) << (id & 31) & ~1u; /* one bit for ids 1 to 11, none for others */
+        uint32_t known = (uint32_t)(id <= FIELD_SERVICE) << (id & 31) & ~1u; /* one bit for ids 1 to 12, none for others */
         wrong |= ((id == 0) ^ (name_bytes != 0)) | (seen & known);
         seen |= known;
         fields[at] = (frame_field){text, text + name_bytes, (uint16_t)value_bytes, (uint8_t)name_bytes, (uint8_t)id};

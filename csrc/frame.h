@@ -61,7 +61,8 @@ enum frame_field_id {
     FIELD_CLIENT_ADDRESS = 8,
     FIELD_SCHEME = 9,
     FIELD_BODY_LENGTH = 10,
-    FIELD_UPGRADE = 11
+    FIELD_UPGRADE = 11,
+    FIELD_SERVICE = 12
 };
 
 /* Why a scan stopped. FRAME_OK also when the input ends inside a frame, or when an output array is full. */

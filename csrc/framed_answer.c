@@ -9,7 +9,7 @@ exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_
         return NULL;
     }
     exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
-    if (!x || x->state != EXCHANGE_SENT || !x->edge || x->is_spoiled) {
+    if (!x || x->state != EXCHANGE_SENT || !exchange_is_wanted(x) || x->is_spoiled) {
         w->counters.late_responses++;
         return NULL;
     }

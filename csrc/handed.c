@@ -1,5 +1,4 @@
 /* Connections that are handed over: the caller reads and writes their descriptor for one exchange, and gives them back. */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,32 +21,6 @@ int32_t wire_forward(wire *w, uint64_t id, uint8_t *out, uint32_t room, uint32_t
         return WIRE_NO_ROOM;
     http1_forward_write(bytes, head, 0, out, out + 4 * *field_count);
     return (int32_t)count;
-}
-
-static const uint8_t *keep(uint8_t **at, const uint8_t *value, uint32_t count)
-{
-    uint8_t *kept = *at;
-    if (!count)
-        return NULL;
-    memcpy(kept, value, count);
-    *at += count;
-    return kept;
-}
-
-/* The context lay in the batch's memory; from now on it is the exchange's own. 0, or -1 when there is no memory. */
-int exchange_keep_context(exchange *x)
-{
-    uint32_t count = (uint32_t)x->tenant_bytes + x->tracestate_bytes + x->client_bytes;
-    if (!count)
-        return 0;
-    uint8_t *at = malloc(count);
-    if (!at)
-        return -1;
-    x->kept = at;
-    x->tenant = keep(&at, x->tenant, x->tenant_bytes);
-    x->tracestate = keep(&at, x->tracestate, x->tracestate_bytes);
-    x->client = keep(&at, x->client, x->client_bytes);
-    return 0;
 }
 
 int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
@@ -147,8 +120,8 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
               const uint8_t *body, uint32_t body_bytes, int end, const wire_identity *identity)
 {
-    exchange *x = find_away(w, id);
-    if (!x || x->state != EXCHANGE_UNDECIDED || x->method == METHOD_NONE)
+    exchange *x = exchange_find(w, id);
+    if (!x || !(x->is_away || x->is_begun) || x->state != EXCHANGE_UNDECIDED || x->method == METHOD_NONE)
         return WIRE_NO_EXCHANGE; /* a malformed request may have no method, and no service is asked for that */
     framed_connection *framed = framed_find(w, connection);
     if (!framed)

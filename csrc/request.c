@@ -44,9 +44,10 @@ static void gather(const exchange *x, context *c, const request_parts *parts)
         add_identity(c, parts->identity);
     if (x->client_bytes)
         add(c, FIELD_CLIENT_ADDRESS, x->client, x->client_bytes);
-    else
+    else if (x->edge)
         add(c, FIELD_CLIENT_ADDRESS, c->address, address_write(&x->edge->address, c->address));
-    add(c, FIELD_SCHEME, (const uint8_t *)schemes[x->scheme], x->scheme == SCHEME_HTTPS ? 5 : 4);
+    if (x->scheme != SCHEME_NONE)
+        add(c, FIELD_SCHEME, (const uint8_t *)schemes[x->scheme], x->scheme == SCHEME_HTTPS ? 5 : 4);
     add(c, FIELD_BODY_LENGTH, parts->length_text, parts->length_text_bytes);
     add(c, FIELD_UPGRADE, parts->upgrade, parts->upgrade_bytes);
 }

@@ -283,7 +283,6 @@ static void test_states(void)
     CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 1, 100, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_answer(w, id, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_set_context(w, id, FIELD_TENANT, (const uint8_t *)"late", 4), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_hand_back(w, id, -1, NULL, 0, 0), WIRE_INVALID);
     CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_RESET + 1, NULL, 0, 0), WIRE_INVALID);
     give_back(id, HAND_BACK_CLOSE, "");

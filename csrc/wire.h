@@ -207,6 +207,7 @@ typedef struct {
     uint64_t accept_errors, buffers_now, buffer_bytes_now;
     uint64_t handed_over, handed_over_now, edge_refused_by_address, edge_addresses_now;
     uint64_t edge_requests_reached, edge_age_reached, edge_bytes_reached; /* connections that closed at a bound of their own */
+    uint64_t begun; /* by wire_begin */
 } wire_counters;
 
 /* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */
@@ -259,7 +260,8 @@ int32_t wire_caller(wire *w, uint64_t exchange, uint8_t *out, uint32_t room);
 int32_t wire_field(wire *w, uint64_t exchange, const uint8_t *name, uint32_t name_bytes, uint8_t *out, uint32_t room);
 /* Sets a context field of an undecided exchange: FIELD_TENANT (1 to 64 bytes), FIELD_CORRELATION_ID, FIELD_REQUEST_ID (1 to 64),
  * FIELD_TRACE (25), FIELD_TRACESTATE (1 to 512), FIELD_CLIENT_ADDRESS (1 to 64), FIELD_SCHEME (4 or 5). Without it, the ids and the
- * trace are random, there is no tenant, and the address and the scheme are those of the connection. */
+ * trace are random, there is no tenant, and the address and the scheme are those of the connection. Of one that was neither handed over nor
+ * begun, what is set is there in this batch. WIRE_NO_ROOM: there is no memory for it, and the field is as before. */
 int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
 /* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID. Returns its length or WIRE_NO_EXCHANGE. */
 int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
@@ -287,7 +289,15 @@ int wire_hand_over(wire *w, uint64_t exchange, wire_handed *handed);
 /* Gives the connection back and ends the exchange, which must not be with a service (wire_cancel it first: here it is dropped). how: enum
  * wire_hand_back_how; bytes[0..count): what came behind the request, for HAND_BACK_KEEP; received: how many bytes were read meanwhile. */
 int wire_hand_back(wire *w, uint64_t exchange, int how, const uint8_t *bytes, uint32_t count, uint64_t received);
-/* Sends a handed-over exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
+/* Begins an exchange that no client has asked, for copies of requests, calls of services, and questions of the caller's own. It is undecided,
+ * with random ids and trace, and outlives the batch: wire_set_context works on it whenever it is not with a service, wire_open sends it,
+ * wire_cancel takes it back, and wire_end ends it, once. What needs a client is WIRE_NO_EXCHANGE. Its frames have no client address and no
+ * scheme unless they were set. method: enum frame_method. Returns its id; 0 when there is no room (exchanges_max) or no such method. */
+uint64_t wire_begin(wire *w, int method);
+/* Ends an exchange that wire_begin began. One that is with a service is forgotten: nothing is written (wire_cancel it before), and what still
+ * comes for it is dropped. WIRE_OK or WIRE_NO_EXCHANGE. */
+int wire_end(wire *w, uint64_t exchange);
+/* Sends a handed-over or begun exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
  * wrote them, without those that the identity drops; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count
  * is 0; identity: NULL for none. Its frames come as EVENT_STREAM.
  * A bad request without a method that is known is not in a state for this. */
@@ -329,7 +339,7 @@ int wire_tls_send(wire *w, uint32_t connection, const uint8_t *cipher, uint32_t 
 int wire_tls_end(wire *w, uint32_t connection);
 
 /* Takes a sent exchange back from its target: writes CANCEL with the reason, and a late response will be dropped. The exchange is
- * undecided again; if its client is gone it is over. Also ends an undecided exchange whose client is gone. */
+ * undecided again; if its client is gone it is over, and one that was begun is not. Also ends an undecided exchange whose client is gone. */
 int wire_cancel(wire *w, uint64_t exchange, int reason);
 /* Answers an undecided exchange. lines: whole field lines, as in http1_answer_write. close: close after the answer. */
 int wire_answer(wire *w, uint64_t exchange, int status, const uint8_t *lines, uint32_t lines_bytes, const uint8_t *body,

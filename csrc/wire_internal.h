@@ -1,5 +1,5 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
- * decide.c: the caller's decisions; caller.c: values of a request's head; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
+ * decide.c: the caller's decisions; begun.c: exchanges of the caller's own; caller.c: values of a request's head; context.c: context fields; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
@@ -44,7 +44,7 @@ enum {
 enum { SOURCE_TIMER = 1, SOURCE_LISTENER = 2, SOURCE_EDGE = 3, SOURCE_FRAMED = 4 };
 enum { TIMER_EXCHANGE = 1, TIMER_EDGE = 2, TIMER_ACCEPT = 3 };
 enum { EXCHANGE_UNDECIDED = 1, EXCHANGE_SENT = 2 };
-enum edge_scheme { SCHEME_HTTP = 0, SCHEME_HTTPS = 1 };
+enum edge_scheme { SCHEME_HTTP = 0, SCHEME_HTTPS = 1, SCHEME_NONE = 2 };
 #define OPENED_BY_DIALLER (1ull << 63)
 
 /* Where the plaintext of an answer is: nowhere; waiting for wire_tls_pending; with the caller; encrypted, and perhaps not all sent. */
@@ -130,7 +130,7 @@ typedef struct exchange {
     slab_item item;
     uint64_t started_us;
     uint64_t sent_us;
-    struct edge_connection *edge;    /* NULL when the client is gone */
+    struct edge_connection *edge;    /* NULL when the client is gone, or there never was one */
     struct framed_connection *framed; /* while it is sent */
     struct exchange *next;           /* in the list of the framed connection */
     struct exchange **back;
@@ -148,13 +148,14 @@ typedef struct exchange {
     uint8_t client_bytes;
     uint8_t scheme;                  /* enum edge_scheme */
     uint8_t state;
-    uint8_t is_odd;                  /* its head was not plain: it is not for wire_send */
-    uint8_t is_http_1_0;             /* its client expects a close unless it is told otherwise */
-    uint8_t has_rest;                /* of an odd one: something follows its head, so an answer of ours closes */
-    uint8_t is_away;                 /* its connection was handed over */
-    uint8_t is_streamed;             /* it was sent by wire_open */
-    uint8_t is_measured;             /* its final RESPONSE has come */
-    uint8_t has_response;            /* any RESPONSE has: it is too late for REFUSED */
+    uint8_t is_odd : 1;              /* its head was not plain: it is not for wire_send */
+    uint8_t is_http_1_0 : 1;         /* its client expects a close unless it is told otherwise */
+    uint8_t has_rest : 1;            /* of an odd one: something follows its head, so an answer of ours closes */
+    uint8_t is_away : 1;             /* its connection was handed over */
+    uint8_t is_begun : 1;            /* by wire_begin: the caller asks, and no client */
+    uint8_t is_streamed : 1;         /* it was sent by wire_open */
+    uint8_t is_measured : 1;         /* its final RESPONSE has come */
+    uint8_t has_response : 1;        /* any RESPONSE has: it is too late for REFUSED */
     uint8_t method;
     uint8_t is_spoiled;              /* its response was bad: nothing more is taken for it */
     uint8_t closes;                  /* the client, or a refusal, wants the connection closed */
@@ -313,6 +314,13 @@ static inline uint64_t exchange_id(const exchange *x)
 exchange *exchange_find(const wire *w, uint64_t id);
 /* One of a request of this batch; NULL when there is none (any more). */
 exchange *exchange_find_in_batch(const wire *w, uint64_t id);
+/* Whether anybody waits for its answer: its client, or the caller who began it. */
+static inline int exchange_is_wanted(const exchange *x)
+{
+    return x->edge || x->is_begun;
+}
+/* Both undecided, with random ids and trace. NULL when there is no place. */
+exchange *exchange_make(wire *w);
 exchange *exchange_open(wire *w, edge_connection *edge);
 void exchange_attach(wire *w, exchange *x, framed_connection *framed);
 /* Takes a sent exchange off its target; it is undecided again. */
@@ -456,7 +464,8 @@ void stream_take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
 /* The final RESPONSE, or an interim one, to a streamed exchange. */
 void stream_take_response(wire *w, framed_connection *framed, exchange *x, const uint8_t *base, const frame_view *view);
 
-/* handed.c */
+/* context.c: the texts of its context, which lay in the batch's memory, are the exchange's own from now on. 0, or -1 when there is no memory,
+ * and then nothing has changed. */
 int exchange_keep_context(exchange *x);
 
 #endif

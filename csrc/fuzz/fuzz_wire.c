@@ -260,7 +260,7 @@ static void operate(program *p)
     client *c = &clients[a % CLIENTS];
     service *s = &services[a % SERVICES];
     open_exchange *x = &opened[a % EXCHANGES];
-    switch (operation % 26) {
+    switch (operation % 29) {
     case 0:
         open_client(c);
         break;
@@ -348,6 +348,17 @@ static void operate(program *p)
         else
             want_room(s);
         break;
+    case 26:
+        begin(a);
+        break;
+    case 27:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            set_any_context(x, next(p), next(p));
+        break;
+    case 28:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            end_begun(x);
+        break;
     default:
         step(a);
         wire_flush(w);
@@ -365,7 +376,7 @@ static void come_to_rest(void)
         int moved = 0;
         step(0);
         wire_flush(w);
-        for (int i = 0; i < EXCHANGES; i++)
+        for (int i = 0; i < PLACES; i++)
             if (opened[i].state != NONE) {
                 end_exchange(&opened[i], 0);
                 moved = 1;
@@ -455,6 +466,7 @@ static void start(uint8_t how)
     memset(opened, 0, sizeof opened);
     is_hostile = has_said_raw = 0;
     keeps_malformed = how & 64;
+    exchanges_max = settings.exchanges_max;
     frames_said = 0;
     batch = requests_seen = 0;
     is_countable = 1;

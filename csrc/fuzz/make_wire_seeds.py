@@ -137,6 +137,21 @@ def fill_service(service: int) -> bytes:
     return bytes([25, argument(lambda value: value >= 128 and value % 3 == service), 255])
 
 
+def begin(method: int = 1) -> bytes:
+    """Return the operation that begins an exchange of the caller's own."""
+    return bytes([26, method])
+
+
+def context(exchange: int, which: int, size: int = 2) -> bytes:
+    """Return the operation that sets a text: 0 the tenant, 1 the address, 2 the tracestate, 3 the scheme."""
+    return bytes([27, exchange, which, size])
+
+
+def end(exchange: int) -> bytes:
+    """Return the operation that ends an exchange of the caller's own."""
+    return bytes([28, exchange])
+
+
 def want_room(service: int) -> bytes:
     """Return the operation that asks for room."""
     return bytes([25, service])
@@ -274,6 +289,21 @@ PROGRAMS = {
     "room_and_closed": WIDE + fill_service(0) * 7 + want_room(0) + step() + close(0, 2) + step(),
     "bounds": BOUNDED + (ask(0, 0) + step() + hear(0)) * 4 + connect(1) + ask(1, 0) + advance(100, 8) + step(),
     "bounds_away": BOUNDED + ask(0, 7) + AWAY + advance(100, 8) + reply(0) + give_back(0) + step() + hear(0),
+    "begun": ROOMY + (begin() + context(0, 0) + open_stream(0, how=5) + respond(0) + step(KEEP) + end(0)) * 3,
+    "begun_and_streamed": ROOMY
+    + begin(3)
+    + open_stream(0)
+    + b"".join(stream(0, which) + step(KEEP) for which in (CREDIT, INTERIM, HEAD, DATA, TRAILERS))
+    + context(0, 2, 90)
+    + open_stream(0)
+    + end(0)
+    + stream(0, HEAD)
+    + step(),
+    "begun_and_lost": ROOMY + join(1) + begin() + open_stream(0) + close(0, 2) + step() + open_stream(0, 1) + end(0),
+    "begun_and_refused": ROOMY + begin() + open_stream(0) + respond(0, 4) + step() + open_stream(0) + respond(0),
+    "begun_beside": TIGHT + begin() + ask(0, 0) + step(SEND_TO_FIRST) + begin() + end(0) + begin() + step() + end(1),
+    "context_away": ROOMY + ask(0, 7) + AWAY + context(0, 0) + context(0, 1) + context(0, 3) + open_stream(0) + step(),
+    "credentials": ROOMY + ask(0, 12) + step(0b11001) + respond(0) + step() + hear(0),
     "drained_slowly": ROOMY
     + connect(1)
     + ask(0, 7)

@@ -7,6 +7,40 @@
 
 static uint8_t head_room[40000];
 
+/* An exchange of the caller's own. There is room for it where there is room for a client's. */
+static void begin(uint8_t how)
+{
+    uint64_t open_before = wire_count(w)->exchanges_now, id = wire_begin(w, how & 7);
+    demand((id != 0) == ((how & 7) && open_before < exchanges_max), "an exchange is begun where there is room");
+    if (!id)
+        return;
+    open_exchange *x = open_one(id);
+    x->is_begun = x->has_method = 1;
+    x->is_head = (how & 7) == METHOD_HEAD;
+    demand(wire_is_head(w, id) == x->is_head, "its method is known");
+}
+
+/* Whenever it is not with a service; also of what was handed over. */
+static void set_any_context(open_exchange *x, uint8_t which, uint8_t count)
+{
+    static const int fields[] = {FIELD_TENANT, FIELD_CLIENT_ADDRESS, FIELD_TRACESTATE, FIELD_SCHEME};
+    static const uint32_t most[] = {64, 64, 512, 5};
+    uint32_t byte_count = count * 2u;
+    int is_valid = byte_count && byte_count <= most[which & 3] && ((which & 3) != 3 || byte_count == 4);
+    int result = wire_set_context(w, x->id, fields[which & 3], bytes_b, byte_count);
+    int expected = x->state != UNDECIDED ? WIRE_NO_EXCHANGE : is_valid ? WIRE_OK : WIRE_INVALID;
+    demand(result == expected, "context is set while nobody has it");
+}
+
+/* With a service or not: nothing of it is left. */
+static void end_begun(open_exchange *x)
+{
+    int result = wire_end(w, x->id);
+    demand(result == (x->is_begun ? WIRE_OK : WIRE_NO_EXCHANGE), "what was begun can be ended");
+    if (result == WIRE_OK)
+        x->state = NONE;
+}
+
 /* What a request id says: which request it was, and of which client where that is known. */
 static void set_request_id(open_exchange *x, char of)
 {
@@ -18,7 +52,7 @@ static void set_request_id(open_exchange *x, char of)
 static void hand_over(open_exchange *x)
 {
     wire_handed handed = {0};
-    int is_there = x->state == UNDECIDED && !x->is_gone && !x->is_away && x->batch == batch && (!x->is_bad || keeps_malformed);
+    int is_there = x->state == UNDECIDED && !x->is_gone && !x->is_away && !x->is_begun && x->batch == batch && (!x->is_bad || keeps_malformed);
     int result = wire_hand_over(w, x->id, &handed);
     demand(result == (is_there ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be handed over is");
     if (result != WIRE_OK)
@@ -94,7 +128,7 @@ static void open_stream(open_exchange *x, service *s, uint8_t how, uint8_t size)
                            (const uint8_t *)"/opened", how & 4 ? 7 : 1, how & 8 ? field : NULL, how & 8 ? 1 : 0, how & 8 ? 6 : 0,
                            (const uint8_t *)"12345", how & 16 ? 5 : 0, (const uint8_t *)"websocket", how & 32 ? 9 : 0, bytes_b,
                            (uint32_t)size * 90, how & 1, some_identity(size));
-    if (!x->is_away || x->state != UNDECIDED || !x->has_method)
+    if (!(x->is_away || x->is_begun) || x->state != UNDECIDED || !x->has_method)
         demand(result == WIRE_NO_EXCHANGE, "what is not away, or is with a service, is not opened");
     else if (is_void)
         demand(result == WIRE_NO_CONNECTION, "nothing is opened without a connection");
@@ -131,10 +165,10 @@ static void pass_on(open_exchange *x, const wire_event *event)
 static void take_stream_event(const wire_event *event)
 {
     open_exchange *x = find_open(event->exchange);
-    demand(x != NULL && x->state == SENT && x->is_away, "only what was opened is streamed");
+    demand(x != NULL && x->state == SENT && (x->is_away || x->is_begun), "only what was opened is streamed");
     demand(event->connection == x->connection, "by the service that was asked");
     touch_arena(event->at, event->bytes);
-    if (event->detail == FRAME_RESPONSE)
+    if (event->detail == FRAME_RESPONSE && x->is_away)
         pass_on(x, event);
     int trailers = wire_trailers(w, event->at, event->bytes, head_room, sizeof head_room);
     int is_trailers = event->detail == FRAME_TRAILERS;

@@ -13,7 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, ASKED = 32, OUTPUT_MAX = 1 << 19, SAID_MAX = 1 << 16, REST_MAX = 40000 };
+/* PLACES: within one step as many exchanges may be answered as there may be, and as many anew be opened. */
+enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, PLACES = 2 * EXCHANGES, ASKED = 32, OUTPUT_MAX = 1 << 19, SAID_MAX = 1 << 16, REST_MAX = 40000 };
 #define BIT_63 (UINT64_C(1) << 63)
 
 static void demand(int holds, const char *what)
@@ -63,6 +64,7 @@ typedef struct {
     uint8_t is_head;
     uint8_t has_method;
     uint8_t is_away;    /* handed over; SENT then means opened as a stream */
+    uint8_t is_begun;   /* likewise, and it has no client */
     uint8_t is_answered; /* by hand */
     uint8_t is_cut;     /* but not whole */
     uint32_t batch;     /* that yielded it */
@@ -76,11 +78,12 @@ typedef struct {
 static wire *w;
 static client clients[CLIENTS];
 static service services[SERVICES];
-static open_exchange opened[EXCHANGES];
+static open_exchange opened[PLACES];
 static int is_hostile; /* a service has said what no service may: the wire may close it */
 static uint64_t frames_said; /* by services that say what they may and stay */
 static int is_countable;
 static int keeps_malformed;
+static uint32_t exchanges_max;
 static uint32_t batch;
 static uint32_t requests_seen;
 static int has_said_raw; /* then a request may name another client than its own */
@@ -88,7 +91,7 @@ static uint8_t bytes_b[SAID_MAX];
 
 static open_exchange *find_open(uint64_t id)
 {
-    for (int i = 0; i < EXCHANGES; i++)
+    for (int i = 0; i < PLACES; i++)
         if (opened[i].state != NONE && opened[i].id == id)
             return &opened[i];
     return NULL;
@@ -98,7 +101,7 @@ static open_exchange *open_one(uint64_t id)
 {
     demand(id != 0 && !(id & BIT_63) && find_open(id) == NULL, "a new exchange has a new id");
     demand(wire_age_ms(w, id) >= 0, "a new exchange can be found");
-    for (int i = 0; i < EXCHANGES; i++)
+    for (int i = 0; i < PLACES; i++)
         if (opened[i].state == NONE) {
             memset(&opened[i], 0, offsetof(open_exchange, rest));
             opened[i].id = id;
@@ -160,7 +163,7 @@ static void answer(open_exchange *x, uint8_t how)
     static const int statuses[] = {200, 404, 503, 204};
     int status = statuses[how & 3];
     uint32_t body_bytes = status == 204 ? 0 : (uint32_t)(how >> 3) * 1500;
-    int is_ours = x->state == UNDECIDED && !x->is_gone && !x->is_away;
+    int is_ours = x->state == UNDECIDED && !x->is_gone && !x->is_away && !x->is_begun;
     int result = wire_answer(w, x->id, status, (const uint8_t *)"a: b\r\n", 6, bytes_b, body_bytes, how & 4);
     demand(result == (is_ours ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be answered is");
     if (result == WIRE_OK)
@@ -193,6 +196,8 @@ static void end_exchange(open_exchange *x, uint8_t how)
 {
     if (x->state == SENT || x->is_gone)
         cancel(x);
+    if (x->is_begun && x->state == UNDECIDED)
+        end_begun(x);
     if (x->state == UNDECIDED && x->is_away) {
         answer_by_hand(x, how * 20u);
         hand_back(x, how % 4);
@@ -205,27 +210,27 @@ static void end_exchange(open_exchange *x, uint8_t how)
 static void compare_exchanges(void)
 {
     uint64_t open_now = 0, sent_now = 0, in_flight = 0, streamed_now = 0, away_now = 0;
-    for (int i = 0; i < EXCHANGES; i++) {
+    for (int i = 0; i < PLACES; i++) {
         open_exchange *x = &opened[i];
         if (x->state == NONE)
             continue;
         if (wire_age_ms(w, x->id) < 0) {
-            demand(x->state == SENT && !x->is_gone && !x->is_away, "only what was sent can be answered by a service");
+            demand(x->state == SENT && !x->is_gone && !x->is_away && !x->is_begun, "only what was sent can be answered by a service");
             x->state = NONE;
             continue;
         }
         open_now++;
         sent_now += x->state == SENT;
-        streamed_now += x->state == SENT && x->is_away;
+        streamed_now += x->state == SENT && (x->is_away || x->is_begun);
         away_now += x->is_away;
     }
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         in_flight += wire_in_flight(w)[slot];
-    uint64_t ids[EXCHANGES];
-    uint32_t told = wire_sent(w, ids, EXCHANGES);
+    uint64_t ids[PLACES];
+    uint32_t told = wire_sent(w, ids, PLACES);
     for (uint32_t i = 0; i < told; i++) {
         const open_exchange *sent = find_open(ids[i]);
-        demand(sent != NULL && sent->state == SENT && !sent->is_away, "what the wire says is sent was sent");
+        demand(sent != NULL && sent->state == SENT && !sent->is_away && !sent->is_begun, "what the wire says is sent was sent");
     }
     demand(told + streamed_now == sent_now, "and all of that");
     demand(wire_count(w)->handed_over_now == away_now, "as many connections are away as were handed over");
@@ -255,13 +260,13 @@ static void take_exchange_event(const wire_event *event)
     open_exchange *x = find_open(event->exchange);
     demand(x != NULL, "an event is about an exchange that the caller knows");
     if (event->kind == EVENT_CLIENT_GONE) {
-        demand(!x->is_gone && !x->is_away, "a client goes once, and not while its connection is handed over");
+        demand(!x->is_gone && !x->is_away && !x->is_begun, "a client goes once, and not while its connection is handed over");
         x->is_gone = 1;
     } else if (event->kind == EVENT_LOST || event->kind == EVENT_REFUSED) {
         demand(x->state == SENT, "only what was sent is lost or refused");
         x->state = UNDECIDED;
     } else if (event->kind == EVENT_EXPIRED) {
-        demand(!x->has_expired && !x->is_away, "a deadline passes once, and is the caller's while a connection is handed over");
+        demand(!x->has_expired && !x->is_away && !x->is_begun, "a deadline passes once, and is the caller's while a connection is handed over");
         x->has_expired = 1;
     }
 }
@@ -352,11 +357,11 @@ static void step(uint8_t how)
             take_exchange_event(event);
     }
     compare_exchanges();
-    for (int i = 0; i < EXCHANGES; i++, how = (uint8_t)(how << 3 | how >> 5)) {
+    for (int i = 0; i < PLACES; i++, how = (uint8_t)(how << 3 | how >> 5)) {
         open_exchange *x = &opened[i];
         if (x->state == UNDECIDED && !x->is_gone && !x->is_away && wire_head(w, x->id, &(const uint8_t *){NULL}) && (how & 1))
             send_on(x, how >> 1);
-        else if (x->state != NONE && !x->is_away && (x->is_gone || x->has_expired || x->state == UNDECIDED) && !(how & 2))
+        else if (x->state != NONE && !x->is_away && !x->is_begun && (x->is_gone || x->has_expired || x->state == UNDECIDED) && !(how & 2))
             end_exchange(x, how);
     }
     compare_exchanges();

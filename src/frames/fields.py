@@ -174,7 +174,7 @@ def encode_block(fields: Sequence[Field]) -> tuple[bytes, bytes]:
             raise FrameError(
                 FrameErrorCode.FIELDS, f"context field {field_id} has a name, came before, or is not a byte"
             )
-        if field_id <= FieldId.UPGRADE:
+        if field_id <= FieldId.SERVICE:
             seen.add(field_id)
         _check_value(field_id, name, value)
         table.append(_ENTRY.pack(field_id, len(name), len(value)))
@@ -202,7 +202,7 @@ def _check_value(field_id: int, name: bytes, value: bytes) -> None:
     if field_id == FieldId.TRACE:  # the one binary value of this version
         if len(value) != TRACE_BYTES:
             raise FrameError(FrameErrorCode.FIELDS, f"trace has {len(value)} bytes, not {TRACE_BYTES}")
-    elif field_id <= FieldId.UPGRADE and _find_control(value) is not None:
+    elif field_id <= FieldId.SERVICE and _find_control(value) is not None:
         raise FrameError(FrameErrorCode.FIELDS, f"value of {what} holds a control character")
 
 

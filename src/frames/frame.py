@@ -58,6 +58,7 @@ class FieldId(IntEnum):
     SCHEME = 9
     BODY_LENGTH = 10
     UPGRADE = 11
+    SERVICE = 12
 
 
 class HealthStatus(IntEnum):

@@ -161,6 +161,16 @@ class Wire(RequestCalls):
         result: int = lib.wire_cancel(self._wire, exchange, reason)
         return result
 
+    def begin(self, method: int) -> int:
+        """Begin an exchange that no client has asked (``Method``), for ``open``. Its id, or 0: no room."""
+        exchange: int = lib.wire_begin(self._wire, method)
+        return exchange
+
+    def end(self, exchange: int) -> int:
+        """End an exchange that ``begin`` began. ``cancel`` it before, where it is with a service."""
+        result: int = lib.wire_end(self._wire, exchange)
+        return result
+
     def close(self, connection: int) -> int:
         """Close a framed connection after a last try to send what waits."""
         result: int = lib.wire_close(self._wire, connection)

@@ -113,7 +113,7 @@ def read_fields(payload: bytes, count: int, table_at: int, text_at: int) -> tupl
         )
         if (field_id == 0) != (name_bytes > 0):
             raise FormError("FIELDS")
-        if 1 <= field_id <= 11 and any(field_id == earlier for earlier, _, _ in fields):
+        if 1 <= field_id <= 12 and any(field_id == earlier for earlier, _, _ in fields):
             raise FormError("FIELDS")
         value_at = text_at + name_bytes
         fields.append((field_id, payload[text_at:value_at], payload[value_at : value_at + value_bytes]))

@@ -180,6 +180,9 @@ OF_WIRE: Final[dict[str, MetricName]] = {
         "counter",
         "Client connections that closed at their number of bytes (PENSTOCK_EDGE_CONNECTION_BYTES).",
     ),
+    "begun": MetricName(
+        "penstock_begun_total", "counter", "Requests of the gateway's own: copies, and calls between services."
+    ),
 }
 """The metric for each field of wire_counters (csrc/wire.h)."""
 
