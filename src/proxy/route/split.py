@@ -20,14 +20,15 @@ still ten percent for the second. A request that names its version is not split.
 
 import random
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 import msgspec
 
 from proxy.exchange import VERSION_NAMED, Exchange
-from proxy.route_policy import Case, Key, KeyKind, Mirror, Split
+from proxy.route.split_key import ReadKey, key_reader
+from proxy.route_policy import Case, Mirror, Split
 from proxy.stage import Stage, for_routes
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ BUCKETS: Final = 10_000
 
 Resolve = Callable[[str], "Candidates | None"]
 """The candidates for a version or a range."""
-ReadKey = Callable[[Exchange], bytes | None]
-"""The value of a split's key; None or empty where the request has none."""
 
 
 def bucket_of(value: bytes, seed: int = 0) -> int:
@@ -205,63 +204,3 @@ def _ends(weights: Iterable[float], width: int) -> list[int]:
         so_far += weight
         ends.append(round(so_far * width / total))
     return ends
-
-
-# ---- keys ----
-
-
-def key_reader(key: Key) -> ReadKey:
-    """Return what reads a key of requests."""
-    if key.kind is KeyKind.HEADER:
-        return _header_reader(key.name.lower().encode("latin-1"))
-    if key.kind is KeyKind.COOKIE:
-        return _cookie_reader(key.name.encode("latin-1"))
-    return _READERS[key.kind]
-
-
-def _no_key(_: Exchange) -> None:
-    return None
-
-
-def _tenant(exchange: Exchange) -> bytes | None:
-    caller = exchange.caller
-    return None if caller is None else caller.tenant
-
-
-def _principal(exchange: Exchange) -> bytes | None:
-    caller = exchange.caller
-    identity = None if caller is None else caller.identity
-    return None if identity is None else identity.principal.encode("utf-8", "surrogatepass")
-
-
-def _address(exchange: Exchange) -> bytes:
-    return exchange.fields.client_address(exchange.id).encode("ascii")
-
-
-_READERS: Final[Mapping[KeyKind, ReadKey]] = {
-    KeyKind.NONE: _no_key,
-    KeyKind.TENANT: _tenant,
-    KeyKind.PRINCIPAL: _principal,
-    KeyKind.ADDRESS: _address,
-}
-
-
-def _header_reader(name: bytes) -> ReadKey:
-    def read(exchange: Exchange) -> bytes | None:
-        return exchange.fields.named_field(exchange.id, name)
-
-    return read
-
-
-def _cookie_reader(name: bytes) -> ReadKey:
-    """Read a cookie (RFC 6265, section 4.2): the first of its name."""
-    begin = name + b"="
-
-    def read(exchange: Exchange) -> bytes | None:
-        cookies = exchange.fields.named_field(exchange.id, b"cookie")
-        if cookies is None:
-            return None
-        pairs = (pair.strip() for pair in cookies.replace(b",", b";").split(b";"))
-        return next((pair[len(begin) :].strip(b'"') for pair in pairs if pair.startswith(begin)), None)
-
-    return read
