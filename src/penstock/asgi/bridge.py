@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -15,6 +15,10 @@ from penstock.asgi.runner import Loop, TrioRunner
 from penstock.service import Service
 from penstock.settings import ServiceSettings
 from penstock.streaming import StreamCall, run_streaming
+
+if TYPE_CHECKING:
+    from penstock.asgi.asyncio_runner import AsyncioRunner
+    from penstock.options import Access, Claims
 
 __all__ = ["GRACE_S", "AsgiService", "Route"]
 
@@ -38,23 +42,25 @@ class AsgiService(Service):
         version: str,
         app: Application,
         routes: Iterable[Route],
+        access: "Access | None" = None,
+        claims: "Claims | None" = None,
         root_path: str = "",
         loop: Loop = "trio",
         lifespan: LifespanUse = "auto",
         grace_s: float = GRACE_S,
     ) -> None:
         """routes: method and path of each endpoint; root_path: what of the path is not the application's business."""
-        super().__init__(name, version=version)
-        self._runner = TrioRunner(app, root_path=root_path, lifespan=lifespan)
+        super().__init__(name, version=version, access=access)
+        self._runner = _make_runner(app, root_path, loop, lifespan)
         handler = Handler(self._runner.handle, grace_s)
         for method, path in routes:
-            self._add(method, path, handler)
+            self._add(method, path, handler, claims or {})
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """The application's lifespan: `serve` runs within it. Raises `StartupError`."""
         return self._runner.running()
 
-    async def serve(
+    async def serve(  # noqa: ASYNC128 - what it awaits calls started
         self,
         settings: ServiceSettings | None = None,
         *,
@@ -65,21 +71,23 @@ class AsgiService(Service):
         async with self.running():
             await super().serve(settings, stop=stop, task_status=task_status)
 
-    def _add(self, method: str, path: str, handler: "Handler") -> None:
-        self._register(
-            method,
-            path,
-            handler,
-            deadline_ms=None,
-            idempotent=method in IDEMPOTENT,
-            streams=True,
-            upgrades=("websocket",) if method == "GET" else (),
-        )
+    def _add(self, method: str, path: str, handler: "Handler", claims: "Claims") -> None:
+        upgrades = ("websocket",) if method == "GET" else ()
+        idempotent = method in IDEMPOTENT
+        self._register(method, path, handler, upgrades=upgrades, streams=True, idempotent=idempotent, claims=claims)
         key = method, template_shape(path)
         # The application takes the path apart itself.
         self._endpoints[key] = msgspec.structs.replace(
             self._endpoints[key], invoke=partial(run_streaming, handler.handle)
         )
+
+
+def _make_runner(app: Application, root_path: str, loop: Loop, lifespan: LifespanUse) -> "TrioRunner | AsyncioRunner":
+    if loop == "trio":
+        return TrioRunner(app, root_path=root_path, lifespan=lifespan)
+    from penstock.asgi.asyncio_runner import AsyncioRunner
+
+    return AsyncioRunner(app, root_path=root_path, lifespan=lifespan, is_uvloop=loop == "uvloop")
 
 
 class Handler:

@@ -44,11 +44,17 @@ class TrioRunner:
             return
         lifespan = Lifespan(self._app, self._lifespan, trio.Event)
         self._state = lifespan.state
+        raised: Exception | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lifespan.run)
-            await lifespan.wait_started()
-            yield
+            try:
+                await lifespan.wait_started()
+                yield
+            except Exception as error:  # it goes on alone, and not in the nursery's group
+                raised = error
             await lifespan.stop()
+        if raised is not None:
+            raise raised
 
     async def handle(self, call: StreamCall) -> None:
         """Answer a call."""
@@ -105,8 +111,7 @@ def end_failed(call: StreamCall, exchange: HttpExchange, error: Exception) -> No
         log_failure(call, "the application failed after its answer", error)
         return
     log_failure(call, "the application failed" + _hint(error), error)
-    if not exchange.has_begun:
-        call.answer(problem_answer(call, 500, "handler_error"))
+    _end(call, exchange, "handler_error")
 
 
 def end_unfinished(call: StreamCall, exchange: HttpExchange) -> None:
@@ -115,8 +120,14 @@ def end_unfinished(call: StreamCall, exchange: HttpExchange) -> None:
         return
     what = "the end of its answer" if exchange.has_started else "an answer"
     log_failure(call, f"the application returned without {what}", None)
-    if not exchange.has_begun:
-        call.answer(problem_answer(call, 500, "bad_answer"))
+    _end(call, exchange, "bad_answer")
+
+
+def _end(call: StreamCall, exchange: HttpExchange, reason: str) -> None:
+    if exchange.has_begun:
+        call.abort()
+    else:
+        call.answer(problem_answer(call, 500, reason))
 
 
 def _hint(error: Exception) -> str:

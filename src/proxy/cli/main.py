@@ -10,6 +10,7 @@ from proxy import __version__
 COMMANDS = {
     "serve": "Run the gateway.",
     "demo": "Run the gateway and an example service in this terminal.",
+    "asgi": "Put an ASGI application behind the gateway.",
     "config": "Show every setting: its value, where it comes from, its default and why.",
     "check": "Check the settings without starting anything.",
     "cert": "Make a certificate for development.",
