@@ -41,7 +41,7 @@ def warnings(tmp_path: Path, text: str) -> list[str]:
             " register; add it there, or write one of a",
         ),
         (
-            "services:\n  calls:\n    - {from: a, to: b}\n    - {from: b, to: a}\n    - {from: a, to: b, claims: {x: y}}\n",
+            "services:\n  calls:\n    - {from: a, to: b}\n    - {from: b, to: a}\n    - {from: a, to: b, claims: {x: y}}\n",  # noqa: E501
             "duplicate: services.calls[2] (p.yaml:5): that a may call b is said by services.calls[0] already; put their"
             " claims into one entry",
         ),

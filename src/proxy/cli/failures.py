@@ -20,7 +20,11 @@ class DemoError(Exception):
     """The demo cannot go on. Its text is one line."""
 
 
-_KNOWN = (SettingsError, ListenError, CertificateError, DemoError, KeyboardInterrupt)
+class AdminError(Exception):
+    """A running gateway cannot be asked. Its text is one line."""
+
+
+_KNOWN = (SettingsError, ListenError, CertificateError, DemoError, AdminError, KeyboardInterrupt)
 
 
 @contextmanager

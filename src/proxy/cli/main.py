@@ -13,6 +13,7 @@ COMMANDS = {
     "asgi": "Put an ASGI application behind the gateway.",
     "config": "Show every setting: its value, where it comes from, its default and why.",
     "check": "Check the settings without starting anything.",
+    "reload": "Make the running gateway read its settings again.",
     "cert": "Make a certificate for development.",
 }
 

@@ -1,6 +1,9 @@
 """Settings as flags: each setting of the gateway's registry is one, with what it is as help."""
 
+import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -41,6 +44,19 @@ def _parameter(setting: Setting) -> str:
 
 def load_settings(ctx: click.Context) -> Loaded[GatewayConfig]:
     """Return the settings of a `SettingsCommand`, or raise `SettingsError`."""
+    return settings_loader(ctx)()
+
+
+def settings_loader(ctx: click.Context, path: Path | None = None) -> Callable[[], Loaded[GatewayConfig]]:
+    """Return what reads the settings of a `SettingsCommand`, now and again: flags and variables as they are now, the
+    file as it is then. path: of another file than ``--config`` names. What is returned may raise `SettingsError`.
+    """
     given = {setting.name: ctx.params.get(_parameter(setting)) for setting in gateway_registry()}
     flags = {name: text for name, text in given.items() if text is not None}
-    return load_gateway(flags=flags, path=ctx.params.get("config_path"))
+    return partial(load_gateway, dict(os.environ), flags=flags, path=path or config_path(ctx))
+
+
+def config_path(ctx: click.Context) -> Path | None:
+    """Return the file that ``--config`` names."""
+    path: Path | None = ctx.params.get("config_path")
+    return path
