@@ -44,7 +44,7 @@ class RouteError(ValueError):
 class Route(msgspec.Struct, eq=False):
     """One method and path template of one service, and all that holds for its requests. Compared by identity.
 
-    It is put together by who makes the snapshot, and not changed once it is in a table that serves.
+    It is put together by who makes the snapshot, and not changed once it is in a table that serves, but for `rates`.
     """
 
     index: int
@@ -59,6 +59,8 @@ class Route(msgspec.Struct, eq=False):
     policy: RoutePolicy = OPEN
     choice: Any = None
     """What version, split and placement choose by; None: there is nothing to choose."""
+    rates: Any = None
+    """What rate_limit counts its requests by: made, and remembered, at the first one."""
     streams: bool = False
     """Whether any of those who offer it streams."""
     stages: "tuple[Stage, ...]" = ()
