@@ -30,13 +30,17 @@ static int is_tenant(const uint8_t *bytes, uint32_t byte_count)
     return 1;
 }
 
-/* The value stays where it is, in the head, which lives as long as what is kept for the batch. */
-static void set_tenant(exchange *x, const http1_field *field)
+/* The value stays where it is, in the head, which lives as long as what is kept for the batch. What was handed over outlives that. */
+static int set_tenant(wire *w, exchange *x, const http1_field *field)
 {
-    if (x->state != EXCHANGE_UNDECIDED || x->is_away || !is_tenant(x->bytes + field->value, field->value_bytes))
-        return;
-    x->tenant = x->bytes + field->value;
+    const uint8_t *value = x->bytes + field->value;
+    if (x->state != EXCHANGE_UNDECIDED || !is_tenant(value, field->value_bytes))
+        return WIRE_OK;
+    if (x->is_away)
+        return wire_set_context(w, exchange_id(x), FIELD_TENANT, value, field->value_bytes);
+    x->tenant = value;
     x->tenant_bytes = (uint8_t)field->value_bytes;
+    return WIRE_OK;
 }
 
 static void put_value(writer *out, const uint8_t *bytes, const http1_field *field)
@@ -69,10 +73,8 @@ int32_t wire_caller(wire *w, uint64_t id, uint8_t *room, uint32_t room_bytes)
     put_value(&out, x->bytes, authorization);
     put(&out, "\n", 1);
     put_value(&out, x->bytes, api_key);
-    if (out.full)
+    if (out.full || (tenant && set_tenant(w, x, tenant) != WIRE_OK))
         return WIRE_NO_ROOM;
-    if (tenant)
-        set_tenant(x, tenant);
     return (int32_t)(out.at - room);
 }
 
