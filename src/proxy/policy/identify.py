@@ -1,0 +1,42 @@
+"""Identify: who asks, and for which tenant (after match: what a route does not need is not looked for).
+
+A request that says nothing of either passes by. All others are told apart by what they say, in one lookup; who says
+something for the first time is judged in `proxy.policy.identity.callers`. Whether that is enough for the route, is for
+authorize to say.
+"""
+
+from typing import Final
+
+from frames.frame import FieldId
+from frames.wire_values import HEAD_HAS_CREDENTIALS, HEAD_HAS_TENANT
+from proxy.caller import Caller
+from proxy.exchange import Exchange
+from proxy.policy.authorize import is_public
+from proxy.policy.identity.callers import Callers
+from proxy.stage import Answer, Await, Stage
+
+_SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_CREDENTIALS
+_TENANT: Final = FieldId.TENANT
+
+
+def make_identify(callers: Callers) -> Stage:
+    """Return the stage. It sets the exchange's caller, and the tenant where the identity selects it."""
+    known, now = callers.known, callers.wall_clock
+
+    def identify(exchange: Exchange) -> Answer | Await | None:
+        if not exchange.flags & _SAYS:
+            exchange.caller = None
+            return None
+        said = exchange.fields.caller(exchange.id)
+        caller = known.young.get(said)
+        if caller is None or now() >= caller.expires_at_s:
+            found = callers.find(said, is_public=is_public(exchange.route.policy))
+            if not isinstance(found, Caller):
+                return found
+            caller = found
+        exchange.caller = caller
+        if caller.selected:
+            exchange.fields.set_context(exchange.id, _TENANT, caller.selected)
+        return None
+
+    return identify
