@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from benchmarks import codec_case, contenders, memory_cases
+from benchmarks import codec_case, contenders, match_case, memory_cases
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
 from benchmarks.rounds import Open, Outcome, Plan, measure_in_turns
 from benchmarks.work import BODY_MIB, CREATE_BODY
@@ -92,5 +92,6 @@ _CASES = (
     ),
     Case("codec", "the C codec, REQUEST frames of 200 bytes with 8 fields", codec_case.against_memcpy),
     Case("decode", "the same request decoded from Python", codec_case.against_httptools),
+    Case("match", "a path matched among few routes and among many", match_case.among_many_routes),
 )
 CASES = {case.name: case for case in _CASES}

@@ -5,6 +5,7 @@ Where the bound is a number nevertheless, as for memory that must not grow, it s
 """
 
 from benchmarks.judgement import Target
+from benchmarks.match_case import named
 from benchmarks.memory_cases import ALLOWED
 
 
@@ -39,6 +40,15 @@ def _bodies(direction: str, connections: int) -> tuple[Target, ...]:
         Target("gateway CPU per MiB ÷ nginx's, likewise", case, "penstock", "nginx", "cpu_us_per_mib"),
     )
 
+
+_MATCH = tuple(
+    Target(f"time to match among 10,000 routes ÷ among 10, {what}", "match", named(kind, 10_000), named(kind, 10), "ns")
+    for kind, what in (
+        ("literal", "path without parameters"),
+        ("parameter", "parameter at the end"),
+        ("wildcard", "parameter and wildcard"),
+    )
+)
 
 _BODIES = tuple(
     row for direction in ("download", "upload") for connections in (1, 4) for row in _bodies(direction, connections)
@@ -106,6 +116,7 @@ TARGETS = (
     Target(
         "gateway CPU per request ÷ HAProxy's, POST of 1 KiB, 64 connections", "post-64", "penstock", "HAProxy", "cpu_us"
     ),
+    *_MATCH,
     *_BODIES,
     Target(
         "highest growth of resident memory, 200 downloads of 100 MiB to slow readers ÷ what is allowed",

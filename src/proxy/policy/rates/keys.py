@@ -18,7 +18,7 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96 (RFC 4291, section 2.5
 
 
 def route_name(exchange: Exchange) -> bytes:
-    """Return what names a request's route, however often it is made again: method, service and the shape of its path."""
+    """Return what names a request's route, however often that is made again: method, service and shape of path."""
     route = exchange.route
     return f"{route.method} {route.service} {template_shape(route.template)}".encode()
 
