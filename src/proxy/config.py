@@ -14,33 +14,18 @@ from typing import Annotated
 import msgspec
 
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
-from penstock.settings.types import Count
 
 from .config_checks import check_together
 from .config_references import advice
 from .settings_choice import PlacementConfig, RegionsConfig, VersionsConfig
 from .settings_edge import EdgeConfig
+from .settings_identity import IdentityConfig
 from .settings_process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
 from .settings_process import DrainConfig as DrainConfig
+from .settings_rates import RatesConfig
+from .settings_routes import RoutesConfig
 from .settings_rules import RULES, RuleTable
 from .settings_services import ServicesConfig
-
-
-class RoutesConfig(msgspec.Struct, frozen=True):
-    """What the services offer, all together."""
-
-    max: Annotated[
-        int,
-        Setting(
-            Count(),
-            "4096",
-            "endpoints of all services together",
-            "bounds the memory of counts by route",
-            at_least="1",
-            at_most="65536",
-            restart=True,
-        ),
-    ]
 
 
 class GatewayConfig(msgspec.Struct, frozen=True):
@@ -57,6 +42,8 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     regions: RegionsConfig
     versions: VersionsConfig
     placement: PlacementConfig
+    identity: IdentityConfig
+    rates: RatesConfig
     reload: ReloadConfig
     rules: Annotated[
         tuple[RuleTable, ...],

@@ -16,6 +16,10 @@ def watched_files(loaded: Loaded[GatewayConfig]) -> tuple[Path, ...]:
 def _files(loaded: Loaded[GatewayConfig]) -> Iterator[Path]:
     config = loaded.settings
     yield from config.placement.maps
+    for issuer in config.identity.issuers:
+        yield from (path for path in (issuer.jwks.path, issuer.jwks_ca) if path is not None)
+    if config.identity.api_keys_file is not None:
+        yield config.identity.api_keys_file
     for setting in gateway_registry():
         if setting.is_secret:
             _, found, path = loaded.origins[setting.name].partition("=")

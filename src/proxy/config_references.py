@@ -19,7 +19,7 @@ _SIZE = Size()
 
 def references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with references between settings."""
-    checks = (_services, _calls, _dial, _regions, _rule_names, _rule_bounds, _placements)
+    checks = (_services, _hosts, _calls, _dial, _regions, _rule_names, _rule_bounds, _placements)
     return [problem for check in checks for problem in check(values, origins)]
 
 
@@ -53,9 +53,19 @@ def _named_services(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Step
     for index, call in enumerate(values["services.calls"]):
         yield "services.calls", (index, "from"), call.caller
         yield "services.calls", (index, "to"), call.callee
+    for host, services in values["routes.hosts"].items():
+        for index, service in enumerate(services):
+            yield "routes.hosts", (host, index), service
     for index, rule in enumerate(values["rules"]):
         if rule.service is not None:
             yield "rules", (index, "service"), rule.service
+
+
+def _hosts(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    for host, services in values["routes.hosts"].items():
+        if not services:
+            why = "there is no service that the host has"
+            yield _problem(origins, "routes.hosts", (host,), why, "name one, or leave the host out")
 
 
 def _calls(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
@@ -134,7 +144,7 @@ def _placements(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem
 
 def _closed_doors(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
     """Nobody has an identity where nothing says whose tokens and keys are taken."""
-    if any(values.get(name) for name in ("identity.issuers", "identity.api_keys", "identity.api_keys_file")):
+    if any(values[name] for name in ("identity.issuers", "identity.api_keys", "identity.api_keys_file")):
         return
     rules: Sequence[RuleTable] = values["rules"]
     for index, rule in enumerate(rules):

@@ -13,6 +13,7 @@ from penstock.settings import Setting
 from penstock.settings.claims import WantedClaim
 from penstock.settings.errors import BadValueError
 from penstock.settings.http import MethodName, PathPrefix
+from penstock.settings.rate import RATE_LIMIT, RateLimit
 from penstock.settings.tables import NOWHERE, ListOf, Places, Table, TableList, TextMap
 from penstock.settings.types import Duration, Flag, Size, Text
 from penstock.settings.versions import VersionRange
@@ -64,6 +65,10 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     ]
     tenant: Annotated[
         TenantRule | None, Setting(Word(TenantRule), "", "whether a request must name its tenant", _SAYS_NOTHING)
+    ]
+    rate_limits: Annotated[
+        tuple[RateLimit, ...] | None,
+        Setting(ListOf(RATE_LIMIT), "", "how often it may be asked, beside what is declared", _SAYS_NOTHING),
     ]
     deadline_ms: Annotated[
         int | None,
@@ -124,6 +129,7 @@ def _make_rule(table: RuleTable) -> Rule:
         access=table.access,
         claims=table.claims,
         tenant=table.tenant,
+        rate_limits=table.rate_limits,
         deadline_ms=table.deadline_ms,
         body_bytes=table.body_bytes,
         versions=_make_versions(table.versions),

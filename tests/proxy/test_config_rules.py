@@ -6,6 +6,7 @@ import pytest
 
 from frames.frame import Method
 from penstock.settings import Address, SettingsError
+from penstock.settings.rate import RateKey, RateLimit
 from proxy.config import load_gateway
 from proxy.route_policy import Access, Case, Key, KeyKind, Mirror, Split, TenantRule
 from proxy.rules import Rule, VersionsRule
@@ -31,6 +32,7 @@ rules:
     access: authenticated
     claims: {scope: [write, read], admin: "*"}
     tenant: required
+    rate_limits: [100/s by tenant, "5/s by route, principal"]
     deadline: 5s
     body_bytes: 1KiB
     versions: {default: ^1.2, ranges: true}
@@ -68,6 +70,10 @@ def test_a_rule_with_all_there_is(tmp_path: Path) -> None:
         access=Access.AUTHENTICATED,
         claims={"scope": frozenset({"read", "write"}), "admin": frozenset()},
         tenant=TenantRule.REQUIRED,
+        rate_limits=(
+            RateLimit(100, 1000, 100, (RateKey.TENANT,)),
+            RateLimit(5, 1000, 5, (RateKey.ROUTE, RateKey.PRINCIPAL)),
+        ),
         deadline_ms=5000,
         body_bytes=1024,
         versions=VersionsRule(default="^1.2", takes_ranges=True),
@@ -79,7 +85,7 @@ def test_a_rule_with_all_there_is(tmp_path: Path) -> None:
         mirror=Mirror(version="2.0.0", percent=10.0, in_flight_max=4),
         placement="",
     )
-    assert second == Rule(origin=f"{tmp_path}/p.yaml:29", split=Split())
+    assert second == Rule(origin=f"{tmp_path}/p.yaml:30", split=Split())
 
 
 def test_sections_beside_the_rules(tmp_path: Path) -> None:
@@ -117,6 +123,11 @@ def test_rules_are_rendered_as_they_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
+        (
+            "rate_limits: [often]",
+            "bad_value: rules[0].rate_limits[0] = often (p.yaml:2): 'often' is no rate limit; write",
+        ),
+        ("rate_limits: 5/s by route, principal", "bad_value: rules[0].rate_limits[1] = principal (p.yaml:2): "),
         (
             "service: billing",
             "bad_value: rules[0] (p.yaml:2): the rule says nothing about the routes that it is for; say",
@@ -214,6 +225,19 @@ def test_mistakes_in_a_rule(tmp_path: Path, rule: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("routes: {trailing_slash: maybe}", "bad_value: routes.trailing_slash = maybe (p.yaml:1): 'maybe' is none of"),
+        (
+            "routes: {hosts: {'a:80': [b]}}",
+            "bad_value: routes.hosts.a:80 = a:80 (p.yaml:1): 'a:80' is no host; write a",
+        ),
+        ("routes: {hosts: {a: [B]}}", "bad_value: routes.hosts.a[0] = B (p.yaml:1): 'B' is not 1 to 64 of a-z"),
+        ("routes: {hosts: {a: [b], A.: [c]}}", "bad_value: routes.hosts.A. (p.yaml:1): a is there twice; keep one of"),
+        ("routes: {hosts: {a: [b, b]}}", "bad_value: routes.hosts.a[1] = b (p.yaml:1): it is there twice, as the one"),
+        (
+            "routes: {hosts: {a: []}}",
+            "conflict: routes.hosts.a (p.yaml:1): there is no service that the host has; name",
+        ),
+        ("rates: {admit: [fast]}", "bad_value: rates.admit[0] = fast (p.yaml:1): 'fast' is no rate limit; write how"),
         (
             "versions: {header: x version}",
             "bad_value: versions.header = x version (p.yaml:1): 'x version' is no name of a",

@@ -63,3 +63,22 @@ class FieldName(TextKind[str]):
     def render(self, value: str) -> str:
         """Return the name, or ``none``."""
         return value or NONE
+
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_PATTERN = re.compile(rf"\*|(?:\*\.)?{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]")
+_HOST_CHARACTERS_MAX = 253
+
+
+class HostPattern(TextKind[str]):
+    """A host without its port, ``*.example.com`` for all below one, or ``*`` for all; in lower case."""
+
+    label = "host"
+    example = "api.example.com, *.example.com or *"
+
+    def parse_text(self, text: str) -> str:
+        """Read one; a dot at the end does not count."""
+        host = text.lower().removesuffix(".")
+        if len(host) > _HOST_CHARACTERS_MAX or not _HOST_PATTERN.fullmatch(host):
+            raise BadValueError(f"{text!r} is no host", f"write a host without its port, like {self.example}")
+        return host

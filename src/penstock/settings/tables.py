@@ -308,6 +308,8 @@ class TextMap(Kind[Mapping[str, T]], Generic[T]):
         values = {}
         for name, item in table.items():
             key = faults.part(name, name, self.key, self.key.parse) if self.key else name
+            if key is not None and key in values:
+                faults.add(BadValueError(f"{key} is there twice", "keep one of the two", path=(name,), shown=""))
             values[key] = faults.part(name, item, self.kind, self.kind.parse)
             if not name:
                 fix = f"write {self.example}"
