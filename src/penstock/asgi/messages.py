@@ -28,7 +28,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+"""`(scope, receive, send)`. Frameworks write these three down in types of their own, so they are not compared."""
 
 BODILESS = (204, 304)
 """RFC 9110, sections 15.3.5 and 15.4.5."""

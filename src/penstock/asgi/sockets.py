@@ -160,8 +160,9 @@ class SocketExchange:
                 raise AsgiError(f"{kind!r} was sent after the end of the WebSocket")
             raise ClientDisconnected("the WebSocket is closed")
         if kind == "websocket.close":
+            code = _code(message)
             self.is_over = True
-            await self._port.close(_code(message), message.get("reason") or "")
+            await self._port.close(code, message.get("reason") or "")
             return
         await self._port.send(_data(message))
 

@@ -30,8 +30,8 @@ def loop(request: pytest.FixtureRequest) -> Loop:
 class Bench:
     """A service's parts around one call, which can be given up."""
 
-    def __init__(self, nursery: trio.Nursery, service: Any, body: Any) -> None:
-        request = make_request(service, "POST", "/", None, body, (), 10_000, {})
+    def __init__(self, nursery: trio.Nursery, service: Any, body: Any, method: str = "POST", target: str = "/") -> None:
+        request = make_request(service, method, target, None, body, (), 10_000, {})
         self.gateway = gateway = FakeGateway(request.payload)
         outbox = Outbox(gateway)
         self.workers = Workers(nursery, 1, outbox)
