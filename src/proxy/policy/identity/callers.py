@@ -24,7 +24,9 @@ from .verify import KeysWantedError, Verifier
 
 _log = logging.getLogger("penstock.identity")
 
-STRANGERS_MAX: Final = 2_048
+STRANGERS_MAX: Final = 1_024
+SAID_BYTES_MAX: Final = 8_704
+"""What is longer is not remembered of a stranger: it is refused unread, and would only take room."""
 STRANGER_S: Final = 10.0
 """How long credentials that prove nothing are remembered."""
 _PASSING: Final = frozenset({Cause.KEY_UNKNOWN, Cause.NOT_YET})
@@ -144,7 +146,8 @@ class Callers:
         return caller
 
     def _remember_stranger(self, said: bytes, caller: Caller) -> Caller:
-        self._strangers.put(said, _Stranger(caller, self._clock() + STRANGER_S))
+        if len(said) <= SAID_BYTES_MAX:
+            self._strangers.put(said, _Stranger(caller, self._clock() + STRANGER_S))
         return caller
 
     def _without_keys(self, wanted: KeysWantedError, nobody: Caller, is_public: bool) -> Caller | Answer | Await:

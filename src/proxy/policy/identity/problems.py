@@ -20,7 +20,9 @@ def missing_library(config: IdentityConfig) -> list[Problem]:
     try:
         import joserfc.jwk  # noqa: F401 - only whether it is there
     except ModuleNotFoundError as error:
-        why = f"verifying tokens needs the package {error.name}, which is not installed"
+        why = (
+            f"verifying tokens needs the package {(error.name or 'joserfc').partition('.')[0]}, which is not installed"
+        )
         return [
             Problem(
                 "missing_package",
