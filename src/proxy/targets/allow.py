@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from frames.errors import GreetingError
 from frames.frame import FaultCode
 from frames.greeting import Hello
-from frames.template import parameter_name, quoted
+from frames.template import parameter_name, quoted, wildcard_name
 
 SETTING = "PENSTOCK_SERVICES_ALLOW"
 """The setting that a message names; also ``services.allow`` in a file."""
@@ -32,6 +32,10 @@ class AllowList:
     def check(self, hello: Hello) -> None:
         """Raise GreetingError, UNAUTHENTICATED or FORBIDDEN, when the service may not register what it says."""
         self._check_token(hello.token)
+        self.check_names(hello)
+
+    def check_names(self, hello: Hello) -> None:
+        """Raise GreetingError, FORBIDDEN, when the service may not have its name or one of its paths."""
         if not self._allowed:
             return
         prefixes = self._allowed.get(hello.service)
@@ -67,10 +71,34 @@ def _segments(path: str) -> tuple[str, ...]:
 
 
 def _covers(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    """Whether the path begins with the prefix, segment by segment; a parameter in the prefix covers any one segment.
+    """Whether the path begins with the prefix, segment by segment.
 
-    A parameter in the path is covered by a parameter alone: ``/{anything}`` matches more than ``/invoices`` allows.
+    A parameter in the prefix covers any one segment, a wildcard any that follow its slash. A parameter in the path is
+    covered by those alone, since ``/{anything}`` matches more than ``/invoices`` allows; a wildcard only by a prefix
+    that ends before it, or by a wildcard.
     """
     if len(path) < len(prefix):
         return False
-    return all(want == have or parameter_name(want) is not None for want, have in zip(prefix, path, strict=False))
+    return all(_covers_segment(want, have) for want, have in zip(prefix, path, strict=False))
+
+
+def _covers_segment(want: str, have: str) -> bool:
+    if wildcard_name(want) is not None:
+        return True
+    return want == have or (parameter_name(want) is not None and wildcard_name(have) is None)
+
+
+class Admission:
+    """The allow list that holds now. It is replaced when the configuration is, and judges HELLOs from then on."""
+
+    def __init__(self, allow: AllowList) -> None:
+        """Begin with this list."""
+        self.allow = allow
+
+    def check(self, hello: Hello) -> None:
+        """Judge a HELLO that came."""
+        self.allow.check(hello)
+
+    def check_again(self, hello: Hello) -> None:
+        """Judge what is registered: the token was right when it came, and was not kept."""
+        self.allow.check_names(hello)

@@ -24,6 +24,7 @@ from frames.events import HeartbeatReceived
 from frames.frame import FaultCode
 from frames.greeting import EndpointOffer, Hello
 from frames.template import quoted
+from proxy.targets.declared import check_declared
 from proxy.targets.health import CHOOSABLE, Health, HealthThresholds, health_of
 from proxy.targets.instance import (
     NO_CHANGE,
@@ -84,9 +85,14 @@ class Registry:
         """Return the instance that the connection carries, if any."""
         return self._by_connection.get(connection)
 
-    def maybe_identity(self, service: str, instance: str) -> Instance | None:
-        """Return the instance of this name that is not being replaced, if any."""
-        return self._by_identity.get((service, instance))
+    def said(self, connection: int) -> Hello | None:
+        """Return the HELLO that is registered for the connection, without its token, if there is one."""
+        instance = self._by_connection.get(connection)
+        return instance.said if instance else None
+
+    def is_there(self, service: str, instance: str) -> bool:
+        """Whether an instance of this name is connected."""
+        return (service, instance) in self._by_identity
 
     def missing(self) -> tuple[str, ...]:
         """Return the required services of which no instance can be chosen, in the order of ``required``."""
@@ -96,14 +102,15 @@ class Registry:
     def hello(self, connection: int, hello: Hello, now: float) -> Change:
         """Register the instance, or replace what it said before. The HELLO has its list of endpoints.
 
-        GreetingError, and nothing is changed, when it claims what another service has, gives an id to another endpoint
-        than before, or when there would be more routes than routes_max. That the connection does not change its service
-        or instance is the session's rule.
+        GreetingError, and nothing is changed, when it declares what means nothing here, claims what another service
+        has, gives an id to another endpoint than before, or when there would be more routes than routes_max. That the
+        connection does not change its service or instance is the session's rule.
         """
         self._hellos += 1
         instance = self._by_connection.get(connection)
         if instance is not None and (instance.is_going or instance.said == msgspec.structs.replace(hello, token=None)):
             return self.heard(connection, now)
+        check_declared(hello)
         endpoints = keyed(hello)
         self._check_owners(hello.service, endpoints)
         self._check_room(endpoints)

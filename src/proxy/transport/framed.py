@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-1. A connection has one ``_Link`` from ``opened`` until it is given up, by either side. What still comes after is
+1. A connection has one ``Link`` from ``opened`` until it is given up, by either side. What still comes after is
    ignored.
 2. Who breaks the protocol, or is not let in, is sent FAULT and closed; it is logged once, with its address and why.
 3. Who is given up here leaves the registry at once, so that nothing more is sent to it while its connection closes.
@@ -16,7 +16,7 @@ from typing import Final, Generic, NoReturn
 
 import trio
 
-from frames.errors import ProtocolError
+from frames.errors import GreetingError, ProtocolError
 from frames.events import (
     CallReceived,
     Event,
@@ -28,11 +28,13 @@ from frames.events import (
 )
 from frames.fixed import encode_refused
 from frames.frame import FaultCode, FrameErrorCode, FrameType, GoawayReason, HealthStatus, RefusedReason
-from frames.greeting import PROTOCOL_VERSION, Hello, Welcome, check_welcome
-from frames.session import Role, Session, State
+from frames.greeting import CALLS, Hello, Welcome
+from frames.session import State
 from frames.template import shown
 from frames.wire_values import CloseCause, WireResult
-from proxy.transport.port import AnyChange, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
+from proxy.transport.greeter import Greeter
+from proxy.transport.link import Link
+from proxy.transport.port import AnyChange, Calls, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
 
 TICK_S: Final = 0.25
 """How often timers are looked at: no heartbeat goes out more often, no timeout is more exact."""
@@ -43,32 +45,12 @@ PAUSE_S: Final = 1.0
 logger = logging.getLogger("penstock.services")
 
 
-class _Link:
-    """One connection: its session, and what is due when, in seconds of the transport's clock."""
-
-    __slots__ = ("closes_at", "connection", "frames_heard", "heartbeat_at", "hello_by", "peer", "session")
-
-    def __init__(self, connection: int, peer: str, hello_by: float) -> None:
-        self.connection = connection
-        self.peer = peer
-        self.session = Session(Role.GATEWAY)
-        self.hello_by = hello_by
-        self.heartbeat_at = 0.0
-        self.closes_at: float | None = None
-        self.frames_heard = 0
-
-    @property
-    def name(self) -> str:
-        """Who it is, for the log."""
-        hello = self.session.maybe_hello
-        return f"{hello.service}/{hello.instance} at {self.peer}" if hello else self.peer
-
-
 class FramedTransport(Generic[AnyChange]):
     """Takes what the wire says of framed connections: ``opened``, ``closed``, ``frame``, ``call``; and ``tick``.
 
     check raises GreetingError for a HELLO that is not let in. on_change is given each change of the registry after it
-    was made; what is true now stands in the registry.
+    was made; what is true now stands in the registry. calls: who carries what services ask; without it they are
+    refused.
     """
 
     def __init__(
@@ -79,28 +61,22 @@ class FramedTransport(Generic[AnyChange]):
         *,
         check: Callable[[Hello], None],
         on_change: Callable[[AnyChange], None],
+        calls: Calls | None = None,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """Begin without connections. GreetingError when the settings make a WELCOME that services would refuse."""
         self._port = port
         self._registry = registry
         self._settings = settings
-        self._check = check
         self._on_change = on_change
+        self._calls = calls
         self._clock = clock
-        self._links: dict[int, _Link] = {}
+        self._links: dict[int, Link] = {}
         self._ticked_at: float | None = None
         self._maybe_goaway: GoawayReason | None = None
         self._faults: Counter[str] = Counter()
         self._opened = self._closed = self._calls_refused = self._unknown_exchanges = self._unwritable = 0
-        self._welcome = Welcome(
-            protocol=PROTOCOL_VERSION,
-            features=settings.features,
-            gateway=settings.gateway,
-            heartbeat_ms=round(settings.heartbeat_s * 1000),
-            credit_bytes=settings.credit_bytes,
-        )
-        check_welcome(self._welcome)
+        self._greeter = Greeter(settings, check, carries_calls=calls is not None)
 
     def __repr__(self) -> str:
         """Counts on one line."""
@@ -110,15 +86,16 @@ class FramedTransport(Generic[AnyChange]):
 
     def opened(self, connection: int) -> None:
         """A connection was accepted: HELLO is awaited."""
-        self._opened += 1
-        link = _Link(connection, self._port.peer(connection), self._clock() + self._settings.hello_s)
-        self._links[connection] = link
-        logger.debug("%s: connected", link.peer)
+        self._open(connection, dialled=False)
+
+    def dialled(self, connection: int) -> Link:
+        """A connection was dialled, and taken over by the wire: HELLO is awaited as on any other."""
+        return self._open(connection, dialled=True)
 
     def closed(self, connection: int, cause: int, frame_error: int) -> None:
         """A connection is gone. cause: a CloseCause; frame_error: a FrameErrorCode, for CloseCause.PROTOCOL."""
         self._closed += 1
-        link = self._links.pop(connection, None)
+        link = self._links.get(connection)
         if link is None:
             return
         if cause == CloseCause.PROTOCOL:
@@ -126,7 +103,7 @@ class FramedTransport(Generic[AnyChange]):
         elif link.session.maybe_hello:
             expected = link.session.is_peer_draining or link.session.state is State.DRAINING
             logger.log(logging.INFO if expected else logging.WARNING, "%s: connection lost", link.name)
-        self._apply(self._registry.lost(connection))
+        self._forget(link)
 
     def frame(self, connection: int, exchange: int, frame_type: int, flags: int, payload: bytes) -> None:
         """A frame came that answers nothing of ours: one about the connection, or of an exchange that nobody knows."""
@@ -134,12 +111,15 @@ class FramedTransport(Generic[AnyChange]):
         if link is None:
             return
         try:
-            self._take(link, link.session.receive(frame_type, flags, exchange, payload))
+            if frame_type == FrameType.HELLO:
+                self._take_hello(link, flags, exchange, payload)
+            else:
+                self._take(link, link.session.receive(frame_type, flags, exchange, payload))
         except ProtocolError as error:
             self._fault(link, error.fault_code, error.message)
 
     def call(self, connection: int, exchange: int, flags: int, payload: bytes = b"") -> None:
-        """A REQUEST came from a service. The gateway offers no endpoint, so it is refused, and not looked into."""
+        """A REQUEST came from a service, which asks another one."""
         self.frame(connection, exchange, FrameType.REQUEST, flags, payload)
 
     # What time does.
@@ -164,6 +144,39 @@ class FramedTransport(Generic[AnyChange]):
                 self._goaway(link, reason)
         self._port.flush_soon()
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether `drain` was called."""
+        return self._maybe_goaway is not None
+
+    def goaway(self, connection: int, reason: GoawayReason = GoawayReason.MAINTENANCE) -> None:
+        """Send GOAWAY to one service, if it is there and was not sent it before."""
+        link = self._links.get(connection)
+        if link is not None and link.session.state is State.OPEN:
+            self._goaway(link, reason)
+            self._port.flush_soon()
+
+    def is_there(self, link: Link) -> bool:
+        """Whether the instance that a link had is connected, over whatever connection."""
+        hello = link.session.maybe_hello
+        return hello is not None and self._registry.is_there(hello.service, hello.instance)
+
+    def recheck(self, check: Callable[[Hello], None]) -> None:
+        """Turn away who may not be here any more, after rules have changed; of two who have the same, the newer.
+
+        check: raises GreetingError for a registered HELLO, which has no token any more.
+        """
+        for link in reversed(tuple(self._links.values())):
+            said = self._registry.said(link.connection)
+            if said is None:
+                continue
+            try:
+                check(said)
+                self._registry.check_again(link.connection)
+            except GreetingError as error:
+                self._fault(link, error.fault_code, error.message)
+        self._port.flush_soon()
+
     def statistics(self) -> FramedStatistics:
         """Return the counts of now."""
         return FramedStatistics(
@@ -178,7 +191,7 @@ class FramedTransport(Generic[AnyChange]):
 
     # What a frame does.
 
-    def _take(self, link: _Link, event: Event) -> None:
+    def _take(self, link: Link, event: Event) -> None:
         now = self._clock()
         if isinstance(event, HeartbeatReceived):
             self._apply(self._registry.heartbeat(link.connection, event, now))
@@ -193,19 +206,63 @@ class FramedTransport(Generic[AnyChange]):
         else:
             self._take_exchange(link, event, now)
 
-    def _take_exchange(self, link: _Link, event: Event, now: float) -> None:
+    def _take_exchange(self, link: Link, event: Event, now: float) -> None:
         self._apply(self._registry.heard(link.connection, now))
         if isinstance(event, CallReceived):
-            self._calls_refused += 1
-            reason = RefusedReason.DRAINING if event.draining else RefusedReason.UNKNOWN_ENDPOINT
-            self._send(link, FrameType.REFUSED, encode_refused(reason), event.exchange)
+            self._take_call(link, event)
         elif isinstance(event, ExchangeFrameReceived):
-            self._unknown_exchanges += 1
+            if self._calls is not None and event.type is FrameType.CANCEL:
+                self._calls.cancel(link.connection, event.exchange)
+            else:
+                self._unknown_exchanges += 1
 
-    def _admit(self, link: _Link, event: HelloReceived, now: float) -> None:
-        hello = event.hello
-        self._check(hello)
+    def _take_call(self, link: Link, event: CallReceived) -> None:
+        if self._calls is None or event.draining or self._registry.said(link.connection) is None:
+            reason = RefusedReason.DRAINING if event.draining else RefusedReason.UNKNOWN_ENDPOINT
+        elif CALLS not in link.session.features:
+            reason = RefusedReason.UNSUPPORTED_FEATURE
+        else:
+            return self._calls.call(link.connection, event.exchange, event.flags, event.payload)
+        self._calls_refused += 1
+        self._send(link, FrameType.REFUSED, encode_refused(reason), event.exchange)
+        return None
+
+    # Greeting.
+
+    def _open(self, connection: int, *, dialled: bool) -> Link:
+        self._opened += 1
+        link = Link(connection, self._port.peer(connection), self._clock() + self._settings.hello_s, dialled=dialled)
+        self._links[connection] = link
+        logger.debug("%s: connected", link.peer)
+        return link
+
+    def _take_hello(self, link: Link, flags: int, exchange: int, payload: bytes) -> None:
+        """Take a HELLO. One that says what is registered already is welcomed, and not looked into."""
+        now = self._clock()
+        link.count_hello(now, self._settings.hello_rate)
+        if link.repeats(payload):
+            link.hello_by = None
+            self._apply(self._registry.heard(link.connection, now))
+            self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.welcome))
+            return
+        self._take(link, link.session.receive(FrameType.HELLO, flags, exchange, payload))
+        if link.hello_by is None:
+            link.note_registered(payload)
+
+    def _ask_for_list(self, link: Link, now: float) -> None:
+        """Register nothing, and say that the list is wanted. What was registered before stays."""
+        logger.debug("%s: asked for its endpoints, their digest is not known", link.name)
+        link.hello_by = now + self._settings.hello_s
+        link.heartbeat_at = now + self._settings.heartbeat_s
+        self._welcome_back(link, self._greeter.wants_endpoints)
+
+    def _admit(self, link: Link, event: HelloReceived, now: float) -> None:
+        hello = self._greeter.whole(event.hello)
+        if hello is None:
+            self._ask_for_list(link, now)
+            return
         change = self._registry.hello(link.connection, hello, now)
+        self._greeter.registered(hello)
         logger.info(
             "%s: %s %s with %d endpoints, region %s",
             link.name,
@@ -214,11 +271,15 @@ class FramedTransport(Generic[AnyChange]):
             len(hello.listed),
             hello.region,
         )
+        link.hello_by = None
         link.heartbeat_at = now + self._settings.heartbeat_s
-        welcomed = self._send(link, FrameType.WELCOME, link.session.welcome(self._welcome))
+        self._welcome_back(link, self._greeter.welcome)
+        self._apply(change)
+
+    def _welcome_back(self, link: Link, welcome: Welcome) -> None:
+        welcomed = self._send(link, FrameType.WELCOME, link.session.welcome(welcome))
         if welcomed and self._maybe_goaway and link.session.state is State.OPEN:
             self._goaway(link, self._maybe_goaway)
-        self._apply(change)
 
     # What is due.
 
@@ -230,19 +291,21 @@ class FramedTransport(Generic[AnyChange]):
             logger.warning("this process did not run for %.1f s; services are not held to have been silent", pause)
             self._registry.excuse(pause)
             for link in self._links.values():
-                link.hello_by += pause
+                link.hello_by = None if link.hello_by is None else link.hello_by + pause
 
-    def _note_answers(self, link: _Link, now: float) -> None:
+    def _note_answers(self, link: Link, now: float) -> None:
         """Who answers is not silent: answers are taken by the wire, and are seen here by their number only."""
         frames_heard = self._port.frames_heard(link.connection)
         if frames_heard != link.frames_heard:
             link.frames_heard = frames_heard
             self._apply(self._registry.heard(link.connection, now))
 
-    def _tick_link(self, link: _Link, now: float) -> None:
-        if link.session.state is State.GREETING:
-            if now >= link.hello_by:
-                self._fault(link, FaultCode.HELLO_TIMEOUT, f"no HELLO within {self._settings.hello_s:g} s")
+    def _tick_link(self, link: Link, now: float) -> None:
+        if link.hello_by is not None and now >= link.hello_by:
+            what = "HELLO" if link.session.state is State.GREETING else "HELLO with the endpoints that were asked for"
+            self._fault(link, FaultCode.HELLO_TIMEOUT, f"no {what} within {self._settings.hello_s:g} s")
+        elif link.session.state is State.GREETING:
+            pass
         elif link.closes_at is not None and now >= link.closes_at:
             logger.warning("%s: did not close within %g s of GOAWAY; closing", link.name, self._settings.drain_s)
             self._give_up(link)
@@ -258,6 +321,7 @@ class FramedTransport(Generic[AnyChange]):
         for level, text in change.notes:
             logger.log(level, "%s", text)
         for connection in change.replaced:
+            self._links[connection].is_replaced = True
             self._goaway(self._links[connection], GoawayReason.REPLACED)
         for connection in change.lost:
             self._fault(self._links[connection], FaultCode.HEARTBEAT_LOST, "nothing was heard for too long")
@@ -265,7 +329,7 @@ class FramedTransport(Generic[AnyChange]):
 
     # What goes out.
 
-    def _send(self, link: _Link, frame_type: FrameType, payload: bytes, exchange: int = 0) -> bool:
+    def _send(self, link: Link, frame_type: FrameType, payload: bytes, exchange: int = 0) -> bool:
         """Write a frame. False when it cannot be.
 
         When the connection is gone, the wire says so in its turn. When the peer does not read, it is given up.
@@ -278,22 +342,29 @@ class FramedTransport(Generic[AnyChange]):
         self._give_up(link)
         return False
 
-    def _goaway(self, link: _Link, reason: GoawayReason) -> None:
+    def _goaway(self, link: Link, reason: GoawayReason) -> None:
         drain_s = self._settings.drain_s
         link.closes_at = self._clock() + drain_s
         self._send(link, FrameType.GOAWAY, link.session.goaway(reason, round(drain_s * 1000)))
 
-    def _fault(self, link: _Link, code: FaultCode, message: str) -> None:
+    def _fault(self, link: Link, code: FaultCode, message: str) -> None:
         """Tell the peer why, and close."""
         self._faults[code.name.lower()] += 1
         logger.warning("%s: turned away (%s): %s", link.name, code.name.lower(), message)
         self._port.frame(link.connection, FrameType.FAULT, 0, 0, link.session.fault(code, message))
         self._give_up(link)
 
-    def _give_up(self, link: _Link) -> None:
+    def _give_up(self, link: Link) -> None:
         """Close, and forget at once."""
-        self._links.pop(link.connection, None)
         self._port.close(link.connection)
+        self._forget(link)
+
+    def _forget(self, link: Link) -> None:
+        self._links.pop(link.connection, None)
+        if link.ended is not None:
+            link.ended.set()
+        if self._calls is not None:
+            self._calls.lost(link.connection)
         self._apply(self._registry.lost(link.connection))
 
 

@@ -5,7 +5,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from frames.events import HeartbeatReceived
-from frames.greeting import Hello
+from frames.greeting import DIGEST, STREAMS, Hello
+from penstock.settings.rate import RateLimit
 
 
 class RegistryChange(Protocol):
@@ -37,6 +38,17 @@ class ServiceRegistry(Protocol[ChangeOut]):
     def hello(self, connection: int, hello: Hello, now: float, /) -> ChangeOut:
         """Register what the HELLO says. GreetingError when it is not accepted."""
 
+    def check_again(self, connection: int, /) -> None:
+        """Raise GreetingError when what the instance has is another's now."""
+
+    def said(self, connection: int, /) -> Hello | None:
+        """Return the HELLO that is registered for the connection, without its token, if there is one."""
+        ...
+
+    def is_there(self, service: str, instance: str, /) -> bool:
+        """Whether an instance of this name is connected."""
+        ...
+
     def heartbeat(self, connection: int, beat: HeartbeatReceived, now: float, /) -> ChangeOut:
         """Take in how the instance is."""
 
@@ -54,6 +66,22 @@ class ServiceRegistry(Protocol[ChangeOut]):
 
     def excuse(self, seconds: float, /) -> None:
         """Do not count these seconds as anybody's silence."""
+
+
+class Calls(Protocol):
+    """Who carries what services ask of other services (docs/protocol.md, section 8)."""
+
+    def call(self, connection: int, exchange: int, flags: int, payload: bytes, /) -> None:
+        """Take a REQUEST of a service that has registered, and may call. flags: of the frame."""
+        ...
+
+    def cancel(self, connection: int, exchange: int, /) -> None:
+        """Take a CANCEL of an exchange that the service opened; it may be one that nobody knows."""
+        ...
+
+    def lost(self, connection: int, /) -> None:
+        """Forget all that a service has asked: its connection is gone."""
+        ...
 
 
 class FramedPort(Protocol):
@@ -89,7 +117,9 @@ class FramedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From the connection to HELLO."""
     drain_s: float = 30.0
     """How long a service that was sent GOAWAY may take to finish and close."""
-    features: tuple[str, ...] = ("streams",)
+    hello_rate: RateLimit = RateLimit(10, 10_000, 10)
+    """How often HELLO may come on one connection."""
+    features: tuple[str, ...] = (STREAMS, DIGEST)
 
 
 class FramedStatistics(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ def make_send(port: SendPort) -> Stage:
     send = port.send
 
     def send_request(exchange: Exchange) -> Answer | Lane | None:
-        offer = exchange.offer
+        offer, caller = exchange.offer, exchange.caller
         if offer.streams or exchange.flags & NEEDS_TASK:
             return TASK_LANE
         result = send(
@@ -56,7 +56,7 @@ def make_send(port: SendPort) -> Stage:
             offer.endpoint_id,
             1,
             exchange.deadline_ms,
-            NO_IDENTITY,
+            NO_IDENTITY if caller is None else caller.wire,
         )
         return _refusal(result) if result else None
 

@@ -5,7 +5,7 @@ import pytest
 from frames.errors import GreetingError
 from frames.frame import FaultCode
 from frames.greeting import EndpointOffer, Hello
-from proxy.targets.allow import AllowList
+from proxy.targets.allow import Admission, AllowList
 
 PROOF = "correct-horse-battery-staple"
 
@@ -45,6 +45,12 @@ def test_without_settings_all_may_register_all() -> None:
         ("/a/b", "/a/b/c"),
         ("/tenants/{tenant}/invoices", "/tenants/{name}/invoices/{id}"),
         ("/tenants/{tenant}/invoices", "/tenants/acme/invoices"),
+        ("/files", "/files/{path...}"),
+        ("/", "/files/{path...}"),
+        ("/", "/{everything...}"),
+        ("/files/{path...}", "/files/{rest...}"),
+        ("/files/{path...}", "/files/a/{b}/c"),
+        ("/tenants/{tenant}", "/tenants/{tenant}/{path...}"),
     ],
 )
 def test_a_prefix_covers_itself_and_what_is_below(prefix: str, path: str) -> None:
@@ -65,6 +71,10 @@ def test_a_prefix_covers_itself_and_what_is_below(prefix: str, path: str) -> Non
         ("/a/b", "/a/{b}"),
         ("/tenants/{tenant}/invoices", "/tenants/{tenant}"),
         ("/tenants/{tenant}/invoices", "/tenants/{tenant}/orders"),
+        ("/files/a", "/files/{path...}"),
+        ("/files/{name}", "/files/{path...}"),
+        ("/files", "/{path...}"),
+        ("/files", "/filesX/{path...}"),
     ],
 )
 def test_a_prefix_covers_nothing_else(prefix: str, path: str) -> None:
@@ -114,3 +124,14 @@ def test_the_token_comes_before_the_names() -> None:
 def test_the_repr_has_no_token() -> None:
     assert repr(AllowList({"billing": ["/a"]}, PROOF)) == "<AllowList services=1 token=asked>"
     assert repr(AllowList()) == "<AllowList services=all token=none>"
+
+
+def test_what_is_registered_is_judged_again_without_its_token() -> None:
+    admission = Admission(AllowList({"billing": ["/invoices"]}, PROOF))
+    admission.check(hello("/invoices", token=PROOF))
+    admission.check_again(hello("/invoices"))
+    admission.allow = AllowList({"billing": ["/bills"]}, PROOF)
+    with pytest.raises(GreetingError, match="may not register GET '/invoices'"):
+        admission.check_again(hello("/invoices"))
+    with pytest.raises(GreetingError, match="may not register GET '/invoices'"):
+        admission.check(hello("/invoices", token=PROOF))

@@ -472,6 +472,28 @@ def test_required_services_are_missing_until_one_of_their_instances_may_be_chose
     assert registry.missing() == ()
 
 
+@pytest.mark.parametrize(
+    ("limit", "problem"),
+    [
+        ("often", "'often' is no rate limit"),
+        ("10/fortnight", "is no period"),
+        ("0/s", "'0' is no number of requests"),
+        ("5/s by moon", "'moon' is nothing that is counted by here"),
+    ],
+)
+def test_a_declared_rate_limit_that_means_nothing_is_refused_and_nothing_changes(limit: str, problem: str) -> None:
+    registry = Registry()
+    said = hello()
+    endpoint = replace(said.listed[0], rate_limits=("100/s by tenant", limit))
+    with pytest.raises(GreetingError) as caught:
+        registry.hello(5, replace(said, endpoints=(endpoint,)), now=0)
+    assert caught.value.fault_code is FaultCode.INVALID_HELLO
+    assert caught.value.message.startswith("HELLO: a rate limit of GET '/invoices/{invoice_id}': ")
+    assert problem in caught.value.message
+    assert len(registry.routes) == len(registry.instances) == 0
+    registry.hello(5, replace(said, endpoints=(replace(endpoint, rate_limits=("100/s by tenant",)),)), now=0)
+
+
 def test_transitions_are_told() -> None:
     registry = Registry()
     registry.hello(5, hello(), now=0)

@@ -14,6 +14,7 @@ from frames.fixed import (
     decode_goaway,
     decode_heartbeat,
     decode_refused,
+    encode_cancel,
     encode_credit,
     encode_fault,
     encode_goaway,
@@ -22,6 +23,7 @@ from frames.fixed import (
 from frames.frame import (
     DIALLED,
     END,
+    CancelReason,
     FaultCode,
     FrameErrorCode,
     FrameType,
@@ -29,12 +31,13 @@ from frames.frame import (
     HealthStatus,
     RefusedReason,
 )
-from frames.greeting import EndpointOffer, Hello, decode_welcome, encode_hello
+from frames.greeting import EndpointOffer, Hello, decode_welcome, encode_hello, endpoints_digest
 from frames.wire_values import CloseCause
-from proxy.targets.allow import AllowList
+from proxy.targets.allow import Admission, AllowList
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
 from proxy.transport.framed import TICK_S, FramedTransport, run_ticks
+from proxy.transport.lists import KnownLists
 from proxy.transport.port import FramedSettings
 
 PROOF = "correct-horse-battery-staple"
@@ -92,10 +95,28 @@ class FakePort:
         return written
 
 
+class FakeCalls:
+    """Carries no call, but writes down what it is given."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[object, ...]] = []
+
+    def call(self, connection: int, exchange: int, flags: int, payload: bytes, /) -> None:
+        self.taken.append(("call", connection, exchange, flags, payload))
+
+    def cancel(self, connection: int, exchange: int, /) -> None:
+        self.taken.append(("cancel", connection, exchange))
+
+    def lost(self, connection: int, /) -> None:
+        self.taken.append(("lost", connection))
+
+
 class Bench:
     """A transport with all that belongs to it, and a clock that only moves when it is told to."""
 
-    def __init__(self, allow: AllowList | None = None, **settings: Any) -> None:
+    def __init__(
+        self, allow: AllowList | Admission | None = None, calls: FakeCalls | None = None, **settings: Any
+    ) -> None:
         self.now = 0.0
         self.port = FakePort()
         self.registry = Registry()
@@ -106,6 +127,7 @@ class Bench:
             FramedSettings(gateway="gw-1", **settings),
             check=(allow or AllowList()).check,
             on_change=self.changes.append,
+            calls=calls,
             clock=lambda: self.now,
         )
 
@@ -149,7 +171,7 @@ def test_hello_is_answered_with_welcome_and_the_service_is_there() -> None:
     assert bench.port.take() == [(5, "WELCOME")]
     welcome = decode_welcome(bench.port.payloads[0])
     assert (welcome.gateway, welcome.heartbeat_ms, welcome.credit_bytes) == ("gw-1", 2500, 1000)
-    assert welcome.features == ("streams",)
+    assert welcome.features == ("streams", "digest")
     assert FramedSettings(gateway="gw-1").credit_bytes == 131_072
     assert bench.targets == [5]
     assert [change.is_routes for change in bench.changes] == [True]
@@ -162,6 +184,251 @@ def test_hello_again_is_answered_and_replaces() -> None:
     assert bench.port.take() == [(5, "WELCOME"), (5, "WELCOME")]
     assert bench.targets == []
     assert len(bench.registry.instances) == 1
+
+
+def test_the_same_hello_again_is_welcomed_and_changes_nothing() -> None:
+    bench = Bench()
+    bench.join(5)
+    routes = bench.registry.routes
+    bench.now = 14
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    assert bench.port.take() == [(5, "WELCOME"), (5, "WELCOME")]
+    assert bench.registry.routes is routes
+    assert len(bench.changes) == 1
+    assert bench.registry.statistics().hellos == 1  # it was not looked into
+    assert bench.registry.instances[0].last_heard == 14
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO) + b" ")  # the same in other words
+    assert bench.registry.routes is routes
+    assert bench.registry.statistics().hellos == 2
+
+
+def test_a_flood_of_hellos_is_turned_away_and_a_slower_one_is_not() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, instance="b2"))
+    bench.port.take()
+    for number in range(9):
+        bench.come(5, FrameType.HELLO, encode_hello(replace(HELLO, version=f"1.{number}.0")))
+    assert bench.port.take() == [(5, "WELCOME")] * 9
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault() == (
+        FaultCode.LIMIT_EXCEEDED,
+        "HELLO came more often than 10 times in 10 s on this connection; say it again only when something has changed",
+    )
+    assert bench.targets == [6]
+    for second in range(30):
+        bench.now = second
+        bench.come(6, FrameType.HELLO, encode_hello(replace(HELLO, instance="b2")))
+    assert (6, "FAULT") not in bench.port.take()
+
+
+def test_what_another_service_has_is_refused_and_stays_where_it_is() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, service="orders"))
+    assert bench.port.take() == [(5, "WELCOME"), (6, "FAULT"), (6, "close")]
+    code, text = bench.fault()
+    assert code is FaultCode.FORBIDDEN
+    assert text.startswith("the service 'orders' may not register GET '/invoices': it belongs to the service 'billing'")
+    assert bench.targets == [5]
+
+
+# Slim HELLO.
+
+LISTED = replace(HELLO, features=("digest",))
+SLIM = replace(LISTED, endpoints=None, digest=endpoints_digest(HELLO.listed))
+
+
+def test_a_slim_hello_whose_digest_is_known_is_as_good_as_the_list() -> None:
+    bench = Bench()
+    bench.join(5, LISTED)
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    bench.join(6, SLIM)
+    assert bench.port.take() == [(5, "WELCOME"), (6, "WELCOME")]
+    assert not decode_welcome(bench.port.payloads[-1]).wants_endpoints
+    assert bench.targets == [6]
+    assert bench.registry.said(6) == replace(SLIM, endpoints=HELLO.endpoints, token=None)
+
+
+def test_a_slim_hello_whose_digest_is_not_known_is_asked_for_the_list() -> None:
+    bench = Bench(hello_s=5.0)
+    bench.join(5, SLIM)
+    assert decode_welcome(bench.port.payloads[-1]).wants_endpoints
+    assert bench.registry.instances == ()
+    bench.beat(5)
+    bench.pass_time(4.9)
+    bench.come(5, FrameType.HELLO, encode_hello(LISTED))
+    assert not decode_welcome(bench.port.payloads[-1]).wants_endpoints
+    assert bench.targets == [5]
+    bench.pass_time(4.9)
+    assert bench.targets == [5]
+
+
+def test_the_list_that_was_asked_for_must_come_in_time() -> None:
+    bench = Bench(hello_s=2.0)
+    bench.join(5, SLIM)
+    bench.pass_time(2.3)
+    assert bench.port.take() == [(5, "WELCOME"), *TURNED_AWAY]
+    assert bench.fault() == (
+        FaultCode.HELLO_TIMEOUT,
+        "no HELLO with the endpoints that were asked for within 2 s",
+    )
+
+
+def test_what_was_registered_stays_until_the_list_has_come() -> None:
+    bench = Bench(hello_s=2.0)
+    bench.join(5, LISTED)
+    other = (EndpointOffer(id=2, method="GET", path="/bills"),)
+    bench.come(5, FrameType.HELLO, encode_hello(replace(SLIM, digest=endpoints_digest(other))))
+    assert decode_welcome(bench.port.payloads[-1]).wants_endpoints
+    assert bench.targets == [5]
+    bench.come(5, FrameType.HELLO, encode_hello(LISTED))  # it has thought better of it
+    bench.pass_time(3)
+    assert bench.targets == [5]
+
+
+def test_a_digest_is_of_use_only_to_the_service_that_said_the_list() -> None:
+    bench = Bench()
+    bench.join(5, LISTED)
+    bench.join(6, replace(SLIM, service="thief"))
+    assert decode_welcome(bench.port.payloads[-1]).wants_endpoints
+    assert bench.targets == [5]
+
+
+def test_a_list_that_is_known_is_held_to_the_rules_of_now() -> None:
+    bench = Bench(admission := Admission(AllowList()))
+    bench.join(5, LISTED)
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    admission.allow = AllowList({"billing": ["/bills"]})
+    bench.port.take()
+    bench.join(6, SLIM)
+    assert bench.port.take() == [(6, "FAULT"), (6, "close")]
+    assert bench.fault()[0] is FaultCode.FORBIDDEN
+    assert "GET '/invoices'" in bench.fault()[1]
+
+
+@pytest.mark.parametrize(("features", "ours"), [((), ("digest",)), (("digest",), ())])
+def test_a_slim_hello_where_not_both_sides_can_do_it(features: tuple[str, ...], ours: tuple[str, ...]) -> None:
+    bench = Bench(features=ours)
+    bench.join(5, LISTED)
+    bench.join(6, replace(SLIM, instance="b2", features=features))
+    assert bench.fault() == (
+        FaultCode.INVALID_HELLO,
+        "HELLO: endpoints is missing, which only may be where both sides name the feature 'digest'",
+    )
+
+
+def test_lists_are_kept_up_to_a_bound_and_the_longest_unused_goes_first() -> None:
+    def listed(number: int, count: int = 1) -> tuple[EndpointOffer, ...]:
+        return tuple(EndpointOffer(id=at, method="GET", path=f"/{number}/{at}") for at in range(count))
+
+    def known(service: str, numbers: range) -> list[int]:
+        return [number for number in numbers if lists.find(service, endpoints_digest(listed(number)))]
+
+    lists = KnownLists(endpoints_max=30)
+    for number in range(10):
+        lists.keep("many", listed(number))
+    assert known("many", range(10)) == list(range(2, 10))
+    lists.keep("one", listed(0))
+    assert known("many", range(2, 4)) == [2, 3]
+    lists.keep("large", listed(0, 25))
+    assert (known("many", range(10)), known("one", range(1))) == ([2, 3, 8, 9], [0])
+    lists.keep("huge", listed(0, 40))
+    assert len(lists) == 1
+
+
+# Rules that change.
+
+
+def test_who_may_not_be_here_any_more_is_turned_away() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, service="orders", endpoints=()))
+    bench.port.take()
+    bench.transport.recheck(AllowList({"billing": ["/invoices"], "orders": []}, PROOF).check_names)
+    assert bench.port.take() == []
+    bench.transport.recheck(AllowList({"billing": ["/bills"], "orders": []}).check_names)
+    assert bench.port.take() == TURNED_AWAY
+    assert bench.fault()[0] is FaultCode.FORBIDDEN
+    assert [instance.name for instance in bench.registry.instances] == ["orders/b1"]
+
+
+def test_of_two_services_that_share_a_path_and_their_hosts_now_the_newer_is_turned_away() -> None:
+    bench = Bench()
+    bench.registry.hosts_overlap = lambda _one, _other: False
+    bench.join(5)
+    bench.join(6, replace(HELLO, service="orders"))
+    assert bench.targets == [5, 6]
+    bench.registry.hosts_overlap = lambda _one, _other: True
+    bench.port.take()
+    bench.transport.recheck(AllowList().check_names)
+    assert bench.port.take() == [(6, "FAULT"), (6, "close")]
+    assert bench.targets == [5]
+
+
+# What services ask.
+
+CALLING = replace(HELLO, features=("calls",))
+
+
+def test_calls_are_given_to_who_carries_them() -> None:
+    bench = Bench(calls=(calls := FakeCalls()))
+    bench.join(5, CALLING)
+    assert decode_welcome(bench.port.payloads[-1]).features == ("streams", "digest", "calls")
+    bench.transport.call(5, DIALLED | 1, END, b"asked")
+    bench.come(5, FrameType.CANCEL, encode_cancel(CancelReason.DEADLINE), exchange=DIALLED | 1)
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    assert calls.taken == [("call", 5, DIALLED | 1, END, b"asked"), ("cancel", 5, DIALLED | 1), ("lost", 5)]
+
+
+def test_calls_that_cannot_be_carried_are_refused() -> None:
+    bench = Bench(calls=(calls := FakeCalls()))
+    bench.join(5)  # does not name the feature
+    bench.join(6, replace(SLIM, instance="b2", features=("digest", "calls")))  # is not registered
+    bench.join(7, replace(CALLING, instance="b3"))
+    bench.transport.goaway(7)
+    bench.port.take()
+    for connection in (5, 6, 7):
+        bench.transport.call(connection, DIALLED | 1, END)
+    assert bench.port.take() == [(5, "REFUSED"), (6, "REFUSED"), (7, "REFUSED")]
+    assert [decode_refused(payload).reason for payload in bench.port.payloads[-3:]] == [
+        RefusedReason.UNSUPPORTED_FEATURE,
+        RefusedReason.UNKNOWN_ENDPOINT,
+        RefusedReason.DRAINING,
+    ]
+    assert calls.taken == []
+    assert bench.transport.statistics().calls_refused == 3
+
+
+# Connections that were dialled.
+
+
+def test_a_dialled_connection_is_greeted_like_any_other_but_for_the_ids() -> None:
+    bench = Bench(calls=(calls := FakeCalls()))
+    link = bench.transport.dialled(5)
+    bench.come(5, FrameType.HELLO, encode_hello(CALLING))
+    assert bench.port.take() == [(5, "WELCOME")]
+    assert bench.transport.is_there(link)
+    bench.transport.call(5, 1, END)
+    assert calls.taken == [("call", 5, 1, END, b"")]
+    bench.transport.call(5, DIALLED | 1, END)
+    assert bench.port.take() == TURNED_AWAY
+    assert link.ended is not None
+    assert link.ended.is_set()
+    assert not bench.transport.is_there(link)
+
+
+def test_a_dialled_connection_that_is_lost_or_replaced_says_so() -> None:
+    bench = Bench()
+    older, newer = bench.transport.dialled(5), bench.transport.dialled(6)
+    bench.come(5, FrameType.HELLO, encode_hello(HELLO))
+    bench.come(6, FrameType.HELLO, encode_hello(HELLO))
+    assert (older.is_replaced, newer.is_replaced) == (True, False)
+    bench.transport.closed(5, CloseCause.EOF, 0)
+    assert older.ended is not None
+    assert older.ended.is_set()
+    assert bench.transport.is_there(older)  # over the newer one
 
 
 @pytest.mark.parametrize("other", [replace(HELLO, instance="b2"), replace(HELLO, service="orders")])

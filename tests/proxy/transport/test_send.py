@@ -6,7 +6,8 @@ import pytest
 from request_fields import NoFields
 
 from frames.frame import Method
-from frames.wire_values import NO_IDENTITY, WireResult
+from frames.wire_values import NO_IDENTITY, WireResult, make_identity
+from proxy.caller import Caller
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -46,6 +47,7 @@ def decided() -> Exchange:
     exchange.begin(11, Method.GET, 0, b"/", SNAPSHOT)
     exchange.route = Route(12, Method.GET, "/", ())
     exchange.deadline_ms = 13
+    exchange.caller = None
     exchange.offer = Offer(
         slot=1,
         connection=14,
@@ -83,3 +85,11 @@ def test_what_the_wire_refuses_is_answered(result: WireResult, reason: Reason) -
 
 def test_whose_client_is_gone_is_not_answered() -> None:
     assert make_send(FakePort(WireResult.NO_EXCHANGE))(decided()) is None
+
+
+def test_the_identity_goes_with_the_request() -> None:
+    port, identity = FakePort(WireResult.OK), make_identity(b"alice", b"{}", drops_credentials=True)
+    exchange = decided()
+    exchange.caller = Caller(wire=identity)
+    assert make_send(port)(exchange) is None
+    assert port.identities == [identity]
