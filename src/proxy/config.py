@@ -9,11 +9,12 @@ nobody is let in without a token. The sections are in files of their own, `proxy
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
+from penstock.settings.later import Later
 
 from .config_checks import check_together
 from .config_references import advice
@@ -24,8 +25,14 @@ from .settings_process import AdminConfig, ExchangesConfig, ReloadConfig, WireCo
 from .settings_process import DrainConfig as DrainConfig
 from .settings_rates import RatesConfig
 from .settings_routes import RoutesConfig
-from .settings_rules import RULES, RuleTable
 from .settings_services import ServicesConfig
+
+if TYPE_CHECKING:
+    from .settings_rules import RuleTable
+else:  # what a gateway without rules does not load
+    RuleTable = Any
+
+_RULES: Later[tuple[RuleTable, ...]] = Later("proxy.settings_rules", "RULES", (), "list of rules")
 
 
 class GatewayConfig(msgspec.Struct, frozen=True):
@@ -47,7 +54,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     reload: ReloadConfig
     rules: Annotated[
         tuple[RuleTable, ...],
-        Setting(RULES, "", "what holds for routes, in the order of the rules", "what the services declare is enough"),
+        Setting(_RULES, "", "what holds for routes, in the order of the rules", "what the services declare is enough"),
     ]
 
 

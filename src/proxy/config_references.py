@@ -3,15 +3,19 @@ that cannot do what they say. Every problem has the place of the very key.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.settings import Address, Origins, Problem
 from penstock.settings.errors import Step, path_text
 from penstock.settings.types import Duration, Size
 
 from .route_policy import Access
-from .settings_rules import NONE, RuleTable
 from .settings_services import ServiceCall
+
+if TYPE_CHECKING:
+    from .settings_rules import RuleTable
+
+NONE = "none"
 
 _MS = Duration("ms")
 _SIZE = Size()

@@ -40,6 +40,7 @@ def differences(setting: Setting, old: Any, new: Any) -> tuple[Difference, ...]:
 def _between(kind: Kind[Any], old: Any, new: Any, name: str) -> Iterator[Difference]:
     if old == new:
         return
+    kind = kind.actual
     if old is None or new is None:
         yield Difference(name, _text(kind, old), _text(kind, new))
     elif isinstance(kind, Table):

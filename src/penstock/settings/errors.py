@@ -1,6 +1,5 @@
 """What can be wrong with settings, said so that one line is enough to mend it."""
 
-import difflib
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -96,6 +95,8 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "", *, otherwise
 
     prefix: what all names begin with; left out of the comparison, for it would make all of them alike.
     """
+    import difflib  # only mistakes need it
+
     shortened = [other.removeprefix(prefix) for other in known]
     near = difflib.get_close_matches(name.removeprefix(prefix), sorted(shortened), n=1, cutoff=0.7)
     return f"did you mean {prefix}{near[0]}?" if near else otherwise

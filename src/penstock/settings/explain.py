@@ -150,6 +150,7 @@ def _section_lines(section: str, settings: Iterable[Setting], is_reloaded: bool)
 
 def tables_of(kind: Kind[Any], path: str) -> Iterator[tuple[str, Table[Any]]]:
     """Yield the tables within a kind, each with its path: ``rules[].split``."""
+    kind = kind.actual
     if isinstance(kind, ListOf):
         yield from tables_of(kind.kind, f"{path}[]")
     elif isinstance(kind, TextMap):

@@ -8,7 +8,7 @@ name (``deadline_ms``), and the value is an integer.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 
@@ -70,6 +70,11 @@ class Kind(ABC, Generic[T]):
     @abstractmethod
     def example(self) -> str:
         """A text that is right, for errors."""
+
+    @property
+    def actual(self) -> "Kind[Any]":
+        """The kind itself, where this one stands for another."""
+        return self
 
     @property
     def has_secrets(self) -> bool:
