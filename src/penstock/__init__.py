@@ -7,6 +7,7 @@ A few words, after which any file here can be opened:
 - *service*: a name, a version and its endpoints (`service.py`); one running process of it is an *instance*;
 - *endpoint*: method + path and the handler that answers it (`handler.py`);
 - *call*: one request as a handler sees it (`call.py`); what the handler returns becomes an *answer* (`answer.py`);
+- *ask*: a call of another service, made by this one (`asking.py`, `asks.py`), and its *reply*;
 - *stream*: a body in both directions under credit (`stream.py`), of a *streaming* call (`streaming.py`, `body.py`,
   `respond.py`), or of a WebSocket (`websocket.py`);
 - *link*: the connection to one gateway, dialled again whenever it is lost (`dial.py`, `link.py`);
@@ -19,9 +20,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from penstock.answer import Response
+    from penstock.asking import Reply
     from penstock.call import Call
     from penstock.errors import (
         BadRequest,
+        CallDeadline,
+        CallError,
+        CallFailed,
+        CallLost,
+        CallRefused,
+        CallUnreachable,
         FieldProblem,
         InvalidInput,
         PenstockError,
@@ -37,11 +45,18 @@ if TYPE_CHECKING:
 __all__ = [
     "BadRequest",
     "Call",
+    "CallDeadline",
+    "CallError",
+    "CallFailed",
+    "CallLost",
+    "CallRefused",
+    "CallUnreachable",
     "FieldProblem",
     "InvalidInput",
     "PenstockError",
     "Problem",
     "RegistrationError",
+    "Reply",
     "Response",
     "Service",
     "SocketClosed",
@@ -53,11 +68,18 @@ __all__ = [
 _HOME = {
     "BadRequest": "penstock.errors",
     "Call": "penstock.call",
+    "CallDeadline": "penstock.errors",
+    "CallError": "penstock.errors",
+    "CallFailed": "penstock.errors",
+    "CallLost": "penstock.errors",
+    "CallRefused": "penstock.errors",
+    "CallUnreachable": "penstock.errors",
     "FieldProblem": "penstock.errors",
     "InvalidInput": "penstock.errors",
     "PenstockError": "penstock.errors",
     "Problem": "penstock.errors",
     "RegistrationError": "penstock.errors",
+    "Reply": "penstock.asking",
     "Response": "penstock.answer",
     "Service": "penstock.service",
     "SocketClosed": "penstock.errors",

@@ -8,7 +8,7 @@ the payload's offset and bytes, remaining milliseconds, the target's offset and 
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -22,6 +22,7 @@ from penstock.port import WireEvent
 
 if TYPE_CHECKING:
     from penstock.answer import Fields
+    from penstock.asking import AskOptions, Reply
     from penstock.body import RequestBody
     from penstock.handler import Endpoint
     from penstock.respond import StreamedResponse
@@ -233,6 +234,13 @@ class Call:
         Raises as `respond` does.
         """
         raise StreamMisuse(f"{self._where} sends no interim answers; register it with streams=True")
+
+    async def ask(self, service: str, method: str, target: str, **options: "Unpack[AskOptions]") -> "Reply":
+        """Call another service for this call: `service.call(...)` with this call's context and deadline."""
+        own = self.endpoint.service
+        if own is None:
+            raise StreamMisuse(f"{self._where} belongs to no service")
+        return await own._ask(service, method, target, options, self)
 
     @property
     def _where(self) -> str:

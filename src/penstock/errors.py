@@ -5,6 +5,12 @@ PenstockError
 ├── Problem             a handler raises it to be answered with problem+json (RFC 9457)
 │   ├── BadRequest      the same with status 400: the client's fault
 │   └── InvalidInput    the same with status 422, and the fields that are wrong
+├── CallError           a call of another service got no answer that can be used; a handler may let it pass
+│   ├── CallUnreachable no gateway is there that passes calls on; nothing was sent
+│   ├── CallRefused     the gateways did not take it; nothing was started
+│   ├── CallDeadline    there was no time left; it may have been carried out
+│   ├── CallLost        the connection went, or the answer was given up; it may have been carried out
+│   └── CallFailed      the answer's status is 400 or above, and `reply.check()` was asked
 ├── AnswerError         what a handler returned cannot be sent; the client gets a plain 500
 ├── StreamBroken        the rest of a body will not come, or cannot be sent any more; its cause says why
 │   └── SocketClosed    a WebSocket is closed; code and reason say how
@@ -14,12 +20,22 @@ PenstockError
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from penstock.asking import Reply
 
 __all__ = [
     "AnswerError",
     "BadRequest",
+    "CallDeadline",
+    "CallError",
+    "CallFailed",
+    "CallLost",
+    "CallRefused",
+    "CallUnreachable",
     "FieldProblem",
     "GatewayError",
     "InvalidInput",
@@ -83,6 +99,56 @@ class InvalidInput(Problem):
         also = f", and {more} more" if more else ""
         super().__init__(422, "invalid_input", f"{first.where}: {first.problem}{also}")
         self.errors = tuple(errors)
+
+
+class CallError(PenstockError):
+    """A call of another service got no answer that can be used. The message says which call, and why.
+
+    A handler that lets it pass is answered with `status` and `reason`, and the message is logged. `may_repeat`: the
+    call was not started, so that nothing happens twice when it is made again.
+    """
+
+    status = 502
+    reason = "call_failed"
+    may_repeat = False
+
+
+class CallUnreachable(CallError):  # noqa: N818 - it says what is the case
+    """No gateway is connected that passes calls on. Nothing was sent."""
+
+    status = 503
+    reason = "call_unreachable"
+    may_repeat = True
+
+
+class CallRefused(CallError):  # noqa: N818 - the protocol's name for it
+    """Every gateway that is connected refused it, or too many calls are under way already. Nothing was started."""
+
+    status = 503
+    reason = "call_refused"
+    may_repeat = True
+
+
+class CallDeadline(CallError):  # noqa: N818 - it says what is the case
+    """There was no time left for an answer. It is not known whether the call was carried out."""
+
+    status = 504
+    reason = "deadline"
+
+
+class CallLost(CallError):  # noqa: N818 - it says what is the case
+    """The connection was lost, or the answer given up. It is not known whether the call was carried out."""
+
+    reason = "call_lost"
+
+
+class CallFailed(CallError):  # noqa: N818 - it says what is the case
+    """The other service, or the gateway in its place, answered with status 400 or above: `reply` is the answer."""
+
+    def __init__(self, message: str, reply: "Reply") -> None:
+        """Keep the answer."""
+        super().__init__(message)
+        self.reply = reply
 
 
 class AnswerError(PenstockError):

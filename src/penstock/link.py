@@ -11,7 +11,7 @@ import trio
 from frames.errors import ProtocolError
 from frames.events import ExchangeFrameReceived, FaultReceived, GoawayReceived, WelcomeReceived
 from frames.frame import FaultCode, FrameError, FrameType, GoawayReason, HealthStatus
-from frames.greeting import STREAMS, Hello
+from frames.greeting import CALLS, STREAMS, Hello
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.session import Role, Session, State
 
@@ -88,6 +88,7 @@ class Link:
         self.opened_at: float | None = None
         self.opened = trio.Event()
         self.ended = trio.Event()
+        self._passes_calls = False
         self._closes_at = math.inf
         self._wire = wire
         self._cancel = cancel
@@ -98,6 +99,11 @@ class Link:
     def __repr__(self) -> str:
         """Where to, and the session, on one line."""
         return f"<Link {self.gateway} {self._session!r}>"
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether calls of other services may be sent: the gateway passes them on, and is not going away."""
+        return self._passes_calls and self._closes_at == math.inf and not self.ended.is_set()
 
     def greet(self, hello: Hello) -> None:
         """Send HELLO."""
@@ -170,6 +176,7 @@ class Link:
         self._wire.flush_soon()
 
     def _open(self, event: WelcomeReceived, now: float) -> None:
+        self._passes_calls = CALLS in event.welcome.features
         if not event.again:
             self.opened_at = now
             self.may_call = True

@@ -19,12 +19,13 @@ import trio
 
 from frames.endpoint import EndpointOffer
 from frames.errors import GreetingError
-from frames.greeting import OPENAPI, PROTOCOL_VERSION, STREAMS, Hello, encode_hello
+from frames.greeting import CALLS, OPENAPI, PROTOCOL_VERSION, STREAMS, Hello, encode_hello
 from frames.limits import ENDPOINTS_MAX, OPENAPI_ENDPOINT
 from frames.template import template_shape
 from penstock.answer import JSON, Response, encode_json
+from penstock.asking import Asker, AskOptions, Reply, current_call, make_question
 from penstock.call import Call
-from penstock.errors import GatewayError, RegistrationError
+from penstock.errors import CallUnreachable, GatewayError, RegistrationError
 from penstock.handler import Endpoint, Handler, make_endpoint
 from penstock.options import Access, EndpointOptions, SocketOptions, make_offer
 from penstock.port import STREAM_WINDOW_BYTES
@@ -56,6 +57,7 @@ class Service:
         self.access = access
         self.overrides = None if overrides is None else Path(overrides)
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._asker: Asker | None = None
         self._check(self._hello("unnamed", "local", 5_000, None, ()))
         if access not in (None, *get_args(Access)):
             raise RegistrationError(f"Service({name!r}): access is {access!r}; write 'public' or 'authenticated'")
@@ -128,6 +130,23 @@ class Service:
 
         return make_openapi(self, self._overridden(None))
 
+    async def call(self, service: str, method: str, target: str, **options: Unpack[AskOptions]) -> Reply:
+        """Call another service through the gateway, and return its answer, whatever its status.
+
+        The options are those of `penstock.asking.AskOptions`: body, json, headers, deadline_ms, tenant. In a handler,
+        tenant, correlation id and trace are passed on, and what is left of its deadline holds.
+
+        Error handling: raises a `CallError` when there is no answer, and ValueError for what cannot be sent.
+        """
+        return await self._ask(service, method, target, options, current_call.get())
+
+    async def _ask(self, service: str, method: str, target: str, options: AskOptions, call: Call | None) -> Reply:
+        if self._asker is None:
+            raise CallUnreachable(
+                f"{service}: {method} {target}: {self.name} is not being served; in a test, say who is there by others="
+            )
+        return await self._asker.ask(make_question(service, method, target, options, call, self._asker))
+
     async def serve(
         self,
         settings: "ServiceSettings | None" = None,
@@ -149,6 +168,7 @@ class Service:
         hello = self.hello(settings)
         async with trio.open_nursery() as nursery:
             serving = Serving(nursery, self._answered(hello), hello, settings)
+            self._asker = serving.asks
             nursery.start_soon(serving.run)
             await wait_first(serving.first_welcome, serving.over, stop)
             if serving.first_welcome.is_set():
@@ -245,7 +265,7 @@ class Service:
     ) -> Hello:
         return Hello(
             protocol=PROTOCOL_VERSION,
-            features=(STREAMS, OPENAPI),
+            features=(STREAMS, CALLS, OPENAPI),
             service=self.name,
             version=self.version,
             instance=instance,

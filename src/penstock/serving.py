@@ -18,6 +18,7 @@ from frames.greeting import Hello
 from frames.limits import LOAD_FULL
 from frames.wire import Wire
 from frames.wire_values import EventKind, SocketKind, WireSettings, slot_of
+from penstock.asks import ASKS_MAX, Asks
 from penstock.calls import Calls
 from penstock.dial import Dialler
 from penstock.handler import Endpoint
@@ -37,6 +38,8 @@ CALL = int(EventKind.CALL)
 FRAME = int(EventKind.FRAME)
 FRAMED_CLOSED = int(EventKind.FRAMED_CLOSED)
 FRAMED_ROOM = int(EventKind.FRAMED_ROOM)
+ASKED = (int(EventKind.STREAM), int(EventKind.REFUSED), int(EventKind.LOST), int(EventKind.BAD_RESPONSE))
+"""About exchanges that were opened here: calls of other services."""
 
 LINGER_US = 200
 """While only `def` handlers run, the next batch is waited for in the kernel; async handlers must not wait for that."""
@@ -46,8 +49,9 @@ FLUSH_S = 1.0
 """How long a drained connection may take to accept the last answers."""
 FLUSH_POLL_S = 0.005
 
-WIRE_SETTINGS = WireSettings(edge_connections_max=1, exchanges_max=1, routes_max=1)
-"""A service has no edge: one connection to each gateway, and the dead ones that are not buried yet."""
+WIRE_SETTINGS = WireSettings(edge_connections_max=1, exchanges_max=ASKS_MAX, routes_max=1)
+"""A service has no edge: one connection to each gateway, and the dead ones that are not buried yet. It opens exchanges
+only to call other services."""
 
 
 class Serving:
@@ -70,6 +74,8 @@ class Serving:
         self._workers = Workers(nursery, settings.concurrency, self._outbox)
         self._clock = trio.lowlevel.current_clock().current_time
         self._streams = Streams(self._wire, self._outbox, self._rooms, self._stream_credit)
+        self.asks = Asks(self._wire, self._rooms, self._links, self._workers.is_running)
+        """The calls of other services."""
         self._calls = Calls(endpoints, self._wire, self._outbox, self._workers.take, self._streams, self._clock)
 
     async def run(self) -> None:
@@ -120,6 +126,9 @@ class Serving:
             elif event[2] == FRAME:
                 at = event[5]
                 link.receive(event[3], event[4], event[0], self._wire.arena[at : at + event[6]], now)
+            elif event[2] in ASKED:
+                self.asks.take(event)
+                self._streams.has_news = True
             elif event[2] == FRAMED_ROOM:
                 self._outbox.room(event[1])
                 self._rooms.room(event[1])
@@ -164,6 +173,7 @@ class Serving:
         self._outbox.drop(link.connection)
         self._workers.cancel_connection(link.connection)
         self._streams.cancel_connection(link.connection)
+        self.asks.drop(link.connection)
 
     async def _work(self, link: Link) -> None:
         """Send heartbeats over an open link, and watch for the gateway's, until the link ends."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from penstock.answer import JSON_200, encode_answer, encode_json, problem_answer, problem_of
 from penstock.call import Call
-from penstock.errors import AnswerError, Problem
+from penstock.errors import AnswerError, CallError, Problem
 
 __all__ = [
     "ANSWERED",
@@ -51,11 +51,14 @@ def answer_value(call: Call, value: Any) -> bytes:
 
 
 def answer_error(call: Call, error: Exception) -> bytes:
-    """Return the answer for what the handler raised: its own problem, or 500 `handler_error`."""
-    problem = _find_problem(error)
-    if problem is not None:
+    """Return the answer for what the handler raised: its problem, that of a call it made, or 500 `handler_error`."""
+    error = _alone(error)
+    if isinstance(error, CallError):
+        log_failure(call, f"a call that it made failed: {error}", None)
+        return problem_answer(call, error.status, error.reason)
+    if isinstance(error, Problem):
         try:
-            return problem_of(call, problem)
+            return problem_of(call, error)
         except Exception as unsendable:  # a detail that is no text, a status that is no integer
             error = unsendable
     log_failure(call, "handler failed", error)
@@ -75,11 +78,11 @@ def answer_too_large(call: Call, byte_count: int, byte_count_max: int) -> bytes:
     return problem_answer(call, 500, "answer_too_large")
 
 
-def _find_problem(error: Exception) -> Problem | None:
-    """The `Problem` that the handler raised, also when a nursery put it alone into a group."""
+def _alone(error: Exception) -> Exception:
+    """What the handler raised, also when a nursery put it alone into a group."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    return error if isinstance(error, Problem) else None
+    return error
 
 
 def _why_unsendable(value: Any, error: Exception) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import trio
 
+from penstock.asking import current_call
 from penstock.call import Call
 from penstock.turn import ANSWERED, answer_error, answer_expired, answer_value
 
@@ -76,6 +77,10 @@ class Workers:
         self._calls[key] = None
         self.waiting.append((key, call))
         return True
+
+    def is_running(self, call: Call) -> bool:
+        """Whether the call was taken and not yet answered or cancelled."""
+        return call.key in self._calls
 
     def wake(self, count: int) -> None:
         """See to it that at least this many workers will start calls."""
@@ -218,6 +223,7 @@ class _Worker:
                 deadline = math.ceil(call.deadline * DEADLINE_STEPS_PER_SECOND) / DEADLINE_STEPS_PER_SECOND
             if scope.deadline != deadline:
                 scope.deadline = deadline
+            current_call.set(call)
             try:
                 value = await _drive(call.endpoint.invoke(call), copy_context(), self._wait)
             except Exception as error:
@@ -226,6 +232,7 @@ class _Worker:
                 self._finish(call, None if value is ANSWERED else answer_value(call, value))
 
     async def _park(self) -> None:
+        current_call.set(None)  # else an idle worker would hold its last request
         self._flush()
         self._has_waited = True
         await self._pool.park()
