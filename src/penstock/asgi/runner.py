@@ -10,7 +10,7 @@ import trio
 from penstock.answer import problem_answer
 from penstock.asgi.http import HttpExchange
 from penstock.asgi.lifespan import Lifespan, LifespanUse
-from penstock.asgi.messages import Application
+from penstock.asgi.messages import Application, Receive, Scope, Send
 from penstock.asgi.port import TrioPort
 from penstock.asgi.scope import make_scope
 from penstock.streaming import StreamCall
@@ -63,13 +63,11 @@ class TrioRunner:
         body = call.body if call.is_whole else None
         exchange = HttpExchange(TrioPort(call), body, is_head_request=call.method == "HEAD")
         scope = make_scope(call, self._root_path, self._state)
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        except Exception as error:
+        error = await self._call(scope, exchange.receive, exchange.send)
+        if error is not None:
             end_failed(call, exchange, error)
-        else:
-            if not exchange.is_over:
-                end_unfinished(call, exchange)
+        elif not exchange.is_over:
+            end_unfinished(call, exchange)
         return None
 
     async def _handle_socket(self, call: StreamCall) -> None:
@@ -80,12 +78,23 @@ class TrioRunner:
             return
         exchange = SocketExchange(port)
         scope = make_scope(call, self._root_path, self._state, is_socket=True)
+        error = await self._call(scope, exchange.receive, exchange.send)
+        await end_socket(call, exchange, port, error)
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> Exception | None:
+        """Call the application, and return what it raised."""
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, receive, send)
         except Exception as error:
-            await end_socket(call, exchange, port, error)
-        else:
-            await end_socket(call, exchange, port, None)
+            return error
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if cancelled is None:
+                raise
+            if rest is not None:  # it must not end all that runs beside it
+                log.info("the application failed while it was cancelled", exc_info=rest)
+            raise cancelled from None
+        return None
 
 
 async def end_socket(

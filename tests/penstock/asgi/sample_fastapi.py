@@ -37,7 +37,8 @@ async def connection() -> AsyncIterator[str]:
     try:
         yield "a connection"
     finally:
-        await anyio.sleep(0.001)
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.001)
         LOG.append("disconnected")
 
 

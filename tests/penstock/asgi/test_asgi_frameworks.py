@@ -6,7 +6,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 import trio
@@ -15,6 +14,15 @@ from asgi_support import LOOPS
 from penstock import asgi, testing
 from penstock.asgi import AsgiService
 from penstock.asgi.runner import Loop
+
+FORM = b"".join(
+    (
+        b'------x\r\ncontent-disposition: form-data; name="name"\r\n\r\nn\r\n',
+        b'------x\r\ncontent-disposition: form-data; name="file"; filename="f.bin"\r\n\r\n',
+        b"x" * 300_000,
+        b"\r\n------x--\r\n",
+    )
+)
 
 
 @pytest.fixture(params=LOOPS)
@@ -57,7 +65,8 @@ async def test_fastapi_json_dependencies_state_and_middleware(loop: Loop) -> Non
         assert (await testing.call(service, "GET", "/threads")).json() == {"from": "a thread"}
         head = await testing.call(service, "HEAD", "/openapi.json")
         assert (head.status, head.body) == (200, b"")
-    assert module.LOG == ["opened", *["connected", "disconnected"] * 2, "closed"]
+    assert module.LOG[1:-1] == 2 * ["connected", "disconnected"]
+    assert module.LOG[0::5] == ["opened", "closed"]
 
 
 async def test_fastapi_bodies(loop: Loop) -> None:
@@ -67,9 +76,8 @@ async def test_fastapi_bodies(loop: Loop) -> None:
         assert (got.status, got.json()) == (201, {"name": "tea", "count": 1})
         refused = await testing.call(service, "POST", "/items", json={"name": "tea", "count": "many"})
         assert refused.status == 422
-        form = httpx.Request("POST", "http://x/", data={"name": "n"}, files={"file": ("f.bin", b"x" * 300_000)})
-        headers = {"content-type": form.headers["content-type"]}
-        got = await testing.call(service, "POST", "/forms", body=form.read(), headers=headers)
+        headers = {"content-type": "multipart/form-data; boundary=----x"}
+        got = await testing.call(service, "POST", "/forms", body=FORM, headers=headers)
         assert got.json() == {"name": "n", "file": "f.bin", "size": 300_000}
 
 
