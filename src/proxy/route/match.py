@@ -3,6 +3,8 @@
 What no service offers is answered here: 404 for a path that nobody has, 405 for one that has other methods, and
 OPTIONS, of which only the methods are told. HEAD is served by GET's routes.
 
+Where the configuration has rules for hosts, each host has a table of its own, and the snapshot's one table is empty.
+
 Whether a slash at the end makes another path is the operator's to say. Only one spelling is ever a route, but for a
 wildcard `/files/{name...}`, which begins after the slash:
 
@@ -19,8 +21,7 @@ from frames.frame import Method
 from frames.wire_values import KnownName, RequestHead
 from proxy.errors import METHOD_NOT_ALLOWED, MISDIRECTED, NO_ROUTE
 from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.route.hosts import HostTables
-from proxy.route.table import RouteTable
+from proxy.route.table import Route, RouteTable
 from proxy.stage import Answer, Reply, Stage
 
 _NOT_HERE = Answer(MISDIRECTED, "No service answers for this host here.")
@@ -42,55 +43,54 @@ class MatchPort(Protocol):
         ...
 
 
-def make_match(
-    port: MatchPort | None = None,
-    trailing_slash: TrailingSlash = TrailingSlash.STRICT,
-    hosts_of: Callable[[Exchange], HostTables] | None = None,
-) -> Stage:
-    """Return the stage.
+SlashOf = Callable[[Exchange], TrailingSlash]
+"""Which rule holds for a request: that of the snapshot, say, so that it may change."""
 
-    port: needed for redirects; hosts_of: where the tables by host are found; without, the snapshot's table serves all.
-    """
-    if port is None and trailing_slash is TrailingSlash.REDIRECT:
-        raise ValueError("a redirect needs the query of the request: give the wire as port")
-    is_strict = trailing_slash is TrailingSlash.STRICT
+
+def make_match(port: MatchPort | None = None, slash_of: SlashOf = lambda exchange: TrailingSlash.STRICT) -> Stage:
+    """Return the stage. port: needed where slash_of may say that clients are redirected."""
 
     def match_route(exchange: Exchange) -> Answer | Reply | None:
-        table = exchange.snapshot.table
-        route = table.match(exchange.method, exchange.path)
+        route = exchange.snapshot.table.match(exchange.method, exchange.path)
         if route is None:
-            return not_found(exchange, table)
+            return look_further(exchange)
         exchange.route = route
         exchange.offers = route.offers
         return None
 
-    def match_host(exchange: Exchange) -> Answer | Reply | None:
-        tables = hosts_of(exchange)  # type: ignore[misc]  # it is there where this stage is
-        table = tables.sole or tables.table(_host(exchange))
-        if table is None:
+    def look_further(exchange: Exchange) -> Answer | Reply | None:
+        """Look where a request belongs that the one table has no route for: at its host, and at the other spelling."""
+        table, tables = exchange.snapshot.table, exchange.snapshot.tables
+        if not tables.rules:
+            return other_answer(exchange, table)
+        of_host = tables.table(_host(exchange))
+        if of_host is None:
             return _NOT_HERE
-        route = table.match(exchange.method, exchange.path)
+        route = of_host.match(exchange.method, exchange.path)
         if route is None:
-            return not_found(exchange, table)
-        exchange.route = route
-        exchange.offers = route.offers
-        return None
+            return other_answer(exchange, of_host)
+        return _take(exchange, route)
 
-    def not_found(exchange: Exchange, table: RouteTable) -> Answer | Reply | None:
-        path = exchange.path
-        if is_strict or path.startswith(b"//"):  # which would be a host as Location
+    def other_answer(exchange: Exchange, table: RouteTable) -> Answer | Reply | None:
+        path, rule = exchange.path, slash_of(exchange)
+        if rule is TrailingSlash.STRICT or path.startswith(b"//"):  # which would be a host as Location
             return _other_methods(exchange.method, table.allowed(path))
         other = other_spelling(path)
         route = table.match(exchange.method, other)
         if route is None:
             return _other_methods(exchange.method, {*table.allowed(path), *table.allowed(other)})
-        if trailing_slash is TrailingSlash.SAME:
-            exchange.route = route
-            exchange.offers = route.offers
-            return None
+        if rule is TrailingSlash.SAME:
+            return _take(exchange, route)
         return Reply(308, ((b"location", other + _query(port, exchange)),))
 
-    return match_route if hosts_of is None else match_host
+    return match_route
+
+
+def _take(exchange: Exchange, route: Route) -> Answer | Reply | None:
+    """Set the route, and go on."""
+    exchange.route = route
+    exchange.offers = route.offers
+    return None
 
 
 match_route = make_match()
@@ -123,6 +123,8 @@ def _host(exchange: Exchange) -> bytes:
 
 def _query(port: MatchPort | None, exchange: Exchange) -> bytes:
     """Return the query with its question mark, as it came, or nothing."""
-    head = port.request_head(exchange.id) if port else None
+    if port is None:
+        raise ValueError("a redirect needs the query of the request: give the wire as port")
+    head = port.request_head(exchange.id)
     target = head.target if head else b""
     return target[len(target.partition(b"?")[0]) :]

@@ -112,7 +112,7 @@ class Port:
 
 def matched(rule: TrailingSlash, method: Method, target: bytes) -> tuple[Any, Exchange]:
     exchange = begun(method, target.partition(b"?")[0], SLASHES)
-    return make_match(Port(target), rule)(exchange), exchange
+    return make_match(Port(target), lambda _: rule)(exchange), exchange
 
 
 def test_strict_is_the_default() -> None:
@@ -188,12 +188,12 @@ def test_nobody_is_sent_to_a_host_that_a_path_names() -> None:
             return GET if path == b"//evil.example" else None
 
     exchange = begun(Method.GET, b"//evil.example/", Snapshot(Table(), Limits()))
-    assert make_match(Port(b""), TrailingSlash.REDIRECT)(exchange) == Answer(NO_ROUTE)
+    assert make_match(Port(b""), lambda _: TrailingSlash.REDIRECT)(exchange) == Answer(NO_ROUTE)
 
 
 def test_a_redirect_needs_the_wire() -> None:
     with pytest.raises(ValueError, match="give the wire as port"):
-        make_match(trailing_slash=TrailingSlash.REDIRECT)
+        make_match(slash_of=lambda _: TrailingSlash.REDIRECT)(begun(Method.GET, b"/files", SLASHES))
 
 
 # ---- hosts ----
@@ -202,13 +202,14 @@ A, B = Route(0, Method.GET, "/x", service="a"), Route(1, Method.GET, "/x", servi
 
 
 def asked(
-    rules: HostRules, fields: RequestFields, *, flags: int = 0, authority: bytes | None = None
+    rules: HostRules, fields: RequestFields, path: bytes = b"/x", *, flags: int = 0, authority: bytes | None = None
 ) -> tuple[Any, Exchange]:
     tables = HostTables(rules, [A, B] if rules else [A])
-    exchange = Exchange(fields, SNAPSHOT)
-    exchange.begin(1, Method.GET, flags, b"/x", SNAPSHOT)
+    snapshot = Snapshot(tables.sole or RouteTable(), Limits(), tables=tables)
+    exchange = Exchange(fields, snapshot)
+    exchange.begin(1, Method.GET, flags, path, snapshot)
     exchange.authority = authority
-    return make_match(hosts_of=lambda _: tables)(exchange), exchange
+    return make_match(slash_of=lambda _: TrailingSlash.SAME)(exchange), exchange
 
 
 RULES = HostRules({"a.example": ["a"], "b.example": ["b"]})
@@ -233,6 +234,14 @@ def test_the_targets_own_authority_counts_before_host() -> None:
 
 def test_what_an_earlier_request_had_as_authority_is_not_looked_at() -> None:
     _, exchange = asked(RULES, Fields({b"host": b"a.example"}), authority=b"b.example")
+    assert exchange.route is A
+
+
+def test_what_a_host_has_not_is_answered_as_without_hosts() -> None:
+    at_a = Fields({b"host": b"a.example"})
+    assert asked(RULES, at_a, b"/y")[0] == Answer(NO_ROUTE)
+    result, exchange = asked(RULES, at_a, b"/x/")
+    assert result is None
     assert exchange.route is A
 
 
