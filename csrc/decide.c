@@ -36,7 +36,7 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 /* ---- deciding ---- */
 
 int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
-              const wire_identity *identity)
+              const wire_identity *identity, int may_stream)
 {
     exchange *x = exchange_find_in_batch(w, id);
     if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away || x->is_odd)
@@ -52,6 +52,7 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     if (result != WIRE_OK)
         return result;
     x->route = route;
+    x->may_stream = may_stream != 0;
     exchange_attach(w, x, framed);
     timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
     return WIRE_OK;

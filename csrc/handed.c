@@ -23,13 +23,9 @@ int32_t wire_forward(wire *w, uint64_t id, uint8_t *out, uint32_t room, uint32_t
     return (int32_t)count;
 }
 
-int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
+/* The connection leaves the wire's hands, with what was read of it and belongs to nothing yet. */
+static int take_away(wire *w, exchange *x, wire_handed *handed)
 {
-    exchange *x = exchange_find(w, id);
-    if (!x || x->batch != w->batch || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
-        return WIRE_NO_EXCHANGE;
-    if ((!x->head && !w->settings.keeps_malformed) || x->edge->is_broken)
-        return WIRE_NO_EXCHANGE; /* one that is broken closes with the next step; over TLS, it has no session any more */
     edge_connection *edge = x->edge;
     if (edge->out.bytes || exchange_keep_context(x) < 0) { /* ciphertext that is not out yet, or no memory: it cannot go on */
         edge->is_broken = 1;
@@ -47,8 +43,33 @@ int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
         .held = w->handed.bytes,
         .held_bytes = w->handed.count,
         .closes = x->closes || edge_is_to_close(w, edge),
+        .route = x->route,
+        .method = x->method,
     };
     return WIRE_OK;
+}
+
+int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || x->batch != w->batch || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away)
+        return WIRE_NO_EXCHANGE;
+    if ((!x->head && !w->settings.keeps_malformed) || x->edge->is_broken)
+        return WIRE_NO_EXCHANGE; /* one that is broken closes with the next step; over TLS, it has no session any more */
+    return take_away(w, x, handed);
+}
+
+int wire_take_over(wire *w, uint64_t id, wire_handed *handed)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || !x->may_stream || !x->is_streamed || !x->edge || x->is_away || x->edge->is_broken)
+        return WIRE_NO_EXCHANGE;
+    uint64_t now_ms = wire_now_ms(w), until_ms = timer_is_set(&x->timer) ? x->timer.tick * TIMER_TICK_MS : 0;
+    timer_clear(&x->timer);
+    x->tenant_bytes = x->tracestate_bytes = x->client_bytes = 0; /* they were sent, and their memory was the batch's */
+    int result = take_away(w, x, handed);
+    handed->remaining_ms = until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 0;
+    return result;
 }
 
 /* A reset, not an end: who reads must not take what was sent for all there is. */

@@ -124,7 +124,7 @@ static inline int open_with(uint64_t id, uint32_t connection, const opening *o)
 /* The decision to send it there, with the same route, endpoint and deadline for all. */
 static inline void send_to(const service *s, uint64_t id)
 {
-    CHECK_EQUAL(wire_send(w, id, s->connection, 1, 7, 1, DEADLINE_MS, NULL), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s->connection, 1, 7, 1, DEADLINE_MS, NULL, 0), WIRE_OK);
     wire_flush(w);
 }
 

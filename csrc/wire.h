@@ -172,6 +172,9 @@ typedef struct {
     const uint8_t *held;     /* what came behind the head (a plain request: behind its body); valid until the next call of the wire */
     uint32_t held_bytes;
     int closes;              /* the connection is to close after this answer: the client, a bound or a drain wants it so */
+    uint32_t route;          /* what wire_send was told, for wire_take_over */
+    uint32_t remaining_ms;   /* of the deadline, for wire_take_over; 0 when the answer has begun */
+    uint8_t method;          /* enum frame_method */
 } wire_handed;
 
 enum wire_hand_back_how {
@@ -276,9 +279,15 @@ int wire_is_head(wire *w, uint64_t exchange);
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 
 /* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
- * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. identity: NULL for none. */
+ * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. identity: NULL for none.
+ * may_stream: the answer need not be whole. Where it is not, or is interim, or 426, it comes as EVENT_STREAM, and so does all that
+ * follows; the client's connection is then to be had by wire_take_over. */
 int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
-              const wire_identity *identity);
+              const wire_identity *identity, int may_stream);
+/* Takes the client's connection out of the wire's hands when the answer to what wire_send sent with may_stream has come as EVENT_STREAM; from
+ * then on the exchange is as one that wire_open has sent. The deadline's timer is stopped. WIRE_OK, or WIRE_NO_EXCHANGE: its client is
+ * gone, or will be with the next step. */
+int wire_take_over(wire *w, uint64_t exchange, wire_handed *handed);
 /* The fields of a request of this step's batch that go on to the service: a field table and then its text (http1_forward_write), written
  * at out. Returns the bytes, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM when room is too small; *field_count gets their number. */
 int32_t wire_forward(wire *w, uint64_t exchange, uint8_t *out, uint32_t room, uint32_t *field_count);

@@ -153,7 +153,8 @@ typedef struct exchange {
     uint8_t has_rest : 1;            /* of an odd one: something follows its head, so an answer of ours closes */
     uint8_t is_away : 1;             /* its connection was handed over */
     uint8_t is_begun : 1;            /* by wire_begin: the caller asks, and no client */
-    uint8_t is_streamed : 1;         /* it was sent by wire_open */
+    uint8_t is_streamed : 1;         /* its frames go to the caller: sent by wire_open, or its answer turned out to stream */
+    uint8_t may_stream : 1;          /* wire_send was told that its answer may */
     uint8_t is_measured : 1;         /* its final RESPONSE has come */
     uint8_t has_response : 1;        /* any RESPONSE has: it is too late for REFUSED */
     uint8_t method;

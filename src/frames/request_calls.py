@@ -28,9 +28,26 @@ class RequestCalls(HeadCalls):
         """Take the connection of an undecided exchange of this batch out of the wire's hands; None: it is gone."""
         if lib.wire_hand_over(self._wire, exchange, self._handed) != WireResult.OK:
             return None
+        return self._taken()
+
+    def take_over(self, exchange: int) -> Handed | None:
+        """Take the connection of an exchange whose answer has turned out to stream; None: its client is gone."""
+        if lib.wire_take_over(self._wire, exchange, self._handed) != WireResult.OK:
+            return None
+        return self._taken()
+
+    def _taken(self) -> Handed:
         handed = self._handed[0]
         held = bytes(ffi.buffer(handed.held, handed.held_bytes)) if handed.held_bytes else b""
-        return Handed(handed.descriptor, handed.connection, held, bool(handed.closes))
+        return Handed(
+            handed.descriptor,
+            handed.connection,
+            held,
+            bool(handed.closes),
+            handed.route,
+            handed.method,
+            handed.remaining_ms,
+        )
 
     def hand_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> int:
         """End the exchange and give its connection back. rest: what came behind the request; received: bytes in all."""

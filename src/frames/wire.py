@@ -105,8 +105,11 @@ class Wire(RequestCalls):
         self._yields_wanted = 0
         self._lively_steps = 0
         # Bound once: these are called for every request.
-        self.send: Callable[[int, int, int, int, int, int, Any], int] = partial(lib.wire_send, self._wire)
-        """(exchange, connection, route, endpoint, attempt, deadline_ms, identity): NO_IDENTITY, or of make_identity."""
+        self.send: Callable[[int, int, int, int, int, int, Any, bool], int] = partial(lib.wire_send, self._wire)
+        """(exchange, connection, route, endpoint, attempt, deadline_ms, identity, may_stream).
+
+        identity: NO_IDENTITY, or of make_identity; may_stream: the answer may turn out to stream (`take_over`).
+        """
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
         self.frame = _bind_frame(self._wire)
         self.tls = TlsPort(self._wire)

@@ -164,13 +164,17 @@ class Handed(msgspec.Struct, frozen=True):
     """A connection that was handed over.
 
     descriptor: to be read from and written to, and never closed; connection: the handle that it keeps; held: what came
-    behind the request's head, or, behind a plain request, its body; closes: it is to close after this answer.
+    behind the request's head, or, behind a plain request, its body; closes: it is to close after this answer; route,
+    method and remaining_ms: of a request that was sent already (`RequestCalls.take_over`).
     """
 
     descriptor: int
     connection: int
     held: bytes
     closes: bool
+    route: int = 0
+    method: int = 0
+    remaining_ms: int = 0
 
 
 class ForwardedFields(msgspec.Struct, frozen=True):

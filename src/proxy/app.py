@@ -22,7 +22,7 @@ from typing import NamedTuple
 import trio
 
 from frames.wire import Wire
-from frames.wire_values import Decide, SocketKind
+from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
@@ -36,6 +36,8 @@ from proxy.edge.head import make_read_head
 from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
+from proxy.exchange import Exchange
+from proxy.offer import NOTHING_DECLARED
 from proxy.overview import Overview
 from proxy.path import Path
 from proxy.policy.deadline import set_deadline
@@ -45,7 +47,7 @@ from proxy.route.match import make_match
 from proxy.snapshot import Limits
 from proxy.targets.allow import AllowList
 from proxy.targets.choose import make_pick
-from proxy.targets.instance import Change
+from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
 from proxy.terms import Terms
 from proxy.transport.framed import FramedTransport, run_ticks
@@ -109,6 +111,7 @@ class Gateway:
             choose_again=lambda exchange: self._path.choose_again(exchange, self.lane.snapshot),
             go_on=lambda exchange, stage: self._path.go_on(exchange, stage, self.lane.snapshot),
             send_credit=self._send_credit,
+            recall=self._recall,
             secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,
         )
@@ -128,6 +131,17 @@ class Gateway:
         instance = self.registry.maybe_instance(connection)
         peer = self.wire.peer(connection)
         return f"{instance.service}/{instance.instance} at {peer}" if instance else peer
+
+    def _recall(self, exchange: int, connection: int, handed: Handed) -> Exchange:
+        """Return what was decided about a request that was sent, and that nothing was kept of."""
+        sent = Exchange(self.wire, self.lane.snapshot)
+        sent.begin(exchange, handed.method, 0, b"", self.lane.snapshot)
+        left_ms = handed.remaining_ms or self.lane.snapshot.limits.deadline_ms  # the answer has begun: nothing is due
+        sent.deadline_ms = self.wire.age_ms(exchange) + left_ms
+        instance = self.registry.maybe_instance(connection) or Instance("gone", "gone", connection, 0.0)
+        key = self._assembly.key(handed.route)
+        sent.offer = instance.offer(instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED)
+        return sent
 
     def _send_credit(self, connection: int) -> int:
         instance = self.registry.maybe_instance(connection)

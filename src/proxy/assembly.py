@@ -31,6 +31,8 @@ class RouteIndexes:
         self._count_max = count_max
         self._present: dict[RouteKey, int] = {}
         self._gone: dict[RouteKey, int] = {}
+        self.keys: dict[int, RouteKey] = {}
+        """By index: the route that has it, or had it last."""
 
     def enter(self, key: RouteKey) -> tuple[int, bool]:
         """Return the index of a route that is there now, and whether it was another route's before."""
@@ -41,6 +43,7 @@ class RouteIndexes:
         if index is None:
             index, is_reused = self._free_index()
         self._present[key] = index
+        self.keys[index] = key
         return index, is_reused
 
     def leave(self, key: RouteKey) -> None:
@@ -68,6 +71,10 @@ class Assembly:
         self._late: set[RouteKey] | None = None
         self._tables = HostTables(terms.hosts)
         self.snapshot = self._snapshot(0)
+
+    def key(self, index: int) -> RouteKey | None:
+        """Return which route has an index, or had it last."""
+        return self._indexes.keys.get(index)
 
     def change(self, registered: Registered, touched: Iterable[RouteKey]) -> None:
         """Take in that these routes have come, gone, or changed."""

@@ -112,6 +112,7 @@ class Exchange:
         self.flags = flags
         self.path = path
         self.snapshot = snapshot
+        self.caller = None
 
     def copy(self) -> "Exchange":
         """Return another one that stands where this one does, for whoever carries it on."""

@@ -9,7 +9,7 @@ from frames.endpoint import EndpointOffer
 if TYPE_CHECKING:
     from proxy.targets.instance import Instance
 
-_NOTHING_DECLARED: Final = EndpointOffer(id=0, method="GET", path="/")
+NOTHING_DECLARED: Final = EndpointOffer(id=0, method="GET", path="/")
 
 
 class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -27,7 +27,7 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     streams: bool
     upgrades: tuple[str, ...] = ()
     instance: "Instance"
-    declared: EndpointOffer = _NOTHING_DECLARED
+    declared: EndpointOffer = NOTHING_DECLARED
     version: str = "0.0.0"
     region: str = "local"
     is_degraded: bool = False

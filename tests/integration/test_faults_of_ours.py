@@ -48,7 +48,7 @@ async def test_a_frame_that_could_not_be_taken(
     asked = await service.asked()
     with monkeypatch.context() as patched:
         patched.setattr(Answering, "take", fail)
-        await service.respond(asked)
+        await service.respond(asked, flags=0)
         answer = await client.answer()
     assert (answer.status, answer.reason) == (500, "internal")
     assert "a bug of ours" in caplog.text

@@ -24,7 +24,7 @@ class SendPort(Protocol):
 
 
 class SendCall(Protocol):
-    """(exchange, connection, route, endpoint, attempt, deadline_ms, identity) -> WireResult."""
+    """(exchange, connection, route, endpoint, attempt, deadline_ms, identity, may_stream) -> WireResult."""
 
     def __call__(
         self,
@@ -35,6 +35,7 @@ class SendCall(Protocol):
         attempt: int,
         deadline_ms: int,
         identity: Any,
+        may_stream: bool,
         /,
     ) -> int:
         """Send the request as one REQUEST frame."""
@@ -47,7 +48,7 @@ def make_send(port: SendPort) -> Stage:
 
     def send_request(exchange: Exchange) -> Answer | Lane | None:
         offer, caller = exchange.offer, exchange.caller
-        if offer.streams or exchange.flags & NEEDS_TASK:
+        if exchange.flags & NEEDS_TASK:
             return TASK_LANE
         result = send(
             exchange.id,
@@ -57,6 +58,7 @@ def make_send(port: SendPort) -> Stage:
             1,
             exchange.deadline_ms,
             NO_IDENTITY if caller is None else caller.wire,
+            offer.streams,
         )
         return _refusal(result) if result else None
 

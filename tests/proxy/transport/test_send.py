@@ -25,6 +25,7 @@ class FakePort:
         self.result = result
         self.sent: list[tuple[int, ...]] = []
         self.identities: list[Any] = []
+        self.may_stream: list[bool] = []
 
     def send(
         self,
@@ -35,10 +36,12 @@ class FakePort:
         attempt: int,
         deadline_ms: int,
         identity: Any,
+        may_stream: bool,
         /,
     ) -> int:
         self.sent.append((exchange, connection, route, endpoint, attempt, deadline_ms))
         self.identities.append(identity)
+        self.may_stream.append(may_stream)
         return self.result
 
 

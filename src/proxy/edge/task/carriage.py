@@ -94,6 +94,8 @@ class Carriage:
         self._ending: Answer | None = None
         self._has_answered = False  # the final head is on its way to the client
         self._is_done = False  # the whole answer was written
+        self.reserved_bytes = 0
+        """Of the memory for all bodies, what is held for it."""
 
     def attach(self, stream: Stream, answering: Answering, window: Window) -> None:
         """Take what stands for the service, before the first frame can come."""

@@ -11,7 +11,19 @@ import trio
 
 from frames.frame import CancelReason
 from frames.wire import Wire
-from frames.wire_values import HEAD_CHUNKED, HEAD_ODD, HEAD_UPGRADE, HandBack, KnownName, WireResult
+from frames.wire_values import (
+    HEAD_CHUNKED,
+    HEAD_ODD,
+    HEAD_PLAIN,
+    HEAD_UPGRADE,
+    NO_IDENTITY,
+    ForwardedFields,
+    HandBack,
+    Handed,
+    KnownName,
+    RequestHead,
+    WireResult,
+)
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import Rendered
 from proxy.edge.task.body import Pace, RequestBody
@@ -63,13 +75,18 @@ class HandOver:
         *,
         render: Callable[[int, Answer], Rendered],
         secured: Callable[[int], Secured | None],
+        recall: Callable[[int, int, Handed], Exchange],
     ) -> None:
-        """render: makes an answer of a reason; secured: the TLS session of a client's connection, if it has one."""
+        """render: makes an answer of a reason; secured: the TLS session of a client's connection, if it has one.
+
+        recall: (exchange, the service's connection, the client's) -> what was decided about a request that was sent.
+        """
         self.wire = wire
         self.settings = settings
         self.counts = counts
         self._render = render
         self._secured = secured
+        self._recall = recall
         self.departures = Departures()
         self.is_draining = False
         """Set once, and then every answer says that its connection closes."""
@@ -129,13 +146,17 @@ class HandOver:
 
         Of a plain request the body has come already, with the request.
         """
-        settings, head = self.settings, job.head
+        head = job.head
         taken = self.take_connection(job.id)
         if taken is None:
             return None
         client, closes = taken
         length = 0 if not head.verdict else None if head.flags & HEAD_CHUNKED else head.content_length
-        body = RequestBody(
+        return client, self._body(client, length, byte_count_max), closes
+
+    def _body(self, client: ClientSocket, length: int | None, byte_count_max: int) -> RequestBody:
+        settings = self.settings
+        return RequestBody(
             client,
             length=length,
             byte_count_max=byte_count_max,
@@ -143,7 +164,20 @@ class HandOver:
             trailer_bytes=settings.head_bytes,
             trailer_fields=settings.head_fields,
         )
-        return client, body, closes
+
+    def take_over(self, exchange: int, connection: int) -> tuple[Job, ClientSocket, RequestBody, bool] | None:
+        """Take the connection of a plain request whose answer has turned out to stream; None: its client is gone.
+
+        connection: of the service that answers.
+        """
+        handed = self.wire.take_over(exchange)
+        if handed is None:
+            return None
+        sent = self._recall(exchange, connection, handed)
+        head = RequestHead(HEAD_PLAIN, 0, b"", 0, 0)
+        client = ClientSocket(handed.descriptor, handed.held, self.settings.write_s, self._secured(handed.connection))
+        job = Job(exchange=sent, head=head, target=b"", fields=ForwardedFields(0, b""))
+        return job, client, self._body(client, 0, 0), handed.closes
 
     def take_connection(self, exchange: int) -> tuple[ClientSocket, bool] | None:
         """Take the connection: its socket, and whether it closes after the answer."""
@@ -172,6 +206,7 @@ class HandOver:
             end=end,
             body_length=body_length,
             upgrade=job.upgrade,
+            identity=NO_IDENTITY if exchange.caller is None else exchange.caller.wire,
         )
         return None if result == WireResult.OK else Answer(_NOT_OPENED.get(WireResult(result), INTERNAL))
 

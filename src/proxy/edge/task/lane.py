@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from frames.wire import Wire
-from frames.wire_values import Event
+from frames.wire_values import Event, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.client import Secured
 from proxy.edge.task.gather import Budget, Gatherer, Gathering
@@ -50,6 +50,7 @@ class TaskLane:
         choose_again: Callable[[Exchange], Answer | None],
         go_on: Callable[[Exchange, Stage], Answer | None],
         send_credit: Callable[[int], int],
+        recall: Callable[[int, int, Handed], Exchange],
         secured: Callable[[int], Secured | None] = lambda _: None,
         name_of: Callable[[int], str] = str,
     ) -> None:
@@ -57,11 +58,12 @@ class TaskLane:
 
         render: makes an answer of a reason; choose_again: runs the stages that choose an instance, for a request that
         has waited for its body; go_on: runs the stages from one on that has waited, up to the choice; send_credit:
-        what the service on a connection grants on a new stream; secured: the TLS session of a client's connection;
+        what the service on a connection grants on a new stream; recall: what was decided about a
+        request that was sent, for one whose answer turns out to stream; secured: the TLS session of a client's connection;
         name_of: who is at the other end of a framed connection, for logs.
         """
         self._wire = wire
-        self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured)
+        self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured, recall=recall)
         self._gatherer = Gatherer(self._hand_over, budget, choose_again, self._stream_gathered, self._stream_waited)
         self._go_on = go_on
         self._budget = budget

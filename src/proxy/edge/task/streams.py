@@ -71,7 +71,7 @@ class Streams:
 
     def take(self, event: Event) -> None:
         """Take a frame of an exchange: EVENT_STREAM."""
-        carriage = self._carriages.get(event[0])
+        carriage = self._carriages.get(event[0]) or self._take_over(event)
         if carriage is None:
             return
         try:
@@ -79,6 +79,29 @@ class Streams:
         except Exception as error:
             self._hand_over.failed(carriage, error)
             carriage.end(Answer(INTERNAL))
+
+    def _take_over(self, event: Event) -> Carriage | None:
+        """The answer to a plain request has turned out to stream: from now on it needs a task, and its connection."""
+        taken = self._hand_over.take_over(event[0], event[1])
+        if taken is None:
+            return None
+        job, client, body, closes = taken
+        carriage = Carriage(self._ways, job, client, body, closes=closes, age_s=self._wire.age_ms(job.id) / 1000)
+        try:
+            self._attach(carriage)
+            carriage.began(0, end=True)
+            self._carriages[job.id] = carriage
+            if self._budget.reserve(self._held_bytes):
+                carriage.reserved_bytes = self._held_bytes
+            else:
+                carriage.end(Answer(BYTES_IN_FLIGHT_FULL))
+            self._hand_over.spawn(self._carry, carriage)
+        except BaseException:
+            self._carriages.pop(job.id, None)
+            self._budget.release(carriage.reserved_bytes)
+            self._hand_over.abandon(job.id)
+            raise
+        return carriage
 
     def give_up_all(self) -> None:
         """End every one: the time to drain is over."""
@@ -112,6 +135,7 @@ class Streams:
         if carriage is None:
             self._budget.release(self._held_bytes)
         else:
+            carriage.reserved_bytes = self._held_bytes
             self._hand_over.spawn(self._carry, carriage)
         return None
 
@@ -186,7 +210,7 @@ class Streams:
         finally:
             self._carriages.pop(exchange, None)
             self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client.received_bytes)
-            self._budget.release(self._held_bytes)
+            self._budget.release(carriage.reserved_bytes)
             carriage.window.close()
 
     def _report(self, connection: int, what: str) -> None:
