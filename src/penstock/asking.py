@@ -25,7 +25,7 @@ from penstock.fields import Headers
 if TYPE_CHECKING:
     from penstock.call import Call
 
-__all__ = ["AskOptions", "Asker", "Question", "Reply", "current_call", "make_question"]
+__all__ = ["AskOptions", "Asker", "Question", "Reply", "current_call", "make_question", "stand_in"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,10 @@ _INHERITED = (FieldId.TENANT, FieldId.CORRELATION_ID, FieldId.TRACESTATE)
 
 current_call: "ContextVar[Call | None]" = ContextVar("penstock.current_call", default=None)
 """The call that the handler at hand was called for; an `async def` handler's tasks see it, too."""
+
+
+stand_in: "ContextVar[Asker | None]" = ContextVar("penstock.stand_in", default=None)
+"""In a test (`penstock.testing`): what answers in place of the gateway."""
 
 
 class AskOptions(TypedDict, total=False):

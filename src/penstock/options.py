@@ -84,7 +84,7 @@ def make_offer(
         access=options.get("access") or access,
         claims=claims,
         body_bytes=options.get("body_bytes"),
-        rate_limits=_texts(where, "rate_limits", options.get("rate_limits", ())),
+        rate_limits=_rate_limits(where, options.get("rate_limits", ())),
     )
     check_offer(where, offer)
     return offer
@@ -112,6 +112,21 @@ def _claims(where: str, claims: Claims) -> dict[str, tuple[str, ...]]:
     if not isinstance(claims, Mapping):
         raise RegistrationError(f'{where}: claims is a {type(claims).__name__}; write claims={{"scope": ["read"]}}')
     return {str(name): _texts(where, f"claims[{name!r}]", values) for name, values in claims.items()}
+
+
+def _rate_limits(where: str, limits: Sequence[str]) -> tuple[str, ...]:
+    """Return the limits as they were written; wrong ones are told here, and not by a gateway."""
+    texts = _texts(where, "rate_limits", limits)
+    if texts:
+        from penstock.settings.rate import parse_rate_limit
+        from penstock.settings.types import BadValueError
+
+        try:
+            for text in texts:
+                parse_rate_limit(text)
+        except BadValueError as error:
+            raise RegistrationError(f"{where}: rate_limits: {error}") from error
+    return texts
 
 
 def _texts(where: str, name: str, values: Sequence[str]) -> tuple[str, ...]:

@@ -27,9 +27,10 @@ from penstock.settings.claims import WantedClaim
 from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from penstock.settings.file import read_settings_file
 from penstock.settings.load import load
+from penstock.settings.rate import RATE_LIMIT, RateLimit
 from penstock.settings.registry import Registry, Setting
 from penstock.settings.tables import NOWHERE, ListOf, Places, Table, TextMap
-from penstock.settings.types import BadValueError, Choice, Duration, Kind, Raw, Size, Text, TextKind
+from penstock.settings.types import BadValueError, Choice, Duration, Kind, Raw, Size, TextKind
 
 __all__ = ["override"]
 
@@ -82,13 +83,8 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     ]
     body_bytes: Annotated[int | None, Setting(Limit(Size()), "", "the longest body", "as in the code")]
     rate_limits: Annotated[
-        tuple[str, ...] | None,
-        Setting(
-            ListOf(Text(r"[\x20-\x7e]{1,256}", "a rate limit", "100/s by tenant"), "rate limit"),
-            "",
-            "how often it may be asked",
-            "as in the code",
-        ),
+        tuple[RateLimit, ...] | None,
+        Setting(ListOf(RATE_LIMIT, "rate limit"), "", "how often it may be asked", "as in the code"),
     ]
     streams: Annotated[str | None, _fixed()]
     idempotent: Annotated[str | None, _fixed()]
@@ -99,10 +95,12 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
         """Return the members of the offer that change, with their new values."""
         given: dict[str, Any] = {
             name: value
-            for name in ("deadline_ms", "access", "body_bytes", "rate_limits")
+            for name in ("deadline_ms", "access", "body_bytes")
             if (value := getattr(self, name)) is not None
         }
         changes = {name: None if value == LIFTED else value for name, value in given.items()}
+        if self.rate_limits is not None:
+            changes["rate_limits"] = tuple(map(str, self.rate_limits))
         if self.claims is not None:
             changes["claims"] = {name: tuple(sorted(values)) for name, values in self.claims.items()}
         return changes

@@ -23,7 +23,7 @@ from frames.greeting import CALLS, OPENAPI, PROTOCOL_VERSION, STREAMS, Hello, en
 from frames.limits import ENDPOINTS_MAX, OPENAPI_ENDPOINT
 from frames.template import template_shape
 from penstock.answer import JSON, Response, encode_json
-from penstock.asking import Asker, AskOptions, Reply, current_call, make_question
+from penstock.asking import Asker, AskOptions, Reply, current_call, make_question, stand_in
 from penstock.call import Call
 from penstock.errors import CallUnreachable, GatewayError, RegistrationError
 from penstock.handler import Endpoint, Handler, make_endpoint
@@ -141,11 +141,12 @@ class Service:
         return await self._ask(service, method, target, options, current_call.get())
 
     async def _ask(self, service: str, method: str, target: str, options: AskOptions, call: Call | None) -> Reply:
-        if self._asker is None:
+        asker = stand_in.get() or self._asker
+        if asker is None:
             raise CallUnreachable(
                 f"{service}: {method} {target}: {self.name} is not being served; in a test, say who is there by others="
             )
-        return await self._asker.ask(make_question(service, method, target, options, call, self._asker))
+        return await asker.ask(make_question(service, method, target, options, call, asker))
 
     async def serve(
         self,

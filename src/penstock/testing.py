@@ -15,23 +15,23 @@ path is done here, which the gateway does otherwise.
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import msgspec
 import trio
 
-from frames.frame import RefusedReason
+from penstock.asking import stand_in
 from penstock.call import Call
 from penstock.calls import Calls
-from penstock.errors import PenstockError, StreamBroken
-from penstock.fields import Headers
+from penstock.errors import StreamBroken
 from penstock.outbox import Outbox
 from penstock.port import STREAM_WINDOW_BYTES
 from penstock.rooms import Rooms
 from penstock.service import Service
 from penstock.streaming import Streams
 from penstock.testing_gateway import FakeGateway, named
+from penstock.testing_others import Others
 from penstock.testing_request import Caller, NoEndpoint, Request, find_endpoint, make_request
+from penstock.testing_response import Aborted, Interim, Refused, Response
 from penstock.workers import Workers
 
 if TYPE_CHECKING:
@@ -40,50 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Aborted", "Caller", "Interim", "NoEndpoint", "Refused", "Response", "call", "call_nowait", "websocket"]
 
 DEADLINE_MS = 10_000
-
-
-class Refused(PenstockError):  # noqa: N818 - the protocol's name for it
-    """The service did not start the request, which may be sent elsewhere; `reason` says why."""
-
-    def __init__(self, reason: RefusedReason) -> None:
-        """Keep the reason."""
-        super().__init__(f"the service refused the request: {reason.name.lower()}")
-        self.reason = reason
-
-
-class Interim(msgspec.Struct, frozen=True):
-    """An interim answer."""
-
-    status: int
-    headers: Headers
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What the service answered."""
-
-    status: int
-    headers: Headers
-    body: bytes
-    trailers: Headers = Headers(())
-    interim: tuple[Interim, ...] = ()
-
-    def json(self) -> Any:
-        """The body, decoded from JSON."""
-        return msgspec.json.decode(self.body)
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8 text."""
-        return self.body.decode()
-
-
-class Aborted(PenstockError):  # noqa: N818 - the protocol's name for it
-    """The service began an answer and gave it up: a client sees a body that is cut off. `response` is what was read."""
-
-    def __init__(self, response: Response) -> None:
-        """Keep what was read."""
-        super().__init__(f"the service gave its answer up after {len(response.body):,} bytes")
-        self.response = response
 
 
 async def call(
@@ -95,6 +51,7 @@ async def call(
     body: bytes | AsyncIterable[bytes] = b"",
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     deadline_ms: int = DEADLINE_MS,
+    others: Mapping[str, Service] | None = None,
     **caller: Unpack[Caller],
 ) -> Response:
     """Send one request to a service's handler and return its answer; works for `def` and for `async def`.
@@ -102,7 +59,8 @@ async def call(
     target: the path, with a query if there is one. json: becomes the body, with its content-type; None means no JSON.
     body: an async iterable is sent piece by piece, as fast as the handler reads, to an endpoint that streams, and
     collected for any other. The deadline runs on Trio's clock, so a `MockClock` moves it. caller: who asks, as a
-    gateway would say it: `tenant`, `principal`, `claims`, `client_address`, `scheme`.
+    gateway would say it: `tenant`, `principal`, `claims`, `client_address`, `scheme`, `correlation_id`. others: the
+    services that the handler may call, by name; they may call each other.
 
     Raises `NoEndpoint` when nothing answers the method and path, `Refused` when the service does not start the
     request, `Aborted` when it does not finish its answer.
@@ -112,20 +70,23 @@ async def call(
         body = b"".join([piece async for piece in body])
     request = make_request(service, method, target, json, body, headers, deadline_ms, caller)
     gateway = FakeGateway(request.payload)
-    async with _begun(gateway, request) as nursery:
+    async with _begun(gateway, request, service, others) as nursery:
         if request.rest is not None:
             nursery.start_soon(_upload, gateway, request.rest, request.expects_continue)
         return await _collect(gateway)
 
 
 @asynccontextmanager
-async def _begun(gateway: FakeGateway, request: Request) -> AsyncIterator[trio.Nursery]:
+async def _begun(
+    gateway: FakeGateway, request: Request, service: Service, others: Mapping[str, Service] | None
+) -> AsyncIterator[trio.Nursery]:
     """Start the handler of a request, as the wire's event would; at the end, wait until it has ended.
 
     What is raised in the block is not wrapped into a group.
     """
     outbox = Outbox(gateway)
     raised: Exception | None = None
+    token = stand_in.set(stand_in.get() if others is None else Others(service, others))
     async with trio.open_nursery() as nursery:
         workers = Workers(nursery, 1, outbox)
         gateway.streams = Streams(gateway, outbox, Rooms(gateway), lambda _: STREAM_WINDOW_BYTES)
@@ -139,6 +100,7 @@ async def _begun(gateway: FakeGateway, request: Request) -> AsyncIterator[trio.N
         except Exception as error:
             raised = error
         nursery.cancel_scope.cancel()
+    stand_in.reset(token)
     if raised is not None:
         raise raised
 
@@ -186,6 +148,7 @@ async def websocket(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     subprotocols: Sequence[str] = (),
     compression: bool = True,
+    others: Mapping[str, Service] | None = None,
     **caller: Unpack[Caller],
 ) -> "AsyncIterator[ClientSocket]":
     """Open a WebSocket to a service's handler, as a browser does; at the block's end it is closed.
@@ -197,7 +160,7 @@ async def websocket(
     fields = [*(headers.items() if isinstance(headers, Mapping) else headers), *handshake(subprotocols, compression)]
     request = make_request(service, "GET", target, None, b"", fields, DEADLINE_MS, caller, upgrade="websocket")
     gateway = FakeGateway(request.payload)
-    async with _begun(gateway, request):
+    async with _begun(gateway, request, service, others):
         await gateway.answered.wait()
         response = await _collect(gateway) if gateway.status != 101 else _response(gateway, b"")
         async with connect(gateway.stream, response) as socket:

@@ -34,6 +34,7 @@ class Caller(TypedDict, total=False):
     claims: Mapping[str, object]
     client_address: str
     scheme: Literal["http", "https"]
+    correlation_id: str
 
 
 def find_endpoint(service: Service, method: str, target: str) -> Endpoint:
@@ -107,7 +108,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 def _context(caller: Caller) -> list[Field]:
     """The context fields that a gateway adds to every request."""
     fields: list[Field] = [
-        (FieldId.CORRELATION_ID, b"", b"test-correlation"),
+        (FieldId.CORRELATION_ID, b"", caller.get("correlation_id", "test-correlation").encode()),
         (FieldId.REQUEST_ID, b"", b"test-request"),
         (FieldId.TRACE, b"", os.urandom(24) + b"\x00"),
         (FieldId.CLIENT_ADDRESS, b"", caller.get("client_address", "127.0.0.1").encode()),

@@ -96,6 +96,11 @@ def test_the_setting_names_another(tmp_path: Path) -> None:
             "write public or authenticated",
         ),
         (
+            "endpoints:\n  POST /invoices:\n    rate_limits: [1/s, often]",
+            "bad_value: endpoints.POST /invoices.rate_limits[1] = often (FILE:3): 'often' is no rate limit; "
+            "write how many in which time, like 100/s by tenant burst 20",
+        ),
+        (
             "endpoints:\n  GET /invoices/{id}:\n    access: public",
             "bad_value: endpoints.GET /invoices/{id} (FILE:2): is public and has claims, which nobody without an "
             "identity can meet; take one of the two away; correct it",

@@ -109,6 +109,8 @@ def test_a_websocket_has_rules_too() -> None:
         ({"claims": {"scope": [""]}}, r"GET /x: claims\['scope'\]\[0\] has 0 characters"),
         ({"rate_limits": "1/s"}, "GET /x: rate_limits is '1/s'; write a list"),
         ({"rate_limits": ["1/s"] * 5}, "GET /x: rate_limits has 5 entries, and at most 4"),
+        ({"rate_limits": ["often"]}, "GET /x: rate_limits: 'often' is no rate limit"),
+        ({"rate_limits": ["5/s by moon"]}, "GET /x: rate_limits: 'moon' is nothing that is counted by here"),
         ({"body_bytes": -1}, "GET /x: body_bytes is -1, and must be 0 to"),
         ({"deadline_ms": 0}, "GET /x: deadline_ms is 0, and must be 1 to"),
     ],
