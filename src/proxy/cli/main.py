@@ -11,10 +11,11 @@ COMMANDS = {
     "serve": "Run the gateway.",
     "demo": "Run the gateway and an example service in this terminal.",
     "asgi": "Put an ASGI application behind the gateway.",
-    "config": "Show every setting: its value, where it comes from, its default and why.",
+    "config": "Show, check, compare and begin the configuration.",
     "check": "Check the settings without starting anything.",
     "reload": "Make the running gateway read its settings again.",
     "cert": "Make a certificate for development.",
+    "key": "Make an API key.",
 }
 
 

@@ -6,7 +6,6 @@ up in a table, so how long that takes tells nothing of any key.
 """
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -32,6 +31,8 @@ class MadeKey(NamedTuple):
 
 def make_key() -> MadeKey:
     """Return a new key of 256 random bits."""
+    import secrets
+
     key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
     return MadeKey(key, f"sha256:{sha256(key.encode()).hexdigest()}")
 

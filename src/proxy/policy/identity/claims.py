@@ -1,8 +1,9 @@
 """Whether an identity claims what a route wants."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from proxy.route_policy import Claim
 
@@ -49,4 +50,4 @@ def _text(value: Any) -> str:
     """Return a text, a number or a truth value as text."""
     if isinstance(value, str):
         return value
-    return json.dumps(value) if isinstance(value, bool | int | float) else ""
+    return msgspec.json.encode(value).decode() if isinstance(value, bool | int | float) else ""

@@ -8,7 +8,6 @@ Header parameters that name keys (`jku`, `jwk`, `x5u`, `x5c`) are not looked at:
 (RFC 8725, section 3.10). No extension is understood, so one that must be is refused (RFC 7515, section 4.1.11).
 """
 
-import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -102,6 +101,8 @@ def parse_json(text: bytes) -> Any:
             or half a character.
         RecursionError: it is nested too deeply.
     """
+    import json  # by the first token: most of this is imported by gateways that look at none
+
     value = json.loads(
         text.decode("utf-8"), object_pairs_hook=_members, parse_float=_finite, parse_constant=_no_constant
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
@@ -13,10 +13,11 @@ from proxy.policy.identify import make_identify
 from proxy.settings_identity import IdentityConfig
 
 from .callers import Callers
-from .keyring import Keyring, KeyringStatistics, Times
 from .prepare import PreparedIdentities, SourceId, prepare_identities, source_of
-from .source import UrlSource
 from .verify import Verifier
+
+if TYPE_CHECKING:
+    from .keyring import Keyring, KeyringStatistics
 
 FILE_EVERY_S: Final = 5.0
 """How often files of keys are looked at, which costs one call."""
@@ -28,7 +29,7 @@ class IdentityStatistics(msgspec.Struct, frozen=True, kw_only=True):
     known: int
     refused: Mapping[str, int]
     keys_missing: int
-    keyrings: Mapping[str, KeyringStatistics]
+    keyrings: "Mapping[str, KeyringStatistics]"
 
 
 class Identities:
@@ -114,7 +115,11 @@ class Identities:
         issuers = [(issuer, self._keyrings[source_of(issuer)]) for issuer in config.issuers]
         return Verifier(issuers, prepared.api_keys, config.skew_ms / 1000)
 
-    def _keyring(self, source: SourceId, prepared: PreparedIdentities) -> Keyring:
+    def _keyring(self, source: SourceId, prepared: PreparedIdentities) -> "Keyring":
+        """Return the keyring of a source. What fetches keys is imported by who has keys to fetch."""
+        from .keyring import Keyring, Times
+        from .source import UrlSource
+
         config = prepared.config
         is_file = source in prepared.files
         times = Times(

@@ -12,12 +12,10 @@ from proxy.settings_identity import IdentityConfig
 
 from .api_keys import ApiKeys
 from .causes import RefusedError
-from .document import KeysError, parse_keys
-from .problems import missing_library, problem_of_source, read_api_keys, read_file_source, same_twice
-from .source import FileSource
 
 if TYPE_CHECKING:
     from .keys import KeySet
+    from .source import FileSource
 
 
 class SourceId(NamedTuple):
@@ -48,6 +46,10 @@ def prepare_identities(config: IdentityConfig) -> PreparedIdentities:
     Raises:
         SettingsError: everything that is wrong.
     """
+    if not (config.issuers or config.api_keys or config.api_keys_file):
+        return PreparedIdentities(config, ApiKeys([]), {})
+    from .problems import missing_library, read_api_keys, same_twice
+
     problems = missing_library(config)
     files = {} if problems else _read_files(config, problems)
     keys = config.api_keys
@@ -83,6 +85,10 @@ def _read_files(config: IdentityConfig, problems: list[Problem]) -> dict[SourceI
 
 
 def _read_file(issuer: Issuer, path: Path) -> "tuple[FileSource, KeySet]":
+    from .document import KeysError, parse_keys
+    from .problems import problem_of_source, read_file_source
+    from .source import FileSource
+
     source = FileSource(path)
     document = read_file_source(issuer, source, path)
     try:

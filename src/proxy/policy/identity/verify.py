@@ -6,7 +6,7 @@ as `Authorization: Basic`, is between the client and the service.
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.settings.identity import Issuer
 
@@ -14,7 +14,9 @@ from .api_keys import ApiKeys
 from .causes import Cause, RefusedError
 from .compact import Token, parse_token
 from .issuer import Proof, check_token
-from .keyring import Keyring
+
+if TYPE_CHECKING:
+    from .keyring import Keyring
 
 _BEARER: Final = re.compile(rb"(?i:bearer)(?![!#$%&'*+.^_`|~0-9A-Za-z-]) *(.*)", re.DOTALL)
 """The scheme is read in any case (RFC 9110, section 11.1), and what follows it strictly, by `parse_token`."""
@@ -23,7 +25,7 @@ _BEARER: Final = re.compile(rb"(?i:bearer)(?![!#$%&'*+.^_`|~0-9A-Za-z-]) *(.*)",
 class KeysWantedError(Exception):
     """A token cannot be judged without keys that are not there."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: "Keyring") -> None:
         super().__init__("keys are wanted")
         self.keyring = keyring
 
@@ -31,7 +33,7 @@ class KeysWantedError(Exception):
 class Verifier:
     """Judges credentials. It remembers nothing."""
 
-    def __init__(self, issuers: Iterable[tuple[Issuer, Keyring]], api_keys: ApiKeys, skew_s: float) -> None:
+    def __init__(self, issuers: "Iterable[tuple[Issuer, Keyring]]", api_keys: ApiKeys, skew_s: float) -> None:
         """Take the issuers with their keys, in the order of the configuration, and the keys of machines."""
         self._issuers: dict[str, list[tuple[Issuer, Keyring]]] = {}
         for issuer, keyring in issuers:
@@ -72,7 +74,7 @@ class Verifier:
             raise RefusedError(Cause.SIGNATURE)
         return proof
 
-    def _check(self, token: Token, now_s: float) -> tuple[Proof, Issuer, Keyring]:
+    def _check(self, token: Token, now_s: float) -> "tuple[Proof, Issuer, Keyring]":
         """Return what a token says by the first entry of its issuer that takes it, or raise what the last says."""
         said = token.claims.get("iss")
         entries = self._issuers.get(said, []) if isinstance(said, str) else []
