@@ -16,9 +16,10 @@ from pathlib import Path
 
 import trio
 
-from penstock.settings.errors import Problem, SettingsError
+from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from proxy.route.placement import PlacementMap
 from proxy.route.placement_reader import read_placement
+from proxy.rules import Rule
 
 
 class FilePlacement:
@@ -79,3 +80,19 @@ class FilePlacement:
         else:
             return
         yield Problem("placement_revision", new.kind, new.origin, why, f"write revision: {old.revision + 1}, or more")
+
+
+def unknown_kinds(rules: Iterable[Rule], maps: Iterable[PlacementMap]) -> list[Problem]:
+    """Return the rules that name a kind of map that is not there."""
+    kinds = [placement.kind for placement in maps]
+    return [
+        Problem(
+            "unknown_placement",
+            "placement",
+            rule.origin,
+            f"there is no map of the kind {rule.placement!r}",
+            did_you_mean(rule.placement, kinds, otherwise="name the map's file in placement.maps, or leave this out"),
+        )
+        for rule in rules
+        if rule.placement and rule.placement not in kinds
+    ]

@@ -41,6 +41,17 @@ class RulesOfService:
             if (scope.rule.methods is None or method in scope.rule.methods) and covers(scope.segments, path)
         ]
 
+    def partial(self, method: int, template: str) -> list[Scope]:
+        """Return those that cover a part only of what a wildcard matches, and so do not hold for its route."""
+        path = segments_of(template)
+        if not path or wildcard_name(path[-1]) is None:
+            return []
+        return [
+            scope
+            for scope in self._scopes
+            if (scope.rule.methods is None or method in scope.rule.methods) and reaches_into(scope.segments, path)
+        ]
+
 
 def _first(segments: tuple[str, ...]) -> str:
     return segments[0] if segments else ""
@@ -78,3 +89,11 @@ def _covers_segment(want: str, have: str) -> bool:
     if want == have or wildcard_name(want) is not None:
         return True
     return parameter_name(want) is not None and wildcard_name(have) is None
+
+
+def reaches_into(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether a prefix lies within what a template with a wildcard at its end matches, and does not cover all of it."""
+    if len(prefix) < len(path) or wildcard_name(prefix[len(path) - 1]) is not None:
+        return False
+    before = zip(prefix, path[:-1], strict=False)
+    return all(want == have or "{" in want or "{" in have for want, have in before)

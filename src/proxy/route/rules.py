@@ -6,8 +6,10 @@
     deadline, body   the least
     all else         the last rule that says anything
 
-A rule that would loosen what a service declared has no effect on that, and a note tells so. Routes of which the same is
-declared and for which the same rules hold have one policy.
+A rule that would loosen what a service declared has no effect on that, and a note tells so. A rule holds for whole
+routes: where its path is but a part of what a wildcard matches, and it holds for no other route, a note tells so, too.
+
+Routes of which the same is declared and for which the same rules hold have one policy.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,11 +54,13 @@ class Policies:
         self._by_service: dict[str, RulesOfService] = {}
         self._made: dict[tuple[str, tuple[int, ...], frozenset[_Facts]], RoutePolicy] = {}
         self._notes: dict[tuple[object, ...], str] = {}
+        self._partial: dict[int, str] = {}
+        self._held: set[int] = set()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What rules would have loosened, one line each, since the beginning."""
-        return tuple(self._notes.values())
+        """Which rules have no effect where somebody might think so, one line each, since the beginning."""
+        return (*self._notes.values(), *(text for at, text in self._partial.items() if at not in self._held))
 
     def rules_of(self, service: str, method: int, template: str) -> tuple[Rule, ...]:
         """Return the rules that hold for a route, in their order."""
@@ -65,6 +69,8 @@ class Policies:
     def policy_of(self, service: str, method: int, template: str, offers: "Sequence[Offer]") -> RoutePolicy:
         """Return the policy of a route. offers: of all instances that may be chosen, in all versions."""
         scopes = self._hold(service, method, template)
+        if "...}" in template:
+            self._note_partial(service, method, template)
         facts = frozenset(_facts(service, offer) for offer in offers)
         key = (service, tuple(scope.at for scope in scopes), facts)
         policy = self._made.get(key)
@@ -76,14 +82,29 @@ class Policies:
                 sorted(facts, key=repr), [scope.rule for scope in scopes], self._undeclared, self._noter(service, route)
             )
             policy = self._made[key] = join.policy()
+            self._held.update(key[1])
         return policy
 
     def _hold(self, service: str, method: int, template: str) -> list[Scope]:
+        scopes = self._of_service(service)
+        return scopes.holding(method, template) if scopes else []
+
+    def _of_service(self, service: str) -> RulesOfService:
         scopes = self._by_service.get(service)
         if scopes is None:
             mine = [scope for scope in self._scopes if scope.rule.service in (None, service)]
             scopes = self._by_service[service] = RulesOfService(mine)
-        return scopes.holding(method, template) if scopes else []
+        return scopes
+
+    def _note_partial(self, service: str, method: int, template: str) -> None:
+        for scope in self._of_service(service).partial(method, template):
+            if len(self._partial) < NOTES_MAX:
+                text = (
+                    f"the rule {scope.rule.label}: its path {scope.rule.path} has no effect on {Method(method).name}"
+                    f" {template}, since that is one route of {service} for more than this path: it must offer the path"
+                    " by itself"
+                )
+                self._partial.setdefault(scope.at, text)
 
     def _noter(self, service: str, route: str) -> "Note":
         def note(rule: Rule, what: str, why: str) -> None:

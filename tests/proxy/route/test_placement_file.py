@@ -8,8 +8,9 @@ import pytest
 
 from penstock.settings.errors import SettingsError
 from proxy.route.placement import PlacementMap
-from proxy.route.placement_file import FilePlacement
+from proxy.route.placement_file import FilePlacement, unknown_kinds
 from proxy.route.placement_reader import PROBLEMS_MAX, YAML_BYTES_MAX, read_placement
+from proxy.rules import Rule
 
 GOOD = """\
 kind: aggregate_placement
@@ -335,3 +336,15 @@ def test_a_map_that_is_named_no_more_is_gone(tmp_path: Path) -> None:
     source.paths = ()
     source.load()
     assert source.maps == {}
+
+
+def test_rules_that_name_a_map_that_is_not_there(tmp_path: Path) -> None:
+    maps = placement_of(tmp_path).maps.values()
+    named = ("aggregate_placement", "agregate_placement", "runner_placement", "", None)
+    rules = [Rule(origin=f"penstock.yaml:{line}", placement=kind) for line, kind in enumerate(named, 1)]
+    assert [str(problem) for problem in unknown_kinds(rules, maps)] == [
+        "unknown_placement: placement (penstock.yaml:2): there is no map of the kind 'agregate_placement';"
+        " did you mean aggregate_placement?",
+        "unknown_placement: placement (penstock.yaml:3): there is no map of the kind 'runner_placement';"
+        " name the map's file in placement.maps, or leave this out",
+    ]

@@ -82,6 +82,39 @@ def test_wildcards(prefix: str, template: str, is_covered: bool) -> None:
     assert covers(segments_of(prefix), segments_of(template)) is is_covered
 
 
+@pytest.mark.parametrize(
+    ("prefix", "template", "is_told"),
+    [
+        ("/admin", "/{path...}", True),
+        ("/admin/{id}", "/{path...}", True),
+        ("/shop/admin", "/shop/{path...}", True),
+        ("/{shop}/admin", "/shop/{path...}", True),
+        ("/shop/admin", "/{shop}/{path...}", True),
+        ("/shop/{one}", "/shop/{path...}", True),
+        ("/shop", "/shop/{path...}", False),
+        ("/", "/{path...}", False),
+        ("/other/admin", "/shop/{path...}", False),
+        ("/admin", "/{id}", False),
+    ],
+)
+def test_a_rule_for_a_part_of_a_wildcard_is_told(prefix: str, template: str, is_told: bool) -> None:
+    policies = Policies([rule(path=prefix, claims={"role": frozenset({"admin"})})], undeclared=PUBLIC)
+    policy = policy_of(policies, path=template)
+    told = (
+        f"the rule penstock.yaml:1: its path {prefix} has no effect on GET {template}, since that is one route of"
+        " billing for more than this path: it must offer the path by itself"
+    )
+    assert policies.notes == ((told,) if is_told else ())
+    assert not (is_told and policy.claims)
+
+
+def test_a_rule_that_holds_elsewhere_is_not_told() -> None:
+    policies = Policies([rule(path="/admin", deadline_ms=5)])
+    for path in ("/{path...}", "/admin/users", "/{other...}"):
+        policy_of(policies, path=path)
+    assert policies.notes == ()
+
+
 # ---- who may ask ----
 
 
