@@ -7,7 +7,7 @@ import pytest
 from penstock.settings import SettingsError, service_registry
 from penstock.settings.explain import as_json, as_text, rows
 from penstock.settings.service import GATEWAY_SECTIONS
-from proxy.cli.config import settings_page
+from proxy.cli.settings_page import settings_page
 from proxy.config import SERVICE_VARIABLES, gateway_registry, load_gateway
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"

@@ -77,7 +77,7 @@ def _between_lists(kind: Table[Any], old: Sequence[Any], new: Sequence[Any], nam
     in_both = [key for key in before if key in after]
     order = [key for key in after if key in before]
     if in_both != order:
-        yield Difference(f"{name} order", ", ".join(in_both), ", ".join(order))
+        yield Difference(f"{name} order", *(", ".join(key.strip("[]") for key in keys) for keys in (in_both, order)))
 
 
 def _keyed(tables: Sequence[Any]) -> dict[str, Any]:

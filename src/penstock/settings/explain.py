@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from .errors import Step, path_text
 from .flow import render_flow
-from .load import Loaded
+from .load import Loaded, Origins
 from .registry import Registry, Setting
 from .tables import ListOf, Table, TextMap
 from .types import Kind
@@ -52,6 +53,38 @@ def as_json(shown: list[Row]) -> str:
     return msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
 
 
+def places(registry: Registry, loaded: Loaded[Any]) -> list[tuple[str, str, str]]:
+    """Return (name, value, place) of each setting, and of each key within tables that somebody gave."""
+    return [
+        line
+        for setting in registry
+        for line in _places(setting.kind, loaded.values[setting.name], setting.name, (), loaded.origins)
+    ]
+
+
+def _places(
+    kind: Kind[Any], value: Any, setting: str, path: tuple[Step, ...], origins: Origins
+) -> Iterator[tuple[str, str, str]]:
+    """Go down as far as there are tables."""
+    kind = kind.actual
+    inner: list[tuple[Kind[Any], Any, Step]] = []
+    if value and isinstance(kind, ListOf) and isinstance(kind.kind, Table):
+        inner = [(kind.kind, item, index) for index, item in enumerate(value)]
+    elif value and isinstance(kind, TextMap):
+        inner = [(kind.kind, item, key) for key, item in value.items()]
+    elif value is not None and isinstance(kind, Table):
+        inner = [
+            (entry.kind, getattr(value, field), entry.name)
+            for field, entry in kind.settings.items()
+            if getattr(value, field) != entry.absent
+        ]
+    if not inner:
+        text = "" if value is None else kind.render(value)
+        yield setting + path_text(path), _or_none(text), origins.place(setting, *path)
+    for part, item, step in inner:
+        yield from _places(part, item, setting, (*path, step), origins)
+
+
 def as_text(shown: list[Row], columns: int, bold: bool) -> str:
     """Return the rows for a terminal: name, value and origin, then what it is, the default and its reason."""
     name_width = max(len(row.name) for row in shown)
@@ -78,35 +111,30 @@ def _strong(text: str) -> str:
     return f"\x1b[1m{text}\x1b[0m"
 
 
-def as_markdown(shown: list[Row]) -> str:
-    """Return the rows as a table of Markdown."""
-    lines = ["| setting | value | origin | takes effect on |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{row.name}` | {_code(row.value)} | `{row.origin}` | {row.applies} |" for row in shown]
-    return "\n".join(lines)
-
-
-def as_yaml(registry: Registry, loaded: Loaded[Any]) -> str:
+def as_yaml(registry: Registry, loaded: Loaded[Any], *, is_changed_only: bool = False) -> str:
     """Return the settings as a file would say them, each with its origin in a comment. Secrets are stars."""
     lines: list[str] = []
     section = ""
     for setting in registry:
+        origin = loaded.origins[setting.name]
+        if is_changed_only and origin == "default":
+            continue
         head, dot, key = setting.name.rpartition(".")
         if head != section and head:
             lines.append(f"{head}:")
-        section = head
-        indent = "  " if dot else ""
-        text = _yaml_value(setting, loaded.values[setting.name], f"{indent}  ")
-        lines.append(f"{indent}# {loaded.origins[setting.name]}; takes effect on {setting.applies}")
-        lines.append(f"{indent}{key}:{text}")
+        section, indent = head, "  " if dot else ""
+        lines.append(f"{indent}# {origin}; takes effect on {setting.applies}")
+        lines.append(f"{indent}{key}:{_yaml_value(setting.kind, loaded.values[setting.name], indent)}")
     return "\n".join(lines)
 
 
-def _yaml_value(setting: Setting, value: Any, indent: str) -> str:
-    """Return the text after a key: a list of tables has a line for each."""
-    plain = "" if value is None else setting.kind.plain(value)
-    if isinstance(plain, list) and plain and not isinstance(plain[0], str):
-        return "".join(f"\n{indent}- {render_flow(item)}" for item in plain)
-    return f" {render_flow(plain)}"
+def _yaml_value(kind: Kind[Any], value: Any, indent: str) -> str:
+    """Return the text after a key: of a list of tables, each has a line."""
+    plain = "" if value is None or not (text := kind.render(value)) else text
+    actual = kind.actual
+    if plain and isinstance(actual, ListOf) and isinstance(actual.kind, Table):
+        return "".join(f"\n{indent}  - {actual.kind.render(item)}" for item in value)
+    return f" {render_flow(kind.plain(value) if plain else '')}"
 
 
 def reference(registry: Registry, *, is_reloaded: bool = True) -> str:

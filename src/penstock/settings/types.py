@@ -261,6 +261,11 @@ class Text(TextKind[str]):
         """A text that is right."""
         return self._example
 
+    @property
+    def pattern(self) -> str:
+        """The pattern that the whole text matches."""
+        return self._pattern.pattern
+
     def parse_text(self, text: str) -> str:
         """Return the text if it matches or is empty, which is how a default says that there is none."""
         if text and not self._pattern.fullmatch(text):

@@ -1,84 +1,50 @@
-"""`penstock config`: shows every setting, where its value comes from, and why its default is what it is."""
+"""`penstock config`: shows, checks, compares and begins the configuration. Without a sub-command it shows all of it."""
 
-import os
-import shutil
-import sys
+from importlib import import_module
 
 import click
 
-from ..config import gateway_registry
-from .failures import failures_explained, tell_warnings
-from .options import SettingsCommand, load_settings
-
-_PAGE = """\
-# Settings
-
-This page is written from the registry by `penstock config --output markdown`; a test keeps it up to date.
-
-A setting is given by a flag, an environment variable or a file, and counts in that order; then comes the default. The flag of
-`edge.listen` is `--edge-listen`, its variable is `PENSTOCK_EDGE_LISTEN`, and in a file (`penstock serve --config penstock.yaml`;
-TOML works too) it is nested:
-
-    edge:
-      listen: 127.0.0.1:8080
-    services:
-      allow:
-        billing: [/invoices]
-    rules:
-      - service: billing
-        path: /invoices
-        access: authenticated
-        deadline: 5s
-
-- Values have units: durations `us`, `ms`, `s`, `m`, `h`; sizes `B`, `KiB`, `MiB`, `GiB`. A bare number is an error where a unit is needed.
-- Switches are `true` or `false`. An empty value is the same as none. A fraction is `10%` or `0.1`.
-- A list is separated by commas in a variable: `10.0.0.0/8, 192.0.2.1`. In a file it may be a list.
-- A table, a list of tables or a map is YAML on one line in a variable or a flag: `PENSTOCK_RULES='[{{service: billing, deadline: 5s}}]'`; JSON does, too.
-  Of a list of plain texts, commas between them are enough.
-- An allow map in a variable: `billing=/invoices,/bills; orders=/orders`.
-- A secret can be read from a file, named by its variable with `_FILE` at the end, by `token_file:` in a settings file, or by its flag.
-- `penstock reload`, SIGHUP, and a change of the file (`reload.watch`) make the gateway read its settings again. What takes effect on restart keeps its value
-  until then, and the log says so. When anything is wrong, everything stays as it is.
-- An unknown key in a file is an error; an unknown variable that begins with `PENSTOCK_` is a warning.
-- `penstock config` shows each value and where it comes from; `penstock check` says what is wrong, all of it, and exits with 2.
-- `NO_COLOR` is honoured.
-
-## Gateway
-
-{gateway}
-## Services
-
-What a service built with this package reads from its environment. It has no file and no flags.
-
-{service}"""  # noqa: E501 - prose, which Markdown wraps
+# Helps stand here, so that listing the sub-commands imports none of them.
+COMMANDS = {
+    "show": "Show every setting: its value, where it comes from, its default and why.",
+    "check": "Check the settings, and the files that they name, without starting anything.",
+    "env": "Write every variable with its value, as a file for a shell, Docker or systemd.",
+    "schema": "Write the JSON Schema of the settings file, for editors.",
+    "diff": "Show what another settings file would change, and what of it needs a restart.",
+    "init": "Write a settings file to begin with.",
+}
+MODULES = {name: f"proxy.cli.config_{name}" for name in COMMANDS} | {"check": "proxy.cli.check"}
 
 
-def settings_page() -> str:
-    """Return the reference page of all settings, docs/settings.md."""
-    from penstock.settings import service_registry
-    from penstock.settings.explain import reference
+class ConfigGroup(click.Group):
+    """A group whose sub-commands are modules beside this one; flags alone are those of ``show``."""
 
-    return _PAGE.format(gateway=reference(gateway_registry()), service=reference(service_registry(), is_reloaded=False))
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``show`` where there is no sub-command."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a sub-command, or None when there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(MODULES[cmd_name]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of sub-commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=SettingsCommand, short_help="Show every setting.")
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    help="How to show them; markdown is the reference page.",
-)
-@click.pass_context
-def command(ctx: click.Context, /, output: str, **_: object) -> None:
-    """Show every setting: its value, where it comes from, its default and why. Secrets are shown as stars."""
-    from penstock.settings.explain import as_json, as_text, rows
+@click.group(cls=ConfigGroup, short_help="Show, check, compare and begin the configuration.")
+def command() -> None:
+    """Show, check, compare and begin the configuration. Without a command, every setting is shown.
 
-    if output == "markdown":
-        click.echo(settings_page(), nl=False)
-        return
-    with failures_explained():
-        loaded = load_settings(ctx)
-    shown = rows(gateway_registry(), loaded)
-    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(as_json(shown) if output == "json" else as_text(shown, shutil.get_terminal_size().columns, bold))
-    tell_warnings(loaded.warnings)
+    Exits with 0 when all is right, with 2 when the settings are wrong, with 1 when anything else is in the way.
+    """

@@ -13,6 +13,7 @@ from ..edge.tls.problems import CertificateError
 
 EXIT_RUNTIME = 1
 EXIT_CONFIGURATION = 2
+EXIT_USAGE = 2  # as click has it for a command that is called in a wrong way
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
 

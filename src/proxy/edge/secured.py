@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from frames.wire import Wire
 from proxy.config import GatewayConfig
+from proxy.settings_edge import EdgeConfig
 
 if TYPE_CHECKING:
     from proxy.edge.tls.batch import TlsEdge
@@ -24,13 +25,25 @@ def open_tls(config: GatewayConfig, wire: Wire) -> Secured | None:
     Raises:
         CertificateError: the certificates cannot be used.
     """
-    edge = config.edge
-    if edge.tls_listen is None:
+    if config.edge.tls_listen is None:
         return None
     from proxy.edge.tls.batch import TlsEdge
+
+    certificates = open_certificates(config.edge)
+    batch = TlsEdge(wire.tls, wire.arena, certificates)
+    wire.flush = batch.flushing(wire.flush)
+    return Secured(certificates, batch)
+
+
+def open_certificates(edge: EdgeConfig) -> "ServerCertificates":
+    """Return the certificates that are to be served.
+
+    Raises:
+        CertificateError: they cannot be used.
+    """
     from proxy.edge.tls.certificates import ServerCertificates, TlsSettings
 
-    certificates = ServerCertificates(
+    return ServerCertificates(
         TlsSettings(
             certificates=edge.tls_certificates,
             minimum_version=edge.tls_min_version,
@@ -39,6 +52,3 @@ def open_tls(config: GatewayConfig, wire: Wire) -> Secured | None:
             reload_interval_s=edge.tls_reload_interval_ms / 1000,
         )
     )
-    batch = TlsEdge(wire.tls, wire.arena, certificates)
-    wire.flush = batch.flushing(wire.flush)
-    return Secured(certificates, batch)

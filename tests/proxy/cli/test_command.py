@@ -51,9 +51,11 @@ def test_version_and_help_import_no_more_than_click() -> None:
         assert said.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("cert", "asgi", "key")])
+@pytest.mark.parametrize(
+    "name", ["serve", "demo", "check", "reload", "config show", "config env", "config check", "config diff"]
+)
 def test_every_command_that_has_settings_has_help_with_every_flag(name: str) -> None:
-    result = run(name, "--help")
+    result = run(*name.split(), "--help")
     assert result.exit_code == 0
     for setting in gateway_registry():
         assert setting.flag in result.stdout

@@ -1,0 +1,51 @@
+"""What is wrong with the files that settings name: certificates and their keys, keys of issuers, placement maps."""
+
+from collections.abc import Callable, Iterator
+
+from penstock.settings import Loaded, Problem, SettingsError
+
+from ..config import GatewayConfig
+from ..settings_rules import NONE
+
+
+def check_files(loaded: Loaded[GatewayConfig]) -> list[Problem]:
+    """Open every file that the settings name, and return what is wrong with them. Nothing is fetched from elsewhere."""
+    checks: tuple[Callable[[Loaded[GatewayConfig]], Iterator[Problem]], ...] = (_certificates, _identities, _placements)
+    return [problem for check in checks for problem in check(loaded)]
+
+
+def _certificates(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
+    edge = loaded.settings.edge
+    if edge.tls_listen is None:
+        return
+    from ..edge.secured import open_certificates
+
+    try:
+        open_certificates(edge)
+    except SettingsError as error:
+        yield from error.problems
+
+
+def _identities(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
+    from ..policy.identity.prepare import check_identities
+
+    yield from check_identities(loaded.settings.identity)
+
+
+def _placements(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
+    """Maps must be right, and there must be one for each kind that a rule names."""
+    if not loaded.settings.placement.maps:
+        return
+    from ..route.placement_reader import read_placement
+
+    try:
+        kinds = [placement.kind for placement in read_placement(loaded.settings.placement.maps)]
+    except SettingsError as error:
+        yield from error.problems
+        return
+    for index, rule in enumerate(loaded.settings.rules):
+        if rule.placement not in (None, NONE, *kinds):
+            where = loaded.origins.place("rules", index, "placement")
+            why = f"there is no map of the kind {rule.placement!r} among those of placement.maps: {', '.join(kinds)}"
+            fix = "correct the name, or name the map's file in placement.maps"
+            yield Problem("unknown_placement", f"rules[{index}].placement", where, why, fix)

@@ -1,0 +1,21 @@
+"""`penstock config schema`: the JSON Schema of the settings file."""
+
+import click
+import msgspec
+
+from ..config import gateway_registry
+
+
+@click.command(short_help="Write the JSON Schema of the settings file.")
+def command() -> None:
+    """Write the JSON Schema of the settings file, so that editors complete keys and mark mistakes.
+
+    \b
+    penstock config schema > penstock.schema.json
+    # and then, as the first line of penstock.yaml:
+    # yaml-language-server: $schema=penstock.schema.json
+    """  # noqa: D301 - \b is for click, which keeps the lines of such a paragraph
+    from penstock.settings.schema import json_schema
+
+    schema = json_schema(gateway_registry(), "Settings of a Penstock gateway")
+    click.echo(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode())
