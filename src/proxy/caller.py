@@ -37,8 +37,8 @@ class Caller(msgspec.Struct, eq=False, kw_only=True):
     """The identity as the wire writes it into REQUEST (`frames.wire_values.make_identity`, `NO_IDENTITY`)."""
     expires_at_s: float = float("inf")
     """The identity's."""
-    selected: bytes = b""
-    """The tenant again, where the identity chose it and not the client: it must be set with each request."""
+    selected: bytes | None = None
+    """Where the client names no tenant: the one that the identity stands for, to be set with each request, or empty."""
     has_bad_token: bool = False
     """Whether it sent a token that proved nothing (RFC 6750, section 3.1, asks us to say so)."""
     allowed: set[int] = set()

@@ -13,6 +13,7 @@ from proxy.caller import Caller
 from proxy.exchange import Exchange
 from proxy.policy.authorize import is_public
 from proxy.policy.identity.callers import Callers
+from proxy.policy.identity.tenant import INVALID
 from proxy.stage import Answer, Await, Stage
 
 _SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_CREDENTIALS
@@ -35,8 +36,15 @@ def make_identify(callers: Callers) -> Stage:
                 return found
             caller = found
         exchange.caller = caller
-        if caller.selected:
-            exchange.fields.set_context(exchange.id, _TENANT, caller.selected)
-        return None
+        return None if caller.selected is None else _set_tenant(exchange, caller.selected)
 
     return identify
+
+
+def _set_tenant(exchange: Exchange, selected: bytes) -> Answer | None:
+    """Set the tenant for a client that names none. A field without a value is no way to name none."""
+    if exchange.flags & HEAD_HAS_TENANT:
+        return INVALID
+    if selected:
+        exchange.fields.set_context(exchange.id, _TENANT, selected)
+    return None

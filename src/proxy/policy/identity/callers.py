@@ -104,9 +104,8 @@ class Callers:
         authorization, _, api_key = credentials.partition(b"\n")
         bearer, ours = self._verifier.bearer(authorization), self._verifier.api_key(api_key)
         if bearer is None and ours is None:
-            return self._remember_stranger(said, Caller(tenant=tenant, wire=NO_IDENTITY))
-        wire = self._nobody_wire if self._drops else NO_IDENTITY
-        nobody = Caller(tenant=tenant, wire=wire, has_bad_token=bearer is not None)
+            return self._remember_stranger(said, _nobody(tenant, NO_IDENTITY))
+        nobody = _nobody(tenant, self._nobody_wire if self._drops else NO_IDENTITY, has_bad_token=bearer is not None)
         try:
             known = self._prove(credentials, bearer, ours)
         except RefusedError as refused:
@@ -140,7 +139,7 @@ class Callers:
             identity=identity,
             wire=known.wire,
             expires_at_s=identity.expires_at_s,
-            selected=b"" if tenant else selected,
+            selected=None if tenant else selected,
         )
         self.known.put(said, caller)
         return caller
@@ -183,3 +182,7 @@ class Callers:
         if is_all:
             self.known.clear()
             self._proofs.clear()
+
+
+def _nobody(tenant: bytes, wire: Any, *, has_bad_token: bool = False) -> Caller:
+    return Caller(tenant=tenant, wire=wire, has_bad_token=has_bad_token, selected=None if tenant else b"")

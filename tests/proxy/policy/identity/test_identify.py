@@ -100,11 +100,12 @@ def test_authorize_is_left_out_where_anybody_may_ask(policy: RoutePolicy, is_ask
 )
 @pytest.mark.parametrize("policy", [OPEN, CLOSED])
 def test_a_tenant_of_another_form(tenant: bytes, policy: RoutePolicy) -> None:
-    bench = Bench(RSA)
-    if not tenant:
-        return  # a field without a value is one that is not there
+    bench = Bench(RSA, tenant_claim="tenants")
     assert rendered(bench.answer(policy, tenant=tenant)) == TENANT_INVALID
-    assert rendered(bench.answer(policy, tenant=tenant, token=RSA.token())) == TENANT_INVALID
+    for token in (RSA.token(), RSA.token({"tenants": ["acme"]}), b"bad"):
+        assert rendered(bench.answer(policy, tenant=tenant, token=token)) == TENANT_INVALID
+        bench.answer(policy, token=token)
+        assert rendered(bench.answer(policy, tenant=tenant, token=token)) == TENANT_INVALID, "nor by what is remembered"
 
 
 @pytest.mark.parametrize("tenant", [b"a", b"A-z.0_9", b"a" * 64, b"..."])
