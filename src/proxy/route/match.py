@@ -22,6 +22,7 @@ from frames.wire_values import KnownName, RequestHead
 from proxy.errors import METHOD_NOT_ALLOWED, MISDIRECTED, NO_ROUTE
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.route.table import Route, RouteTable
+from proxy.route.versions import version_prefix
 from proxy.stage import Answer, Reply, Stage
 
 _NOT_HERE = Answer(MISDIRECTED, "No service answers for this host here.")
@@ -81,7 +82,7 @@ def make_match(port: MatchPort | None = None, slash_of: SlashOf = lambda exchang
             return _other_methods(exchange.method, {*table.allowed(path), *table.allowed(other)})
         if rule is TrailingSlash.SAME:
             return _take(exchange, route)
-        return Reply(308, ((b"location", other + _query(port, exchange)),))
+        return Reply(308, ((b"location", version_prefix(exchange) + other + _query(port, exchange)),))
 
     return match_route
 

@@ -8,7 +8,7 @@ services see the path alone. Who names no version gets the route's default.
 """
 
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from frames.template import quoted
 from frames.wire_values import HEAD_ODD, RequestHead
@@ -107,3 +107,10 @@ def _take_prefix(exchange: Exchange, port: HeadPort) -> Answer | None:
     exchange.version = unquote_to_bytes(named)
     exchange.flags |= NEEDS_TASK | HEAD_ODD | VERSION_IN_PATH
     return None
+
+
+def version_prefix(exchange: Exchange) -> bytes:
+    """Return what was taken off the path, as it is written in one; nothing where it named no version."""
+    if not exchange.flags & VERSION_IN_PATH:
+        return b""
+    return b"/@" + quote_from_bytes(exchange.version, safe="~*").encode("ascii")

@@ -7,9 +7,12 @@ from route_support import begun, names, route, versions
 from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, RequestHead
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
-from proxy.route.versions import make_choose_version, make_take_version_prefix
+from proxy.route.match import TrailingSlash, make_match
+from proxy.route.table import RouteTable
+from proxy.route.versions import make_choose_version, make_take_version_prefix, version_prefix
 from proxy.route_policy import RoutePolicy, Versions
-from proxy.stage import Answer
+from proxy.snapshot import Limits, Snapshot
+from proxy.stage import Answer, Reply
 
 EXACT = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(default="1.4.0")))
 RANGES = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(takes_ranges=True)))
@@ -145,6 +148,30 @@ def test_any_other_path_is_left_alone(path: bytes) -> None:
     exchange, port = plain(path)
     assert make_take_version_prefix(port)(exchange) is None
     assert (exchange.path, exchange.flags) == (path, 0)
+
+
+@pytest.mark.parametrize(
+    ("came", "prefix"),
+    [
+        (b"/@1.4.0/x", b"/@1.4.0"),
+        (b"/@%5e1.2/x", b"/@%5E1.2"),
+        (b"/@%0d%0aSet-Cookie:a/x", b"/@%0D%0ASet-Cookie%3Aa"),
+        (b"/@~1*/x", b"/@~1*"),
+        (b"/x", b""),
+    ],
+)
+def test_what_was_taken_off_can_be_put_back(came: bytes, prefix: bytes) -> None:
+    exchange, port = plain(came)
+    assert make_take_version_prefix(port)(exchange) is None
+    assert version_prefix(exchange) == prefix
+
+
+def test_a_redirect_keeps_the_version() -> None:
+    exchange, port = plain(b"/@2.0.0/invoices/?a")
+    make_take_version_prefix(port)(exchange)
+    exchange.snapshot = Snapshot(RouteTable([EXACT]), Limits())
+    sent = make_match(port, lambda _: TrailingSlash.REDIRECT)(exchange)
+    assert sent == Reply(308, ((b"location", b"/@2.0.0/invoices?a"),))
 
 
 def test_a_target_that_was_brought_into_its_form_before() -> None:
