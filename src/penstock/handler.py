@@ -136,11 +136,17 @@ def _make_plan(
 ) -> "Plan | None":
     """Return how a typed handler's parameters are found; None for an untyped one."""
     parameters = list(inspect.signature(handler).parameters.values())
-    if all(each.annotation in _PLAIN and each.default is each.empty for each in parameters[1:]):
+    if not any(_may_be_typed(each, names) for each in parameters[1:]):
         return None
     from penstock.typed import make_plan
 
     return make_plan(where, method, handler, names, pick, streams=streams)
+
+
+def _may_be_typed(parameter: inspect.Parameter, names: tuple[str, ...]) -> bool:
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.annotation is parameter.empty:
+        return False
+    return parameter.name not in names or parameter.annotation not in _PLAIN
 
 
 def _check_parameters(where: str, called: str, handler: Handler, names: tuple[str, ...], taken: Container[str]) -> None:

@@ -17,6 +17,12 @@ __all__ = ["body_problem", "field_problem"]
 SEARCHED_BYTES_MAX = 65_536
 """Each search for a key decodes the body up to 17 times: 20 ms at this size. A larger one keeps its `[...]`."""
 
+SEARCHED_KEYS_MAX = 8
+"""Dicts within dicts: one more level is one more search."""
+
+SHOWN_MAX = 200
+"""Characters of a place, and of a problem: both may repeat what the client sent, however long."""
+
 ANY_KEY = "[...]"
 
 _missing = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL).fullmatch
@@ -36,7 +42,7 @@ def body_problem(error: msgspec.ValidationError, body: bytes, decode: Callable[[
     """
     message = str(error)
     problem, place, is_key = _divide(message)
-    if ANY_KEY in place and len(body) <= SEARCHED_BYTES_MAX:
+    if 0 < place.count(ANY_KEY) <= SEARCHED_KEYS_MAX and len(body) <= SEARCHED_BYTES_MAX:
         try:
             document = msgspec.json.decode(body)
             if _fails(document, message, decode):  # else the key is there twice, and is not the one that was kept
@@ -49,10 +55,14 @@ def body_problem(error: msgspec.ValidationError, body: bytes, decode: Callable[[
 def _describe(problem: str, where: str, is_key: bool) -> FieldProblem:
     if found := _missing(problem):
         is_missing = found[1].startswith("missing")
-        return FieldProblem(f"{where}.{found[2]}", "is missing" if is_missing else "is not known")
+        return FieldProblem(_short(f"{where}.{found[2]}"), "is missing" if is_missing else "is not known")
     if problem.startswith(("Expected `", "Invalid ")):
         problem = problem[0].lower() + problem[1:].replace("`", "")
-    return FieldProblem(where, f"its key: {problem}" if is_key else problem)
+    return FieldProblem(_short(where), _short(f"its key: {problem}" if is_key else problem))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 3]}..."
 
 
 def _divide(message: str) -> tuple[str, str, bool]:

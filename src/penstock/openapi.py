@@ -75,18 +75,15 @@ class _Schemas:
 
     def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Collect the types."""
-        types_ = [each.type for endpoint in endpoints for each in _parameters(endpoint)]
-        types_ += [_result(endpoint) for endpoint in endpoints]
-        self._known = [each for each in types_ if _has_schema(each)]
-        schemas, self.components = msgspec.json.schema_components(self._known, ref_template=_REF)
-        self._schemas = list(schemas)
+        named = [each.type for endpoint in endpoints for each in _parameters(endpoint)]
+        named += [_result(endpoint) for endpoint in endpoints]
+        known = {_key(each): each for each in named if _has_schema(each)}
+        schemas, self.components = msgspec.json.schema_components(known.values(), ref_template=_REF)
+        self._schemas = dict(zip(known, schemas, strict=True))
 
     def of(self, type_: Any) -> dict[str, Any] | None:
         """Return the schema of a type; None for one that cannot be described."""
-        for known, schema in zip(self._known, self._schemas, strict=True):
-            if known is type_ or known == type_:
-                return schema
-        return None
+        return self._schemas.get(_key(type_))
 
     def resolved(self, type_: Any) -> dict[str, Any]:
         """Return the schema of a struct itself, and not the reference to it."""
@@ -96,6 +93,15 @@ class _Schemas:
 
 def _parameters(endpoint: Endpoint) -> tuple[Parameter, ...]:
     return endpoint.plan.parameters if endpoint.plan else ()
+
+
+def _key(type_: Any) -> Any:
+    """What a type is found by; not all that is annotated has a hash."""
+    try:
+        hash(type_)
+    except TypeError:
+        return repr(type_)
+    return type_
 
 
 def _has_schema(type_: Any) -> bool:

@@ -148,12 +148,14 @@ class _Reader:
                 f"has {self._name}: {parameter.annotation}, which names nothing here; import it, not only for type "
                 f"checkers, where the handler is defined"
             )
-        self._type = str if annotation in (parameter.empty, Any, object) else annotation
+        self._type = annotation
 
     def read(self, names: tuple[str, ...], pick: Pick) -> Parameter | None:
         """Return the parameter, or None when it is none of the request's."""
         has_default = self._default is not inspect.Parameter.empty
         if self._name in names:
+            if self._type in (inspect.Parameter.empty, Any, object):
+                self._type = str
             return self._part(names, pick)
         if self._name == "query":
             return self._query()
@@ -163,7 +165,7 @@ class _Reader:
             return None  # which the caller of `make_plan` refuses
         if is_text(self._type) or is_list(self._type):
             return self._make(Place.QUERY_FIELD, query_field_reader(self._name, self._type, self._default))
-        if _is_data(self._type):
+        if self._type not in (Any, object) and _is_data(self._type):
             raise self._error(
                 f"has {self._name} with a default, and a query field cannot be {_named(self._type)}; call it body or "
                 f"query, or _{self._name} when it is not from the request"

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from penstock import Call, FieldProblem, InvalidInput, RegistrationError, Service, testing
+from penstock.testing_socket import NotAccepted
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -37,6 +38,10 @@ class Page(msgspec.Struct, rename={"page_size": "page-size"}):
     page_size: int = 10
     tag: list[str] = []
     ratio: float = 1.0
+
+
+class Tree(msgspec.Struct):
+    kids: dict[str, "Tree"] = {}
 
 
 class Odd(msgspec.Struct):
@@ -140,6 +145,40 @@ class TestBody:
 
         answer = post(take, b'{"name": "x", "nmae": 1}').json()
         assert answer["errors"] == [{"where": "body.nmae", "problem": "is not known"}]
+
+    def test_what_is_repeated_is_shortened(self) -> None:
+        def take(call: Call, body: Strict) -> None: ...
+
+        (found,) = post(take, b'{"name": "x", "' + b"n" * 500_000 + b'": 1}').json()["errors"]
+        assert len(found["where"]) == 200
+        assert found["where"].startswith("body.nnn")
+
+        def paint(call: Call, body: list[Color]) -> None: ...
+
+        (found,) = post(paint, b'["' + b"n" * 500_000 + b'"]').json()["errors"]
+        assert (found["where"], found["problem"][:24], len(found["problem"])) == (
+            "body[0]",
+            "invalid enum value 'nnnn",
+            200,
+        )
+
+    def test_dicts_within_many_dicts_are_not_searched(self) -> None:
+        def take(call: Call, body: Tree) -> None: ...
+
+        def where(depth: int) -> str:
+            body = b'{"kids": {"x": ' * depth + b"1" + b"}}" * depth
+            found: str = post(take, body).json()["errors"][0]["where"]
+            return found
+
+        assert where(8) == "body" + '.kids["x"]' * 8
+        assert where(9) == "body" + ".kids[...]" * 9
+
+    def test_anything(self) -> None:
+        def take(call: Call, body: Any, store: Any = STORE) -> Any:
+            return body
+
+        assert post(take, b'[1, {"a": null}]').json() == [1, {"a": None}]
+        assert post(take, b"[").status == 400
 
     def test_a_large_body_keeps_what_msgspec_says(self) -> None:
         body = b'{"lines": [], "by_day": {"1": "x"}, "note": "' + b"n" * 70_000 + b'"}'
@@ -281,6 +320,10 @@ class TestPath:
 
         async with testing.websocket(service, "/rooms/7?loud=true") as socket:
             assert await socket.receive() == "8 True"
+        with pytest.raises(NotAccepted) as raised:
+            async with testing.websocket(service, "/rooms/x"):
+                pass
+        assert raised.value.response.status == 422
 
 
 class TestQuery:
