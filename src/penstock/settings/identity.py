@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from .claims import ClaimValue, GivenClaim
 from .errors import BadValueError
 from .files import FilePath
 from .registry import Setting
 from .tables import NOWHERE, ListOf, Places, TableList, TextMap
-from .types import Kind, Raw, Text, TextKind
+from .types import Raw, Text, TextKind
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "HS256")
 TENANT_FORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -129,25 +130,6 @@ class Moment(TextKind[float | None]):
         return "" if value is None else datetime.fromtimestamp(value, UTC).isoformat().replace("+00:00", "Z")
 
 
-class ClaimValue(Kind[str | tuple[str, ...]]):
-    """What is claimed: a text, or a list of texts."""
-
-    label = "claim"
-    example = "[read, write]"
-
-    def parse(self, raw: Raw) -> str | tuple[str, ...]:
-        """Take a text or a list of texts."""
-        if isinstance(raw, str):
-            return raw
-        if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
-            raise BadValueError("a claim is a text or a list of texts", f"write {self.example}")
-        return tuple(raw)
-
-    def plain(self, value: str | tuple[str, ...]) -> Raw:
-        """Return the text or the list."""
-        return value if isinstance(value, str) else list(value)
-
-
 _NAME = Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -", "login")
 _PRINTABLE = Text(r"[\x21-\x7e]{1,512}", "ASCII without spaces", "https://login.example.com/")
 _CLAIM = Text(r"[^\x00-\x20\x7f]{1,128}", "the name of a claim", "sub")
@@ -204,8 +186,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     principal: Annotated[str, Setting(_PRINCIPAL, "", "who it is that shows it", "", required=True)]
     hash: Annotated[str, Setting(KeyHash(), "", "the SHA-256 of the key", "", required=True)]
     claims: Annotated[
-        Mapping[str, str | tuple[str, ...]],
-        Setting(TextMap(ClaimValue(), key=_CLAIM), "", "what it claims", "nothing"),
+        Mapping[str, ClaimValue],
+        Setting(TextMap(GivenClaim(), key=_CLAIM), "", "what it claims", "nothing"),
     ] = {}
     tenants: Annotated[
         tuple[str, ...] | None,
