@@ -15,7 +15,7 @@ import trio
 from penstock.link import Ending, Link
 from penstock.waiting import wait_first
 
-__all__ = ["Backoff", "Dialler", "connect"]
+__all__ = ["Backoff", "Dialler", "connect", "failure_reason"]
 
 log = logging.getLogger("penstock.dial")
 
@@ -46,21 +46,22 @@ class GatewayAddress(Protocol):
 class Backoff:
     """How long to wait before the next try."""
 
-    def __init__(self, draw: Callable[[float, float], float] = random.uniform) -> None:
-        """Take what draws a number between two bounds."""
+    def __init__(self, draw: Callable[[float, float], float] = random.uniform, *, cap_s: float = BACKOFF_CAP_S) -> None:
+        """Take what draws a number between two bounds, and up to where they double."""
         self._draw = draw
+        self._cap_s = cap_s
         self._tries = 0
 
     def next_s(self) -> float:
         """Seconds to wait now; the bound doubles up to the cap."""
-        bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(self._tries, 16))
+        bound = min(self._cap_s, BACKOFF_BASE_S * 2 ** min(self._tries, 16))
         self._tries += 1
         return self._draw(0.0, bound)
 
     def slow_s(self) -> float:
         """Seconds to wait when someone must change something first: from half the cap on."""
         self._tries = 16
-        return self._draw(BACKOFF_CAP_S / 2, BACKOFF_CAP_S)
+        return self._draw(self._cap_s / 2, self._cap_s)
 
     def reset(self) -> None:
         """Begin again: the last link was a good one."""
@@ -114,7 +115,7 @@ class Dialler:
                 sock = await self._connect(self._address.host, self._address.port)
             link = self._open_link(sock, self._name)
         except (OSError, trio.TooSlowError) as error:
-            reason = "no answer" if isinstance(error, trio.TooSlowError) else _reason(error)
+            reason = "no answer" if isinstance(error, trio.TooSlowError) else failure_reason(error)
             self._say(f"cannot be reached: {reason}; is it running there? PENSTOCK_GATEWAYS says where it is sought")
             return Ending.LOST
         try:
@@ -144,7 +145,7 @@ class Dialler:
         log.log(level, "gateway %s: %s", self._name, what)
 
 
-def _reason(error: OSError) -> str:
+def failure_reason(error: OSError) -> str:
     """The text of the error that the system gave, without its wrappings."""
     cause: BaseException | None = error.__cause__ or error
     while isinstance(cause, BaseExceptionGroup):
