@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from penstock.semver import LOWEST, Range, Version, VersionError, is_version, parse_range, parse_version, without_build
 from proxy.route.regions import Regions
-from proxy.route.split import Mirroring, Splitting, compile_mirror, compile_split
 from proxy.route_policy import RoutePolicy
 
 if TYPE_CHECKING:
+    from penstock.semver import Range, Version
     from proxy.offer import Offer
+    from proxy.route.split_parts import Mirroring, Splitting
 
 RANGES_REMEMBERED_MAX: Final = 256
 """Of one route. There are more spellings of ranges than anybody needs, and clients may send them all."""
@@ -56,8 +56,8 @@ class Choice:
 
     default: Candidates
     """For a request that names no version."""
-    split: Splitting | None
-    mirror: Mirroring | None
+    split: "Splitting | None"
+    mirror: "Mirroring | None"
 
     def __init__(
         self, offers: "tuple[Offer, ...]", regions: Regions, policy: RoutePolicy, registered: Iterable[str] = ()
@@ -70,13 +70,16 @@ class Choice:
         self._known: dict[bytes, Candidates] = {}
         self._by_offers: dict[int, Candidates] | None = None
         self.default = self._find_default(policy.versions.default)
-        self.split = compile_split(policy.split, self.resolve) if policy.split is not None else None
-        self.mirror = compile_mirror(policy.mirror, self.resolve) if policy.mirror is not None else None
+        self.split = self.mirror = None
+        if policy.split is not None or policy.mirror is not None:
+            self._compile_parts(policy)
 
     @property
     def versions(self) -> tuple[str, ...]:
         """The versions that there are, the highest first."""
-        return tuple(sorted(self._by_version, key=_precedence, reverse=True))
+        return tuple(
+            sorted(self._by_version, key=_precedence, reverse=True) if len(self._by_version) > 1 else self._by_version
+        )
 
     def find(self, asked: bytes) -> Candidates | None:
         """Return the candidates for what a request asks for: a version, or, where the route takes them, a range."""
@@ -105,6 +108,12 @@ class Choice:
             everyone = (self.default, *self._by_version.values(), *self._exactly().values())
             self._by_offers = {id(candidates.offers): candidates for candidates in everyone}
         return self._by_offers[id(offers)]
+
+    def _compile_parts(self, policy: RoutePolicy) -> None:
+        from proxy.route.split_parts import compile_mirror, compile_split
+
+        self.split = compile_split(policy.split, self.resolve) if policy.split is not None else None
+        self.mirror = compile_mirror(policy.mirror, self.resolve) if policy.mirror is not None else None
 
     def _find(self, asked: bytes) -> Candidates | None:
         """Find what was not asked for before, and remember it. What is not there is not remembered."""
@@ -139,7 +148,7 @@ class Choice:
             self._exact = {text.encode(): group for text, group in (builds | self._by_version).items()}
         return self._exact
 
-    def _parsed(self) -> list[tuple[Version, Candidates]]:
+    def _parsed(self) -> "list[tuple[Version, Candidates]]":
         return [(_precedence(text), group) for text, group in self._by_version.items()]
 
     def __repr__(self) -> str:
@@ -150,12 +159,16 @@ class Choice:
 def _group(offers: "tuple[Offer, ...]", regions: Regions, registered: Iterable[str]) -> dict[str, Candidates]:
     """Return candidates by version without build metadata."""
     if offers and not registered and all(offer.version == offers[0].version for offer in offers):
-        version = without_build(offers[0].version)
+        version = _without_build(offers[0].version)
         return {version: Candidates(version, regions.nearest(offers), offers)}
-    groups: dict[str, list[Offer]] = {without_build(version): [] for version in registered}
+    groups: dict[str, list[Offer]] = {_without_build(version): [] for version in registered}
     for offer in offers:
-        groups.setdefault(without_build(offer.version), []).append(offer)
+        groups.setdefault(_without_build(offer.version), []).append(offer)
     return {version: Candidates(version, regions.nearest(group), tuple(group)) for version, group in groups.items()}
+
+
+def _without_build(version: str) -> str:
+    return version.partition("+")[0]
 
 
 def _by_build(group: Candidates) -> "dict[str, tuple[Offer, ...]]":
@@ -167,8 +180,13 @@ def _by_build(group: Candidates) -> "dict[str, tuple[Offer, ...]]":
     return {build: tuple(offers) for build, offers in builds.items()}
 
 
-def _maybe_range(text: str) -> Range | None:
+# The reader of versions is loaded where there are several, or where one is asked for that is not there.
+
+
+def _maybe_range(text: str) -> "Range | None":
     """Return a range that is no version: a version that is not there is not to be found as a range of one."""
+    from penstock.semver import VersionError, is_version, parse_range
+
     if is_version(text):
         return None
     try:
@@ -177,8 +195,10 @@ def _maybe_range(text: str) -> Range | None:
         return None
 
 
-def _precedence(text: str) -> Version:
+def _precedence(text: str) -> "Version":
     """Return the version; HELLO takes no other, so what is none comes last and harms nobody."""
+    from penstock.semver import LOWEST, Version, VersionError, parse_version
+
     try:
         return parse_version(text)
     except VersionError:

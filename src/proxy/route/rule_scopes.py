@@ -28,10 +28,6 @@ class RulesOfService:
         }
         self._of_any = [scope for scope in scopes if _is_open(_first(scope.segments))]
 
-    def __bool__(self) -> bool:
-        """Whether there is any."""
-        return bool(self._scopes)
-
     def holding(self, method: int, template: str) -> list[Scope]:
         """Return those that hold for a route, in their order."""
         path = segments_of(template)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from route_support import begun, names, offer, route, versions
 
 from proxy.exchange import VERSION_NAMED, Exchange
-from proxy.route.split import BUCKETS, bucket_of, compile_split, make_mirrored, make_split
+from proxy.route.split import BUCKETS, bucket_of, make_mirrored, make_split
+from proxy.route.split_parts import compile_split
 from proxy.route.table import Route
 from proxy.route_policy import Case, Key, KeyKind, Mirror, RoutePolicy, Split, Versions
 from proxy.stage import stages_of
