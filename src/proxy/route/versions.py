@@ -12,7 +12,6 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from frames.template import quoted
 from frames.wire_values import HEAD_ODD, RequestHead
-from penstock.semver import VersionError, is_version, parse_range
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
 from proxy.stage import Answer, Stage
@@ -68,6 +67,8 @@ def _take_version(exchange: Exchange, asked: bytes) -> Answer | None:
 
 def _refuse(choice: "Choice", asked: str) -> Answer:
     """Say why there is nothing for what was asked."""
+    from penstock.semver import VersionError, is_version, parse_range
+
     if not is_version(asked):
         try:
             parse_range(asked)
