@@ -56,7 +56,7 @@ int32_t wire_caller(wire *w, uint64_t id, uint8_t *room, uint32_t room_bytes)
     const http1_field *tenant = NULL, *authorization = NULL, *api_key = NULL;
     if (!x)
         return WIRE_NO_EXCHANGE;
-    if (!(x->head->flags & (HEAD_HAS_TENANT | HEAD_HAS_CREDENTIALS)))
+    if (!(x->head->flags & (HEAD_HAS_TENANT | HEAD_HAS_MORE)))
         return 0;
     for (uint32_t i = 0; i < x->head->field_count; i++) {
         const http1_field *field = &x->head->fields[i];
@@ -67,6 +67,8 @@ int32_t wire_caller(wire *w, uint64_t id, uint8_t *room, uint32_t room_bytes)
         else if (field->known == NAME_API_KEY)
             api_key = field;
     }
+    if (!tenant && !authorization && !api_key)
+        return 0;
     writer out = {.at = room, .end = room + room_bytes};
     put_value(&out, x->bytes, tenant);
     put(&out, "\n", 1);

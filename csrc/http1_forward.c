@@ -5,7 +5,7 @@
  * the frame, or are not for a client to say. An expectation goes on where there is a body to wait for (RFC 9110, section 10.1.1). */
 static uint32_t forwarded_names(const http1_head *head, int drops_credentials)
 {
-    uint32_t names = 1u << NAME_OTHER | 1u << NAME_HOST;
+    uint32_t names = 1u << NAME_OTHER | 1u << NAME_HOST | 1u << NAME_SERVICE_VERSION;
 
     if (!drops_credentials)
         names |= 1u << NAME_AUTHORIZATION | 1u << NAME_API_KEY;

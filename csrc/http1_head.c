@@ -252,8 +252,11 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
     case NAME_AUTHORIZATION:
     case NAME_API_KEY:
-        s->flags |= HEAD_HAS_CREDENTIALS;
+        s->flags |= HEAD_HAS_MORE;
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
+    case NAME_SERVICE_VERSION: /* several are no version, as whoever asks for it will find */
+        s->flags |= HEAD_HAS_MORE;
+        return HEAD_PLAIN;
     case NAME_FORWARDED:
     case NAME_X_FORWARDED_FOR:
     case NAME_X_FORWARDED_PROTO:

@@ -21,32 +21,33 @@ enum http1_name {
     NAME_HOST = 1,
     NAME_AUTHORIZATION = 2,
     NAME_API_KEY = 3,           /* x-api-key */
-    NAME_CONTENT_LENGTH = 4,
-    NAME_TRANSFER_ENCODING = 5,
-    NAME_CONNECTION = 6,
-    NAME_EXPECT = 7,
-    NAME_UPGRADE = 8,
-    NAME_KEEP_ALIVE = 9,
-    NAME_PROXY_CONNECTION = 10,
-    NAME_TE = 11,
-    NAME_TRAILER = 12,
-    NAME_TENANT = 13,           /* x-tenant-id */
-    NAME_CORRELATION_ID = 14,   /* x-correlation-id */
-    NAME_REQUEST_ID = 15,       /* x-request-id */
-    NAME_TRACEPARENT = 16,
-    NAME_TRACESTATE = 17,
-    NAME_REQUEST_TIMEOUT = 18,  /* x-request-timeout-ms */
-    NAME_FORWARDED = 19,
-    NAME_X_FORWARDED_FOR = 20,
-    NAME_X_FORWARDED_PROTO = 21,
-    NAME_TRUST = 22,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip,
+    NAME_SERVICE_VERSION = 4,   /* x-service-version */
+    NAME_CONTENT_LENGTH = 5,
+    NAME_TRANSFER_ENCODING = 6,
+    NAME_CONNECTION = 7,
+    NAME_EXPECT = 8,
+    NAME_UPGRADE = 9,
+    NAME_KEEP_ALIVE = 10,
+    NAME_PROXY_CONNECTION = 11,
+    NAME_TE = 12,
+    NAME_TRAILER = 13,
+    NAME_TENANT = 14,           /* x-tenant-id */
+    NAME_CORRELATION_ID = 15,   /* x-correlation-id */
+    NAME_REQUEST_ID = 16,       /* x-request-id */
+    NAME_TRACEPARENT = 17,
+    NAME_TRACESTATE = 18,
+    NAME_REQUEST_TIMEOUT = 19,  /* x-request-timeout-ms */
+    NAME_FORWARDED = 20,
+    NAME_X_FORWARDED_FOR = 21,
+    NAME_X_FORWARDED_PROTO = 22,
+    NAME_TRUST = 23,            /* what else only the gateway may say: any other x-forwarded-*, x-penstock-*, x-real-ip,
                                  * x-client-ip, x-cluster-client-ip, true-client-ip, any name of this list with '_' for '-' */
-    NAME_NOMINATED = 23         /* named by Connection, and so of this hop; not otherwise known */
+    NAME_NOMINATED = 24         /* named by Connection, and so of this hop; not otherwise known */
 };
 
 /* Bits of http1_head.flags. Those that decide about the express lane fit into eight bits. */
 enum {
-    HEAD_HAS_CREDENTIALS = 1,    /* Authorization or X-Api-Key */
+    HEAD_HAS_MORE = 1,           /* fields that few requests have, to be asked for by name: Authorization, X-Api-Key, X-Service-Version */
     HEAD_HAS_TENANT = 2,
     HEAD_HAS_CORRELATION_ID = 4,
     HEAD_HAS_REQUEST_ID = 8,

@@ -186,7 +186,9 @@ static inline uint8_t find_known_name(const uint8_t *token, size_t byte_count)
                : is_name(token, "proxy-connection", 16) ? NAME_PROXY_CONNECTION
                                                         : NAME_OTHER;
     case 17:
-        return is_name(token, "transfer-encoding", 17) ? NAME_TRANSFER_ENCODING : NAME_OTHER;
+        return is_name(token, "x-service-version", 17)   ? NAME_SERVICE_VERSION
+               : is_name(token, "transfer-encoding", 17) ? NAME_TRANSFER_ENCODING
+                                                         : NAME_OTHER;
     case 20:
         return is_name(token, "x-request-timeout-ms", 20) ? NAME_REQUEST_TIMEOUT : NAME_OTHER;
     default:

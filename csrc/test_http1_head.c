@@ -345,12 +345,15 @@ static void test_fields(void)
     CHECK_BYTES(whole + head.fields[1].name, head.fields[1].name_bytes, "X-Trace", 7);
     CHECK_BYTES(whole + head.fields[1].value, head.fields[1].value_bytes, "b c", 3);
     CHECK_EQUAL(scan_text(LINE HOST "X-Api-Key: k\r\n" END), HEAD_PLAIN);
-    CHECK_EQUAL(head.flags, HEAD_HAS_CREDENTIALS);
+    CHECK_EQUAL(head.flags, HEAD_HAS_MORE);
     CHECK_EQUAL(scan_text(LINE HOST "X-Api-Key: k\r\nauthorization:\r\n" END), HEAD_PLAIN);
-    CHECK_EQUAL(head.flags, HEAD_HAS_CREDENTIALS);
+    CHECK_EQUAL(head.flags, HEAD_HAS_MORE);
     CHECK_EQUAL(head.fields[1].known, NAME_API_KEY);
     CHECK_EQUAL(head.fields[2].known, NAME_AUTHORIZATION);
-    CHECK_EQUAL(scan_text(LINE HOST "X-Api-Keys: k\r\nX.Api.Key: k\r\nauthorisation: k\r\n" END), HEAD_PLAIN);
+    CHECK_EQUAL(scan_text(LINE HOST "X-Service-Version: 1\r\nx-SERVICE-version:\r\n" END), HEAD_PLAIN);
+    CHECK_EQUAL(head.flags, HEAD_HAS_MORE);
+    CHECK_EQUAL(head.fields[2].known, NAME_SERVICE_VERSION);
+    CHECK_EQUAL(scan_text(LINE HOST "X-Api-Keys: k\r\nX.Api.Key: k\r\nX-Service-Versions: 1\r\nX_Service_Version: 1\r\nauthorisation: k\r\n" END), HEAD_PLAIN);
     CHECK_EQUAL(head.flags, 0);
     CHECK_EQUAL(scan_text(whole), HEAD_PLAIN);
     CHECK_EQUAL(head.flags, HEAD_CLOSE | HEAD_HAS_TENANT | HEAD_HAS_CORRELATION_ID | HEAD_HAS_REQUEST_ID | HEAD_HAS_TRACEPARENT |
@@ -364,18 +367,18 @@ static void test_forward(void)
     const char *text = "GET / HTTP/1.1\r\nHOST: a\r\nTE: trailers\r\nTrailer: x\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\n"
                        "Connection: close\r\nContent-Length: 0\r\nX-Request-Timeout-Ms: 5\r\nTraceparent: t\r\nTracestate: s\r\n"
                        "X-Request-Id: r\r\nX-Correlation-Id: c\r\nX-Tenant-Id: n\r\nX: [\r\nAuthorization: Basic x\r\n"
-                       "X_Api_Key: u\r\nX-API-Key: k\r\nAZ-az_^Long-NAME: b\r\n\r\n";
+                       "X_Api_Key: u\r\nX-API-Key: k\r\nX-Service-Version: 1\r\nX-Service-Version: 2\r\nAZ-az_^Long-NAME: b\r\n\r\n";
     CHECK_EQUAL(scan_text(text), HEAD_PLAIN);
     uint32_t count;
     uint32_t total = http1_forward_bytes(&head, 0, &count);
-    CHECK_EQUAL(count, 5);
+    CHECK_EQUAL(count, 7);
     static const uint8_t zeros[1024];
     guarded table = guarded_at_end(zeros, 4 * (size_t)count);
     guarded out = guarded_at_end(zeros, total - 4 * (size_t)count);
     uint32_t written = http1_forward_write((const uint8_t *)text, &head, 0, table.bytes, out.bytes);
     CHECK_EQUAL(written, total - 4 * count);
-    CHECK_BYTES(out.bytes, written, "hostax[authorizationBasic xx-api-keykaz-az_^long-nameb", 54);
-    CHECK_BYTES(table.bytes, 20, "\0\4\0\1\0\1\0\1\0\15\0\7\0\11\0\1\0\20\0\1", 20);
+    CHECK_BYTES(out.bytes, written, "hostax[authorizationBasic xx-api-keykx-service-version1x-service-version2az-az_^long-nameb", 90);
+    CHECK_BYTES(table.bytes, 28, "\0\4\0\1\0\1\0\1\0\15\0\7\0\11\0\1\0\21\0\1\0\21\0\1\0\20\0\1", 28);
     guarded_free(&table);
     guarded_free(&out);
 }

@@ -175,6 +175,7 @@ static const name_case names[] = {
     {"Keep_Alive", NAME_TRUST},
     {"x_api_key", NAME_TRUST},
     {"X-Api_Key", NAME_TRUST},
+    {"x_service_version", NAME_TRUST},
     {"X-Forwardedx", NAME_OTHER},
     {"X-Forwarde", NAME_OTHER},
     {"Xx-Forwarded-For", NAME_OTHER},
@@ -218,7 +219,7 @@ static void test_bad_nominations(void)
     static const char *const bad[] = {
         "host", "Content-Length", "transfer-encoding", "x-tenant-id", "X-Correlation-Id",
         "x-request-id", "traceparent", "tracestate", "x-request-timeout-ms", "expect",
-        "authorization", "X-Api-Key",
+        "authorization", "X-Api-Key", "X-Service-Version",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         check_context = bad[i];

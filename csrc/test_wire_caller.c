@@ -59,6 +59,8 @@ static void test_caller(void)
         const char *lines, *caller, *tenant;
     } cases[] = {
         {"", "", ""},
+        {"X-Service-Version: 1.0.0\r\n", "", ""},
+        {"X-Service-Version: 1.0.0\r\nX-Api-Key: k\r\n", "\n\nk", ""},
         {"X-Tenants-Id: a\r\nX_Api_Key: k\r\n", "", ""},
         {"X-Tenant-Id: acme\r\n", "acme\n\n", "acme"},
         {"Authorization: Bearer a.b.c\r\n", "\nBearer a.b.c\n", ""},

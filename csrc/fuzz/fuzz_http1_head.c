@@ -66,6 +66,7 @@ static void check_field(const uint8_t *bytes, const http1_field *field, uint32_t
     demand(is_name_of(bytes, field, "x-forwarded-for") == (field->known == NAME_X_FORWARDED_FOR), "X-Forwarded-For is known");
     demand(is_name_of(bytes, field, "authorization") == (field->known == NAME_AUTHORIZATION), "Authorization is known");
     demand(is_name_of(bytes, field, "x-api-key") == (field->known == NAME_API_KEY), "X-Api-Key is known");
+    demand(is_name_of(bytes, field, "x-service-version") == (field->known == NAME_SERVICE_VERSION), "X-Service-Version is known");
     int is_guarded = field->name_bytes > 10 && strncasecmp((const char *)bytes + field->name, "x_forwarded", 11) == 0 &&
                      (field->name_bytes == 11 || strchr("-_", bytes[field->name + 11]));
     demand(!is_guarded || field->known == NAME_TRUST, "however it is spelt");
@@ -104,7 +105,7 @@ static void check_unusual(const http1_head *head)
 
 static void check_head(const uint8_t *bytes, const http1_head *head, const http1_limits *limits)
 {
-    uint32_t hosts = 0, lengths = 0, credentials[2] = {0};
+    uint32_t hosts = 0, lengths = 0, credentials[2] = {0}, versions = 0;
     demand(head->target_bytes > 0 && bytes[head->target - 1] == ' ', "the target follows the method");
     demand(memcmp(bytes + head->target + head->target_bytes, " HTTP/1.", 8) == 0, "the version follows the target");
     demand(head->path_bytes <= head->target_bytes, "the path is in the target");
@@ -117,12 +118,13 @@ static void check_head(const uint8_t *bytes, const http1_head *head, const http1
         lengths += head->fields[i].known == NAME_CONTENT_LENGTH;
         credentials[0] += head->fields[i].known == NAME_AUTHORIZATION;
         credentials[1] += head->fields[i].known == NAME_API_KEY;
+        versions += head->fields[i].known == NAME_SERVICE_VERSION;
     }
     demand(hosts == 1 || (hosts == 0 && (head->flags & HEAD_HTTP_1_0)), "one Host");
     demand(lengths == ((head->flags & HEAD_HAS_LENGTH) != 0) && (lengths == 1 || head->content_length == 0),
            "one Content-Length at most");
     demand(credentials[0] <= 1 && credentials[1] <= 1, "one credential of a kind");
-    demand((credentials[0] || credentials[1]) == ((head->flags & HEAD_HAS_CREDENTIALS) != 0), "and it is told");
+    demand((credentials[0] || credentials[1] || versions) == ((head->flags & HEAD_HAS_MORE) != 0), "and it is told");
 }
 
 static void check_forward(const uint8_t *bytes, const http1_head *head)

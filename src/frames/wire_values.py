@@ -93,6 +93,7 @@ class KnownName(IntEnum):
     HOST = lib.NAME_HOST
     AUTHORIZATION = lib.NAME_AUTHORIZATION
     API_KEY = lib.NAME_API_KEY
+    SERVICE_VERSION = lib.NAME_SERVICE_VERSION
     TENANT = lib.NAME_TENANT
     CORRELATION_ID = lib.NAME_CORRELATION_ID
     REQUEST_ID = lib.NAME_REQUEST_ID
@@ -106,7 +107,9 @@ class KnownName(IntEnum):
     X_FORWARDED_PROTO = lib.NAME_X_FORWARDED_PROTO
 
 
-HEAD_HAS_CREDENTIALS: Final[int] = lib.HEAD_HAS_CREDENTIALS
+SERVICE_VERSION_FIELD: Final = b"x-service-version"
+HEAD_HAS_MORE: Final[int] = lib.HEAD_HAS_MORE
+"""There are fields that few requests have, to be asked for by name: a credential, or `SERVICE_VERSION_FIELD`."""
 HEAD_HAS_TENANT: Final[int] = lib.HEAD_HAS_TENANT
 HEAD_HAS_CORRELATION_ID: Final[int] = lib.HEAD_HAS_CORRELATION_ID
 HEAD_HAS_REQUEST_ID: Final[int] = lib.HEAD_HAS_REQUEST_ID

@@ -8,7 +8,14 @@ import pytest
 from wire_support import nothing, pair
 
 from frames.wire import Wire
-from frames.wire_values import HEAD_HAS_CREDENTIALS, HEAD_HAS_TENANT, KnownName, SocketKind, WireSettings
+from frames.wire_values import (
+    HEAD_HAS_MORE,
+    HEAD_HAS_TENANT,
+    SERVICE_VERSION_FIELD,
+    KnownName,
+    SocketKind,
+    WireSettings,
+)
 
 HEAD = (
     b"GET /a HTTP/1.1\r\nHost: shop\r\nX-Tenant-Id: acme\r\nX-User: one\r\nAuthorization: Bearer t\r\nX-USER: two\r\n"
@@ -42,7 +49,7 @@ def lab() -> Iterator[Lab]:
 
 def test_values_of_a_head(lab: Lab) -> None:
     exchange, flags = lab.ask(HEAD)
-    assert flags == HEAD_HAS_CREDENTIALS | HEAD_HAS_TENANT
+    assert flags == HEAD_HAS_MORE | HEAD_HAS_TENANT
     assert lab.wire.caller(exchange) == b"acme\nBearer t\n"
     assert lab.wire.named_field(exchange, b"host") == b"shop"
     assert lab.wire.named_field(exchange, b"x-user") == b"one, two"
@@ -57,6 +64,15 @@ def test_values_of_a_head(lab: Lab) -> None:
         (0, b"x-user", b"two"),
         (0, b"empty", b""),
     ]
+
+
+def test_a_version_that_is_asked_for(lab: Lab) -> None:
+    two = b"X-Service-Version: 1.0.0\r\nx-service-version: 2.0.0\r\n"
+    exchange, flags = lab.ask(b"GET / HTTP/1.1\r\nHost: a\r\n" + two + b"\r\n")
+    assert flags == HEAD_HAS_MORE
+    assert lab.wire.named_field(exchange, SERVICE_VERSION_FIELD) == b"1.0.0, 2.0.0"
+    assert lab.wire.request_field(exchange, KnownName.SERVICE_VERSION) == b"1.0.0"
+    assert lab.wire.caller(exchange) == b""  # it says nothing of who asks
 
 
 def test_the_longest_head_fits(lab: Lab) -> None:

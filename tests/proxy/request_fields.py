@@ -13,6 +13,7 @@ KNOWN = {
     b"traceparent": KnownName.TRACEPARENT,
     b"tracestate": KnownName.TRACESTATE,
     b"x-request-timeout-ms": KnownName.REQUEST_TIMEOUT,
+    b"x-service-version": KnownName.SERVICE_VERSION,
 }
 
 
@@ -31,8 +32,9 @@ class Fields:
         return self.fields.get(name)
 
     def caller(self, exchange: int) -> bytes:
-        said = [self.fields.get(name, b"") for name in (b"x-tenant-id", b"authorization", b"x-api-key")]
-        return b"\n".join(said) if any(said) else b""
+        names = (b"x-tenant-id", b"authorization", b"x-api-key")
+        said = b"\n".join(self.fields.get(name, b"") for name in names)
+        return said if self.fields.keys() & set(names) else b""
 
     def client_address(self, exchange: int) -> str:
         return self.address

@@ -7,6 +7,7 @@ from request_fields import Fields
 
 from frames.endpoint import EndpointOffer
 from frames.frame import Method
+from frames.wire_values import HEAD_HAS_MORE, SERVICE_VERSION_FIELD
 from proxy.caller import Caller, Identity
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -74,6 +75,7 @@ def begun(
 ) -> Exchange:
     """An exchange that was matched, by a caller of whom identify has found this out."""
     exchange = Exchange(Fields(fields), NO_SNAPSHOT)
+    flags |= HEAD_HAS_MORE if SERVICE_VERSION_FIELD in (fields or {}) else 0
     exchange.begin(1, Method.GET, flags, path, NO_SNAPSHOT)
     identity = Identity(principal=principal, claims={}) if principal else None
     exchange.caller = Caller(tenant=tenant, identity=identity) if tenant or identity else None

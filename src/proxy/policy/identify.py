@@ -8,7 +8,7 @@ authorize to say.
 from typing import Final
 
 from frames.frame import FieldId
-from frames.wire_values import HEAD_HAS_CREDENTIALS, HEAD_HAS_TENANT
+from frames.wire_values import HEAD_HAS_MORE, HEAD_HAS_TENANT
 from proxy.caller import Caller
 from proxy.exchange import Exchange
 from proxy.policy.authorize import is_public
@@ -16,7 +16,7 @@ from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID
 from proxy.stage import Answer, Await, Stage
 
-_SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_CREDENTIALS
+_SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_MORE
 _TENANT: Final = FieldId.TENANT
 
 
@@ -31,6 +31,9 @@ def make_identify(callers: Callers) -> Stage:
         said = exchange.fields.caller(exchange.id)
         caller = known.young.get(said)
         if caller is None or now() >= caller.expires_at_s:
+            if not said:  # what it has is another of the fields that few requests have
+                exchange.caller = None
+                return _set_tenant(exchange, b"")
             found = callers.find(said, is_public=is_public(exchange.route.policy))
             if not isinstance(found, Caller):
                 return found

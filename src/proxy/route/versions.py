@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from frames.template import quoted
-from frames.wire_values import HEAD_ODD, RequestHead
+from frames.wire_values import HEAD_HAS_MORE, HEAD_ODD, SERVICE_VERSION_FIELD, RequestHead
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
 from proxy.stage import Answer, Stage
@@ -39,13 +39,17 @@ def make_choose_version(header: str, *, is_in_path: bool = False) -> Stage:
     It is for after match, and before whatever chooses among the versions for who named none.
     """
     name = header.lower().encode("ascii")
+    told = HEAD_HAS_MORE if name == SERVICE_VERSION_FIELD else 0  # of any other, only looking tells whether it is there
 
     def choose_by_header(exchange: Exchange) -> Answer | None:
+        if exchange.flags & told != told:
+            return None
         asked = exchange.fields.named_field(exchange.id, name)
         return None if asked is None else _take_version(exchange, asked)
 
     def choose_by_either(exchange: Exchange) -> Answer | None:
-        asked = exchange.fields.named_field(exchange.id, name) if name else None
+        is_asked = name and exchange.flags & told == told
+        asked = exchange.fields.named_field(exchange.id, name) if is_asked else None
         if exchange.flags & VERSION_IN_PATH:
             if asked is not None and asked != exchange.version:
                 return _DIFFERENT

@@ -1,10 +1,17 @@
 """The version that a request asks for: by header field, and before its path."""
 
 import pytest
-from request_fields import Fields
+from request_fields import Fields, NoFields
 from route_support import begun, names, route, versions
 
-from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, RequestHead
+from frames.wire_values import (
+    HEAD_HAS_FORWARDED,
+    HEAD_HAS_MORE,
+    HEAD_ODD,
+    HEAD_PLAIN,
+    HEAD_UNUSUAL_PATH,
+    RequestHead,
+)
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
 from proxy.route.match import TrailingSlash, make_match
@@ -12,7 +19,7 @@ from proxy.route.table import RouteTable
 from proxy.route.versions import make_choose_version, make_take_version_prefix, version_prefix
 from proxy.route_policy import RoutePolicy, Versions
 from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Reply
+from proxy.stage import Answer, Reply, Stage
 
 EXACT = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(default="1.4.0")))
 RANGES = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(takes_ranges=True)))
@@ -28,6 +35,23 @@ def test_who_names_none_gets_the_default(stage: object) -> None:
     assert stage(exchange) is None  # type: ignore[operator]
     assert exchange.offers is EXACT.offers
     assert not exchange.flags & VERSION_NAMED
+
+
+@pytest.mark.parametrize("stage", [by_header, by_either])
+def test_the_field_is_not_looked_for_where_the_scanner_saw_none_like_it(stage: Stage) -> None:
+    exchange = begun(EXACT)
+    exchange.fields = NoFields()
+    assert stage(exchange) is None
+    exchange.flags = HEAD_HAS_MORE
+    with pytest.raises(AssertionError):
+        stage(exchange)
+
+
+@pytest.mark.parametrize("is_in_path", [False, True])
+def test_a_field_of_another_name_is_always_looked_for(is_in_path: bool) -> None:
+    exchange = begun(EXACT, {b"x-version": b"2.0.0"})
+    assert make_choose_version("X-Version", is_in_path=is_in_path)(exchange) is None
+    assert exchange.flags == VERSION_NAMED
 
 
 def test_an_exact_version() -> None:
@@ -216,6 +240,7 @@ def test_path_and_header_must_agree() -> None:
     exchange, port = plain(b"/@2.0.0/invoices")
     make_take_version_prefix(port)(exchange)
     exchange.fields = Fields({FIELD: b"1.4.0"})
+    exchange.flags |= HEAD_HAS_MORE
     different = Answer(VERSION_INVALID, "The path asks for another version than the header field.")
     assert by_either(exchange) == different
     exchange.fields = Fields({FIELD: b"2.0.0"})

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from request_fields import Fields
 
-from frames.wire_values import HEAD_HAS_CREDENTIALS, HEAD_HAS_TENANT
+from frames.wire_values import HEAD_HAS_MORE, HEAD_HAS_TENANT
 from penstock.settings.identity import Issuer, KeysPlace, issuers_kind
 from proxy.edge.respond import respond
 from proxy.exchange import Exchange
@@ -181,7 +181,7 @@ class Bench:
         said = Fields({name.encode().replace(b"_", b"-"): value for name, value in fields.items()})
         exchange = Exchange(said, SNAPSHOT)
         flags = HEAD_HAS_TENANT if "x_tenant_id" in fields else 0
-        flags |= HEAD_HAS_CREDENTIALS if {"authorization", "x_api_key"} & fields.keys() else 0
+        flags |= HEAD_HAS_MORE if {"authorization", "x_api_key"} & fields.keys() else 0
         exchange.begin(7, 1, flags, b"/", SNAPSHOT)
         exchange.route = Route(0, 1, "/", policy=policy or RoutePolicy())
         return self.identify(exchange) or authorize(exchange), exchange, said

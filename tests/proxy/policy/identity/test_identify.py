@@ -15,10 +15,10 @@ from identity_lab import (
     signer,
     unauthenticated,
 )
-from request_fields import NoFields
+from request_fields import Fields, NoFields
 
 from frames.frame import FieldId
-from frames.wire_values import NO_IDENTITY
+from frames.wire_values import HEAD_HAS_MORE, NO_IDENTITY
 from penstock.settings.identity import ApiKey
 from proxy.exchange import Exchange
 from proxy.policy.authorize import authorize
@@ -53,6 +53,17 @@ def wire_of(exchange: Exchange) -> tuple[bytes, bool]:
 
 
 # ---- nothing said ----
+
+
+def test_another_field_that_few_requests_have_says_nothing_of_who_asks() -> None:
+    exchange = Exchange(Fields({b"x-service-version": b"1.0.0"}), SNAPSHOT)
+    exchange.begin(7, 1, HEAD_HAS_MORE, b"/", SNAPSHOT)
+    exchange.route = Route(0, 1, "/", policy=OPEN)
+    bench = Bench()
+    assert bench.identify(exchange) is None
+    assert exchange.caller is None
+    exchange.route = Route(0, 1, "/", policy=CLOSED)
+    assert rendered(bench.identify(exchange) or authorize(exchange)) == unauthenticated(has_token=False)
 
 
 def test_who_says_nothing_is_nobody_and_costs_nothing() -> None:

@@ -25,7 +25,7 @@ from identity_lab import (
 from request_fields import Fields
 from test_key_sources import Server, ok, serving
 
-from frames.wire_values import HEAD_HAS_CREDENTIALS
+from frames.wire_values import HEAD_HAS_MORE
 from penstock.settings import SettingsError
 from penstock.settings.identity import api_keys_kind, issuers_kind
 from proxy.exchange import Exchange
@@ -77,7 +77,7 @@ def ask(found: Identities, **fields: bytes) -> Result:
     if "token" in fields:
         fields["authorization"] = b"Bearer " + fields.pop("token")
     exchange = Exchange(Fields({name.encode().replace(b"_", b"-"): value for name, value in fields.items()}), SNAPSHOT)
-    exchange.begin(7, 1, HEAD_HAS_CREDENTIALS, b"/", SNAPSHOT)
+    exchange.begin(7, 1, HEAD_HAS_MORE, b"/", SNAPSHOT)
     exchange.route = Route(0, 1, "/", policy=RoutePolicy())
     return found.identify(exchange) or found.authorize(exchange)
 
