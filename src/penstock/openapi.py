@@ -216,7 +216,7 @@ def _responses(endpoint: Endpoint, offer: EndpointOffer, schemas: _Schemas) -> d
     responses: dict[str, Any] = {}
     if offer.upgrades:
         responses["101"] = {"description": f"goes on as {' or '.join(offer.upgrades)}"}
-    elif result is None:
+    elif result is None and not offer.streams:  # a streaming handler may have sent its answer itself
         responses["204"] = {"description": "done"}
     else:
         responses["200"] = {"description": "the answer"} | _content(result, schemas)
@@ -227,6 +227,8 @@ def _responses(endpoint: Endpoint, offer: EndpointOffer, schemas: _Schemas) -> d
 
 
 def _content(result: Any, schemas: _Schemas) -> dict[str, Any]:
+    if result is None:
+        return {}
     if result is str:
         return {"content": {"text/plain": {"schema": {"type": "string"}}}}
     if result is bytes:

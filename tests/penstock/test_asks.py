@@ -412,8 +412,28 @@ async def test_large_calls_share_the_connection(bench: Bench) -> None:
     for _ in bodies:
         asked = Asked(await connection.expect(FrameType.REQUEST))
         assert asked.body in bodies
-        await answer(connection, asked, 200, asked.body[:1])
-    assert [(await outcome.wait()).body for outcome in outcomes] == [body[:1] for body in bodies]
+        await answer(connection, asked, 200, asked.body)
+    assert [(await outcome.wait()).body for outcome in outcomes] == bodies
+
+
+async def test_a_gateway_that_does_not_read(bench: Bench) -> None:
+    connection = await bench.connect()
+    outcomes = [bench.ask_soon("inventory", "POST", "/", body=bytes(1_000_000), deadline_ms=200) for _ in range(40)]
+    errors = [await outcome.wait_error() for outcome in outcomes]
+    assert {type(error) for error in errors} == {CallDeadline}
+    bench.ask_soon("inventory", "GET", "/next")
+    begun, cancelled = set(), set()
+    while True:  # what was written is taken back, and the rest was never written
+        frame = await connection.receive()
+        assert frame is not None
+        if frame.type == FrameType.CANCEL:
+            cancelled.add(frame.exchange)
+        elif Asked(frame).target == b"/next":
+            break
+        else:
+            begun.add(frame.exchange)
+    assert begun == cancelled
+    assert 0 < len(begun) < 40
 
 
 def test_the_bound_is_four_for_each_handler() -> None:

@@ -61,6 +61,11 @@ def make() -> Service:
     @service.delete("/orders/{order_id}")
     def remove(call: Call, order_id: str) -> None: ...
 
+    @service.put("/streamed", streams=True)
+    async def streamed(call: Call) -> None:
+        async with call.respond() as response:
+            await response.send("x")
+
     @service.put("/raw")
     def raw(call: Call) -> Store:
         return Store()
@@ -126,6 +131,7 @@ def test_what_is_not_typed() -> None:
     assert paths["/files/{path}"]["get"]["x-streams"] is True
     assert list(paths["/orders/{order_id}"]["delete"]["responses"]) == ["204", "default"]
     assert paths["/raw"]["put"]["responses"]["200"] == {"description": "the answer"}
+    assert paths["/streamed"]["put"]["responses"]["200"] == {"description": "the answer"}
     assert paths["/raw"]["put"]["requestBody"] == {"required": False, "content": {"*/*": {}}}
     assert paths["/live"]["get"]["responses"]["101"] == {"description": "goes on as websocket"}
 
