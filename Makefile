@@ -1,6 +1,6 @@
 # One target each for what people do here; .ci/run and the README call these same ones.
 #
-#   make run     the gateway and an example service in this terminal
+#   make run     the example platform in this terminal: a gateway, and three services in six processes
 #   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, pytest with real clients
 #   make check   ruff, mypy --strict, flake8-async
 #   make bench   side by side with other gateways; writes benchmarks/results.json
@@ -35,8 +35,8 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-run: $(NATIVE)
-	$(BIN)/penstock demo
+run: $(NATIVE) $(VENV)/dev-ready
+	@$(BIN)/python examples/platform/run.py
 
 # pytest comes last, so that its closing line is the last one.
 test: $(NATIVE) $(VENV)/dev-ready

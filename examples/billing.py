@@ -7,7 +7,7 @@ curl http://127.0.0.1:8080/invoices/42
 
 from penstock import Service
 
-service = Service("billing", version="1.4.0")
+service = Service("billing", version="1.4.0", access="public")
 
 
 @service.get("/invoices/{invoice_id}")

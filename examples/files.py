@@ -27,7 +27,7 @@ import trio
 
 from penstock import BadRequest, Call, Problem, Response, Service, SocketClosed, WebSocket
 
-service = Service("files", version="0.1.0")
+service = Service("files", version="0.1.0", access="public")
 
 directory = Path(os.environ.get("FILES_DIRECTORY") or tempfile.mkdtemp(prefix="penstock-files-"))
 listeners: set[trio.MemorySendChannel[dict[str, Any]]] = set()

@@ -14,7 +14,7 @@ import trio
 
 from penstock import BadRequest, Call, Problem, Response, Service
 
-service = Service("orders", version="0.2.0")
+service = Service("orders", version="0.2.0", access="public")
 
 orders: dict[tuple[str, int], "Order"] = {}
 

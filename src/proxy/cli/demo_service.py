@@ -9,7 +9,7 @@ from penstock import Call, Service
 
 GRACE_S = 1.0
 
-service = Service("billing", version="1.4.0")
+service = Service("billing", version="1.4.0", access="public")
 
 
 @service.get("/invoices/{invoice_id}")
