@@ -18,6 +18,7 @@ import trio
 
 from penstock.settings import Loaded, Problem, SettingsError
 
+from .beside_traffic import beside_traffic
 from .config import GatewayConfig, gateway_registry
 from .config_changes import Change, Changes, compare, effective
 from .config_checks import check_together
@@ -72,8 +73,9 @@ class Reloader:
     def __init__(self, loaded: Loaded[GatewayConfig], load: Load, apply: Apply, *, path: Path | None = None) -> None:
         """Take the settings that the gateway was started with, how to read them again, and how to put them to work.
 
-        path: of the settings file.
+        path: of the settings file. The places within values of what is loaded are forgotten: they take memory.
         """
+        loaded.origins.let_go()
         self.loaded = loaded
         self.revision = 1
         self.waiting: tuple[Change, ...] = ()
@@ -129,6 +131,10 @@ class Reloader:
 
     def _prepare(self) -> _Prepared:
         """Read the settings, and find out what they change. In a thread."""
+        with beside_traffic():
+            return self._compared()
+
+    def _compared(self) -> _Prepared:
         read = self._load()
         mixed = effective(self._registry, self.loaded, read)
         if mixed is not read:
@@ -137,6 +143,8 @@ class Reloader:
                 raise SettingsError(map(_with_restart, problems))
         changes = compare(self._registry, self._read.values, read.values)
         waiting = compare(self._registry, mixed.values, read.values)
+        read.origins.let_go()
+        mixed.origins.let_go()
         return _Prepared(read, mixed, changes, waiting)
 
     def _tell(self, cause: str, changes: tuple[Change, ...]) -> None:

@@ -151,6 +151,32 @@ def test_places_are_those_of_the_keys(tmp_path: Path) -> None:
     assert of_variable.origins.place("rules", 0, "name") == "PENSTOCK_RULES[0].name"
 
 
+def test_places_are_forgotten_and_values_stay(tmp_path: Path) -> None:
+    loaded = read(tmp_path, YAML)
+    before = loaded.settings.rules
+    loaded.origins.let_go()
+    assert loaded.settings.rules == before
+    assert loaded.settings.rules[1].methods == ("get", "put")
+    assert loaded.settings.regions == {"a": ("b", "c")}
+    assert loaded.origins["rules"].endswith("p.yaml:2")
+    assert loaded.origins.place("rules", 1, "name").endswith("p.yaml:2[1].name")
+    assert loaded.settings.rules[1].where.of("deadline").endswith("p.yaml:5")
+
+
+def test_aliases_are_followed(tmp_path: Path) -> None:
+    text = "rules:\n  - &a {name: a, methods: &m [get]}\n  - {name: b, methods: *m}\nmain: *a\n"
+    settings = read(tmp_path, text).settings
+    assert [rule.methods for rule in settings.rules] == [("get",), ("get",)]
+    assert settings.main == settings.rules[0]
+
+
+def test_many_are_read_at_once_and_two_alike_are_found() -> None:
+    names = [f"{{deadline: {number}ms, name: a}}" for number in range(3_000)]
+    assert len(load(REGISTRY, {"PENSTOCK_RULES": f"[{', '.join(names)}]"}).settings.rules) == 3_000
+    (told,) = faults_of_variable(f"[{', '.join([*names, names[1]])}]")
+    assert told.startswith("bad_value: rules[3000] (PENSTOCK_RULES[3000]): it is there twice, as the one with index 1")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -48,6 +48,19 @@ class Origins(dict[str, str]):
         found = self._found.get(name)
         return found.place(path) if found else "default"
 
+    def let_go(self) -> None:
+        """Forget the places within values, which take memory, and are wanted only while settings are looked at.
+
+        It is done bit by bit: a large tree that goes all at once holds up the threads beside this one.
+        """
+        found, self._found = self._found, {name: Found("", each.where) for name, each in self._found.items()}
+        for each in found.values():
+            for tree in (each.raw, each.node.value if each.node else ""):
+                while isinstance(tree, list) and tree:
+                    tree.pop()
+                while isinstance(tree, dict) and tree:
+                    tree.popitem()
+
     def with_others(self, others: "Origins", names: Iterable[str]) -> "Origins":
         """Return these, but for some names those of others."""
         names = set(names)

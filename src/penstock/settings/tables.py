@@ -244,11 +244,14 @@ class ListOf(Kind[tuple[T, ...]], Generic[T]):
         return parse_flow(text, self.label, self.example)
 
     def _refuse_twice(self, values: tuple[T, ...]) -> None:
+        alike: dict[str, list[int]] = {}  # values need not be hashable, and comparing all with all takes too long
         for index, value in enumerate(values):
-            first = values.index(value)
-            if first != index:
+            others = alike.setdefault(repr(value), [])
+            first = next((other for other in others if values[other] == value), None)
+            if first is not None:
                 why = f"it is there twice, as the one with index {first} already"
                 raise BadValueError(why, f"name each {self.item} once", path=(index,), shown=self._shown(value))
+            others.append(index)
 
     def _shown(self, value: T) -> str:
         return "" if self.kind.has_secrets else _shown(self.kind.plain(value), self.kind)

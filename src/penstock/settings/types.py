@@ -60,7 +60,7 @@ class Kind(ABC, Generic[T]):
 
     @abstractmethod
     def parse(self, raw: Raw) -> T:
-        """Return the value, or raise `BadValueError`."""
+        """Return the value, which shares no list or table with the source's, or raise `BadValueError`."""
 
     def render(self, value: T) -> str:
         """Return the text that would be parsed to this value."""

@@ -9,7 +9,7 @@ from .nodes import Duplicate, Node, UnreadableError
 if TYPE_CHECKING:
     import yaml
 
-NODES_MAX = 65_536  # aliases may stand for far more than the text's size
+NODES_MAX = 262_144  # aliases may stand for far more than the text's size
 DEPTH_MAX = 16
 
 
@@ -23,7 +23,7 @@ def read_yaml(text: str, duplicates: list[Duplicate]) -> Node:
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        return Node(1, "") if root is None else _YamlReader(duplicates).convert(root, 0)
+        return Node(1, "") if root is None else _YamlReader(duplicates, has_aliases="*" in text).convert(root, 0)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise UnreadableError(line, f"is no YAML: {error.problem or error.context}", "correct the line") from None
@@ -37,8 +37,9 @@ def read_yaml(text: str, duplicates: list[Duplicate]) -> Node:
 class _YamlReader:
     """Converts composed nodes, bounded in depth and in number."""
 
-    def __init__(self, duplicates: list[Duplicate]) -> None:
+    def __init__(self, duplicates: list[Duplicate], *, has_aliases: bool) -> None:
         self._duplicates = duplicates
+        self._has_aliases = has_aliases
         self._nodes = 0
 
     def convert(self, node: "yaml.Node", depth: int) -> Node:
@@ -49,11 +50,19 @@ class _YamlReader:
         self._nodes += 1
         if self._nodes > NODES_MAX or depth > DEPTH_MAX:
             raise UnreadableError(line, "is too large when its aliases are followed", "use no aliases")
-        if isinstance(node, yaml.MappingNode):
-            return Node(line, self._table(node, depth))
-        if isinstance(node, yaml.SequenceNode):
-            return Node(line, [self.convert(item, depth + 1) for item in node.value])
+        if isinstance(node, yaml.CollectionNode):
+            value = self._collection(node, depth)
+            if not self._has_aliases:
+                node.value = ()  # bit by bit: a large tree that goes all at once holds up the threads beside this one
+            return Node(line, value)
         return Node(line, "" if node.tag == "tag:yaml.org,2002:null" else str(node.value))
+
+    def _collection(self, node: "yaml.CollectionNode", depth: int) -> list[Node] | dict[str, Node]:
+        import yaml
+
+        if isinstance(node, yaml.MappingNode):
+            return self._table(node, depth)
+        return [self.convert(item, depth + 1) for item in node.value]
 
     def _table(self, node: "yaml.MappingNode", depth: int) -> dict[str, Node]:
         table: dict[str, Node] = {}
