@@ -64,3 +64,13 @@ def judge(caller: Caller | None, policy: RoutePolicy) -> Answer | None:
     if policy.tenant is TenantRule.REQUIRED and (caller is None or not caller.tenant):
         return _NO_TENANT
     return None
+
+
+def demands_of(policy: RoutePolicy) -> tuple[str, ...]:
+    """Return what a policy asks of a caller, in words: for operators, never for clients."""
+    words = [] if is_public(policy) else ["an identity"]
+    for claim in policy.claims:
+        words.append(f"the claim {claim.name}: {' or '.join(claim.values) if claim.values else 'any value'}")
+    if policy.tenant is TenantRule.REQUIRED:
+        words.append("a tenant")
+    return tuple(words)

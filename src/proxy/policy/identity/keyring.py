@@ -150,6 +150,9 @@ class Keyring:
             self._succeed()
         except SourceError as error:
             self._fail(str(error))
+        except Exception as error:  # a fault of ours, or of a library: the keys that are there must not go with it
+            _log.exception("fetching keys from %s failed", self._source.name)
+            self._fail(f"a fault: {type(error).__name__}")
         finally:
             self._is_fetching = False
             self._ended_at = self._clock()

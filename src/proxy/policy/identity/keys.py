@@ -48,7 +48,10 @@ class VerificationKey(msgspec.Struct, frozen=True, eq=False):
 
     def verify(self, signed: bytes, signature: bytes) -> bool:
         """Whether the signature is of these bytes."""
-        return bool(_MODELS[self.algorithm].verify(signed, signature, self._key))
+        try:
+            return bool(_MODELS[self.algorithm].verify(signed, signature, self._key))
+        except (JoseError, ValueError, OverflowError):  # of a form that no signature has
+            return False
 
     def __repr__(self) -> str:
         """Algorithm and id."""
@@ -129,7 +132,8 @@ def _read_key(entry: Any) -> VerificationKey | None:
     """Return the key; None where it is for something else."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kty"), str):
         raise BadKeyError('it is no key: an object with the member "kty"')
-    read = _READERS.get((entry["kty"], entry.get("crv") if entry["kty"] in ("EC", "OKP") else None))
+    curve = entry.get("crv") if entry["kty"] in ("EC", "OKP") else ""
+    read = _READERS.get((entry["kty"], curve)) if isinstance(curve, str) else None
     if read is None or not _is_meant(entry, read[0]):
         return None
     key_id = entry.get("kid")
@@ -139,8 +143,10 @@ def _read_key(entry: Any) -> VerificationKey | None:
     try:
         key = kind.import_key({"kty": entry["kty"], **{name: _member(entry, name) for name in members}})
         thumbprint = key.thumbprint()
-    except (JoseError, ValueError, TypeError) as error:
-        raise BadKeyError(str(error) if isinstance(error, BadKeyError) else "its numbers make no key") from None
+    except BadKeyError:
+        raise
+    except Exception:  # whatever libraries think of it: it came from elsewhere
+        raise BadKeyError("its numbers make no key") from None
     return VerificationKey(algorithm, key_id, thumbprint, key)
 
 
@@ -175,10 +181,10 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-_READERS: Final[Mapping[tuple[str, str | None], tuple[str, Any, tuple[str, ...]]]] = {
-    ("RSA", None): ("RS256", RSAKey, ("n", "e")),
+_READERS: Final[Mapping[tuple[str, str], tuple[str, Any, tuple[str, ...]]]] = {
+    ("RSA", ""): ("RS256", RSAKey, ("n", "e")),
     ("EC", "P-256"): ("ES256", ECKey, ("crv", "x", "y")),
     ("OKP", "Ed25519"): ("EdDSA", OKPKey, ("crv", "x")),
-    ("oct", None): ("HS256", OctKey, ("k",)),
+    ("oct", ""): ("HS256", OctKey, ("k",)),
 }
 """By kind and curve: the algorithm, what reads the key, and the members that are looked at."""

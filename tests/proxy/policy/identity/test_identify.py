@@ -21,7 +21,7 @@ from frames.frame import FieldId
 from frames.wire_values import HEAD_HAS_MORE, NO_IDENTITY
 from penstock.settings.identity import ApiKey
 from proxy.exchange import Exchange
-from proxy.policy.authorize import authorize
+from proxy.policy.authorize import authorize, demands_of
 from proxy.policy.identify import make_identify
 from proxy.policy.identity.api_keys import ApiKeys, make_key
 from proxy.policy.identity.causes import Cause
@@ -339,3 +339,10 @@ def test_policies_that_ask_the_same_have_one_number() -> None:
     other = RoutePolicy(claims=(Claim("a"),), tenant=TenantRule.REQUIRED)
     assert first.demand == second.demand != other.demand
     assert RoutePolicy(claims=(Claim("a", ("b",)),)).demand not in (first.demand, other.demand)
+
+
+def test_what_a_route_asks_in_words() -> None:
+    assert demands_of(OPEN) == ()
+    policy = RoutePolicy(claims=(Claim("roles"), Claim("scope", ("a", "b"))), tenant=TenantRule.REQUIRED)
+    assert demands_of(policy) == ("an identity", "the claim roles: any value", "the claim scope: a or b", "a tenant")
+    assert demands_of(OPEN_FOR_TENANTS) == ("a tenant",)

@@ -205,3 +205,15 @@ async def test_when_it_is_closed_nobody_waits_for_it(
     await trio.testing.wait_all_tasks_blocked()
     assert rendered(issuing.bench.answer(token=OLD.token())) == KEYS_UNAVAILABLE
     assert trio.current_time() < 1
+
+
+async def test_a_fault_in_a_source_takes_nothing_with_it(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuing = Issuing(nursery, jwks(OLD))
+    await trio.testing.wait_all_tasks_blocked()
+    issuing.source.document = 7  # type: ignore[assignment]
+    await trio.sleep(700)
+    assert await issuing.ask(OLD) is None
+    assert issuing.keyring.statistics().is_stale
+    assert "fetching keys from https://login.example/jwks failed" in caplog.text
