@@ -1,26 +1,19 @@
-"""Puts the stops together: the only file that knows their order.
+"""Puts the stops together.
 
-The path of a request, each stage with the reason for its place:
-
-    context     first, so that every answer, refusals included, carries the ids that the client knows
-    head        what is unusual is put into its usual form before anything is matched or allowed by it
-    match       before anything that depends on the route
-    limits      a body that is too long is refused before any of it is read
-    deadline    before time is spent on choosing and queueing
-    pick        last of the decisions, since load is judged by what is true now
-    send        nothing may be decided after it: a service may have started. What must wait goes on in the task lane
+The order of the stages is in `proxy.pipeline`; what follows the configuration is in `proxy.configured`.
 
 Lifetimes nest as the path does: the wire and all its sockets, within it the task lane, the ticks and the admin pages,
 and within all of them the wait for a signal.
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import NamedTuple
 
 import trio
 
+from frames.greeting import Hello
 from frames.wire import Wire
 from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
@@ -28,30 +21,22 @@ from proxy.assembly import Assembly
 from proxy.batch import make_decide
 from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings
 from proxy.config import GatewayConfig
-from proxy.edge.context import read_context
+from proxy.configured import Configured
 from proxy.edge.drain import drain_edge
 from proxy.edge.express import ExpressLane
-from proxy.edge.forwarded import Doubt, TrustedProxies
-from proxy.edge.head import make_read_head
+from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.offer import NOTHING_DECLARED
 from proxy.overview import Overview
-from proxy.path import Path
-from proxy.policy.deadline import set_deadline
-from proxy.policy.limits import BytesInFlight, make_check_limits
-from proxy.route.hosts import HostRules
-from proxy.route.match import make_match
-from proxy.snapshot import Limits
+from proxy.policy.limits import BytesInFlight
+from proxy.route.hosts import services_overlap
 from proxy.targets.allow import AllowList
-from proxy.targets.choose import make_pick
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
-from proxy.terms import Terms
 from proxy.transport.framed import FramedTransport, run_ticks
-from proxy.transport.send import make_send
 
 
 class Addresses(NamedTuple):
@@ -73,30 +58,20 @@ class Gateway:
         self.certificates = secured.certificates if secured else None
         self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
-        self.registry = Registry(thresholds(config), config.routes.max)
-        limits = Limits(config.edge.deadline_ms, config.edge.deadline_max_ms)
         self.doubts = dict.fromkeys(Doubt, 0)
+        self.configured = Configured(config, self.wire, self.doubts)
+        self.registry = Registry(
+            thresholds(config),
+            config.routes.max,
+            hosts_overlap=lambda one, other: services_overlap(self.configured.terms.hosts, one, other),
+            required=config.services.required,
+        )
         self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
-        edge, is_tolerant = config.edge, config.edge.parsing == "tolerant"
-        pick = make_pick(self.wire.in_flight, self.wire.latency_us)
-        entry = (
-            read_context,
-            make_read_head(self.wire, TrustedProxies(edge.trusted_proxies), self.doubts, is_tolerant=is_tolerant),
-            make_match(self.wire),
-        )
-        path = (
-            make_check_limits(edge.call_bytes, edge.buffered_bytes),
-            set_deadline,
-            pick,
-            make_send(self.wire),
-        )
-        self._path = Path(entry[-1:], path, choosing=(pick,))
-        terms = Terms(stages=path, limits=limits, hosts=HostRules())
-        self._assembly = Assembly(terms, config.routes.max, reset=self.wire.reset_route)
+        self.assembly = Assembly(self.configured.terms, config.routes.max, reset=self.wire.reset_route)
         self.lane = ExpressLane(
             self.wire,
-            entry,
-            self._assembly.snapshot,
+            self.configured.pipeline.entry,
+            self.assembly.snapshot,
             self.counts,
             name_of=self._name_of,
             reason_header=config.edge.reason_header,
@@ -108,8 +83,8 @@ class Gateway:
             self.counts,
             self.bytes_in_flight,
             render=self.lane.render,
-            choose_again=lambda exchange: self._path.choose_again(exchange, self.lane.snapshot),
-            go_on=lambda exchange, stage: self._path.go_on(exchange, stage, self.lane.snapshot),
+            choose_again=lambda exchange: self.configured.pipeline.path.choose_again(exchange, self.lane.snapshot),
+            go_on=lambda exchange, stage: self.configured.pipeline.path.go_on(exchange, stage, self.lane.snapshot),
             send_credit=self._send_credit,
             recall=self._recall,
             secured=self._tls.session if self._tls else _not_secured,
@@ -120,8 +95,8 @@ class Gateway:
             self.wire,
             self.registry,
             framed_settings(config, name),
-            check=AllowList(config.services.allow, config.services.token.reveal()).check,
-            on_change=self._swap_snapshot,
+            check=_check(config),
+            on_change=self._registered,
         )
         self.overview = Overview(
             self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts, secured
@@ -139,7 +114,7 @@ class Gateway:
         left_ms = handed.remaining_ms or self.lane.snapshot.limits.deadline_ms  # the answer has begun: nothing is due
         sent.deadline_ms = self.wire.age_ms(exchange) + left_ms
         instance = self.registry.maybe_instance(connection) or Instance("gone", "gone", connection, 0.0)
-        key = self._assembly.key(handed.route)
+        key = self.assembly.key(handed.route)
         sent.offer = instance.offer(instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED)
         return sent
 
@@ -147,15 +122,27 @@ class Gateway:
         instance = self.registry.maybe_instance(connection)
         return instance.credit_bytes if instance else 0
 
-    def _swap_snapshot(self, change: Change) -> None:
+    def _registered(self, change: Change) -> None:
+        """Services came, went, or are other than before."""
         if not change.is_routes:
             return
         registered = self.registry.routes
         touched = {*change.added, *change.removed, *change.changed}
-        self._assembly.change(registered, touched)
-        self.lane.snapshot = self._assembly.snapshot
+        self.assembly.change(registered, touched)
+        self.lane.snapshot = self.assembly.snapshot
         if any(offer.streams for key in touched & registered.keys() for offer in registered[key].offers):
             self.tasks.open_streams()
+
+    async def change(self, config: GatewayConfig) -> None:
+        """Follow another configuration, but for what needs a restart. Raises `SettingsError`: nothing was changed."""
+        await self.configured.change(config, self.assembly, lambda: self.registry.routes, self._configured_anew)
+
+    def _configured_anew(self) -> None:
+        config = self.configured.config
+        self.lane.swap(self.configured.pipeline.entry, self.assembly.snapshot)
+        self.lane.reason_header = config.edge.reason_header
+        self.registry.required = config.services.required
+        self.transport.recheck(_check(config))
 
     async def run(
         self,
@@ -180,6 +167,7 @@ class Gateway:
                         self.wire.listen(secured, SocketKind.EDGE_TLS)
                         nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self.transport)
+                    nursery.start_soon(self.configured.identities.run)
                     task_status.started(addresses)
         finally:
             self.wire.close_all()
@@ -213,3 +201,8 @@ class Gateway:
 
 def _not_secured(_: int) -> None:
     """No connection has a TLS session."""
+
+
+def _check(config: GatewayConfig) -> Callable[[Hello], None]:
+    """Return what judges whether a service is let in."""
+    return AllowList(config.services.allow, config.services.token.reveal()).check

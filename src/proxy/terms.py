@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from proxy.offer import Offer
+from proxy.route.choice import Choice
 from proxy.route.hosts import HostRules
+from proxy.route.regions import Regions
+from proxy.route.rules import Policies
 from proxy.route.table import Route
 from proxy.snapshot import Limits
 from proxy.stage import Stage, stages_of, without_odd
@@ -18,25 +20,31 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     stages: Sequence[Stage]
     limits: Limits
     hosts: HostRules
+    regions: Regions
+    policies: Policies
 
     def route(self, index: int, registered: RegisteredRoute) -> Route:
         """Return the route for what is registered. index: of the wire's counters."""
-        offers = registered.offers
+        service, method, template = registered.service, registered.method, registered.path
+        policy = self.policies.policy_of(service, method, template, registered.everyone)
+        choice = Choice(registered.offers, self.regions, policy, _versions(registered))
         route = Route(
             index=index,
-            method=registered.method,
-            template=registered.path,
-            offers=offers,
-            service=registered.service,
-            deadline_ms=_deadline_ms(offers, self.limits),
-            streams=any(offer.streams for offer in offers),
+            method=method,
+            template=template,
+            service=service,
+            offers=choice.default.offers,
+            deadline_ms=min(policy.deadline_ms or self.limits.deadline_ms, self.limits.deadline_ms_max),
+            policy=policy,
+            choice=choice,
+            streams=any(offer.streams for offer in registered.everyone),
         )
         route.stages = stages_of(self.stages, route)
         route.usual_stages = without_odd(route.stages)
         return route
 
 
-def _deadline_ms(offers: Sequence[Offer], limits: Limits) -> int:
-    """Return what the services say, the strictest first, or the default; never more than the edge allows."""
-    said = [offer.deadline_ms for offer in offers if offer.deadline_ms is not None]
-    return min([*said, limits.deadline_ms_max]) if said else limits.deadline_ms
+def _versions(registered: RegisteredRoute) -> set[str]:
+    """Return the versions that there are, where those that may be chosen do not tell."""
+    versions = {offer.version for offer in registered.everyone}
+    return versions if len(versions) > 1 or not registered.offers else set()

@@ -15,13 +15,15 @@ from proxy.config import load_gateway
 from proxy.running import open_listeners
 
 POLL_S = 0.002
+OPEN = {"identity_undeclared": "public"}
+"""Services of tests say who may ask them where that is what is tested."""
 
 
 def environment(ports: Addresses | None = None, /, **settings: str) -> dict[str, str]:
     """Variables of a gateway. settings: such as ``edge_head_timeout="50ms"``; ports: those of an earlier gateway."""
     edge, services, admin = (port for _, port in ports) if ports else (0, 0, 0)
     listens = {"edge_listen": edge, "services_listen": services, "admin_listen": admin}
-    given = {name: f"127.0.0.1:{port}" for name, port in listens.items()} | settings
+    given = {name: f"127.0.0.1:{port}" for name, port in listens.items()} | OPEN | settings
     return {f"PENSTOCK_{name.upper()}": value for name, value in given.items()}
 
 

@@ -47,8 +47,8 @@ class Asked(NamedTuple):
         return [(name, value) for number, name, value in self.fields if number == FieldId.NAMED]
 
 
-def make_hello(*offers: str, service: str = "raw", instance: str = "raw-1", **more: object) -> Hello:
-    """offers: such as ``GET /things``, with endpoint ids from 1 on."""
+def make_hello(*offers: str, service: str = "raw", instance: str = "raw-1", first_id: int = 1, **more: object) -> Hello:
+    """offers: such as ``GET /things``, with endpoint ids from first_id on."""
     members: dict[str, object] = {
         "protocol": 1,
         "features": (),
@@ -59,7 +59,7 @@ def make_hello(*offers: str, service: str = "raw", instance: str = "raw-1", **mo
         "credit_bytes": 0,
         "endpoints": tuple(
             EndpointOffer(id=number, method=offer.split()[0], path=offer.split()[1])
-            for number, offer in enumerate(offers, 1)
+            for number, offer in enumerate(offers, first_id)
         ),
     }
     return Hello(**{**members, **more})  # type: ignore[arg-type]

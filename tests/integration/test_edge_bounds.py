@@ -234,18 +234,36 @@ async def test_bytes_in_flight_of_streams() -> None:
         clients = [await lab.client() for _ in range(5)]
         asked = []
         for client in clients[:4]:
-            await client.send(request("GET", "/down"))
+            await client.send(request("GET", "/down", ODD))
             asked.append(await service.asked())
         assert lab.gateway.bytes_in_flight.held == 1 << 20
-        await clients[4].send(request("GET", "/down"))
+        await clients[4].send(request("GET", "/down", ODD))
         await refused_with_503(clients[4])
         await service.respond(asked[0])
         assert (await clients[0].answer()).status == 200
-        await clients[0].send(request("GET", "/down"))
+        await clients[0].send(request("GET", "/down", ODD))
         await service.respond(await service.asked())
         assert (await clients[0].answer()).status == 200
         for one in asked[1:]:
             await service.respond(one)
+
+
+async def test_an_answer_that_turns_out_to_stream_when_there_is_no_room_for_it() -> None:
+    async with open_lab(edge_bytes_in_flight="1MiB", services_credit_bytes="960KiB") as lab:
+        service = await lab.raw(**streaming("GET /down"))
+        first, second = await lab.client(), await lab.client()
+        asked = []
+        for client in (first, second):
+            await client.send(request("GET", "/down"))
+            asked.append(await service.asked())
+        assert lab.gateway.bytes_in_flight.held == 0
+        await service.respond(asked[0], flags=0)
+        await until(lambda: lab.gateway.bytes_in_flight.held == 1 << 20)
+        await service.respond(asked[1], flags=0)
+        await refused_with_503(second)
+        assert await service.cancelled() == (asked[1].exchange, CancelReason.SHUTDOWN)
+        await service.data(asked[0], b"", END)
+        assert (await first.answer()).status == 200
 
 
 # ---- connections ----

@@ -122,7 +122,7 @@ async def test_an_instance_that_says_its_last_word_and_is_gone(lab: Lab) -> None
 
 async def test_hello_again_replaces_what_it_said_before(lab: Lab) -> None:
     service, client = await lab.raw("GET /things"), await lab.client()
-    await service.join("GET /others")
+    await service.join("GET /others", first_id=2)
     assert (await client.get("/things")).reason == "no_route"
     await begin_and_answer(lab, service, "/others")
 

@@ -62,7 +62,7 @@ async def post_stream(call: Call) -> object:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
-    monkeypatch.setattr("proxy.app.set_deadline", gate.stage)
+    monkeypatch.setattr("proxy.pipeline.set_deadline", gate.stage)
     return gate
 
 

@@ -7,14 +7,18 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frames.endpoint import EndpointOffer
 from frames.frame import Method
 from proxy.assembly import Assembly, RouteIndexes
 from proxy.exchange import Exchange
 from proxy.offer import Offer
 from proxy.route.hosts import HostRules
+from proxy.route.regions import Regions
+from proxy.route.rules import Policies
 from proxy.route.table import Route
+from proxy.route_policy import Access
 from proxy.snapshot import Limits
-from proxy.stage import for_odd_heads, for_routes
+from proxy.stage import Stage, for_odd_heads, for_routes
 from proxy.targets.instance import Instance, RegisteredRoute, RouteKey
 from proxy.terms import Terms
 
@@ -30,6 +34,7 @@ def offer(deadline_ms: int | None = None, *, streams: bool = False) -> Offer:
         idempotent=False,
         streams=streams,
         instance=Instance("billing", "b-1", 1, 0.0),
+        declared=EndpointOffer(id=1, method="GET", path="/a", deadline_ms=deadline_ms),
     )
 
 
@@ -38,11 +43,16 @@ def key(path: str, method: Method = Method.GET, service: str = "billing") -> Rou
 
 
 def registered(path: str, *offers: Offer, service: str = "billing") -> RegisteredRoute:
-    return RegisteredRoute(Method.GET, path, offers, len(offers), service)
+    return RegisteredRoute(Method.GET, path, offers, len(offers), service, offers)
 
 
 def terms(limits: Limits = LIMITS, hosts: HostRules | None = None) -> Terms:
-    return Terms(stages=(), limits=limits, hosts=hosts or HostRules())
+    return made_terms(limits=limits, hosts=hosts)
+
+
+def made_terms(stages: tuple[Stage, ...] = (), limits: Limits = LIMITS, hosts: HostRules | None = None) -> Terms:
+    policies = Policies(undeclared=Access.PUBLIC)
+    return Terms(stages=stages, limits=limits, hosts=hosts or HostRules(), regions=Regions("local"), policies=policies)
 
 
 class Bench:
@@ -106,7 +116,7 @@ def test_a_route_has_the_stages_that_have_something_to_say() -> None:
     @for_routes(lambda route: route.streams)
     def streaming(exchange: Exchange) -> None: ...
 
-    made = Terms(stages=(streaming, odd, always), limits=LIMITS, hosts=HostRules())
+    made = made_terms((streaming, odd, always))
     plain, streams = made.route(0, registered("/a", offer())), made.route(1, registered("/b", offer(streams=True)))
     assert (plain.stages, plain.usual_stages) == ((odd, always), (always,))
     assert (streams.stages, streams.usual_stages) == ((streaming, odd, always), (streaming, always))

@@ -69,19 +69,22 @@ class ExpressLane:
         reason in x-penstock-reason; mend: takes a request on whose head may be repaired, or says that it does not.
         ``to_task`` and ``to_wait``, which carry on what this lane does not, are set by who puts both lanes together.
         """
-        self.snapshot = snapshot
+        self.swap(entry, snapshot)
         self._wire = wire
         self._exchange = Exchange(wire, snapshot)
-        self._entry = tuple(entry)
-        self._usual_entry = without_odd(entry)
         self._counts = counts
         self._name_of = name_of
-        self._reason_header = reason_header
+        self.reason_header = reason_header
         self._mend = mend
         self.to_task: Callable[[Exchange], Answer | None] = _nobody
         self.to_wait: Callable[[Exchange, Await, Stage], Answer | None] = lambda exchange, *_: _nobody(exchange)
         self._bad_responses = Occasional()
         self._failures = Occasional()
+
+    def swap(self, entry: Sequence[Stage], snapshot: Snapshot) -> None:
+        """Go on with other stages and another snapshot, from the next request on."""
+        self._entry, self._usual_entry = tuple(entry), without_odd(entry)
+        self.snapshot = snapshot
 
     # ---- the events of an exchange, in the order in which they can come ----
 
@@ -159,7 +162,7 @@ class ExpressLane:
             detail=answer.detail,
             retry_after_s=answer.retry_after_s,
             headers=answer.headers,
-            reason_header=self._reason_header,
+            reason_header=self.reason_header,
         )
 
     def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane, stage: Stage) -> None:

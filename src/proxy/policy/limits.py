@@ -4,10 +4,12 @@ A body whose length was said is refused before any of it is read. One that comes
 whoever carries it, against the same two bounds.
 """
 
-from frames.wire_values import HEAD_ODD
+from typing import Protocol
+
+from frames.wire_values import HEAD_ODD, RequestHead
 from proxy.errors import BODY_TOO_LARGE
 from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage, for_odd_heads
+from proxy.stage import Answer, Stage, for_odd_heads, for_routes
 
 
 def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
@@ -21,13 +23,39 @@ def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
     def check_limits(exchange: Exchange) -> Answer | None:
         if not exchange.flags & HEAD_ODD:
             return None  # carried in the batch: its body is there, and shorter than both bounds
-        length = exchange.content_length
-        if length <= buffered_bytes and length <= call_bytes:
+        length, route = exchange.content_length, exchange.route
+        stated = route.policy.body_bytes
+        if stated is None and length <= buffered_bytes and length <= call_bytes:
             return None
-        most = call_bytes if any(offer.streams for offer in exchange.route.offers) else buffered_bytes
-        return Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.") if length > most else None
+        most = call_bytes if route.streams else buffered_bytes
+        return _judge(length, most if stated is None else min(most, stated))
 
     return check_limits
+
+
+class HeadPort(Protocol):
+    """What is asked of the wire."""
+
+    def request_head(self, exchange: int, /) -> RequestHead | None:
+        """Return what was read of a head."""
+        ...
+
+
+def make_check_body(port: HeadPort) -> Stage:
+    """Return the stage that holds a body which has come with its request to what its route says."""
+
+    @for_routes(lambda route: route.policy.body_bytes is not None)
+    def check_body(exchange: Exchange) -> Answer | None:
+        if exchange.flags & HEAD_ODD:
+            return None  # check_limits has
+        head, most = port.request_head(exchange.id), exchange.route.policy.body_bytes
+        return None if head is None or most is None else _judge(head.content_length, most)
+
+    return check_body
+
+
+def _judge(length: int, most: int) -> Answer | None:
+    return Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.") if length > most else None
 
 
 class BytesInFlight:

@@ -118,6 +118,7 @@ class RegisteredRoute(msgspec.Struct, frozen=True, eq=False):
 
     path: the template as its first instance wrote it. offers: of all instances that may be chosen, the healthy and the
     degraded ones; may be empty. registered: how many instances offer it, in whatever health. service: whose it is.
+    everyone: the offers of all of those, for what is declared of it and for the versions that there are.
     """
 
     method: Method
@@ -125,6 +126,7 @@ class RegisteredRoute(msgspec.Struct, frozen=True, eq=False):
     offers: tuple[Offer, ...]
     registered: int
     service: str = ""
+    everyone: tuple[Offer, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -106,7 +106,9 @@ class Routes:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        return RegisteredRoute(key[0], entry.path, _choosable(entry.offers), len(entry.offers), key[2])
+        choosable = _choosable(entry.offers)
+        everyone = tuple(entry.offers.values())
+        return RegisteredRoute(key[0], entry.path, choosable, len(everyone), key[2], everyone)
 
 
 def _kept(before: Offer | None, now: Offer) -> Offer:
@@ -124,4 +126,4 @@ def _choosable(offers: dict[int, Offer]) -> tuple[Offer, ...]:
 
 
 def _same(before: RegisteredRoute, after: RegisteredRoute) -> bool:
-    return (before.path, before.offers, before.registered) == (after.path, after.offers, after.registered)
+    return (before.path, before.offers, before.everyone) == (after.path, after.offers, after.everyone)

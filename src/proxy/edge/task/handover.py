@@ -152,6 +152,8 @@ class HandOver:
             return None
         client, closes = taken
         length = 0 if not head.verdict else None if head.flags & HEAD_CHUNKED else head.content_length
+        stated = job.exchange.route.policy.body_bytes
+        byte_count_max = byte_count_max if stated is None else min(byte_count_max, stated)
         return client, self._body(client, length, byte_count_max), closes
 
     def _body(self, client: ClientSocket, length: int | None, byte_count_max: int) -> RequestBody:

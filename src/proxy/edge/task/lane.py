@@ -58,9 +58,9 @@ class TaskLane:
 
         render: makes an answer of a reason; choose_again: runs the stages that choose an instance, for a request that
         has waited for its body; go_on: runs the stages from one on that has waited, up to the choice; send_credit:
-        what the service on a connection grants on a new stream; recall: what was decided about a
-        request that was sent, for one whose answer turns out to stream; secured: the TLS session of a client's connection;
-        name_of: who is at the other end of a framed connection, for logs.
+        what the service on a connection grants on a new stream; recall: what was decided about a request that was sent,
+        for one whose answer turns out to stream; secured: the TLS session of a client's connection; name_of: who is at
+        the other end of a framed connection, for logs.
         """
         self._wire = wire
         self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured, recall=recall)

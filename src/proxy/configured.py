@@ -1,0 +1,103 @@
+"""What the configuration makes, and makes anew when it changes: stages, terms of routes, identities, limits, placement.
+
+A change is prepared whole, beside the traffic, and whatever is wrong with it is told before anything is changed. Then
+all of it is swapped within one turn of the event loop, so that no request sees half of it.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from frames.wire import Wire
+from penstock.settings import Problem, SettingsError
+from proxy.assembly import Assembly, Registered
+from proxy.config import GatewayConfig
+from proxy.edge.forwarded import Doubt
+from proxy.pipeline import Parts, Pipeline, make_pipeline
+from proxy.policy.identity.identities import Identities
+from proxy.policy.identity.prepare import prepare_identities
+from proxy.policy.rates.limiter import RateLimiter
+from proxy.policy.rates.store import MemoryStore
+from proxy.route.hosts import HostRules
+from proxy.route.placement_file import FilePlacement
+from proxy.route.placement_reader import read_placement
+from proxy.route.regions import Regions
+from proxy.route.rules import Policies
+from proxy.route.table import RouteError
+from proxy.route_policy import Access
+from proxy.rules import Rule
+from proxy.snapshot import Limits
+from proxy.terms import Terms
+
+
+class Configured:
+    """The parts that follow the configuration. ``config`` is what they follow now."""
+
+    def __init__(self, config: GatewayConfig, wire: Wire, doubts: dict[Doubt, int]) -> None:
+        """Make them. Raises `SettingsError` for files that the configuration names and that are wrong."""
+        self.config = config
+        self.identities = Identities(prepare_identities(config.identity))
+        self.store = MemoryStore(keys_max=config.rates.keys_max)
+        self.limiter = RateLimiter(self.store, is_open_on_failure=config.rates.on_store_failure == "open")
+        self.placement = FilePlacement(config.placement.maps)
+        self.placement.load()
+        self._parts = Parts(wire, doubts, self.identities, self.limiter, self.placement)
+        self.pipeline = make_pipeline(config, self._parts)
+        self.terms = make_terms(config, self.pipeline)
+
+    async def change(
+        self,
+        config: GatewayConfig,
+        assembly: Assembly,
+        registered: Callable[[], Registered],
+        swapped: Callable[[], None],
+    ) -> None:
+        """Follow another configuration. registered: what is now; swapped: called when all is swapped, to go on by it.
+
+        Raises:
+            SettingsError: something in it, or in a file that it names, is wrong; nothing was changed.
+        """
+        identities = await trio.to_thread.run_sync(prepare_identities, config.identity)
+        maps = await trio.to_thread.run_sync(read_placement, config.placement.maps)
+        problems = self.placement.check(maps)
+        if problems:
+            raise SettingsError(problems)
+        pipeline = make_pipeline(config, self._parts)
+        terms = make_terms(config, pipeline)
+        try:
+            await assembly.replace(terms, registered)
+        except RouteError as error:
+            raise SettingsError([_contested(error)]) from None
+        # From here on nothing waits and nothing fails.
+        self.config, self.pipeline, self.terms = config, pipeline, terms
+        self.identities.swap(identities)
+        self.placement.paths = config.placement.maps
+        self.placement.swap(maps)
+        self.store.keys_max = config.rates.keys_max
+        self.limiter.is_open_on_failure = config.rates.on_store_failure == "open"
+        swapped()
+
+
+def make_terms(config: GatewayConfig, pipeline: Pipeline) -> Terms:
+    """Return what holds for routes by a configuration."""
+    return Terms(
+        stages=pipeline.rest,
+        limits=Limits(config.edge.deadline_ms, config.edge.deadline_max_ms),
+        hosts=HostRules(config.routes.hosts),
+        regions=Regions(config.regions.own, config.regions.neighbours),
+        policies=Policies(_rules(config), undeclared=Access(config.identity.undeclared)),
+    )
+
+
+def _rules(config: GatewayConfig) -> tuple[Rule, ...]:
+    if not config.rules:
+        return ()
+    from proxy.settings_rules import make_rules  # what a gateway without rules does not load
+
+    return make_rules(config.rules)
+
+
+def _contested(error: RouteError) -> Problem:
+    """Two services that hosts told apart until now would have one path."""
+    fix = "give the two services different hosts, or take the path from one of them"
+    return Problem("route_contested", "routes.hosts", "what services have registered", str(error), fix)

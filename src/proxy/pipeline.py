@@ -1,0 +1,101 @@
+"""The stages of a request's path: the only file that knows their order.
+
+Each has its place for a reason:
+
+    context         first, so that every answer, refusals included, carries the ids that the client knows
+    head            what is unusual is put into its usual form before anything is matched or allowed by it
+    version prefix  what names the version is taken off the path before the path is matched
+    match           before anything that depends on the route: the stages from here on are the route's own
+    admit           who asks too much is stopped before the work of finding out who it is
+    identify        before all that depends on who asks: claims, rates, splits, placement
+    authorize       as soon as it is known who asks, so that nobody else learns anything of what follows
+    rate limit      by tenant and principal, so it must know them; refusals by claims do not use up a limit
+    limits          a body that is too long is refused before any of it is read
+    deadline        before time is spent on choosing and queueing
+    version         what the client says about the version comes before what the operator does with the rest
+    split           among versions, for who named none
+    place           among the instances of a version: only those that have the tenant
+    pick            last of the decisions, since load is judged by what is true now
+    send            nothing may be decided after it: a service may have started. What must wait goes on in the task lane
+
+A stage that has nothing to say about a route is not in its path (`proxy.stage.for_routes`).
+"""
+
+from typing import NamedTuple
+
+from frames.wire import Wire
+from proxy.config import GatewayConfig
+from proxy.edge.context import read_context
+from proxy.edge.forwarded import Doubt, TrustedProxies
+from proxy.edge.head import make_read_head
+from proxy.path import Path
+from proxy.policy.deadline import set_deadline
+from proxy.policy.identity.identities import Identities
+from proxy.policy.limits import make_check_body, make_check_limits
+from proxy.policy.rates.limiter import RateLimiter
+from proxy.policy.rates.stages import make_admit, make_rate_limit
+from proxy.route.match import TrailingSlash, make_match
+from proxy.route.placement import PlacementSource, make_place
+from proxy.route.split import make_split
+from proxy.route.versions import make_choose_version, make_take_version_prefix
+from proxy.stage import Stage
+from proxy.targets.choose import make_pick
+from proxy.transport.send import make_send
+
+NO_FIELD = "none"
+"""The name of the version's field where there is none."""
+
+
+class Parts(NamedTuple):
+    """What stages work with, beside the exchange. It stays when the configuration changes."""
+
+    wire: Wire
+    doubts: dict[Doubt, int]
+    identities: Identities
+    limiter: RateLimiter
+    placement: PlacementSource
+
+
+class Pipeline(NamedTuple):
+    """The stages by one configuration."""
+
+    entry: tuple[Stage, ...]
+    """Up to match."""
+    rest: tuple[Stage, ...]
+    """From there on: a route's path is made of these."""
+    path: Path
+    """The same for requests that have waited."""
+
+
+def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
+    """Return the stages in their order."""
+    edge, versions, wire = config.edge, config.versions, parts.wire
+    slash = TrailingSlash(config.routes.trailing_slash)
+    match = make_match(wire, lambda exchange: slash)
+    proxies = TrustedProxies(edge.trusted_proxies)
+    is_tolerant = edge.parsing == "tolerant"
+    header = "" if versions.header == NO_FIELD else versions.header
+    choosing = (
+        *([make_choose_version(header, is_in_path=versions.path_prefix)] if header or versions.path_prefix else []),
+        make_split(),
+        make_place(parts.placement),
+        make_pick(wire.in_flight, wire.latency_us),
+    )
+    entry = (
+        read_context,
+        make_read_head(wire, proxies, parts.doubts, is_tolerant=is_tolerant),
+        *([make_take_version_prefix(wire)] if versions.path_prefix else []),
+        match,
+    )
+    rest = (
+        make_admit(parts.limiter, config.rates.admit),
+        parts.identities.identify,
+        parts.identities.authorize,
+        make_rate_limit(parts.limiter),
+        make_check_limits(edge.call_bytes, edge.buffered_bytes),
+        make_check_body(wire),
+        set_deadline,
+        *choosing,
+        make_send(wire),
+    )
+    return Pipeline(entry, rest, Path([match], rest, choosing=choosing))
