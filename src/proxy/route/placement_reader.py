@@ -9,7 +9,6 @@ from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from penstock.settings.nodes import Duplicate, Node, UnreadableError
 from penstock.settings.yaml_nodes import read_yaml
 from proxy.route.placement import PlacementMap, Shard
-from proxy.route.placement_json import key_lines, read_json
 
 YAML_BYTES_MAX: Final = 1 << 20
 JSON_BYTES_MAX: Final = 32 << 20
@@ -58,6 +57,8 @@ class _Reader:
             text = _read_text(self._path, JSON_BYTES_MAX if is_json else YAML_BYTES_MAX)
             placement = self._read(text, is_json, {})
             if self._problems and is_json:
+                from proxy.route.placement_json import key_lines
+
                 self._problems.clear()
                 self._read(text, is_json, key_lines(text))
         except UnreadableError as error:
@@ -68,7 +69,12 @@ class _Reader:
 
     def _read(self, text: str, is_json: bool, lines: Mapping[str, int]) -> PlacementMap | None:
         duplicates: list[Duplicate] = []
-        root = read_json(text, duplicates, lines) if is_json else read_yaml(text, duplicates)
+        if is_json:
+            from proxy.route.placement_json import read_json
+
+            root = read_json(text, duplicates, lines)
+        else:
+            root = read_yaml(text, duplicates)
         for duplicate in duplicates:
             why = f"the key is on line {duplicate.first_line} already"
             self._refuse("duplicate_key", duplicate.key, duplicate.line, why, "keep one of the two")
