@@ -216,6 +216,31 @@ async def test_outside_of_any_call_after_one(bench: Bench) -> None:
     assert 9000 < asked.remaining_ms <= 10_000
 
 
+async def test_what_is_finished_while_the_service_drains_may_still_ask(bench: Bench) -> None:
+    # GOAWAY says that its sender takes nothing new; what is in flight is to be finished, with all that it needs.
+    stop, begun, go_on = trio.Event(), trio.Event(), trio.Event()
+
+    @bench.service.get("/last")
+    async def last(call: Call) -> Any:
+        begun.set()
+        await go_on.wait()
+        return (await call.ask("inventory", "GET", "/stock/7")).text
+
+    async def serve() -> None:
+        await bench.service.serve(bench.gateway.settings(), stop=stop)
+
+    bench.nursery.start_soon(serve)
+    connection = await bench.accept()
+    await connection.call(2, 2, "/last")
+    with trio.fail_after(WAIT_S):
+        await begun.wait()
+    stop.set()
+    await connection.expect(FrameType.GOAWAY)
+    go_on.set()
+    await answer(connection, Asked(await connection.expect(FrameType.REQUEST)), 200, b"seven")
+    assert (await connection.expect(FrameType.RESPONSE)).body == b"seven"
+
+
 class TestDeadline:
     async def test_it_passes(self, bench: Bench) -> None:
         connection = await bench.connect()
