@@ -120,6 +120,8 @@ def test_an_unknown_key_in_toml_has_its_line(tmp_path: Path) -> None:
         (b"a: 1\nb: \xff\n", "yaml", "bad_file p.yaml:2: is not UTF-8 text"),
         ("[" * 20_000, "yaml", "bad_file p.yaml: is nested too deeply"),
         ("a: " + "[" * 30 + "]" * 30, "yaml", "bad_file p.yaml:1: is too large when its aliases are followed"),
+        ("? [a, b]\n: c\n", "yaml", "bad_file p.yaml:1: has a list or a table for a key"),
+        ("edge:\n  <<: {open: true}\n", "yaml", "bad_file p.yaml:2: has the key <<, by which nothing is put in here"),
         ("a: &a [*a]\n", "yaml", "bad_file p.yaml:1: is too large when its aliases are followed"),
         ("[edge]\nopen = \n", "toml", "bad_file p.toml:2: is no TOML"),
         ("a = 1\na = 2\n", "toml", "bad_file p.toml:2: is no TOML"),

@@ -67,8 +67,17 @@ class _YamlReader:
     def _table(self, node: "yaml.MappingNode", depth: int) -> dict[str, Node]:
         table: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            key, line = _key(key_node), key_node.start_mark.line + 1
             if key in table:
                 self._duplicates.append(Duplicate(key, line, table[key].line))
             table[key] = Node(line, self.convert(value_node, depth + 1).value)
         return table
+
+
+def _key(node: "yaml.Node") -> str:
+    line = node.start_mark.line + 1
+    if not isinstance(node.value, str):
+        raise UnreadableError(line, "has a list or a table for a key", "write a text before the colon")
+    if node.tag == "tag:yaml.org,2002:merge":
+        raise UnreadableError(line, "has the key <<, by which nothing is put in here", "write the keys themselves")
+    return node.value
