@@ -1,46 +1,74 @@
 """Running a gateway in a process: its listeners, its name, and what signals do.
 
 SIGTERM, SIGINT    drain, then end; a second one ends at once
-SIGHUP             read certificates again
+SIGHUP             read settings and certificates again
 """
 
 import logging
 import re
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
 
 import trio
 
+from penstock.settings import Loaded
 from proxy.app import Addresses, Gateway
 from proxy.config import DrainConfig, GatewayConfig
+from proxy.config_changes import Changes
 from proxy.edge.listen import open_listener
+from proxy.reload import Reloader
 
 _log = logging.getLogger("penstock.gateway")
 
 
-async def serve(config: GatewayConfig, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
+class Sources(NamedTuple):
+    """Where settings come from: what was read at the start, and how to read it again."""
+
+    loaded: Loaded[GatewayConfig]
+    load: Callable[[], Loaded[GatewayConfig]]
+    path: Path | None = None
+    """The settings file, to be watched."""
+
+
+async def serve(sources: Sources, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED) -> None:
     """Run a gateway until a signal ends it.
 
     Raises:
         ListenError: an address cannot be listened on.
         CertificateError: certificates for TLS cannot be used (`proxy.edge.tls.problems`).
+        SettingsError: a file that settings name is wrong.
         OSError: memory or descriptors are short.
     """
+    config = sources.loaded.settings
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         listeners = open_listeners(config)
         secured = [listener.getsockname()[:2] for listener in listeners[3:]]
         gateway = Gateway(config, gateway_name(socket.gethostname(), listeners[0].getsockname()[1]))
+        reloader = make_reloader(sources, gateway)
         async with trio.open_nursery() as nursery:
             addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
+            nursery.start_soon(reloader.watch)
             _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
             for address in secured:
                 _log.info("edge by TLS on %s:%d", *address)
             task_status.started(addresses)
-            await _drain_on_signal(gateway, signals, config.drain)
+            await _until_told_to_end(gateway, reloader, signals)
             nursery.cancel_scope.cancel()
+
+
+def make_reloader(sources: Sources, gateway: Gateway) -> Reloader:
+    """Return what reads the settings again and has the gateway follow them."""
+
+    async def apply(loaded: Loaded[GatewayConfig], _: Changes) -> None:
+        await gateway.change(loaded.settings)
+        logging.getLogger().setLevel(loaded.settings.log.level.upper())
+
+    return Reloader(sources.loaded, sources.load, apply, path=sources.path)
 
 
 def gateway_name(host: str, port: int) -> str:
@@ -68,11 +96,16 @@ def open_listeners(config: GatewayConfig) -> list[socket.socket]:
     return opened
 
 
-async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], config: DrainConfig) -> None:
+async def _until_told_to_end(gateway: Gateway, reloader: Reloader, signals: AsyncIterator[int]) -> None:
     while (number := await anext(signals)) == signal.SIGHUP:
+        await reloader.reload("SIGHUP")
         await reload_certificates(gateway)
+    await _drain(gateway, reloader.config.drain, signal.Signals(number).name, signals)
+
+
+async def _drain(gateway: Gateway, config: DrainConfig, cause: str, signals: AsyncIterator[int]) -> None:
     timeout_s, spread_s = config.timeout_ms / 1000, config.spread_within_timeout_ms / 1000
-    _log.info("%s: draining for up to %g s; a second signal ends at once", signal.Signals(number).name, timeout_s)
+    _log.info("%s: draining for up to %g s; a second signal ends at once", cause, timeout_s)
     async with trio.open_nursery() as nursery:
 
         async def end_at_once() -> None:
@@ -88,7 +121,5 @@ async def _drain_on_signal(gateway: Gateway, signals: AsyncIterator[int], config
 
 async def reload_certificates(gateway: Gateway) -> None:
     """Read the certificates of the edge again. What cannot be used is logged, and what was used before stays."""
-    if gateway.certificates is None:
-        _log.info("SIGHUP: there are no certificates to read again")
-        return
-    await gateway.certificates.reload()
+    if gateway.certificates is not None:
+        await gateway.certificates.reload()

@@ -155,6 +155,7 @@ class EdgeConnections(msgspec.Struct, frozen=True):
             "",
             "certificates with their keys, `cert.pem:key.pem` or one file with both; the first where no name fits",
             "only the operator has them",
+            restart=True,
         ),
     ]
     tls_min_version: Annotated[

@@ -41,7 +41,7 @@ def command(ctx: click.Context, /, **_: object) -> None:
         loaded = for_demo(load_settings(ctx))
         logs = start_logs(loaded)
         try:
-            trio.run(run_demo, loaded.settings)
+            trio.run(run_demo, loaded)
         except* KeyboardInterrupt:
             pass  # the way to end it, before the gateway listens for signals
         finally:
@@ -60,23 +60,23 @@ def for_demo(loaded: Loaded[GatewayConfig]) -> Loaded[GatewayConfig]:
     return msgspec.structs.replace(loaded, settings=config)
 
 
-async def run_demo(config: GatewayConfig) -> None:
+async def run_demo(loaded: Loaded[GatewayConfig]) -> None:
     """Run gateway and service until a signal ends the gateway; whatever ends one ends both.
 
     The service starts when the gateway has its ports: it would else dial whatever has them.
     """
     async with trio.open_nursery() as nursery:
-        addresses: Addresses = await nursery.start(_run_gateway, config, nursery.cancel_scope)
-        nursery.start_soon(run_service, service_environment(config, reachable(addresses.services)))
+        addresses: Addresses = await nursery.start(_run_gateway, loaded, nursery.cancel_scope)
+        nursery.start_soon(run_service, service_environment(loaded.settings, reachable(addresses.services)))
         nursery.start_soon(greet, addresses)
 
 
 async def _run_gateway(  # noqa: ASYNC128 - `serve` calls started
-    config: GatewayConfig, demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
+    loaded: Loaded[GatewayConfig], demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
 ) -> None:
-    from ..running import serve
+    from ..running import Sources, serve
 
-    await serve(config, task_status=task_status)
+    await serve(Sources(loaded, lambda: loaded), task_status=task_status)
     demo.cancel()
 
 

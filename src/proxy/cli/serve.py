@@ -1,6 +1,8 @@
 """`penstock serve`: runs the gateway until a signal ends it."""
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -9,7 +11,7 @@ from penstock.telemetry.logs import Logs, set_up_logs
 
 from ..config import GatewayConfig
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import SettingsCommand, config_path, settings_loader
 
 logger = logging.getLogger("penstock")
 
@@ -19,26 +21,27 @@ logger = logging.getLogger("penstock")
 def command(ctx: click.Context, /, **_: object) -> None:
     """Run the gateway. A flag counts before its variable, a variable before the file, the file before the default."""
     with failures_explained():
-        loaded = load_settings(ctx)
+        load = settings_loader(ctx)
+        loaded = load()
         logs = start_logs(loaded)
         try:
-            run_gateway(loaded.settings)
+            run_gateway(loaded, load, config_path(ctx))
         finally:
             logs.close()
 
 
 def start_logs(loaded: Loaded[GatewayConfig]) -> Logs:
     """Set up logs for these settings, and log what is odd about them."""
-    logs = set_up_logs(loaded.settings.log, [loaded.settings.services.token])
+    logs = set_up_logs(loaded.settings.log, [loaded.settings.services.token, loaded.settings.admin.token])
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     return logs
 
 
-def run_gateway(config: GatewayConfig) -> None:
-    """Run the gateway until a signal ends it."""
+def run_gateway(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]], path: Path | None) -> None:
+    """Run the gateway until a signal ends it. load: reads the settings again; path: of their file, to be watched."""
     import trio
 
-    from ..running import serve
+    from ..running import Sources, serve
 
-    trio.run(serve, config)
+    trio.run(serve, Sources(loaded, load, path))

@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 import proxy.cli.serve
+from penstock.settings import Loaded
 from proxy.cli.main import COMMANDS, command
 from proxy.config import GatewayConfig, gateway_registry
 from proxy.edge.listen import open_listener
@@ -123,17 +125,22 @@ def test_a_missing_file() -> None:
 
 
 def test_serve_runs_the_gateway_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[GatewayConfig] = []
-    monkeypatch.setattr(proxy.cli.serve, "run_gateway", seen.append)
+    seen: list[int] = []
+
+    def note(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]], path: Path | None) -> None:
+        seen.extend((loaded.settings.edge.deadline_ms, load().settings.edge.deadline_ms))
+        assert path is None
+
+    monkeypatch.setattr(proxy.cli.serve, "run_gateway", note)
     result = run("serve", "--edge-deadline", "4s")
     assert result.exit_code == 0
-    assert [config.edge.deadline_ms for config in seen] == [4000]
+    assert seen == [4000, 4000]
 
 
 def test_serve_explains_a_port_in_use_inside_of_a_nursery(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(config: GatewayConfig) -> None:
+    def refuse(loaded: Loaded[GatewayConfig], *_: object) -> None:
         try:
-            open_listener(config.edge.listen, "edge.listen")
+            open_listener(loaded.settings.edge.listen, "edge.listen")
         except Exception as error:
             raise ExceptionGroup("nursery", [ExceptionGroup("nursery", [error])]) from None
 
@@ -150,7 +157,7 @@ def test_serve_explains_a_port_in_use_inside_of_a_nursery(monkeypatch: pytest.Mo
     ("error", "code"), [(KeyboardInterrupt(), 130), (BaseExceptionGroup("nursery", [KeyboardInterrupt()]), 130)]
 )
 def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
-    def interrupted(config: GatewayConfig) -> None:
+    def interrupted(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(proxy.cli.serve, "run_gateway", interrupted)
@@ -159,7 +166,7 @@ def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch, error: BaseEx
 
 
 def test_what_is_unknown_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(config: GatewayConfig) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(proxy.cli.serve, "run_gateway", broken)
