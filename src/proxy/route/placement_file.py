@@ -13,13 +13,16 @@ default: one
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
 from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from proxy.route.placement import PlacementMap
 from proxy.route.placement_reader import read_placement
-from proxy.rules import Rule
+
+if TYPE_CHECKING:
+    from proxy.rules import Rule
 
 
 class FilePlacement:
@@ -82,7 +85,7 @@ class FilePlacement:
         yield Problem("placement_revision", new.kind, new.origin, why, f"write revision: {old.revision + 1}, or more")
 
 
-def unknown_kinds(rules: Iterable[Rule], maps: Iterable[PlacementMap]) -> list[Problem]:
+def unknown_kinds(rules: "Iterable[Rule]", maps: Iterable[PlacementMap]) -> list[Problem]:
     """Return the rules that name a kind of map that is not there."""
     kinds = [placement.kind for placement in maps]
     return [
