@@ -45,6 +45,11 @@ _WITH_ASYNC: dict[str, Open] = {
     "nginx + uvicorn": contenders.nginx_uvicorn,
     "penstock + service (async)": contenders.penstock_with_service("async"),
 }
+_FASTAPI: dict[str, Open] = {
+    "nginx + uvicorn": contenders.nginx_uvicorn_fastapi,
+    "penstock + bridge": contenders.penstock_with_fastapi("trio"),
+    "penstock + bridge (uvloop)": contenders.penstock_with_fastapi("uvloop"),
+}
 _BY_TLS: dict[str, Open] = {"nginx": contenders.nginx_tls, "penstock": contenders.penstock_tls}
 _CHUNKED: dict[str, Open] = {
     "Hypercorn": contenders.hypercorn,
@@ -69,6 +74,7 @@ _CASES = (
         "gateway and service on one core, async def handler, 64 connections",
         _loaded(_WITH_ASYNC, wrk(64)),
     ),
+    Case("fastapi", "FastAPI, gateway and service on one core, 64 connections", _loaded(_FASTAPI, wrk(64))),
     Case("tls-64", "small GET by TLS 1.3, 64 connections", _loaded(_BY_TLS, wrk(64, is_tls=True))),
     Case(
         "chunked-64",

@@ -95,6 +95,24 @@ def penstock_with_service(handler: str) -> Open:
     return start
 
 
+def nginx_uvicorn_fastapi(stack: ExitStack, plan: Plan) -> Contender:
+    """Start nginx before FastAPI on uvicorn, both on the core under test."""
+    application, upstream = rivals.uvicorn(stack, plan.cores.tested, plan.folder, "benchmarks.fastapi_app:app")
+    server, port = rivals.nginx_proxy(stack, upstream, plan.cores.tested, plan.folder)
+    return _answering(Contender(port, (server, application)))
+
+
+def penstock_with_fastapi(loop: str) -> Open:
+    """Return how to start the gateway before FastAPI behind the ASGI bridge, both on the core under test."""
+
+    def start(stack: ExitStack, plan: Plan) -> Contender:
+        started = gateway.gateway(stack, plan.cores.tested, plan.folder)
+        service = gateway.fastapi_service(stack, started, loop, plan.cores.tested, plan.folder)
+        return _answering(Contender(started.edge_port, (started.server, service)))
+
+    return start
+
+
 def penstock_streaming_service(stack: ExitStack, plan: Plan) -> Contender:
     """Start the gateway before the service in Python for large bodies, which has the other core, and is not charged."""
     started = gateway.gateway(stack, plan.cores.tested, plan.folder)

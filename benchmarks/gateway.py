@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from benchmarks.certificate import Certificate
 from benchmarks.servers import Server, free_port, wait_answering, wait_listening
-from benchmarks.tools import ROOT, NotMeasured, compiled
+from benchmarks.tools import ROOT, NotMeasured, compiled, rival_python
 from benchmarks.work import CREATE_PATH, DOWNLOADS_PATH, INVOICE_BODY, INVOICE_PATH, STALLED_PATH, UPLOADS_PATH
 
 _PYTHON_PATH = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
@@ -86,5 +86,14 @@ def python_service(stack: ExitStack, behind: Gateway, handler: str, core: int, f
     command = [sys.executable, "-m", "benchmarks.service_app", handler]
     environment = {**_PYTHON_PATH, "PENSTOCK_GATEWAYS": f"tcp://127.0.0.1:{behind.services_port}"}
     server = stack.enter_context(Server(f"service-{behind.services_port}", command, core, folder, environment))
+    wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY)
+    return server
+
+
+def fastapi_service(stack: ExitStack, behind: Gateway, loop: str, core: int, folder: Path) -> Server:
+    """Connect FastAPI behind the ASGI bridge, with the packages that the rivals have. loop: trio or uvloop."""
+    command = [rival_python(), "-m", "benchmarks.fastapi_app", loop]
+    environment = {**_PYTHON_PATH, "PENSTOCK_GATEWAYS": f"tcp://127.0.0.1:{behind.services_port}"}
+    server = stack.enter_context(Server(f"fastapi-{behind.services_port}", command, core, folder, environment))
     wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY)
     return server

@@ -150,11 +150,13 @@ def haproxy(stack: ExitStack, upstream_port: int, core: int, folder: Path) -> tu
     return server, port
 
 
-def uvicorn(stack: ExitStack, core: int, folder: Path) -> tuple[Server, int]:
-    """Start uvicorn with uvloop and httptools, no access log, and a plain ASGI application; return it with its port."""
+def uvicorn(
+    stack: ExitStack, core: int, folder: Path, application: str = "benchmarks.asgi_app:invoices"
+) -> tuple[Server, int]:
+    """Start uvicorn with uvloop and httptools, no access log, and an ASGI application; return it with its port."""
     port = free_port()
     command = [
-        *(rival_python(), "-m", "uvicorn", "benchmarks.asgi_app:invoices", "--port", str(port)),
+        *(rival_python(), "-m", "uvicorn", application, "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
         *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "3600"),
     ]

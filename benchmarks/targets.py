@@ -80,6 +80,18 @@ TARGETS = (
         aim=3.0,
         at_least=True,
     ),
+    Target(
+        "requests/s, FastAPI behind the ASGI bridge and the gateway on one core ÷ on uvicorn behind nginx on one core",
+        *("fastapi", "penstock + bridge", "nginx + uvicorn", "per_s"),
+        must=1.0,
+        aim=1.5,
+        at_least=True,
+    ),
+    Target(
+        "the same in a loop of uvloop's",
+        *("fastapi", "penstock + bridge (uvloop)", "nginx + uvicorn", "per_s"),
+        at_least=True,
+    ),
     Target("median latency, 1 connection ÷ nginx's", "get-1", "penstock", "nginx", "p50_us", 1.3, 1.0),
     Target(
         "resident memory with 10,000 idle connections ÷ nginx's", "idle", "penstock", "nginx", "resident_mib", 1.5, 1.0

@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILT = ROOT / "build" / "benchmarks"
 ENVIRONMENT = HERE / ".venv"
-ENVIRONMENT_PACKAGES = ("uvicorn", "uvloop", "httptools", "hypercorn", "trio", "msgspec", "cffi")
+ENVIRONMENT_PACKAGES = ("uvicorn", "uvloop", "httptools", "hypercorn", "trio", "msgspec", "cffi", "PyYAML", "fastapi")
 COMPILER_FLAGS = ("-O3", "-std=gnu11", "-Wall", "-Wextra", "-fno-strict-aliasing", "-D_GNU_SOURCE")
 
 

@@ -1,5 +1,6 @@
 """An ASGI application as a service: its endpoints, and its life around that of the service."""
 
+import gc
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -52,9 +53,19 @@ class AsgiService(Service):
         """routes: method and path of each endpoint; root_path: what of the path is not the application's business."""
         super().__init__(name, version=version, access=access)
         self._runner = _make_runner(app, root_path, loop, lifespan)
+        self._has_process = False
         handler = Handler(self._runner.handle, grace_s)
         for method, path in routes:
             self._add(method, path, handler, claims or {})
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, as any service does. The process is taken to be the application's alone.
+
+        What the application has loaded when it has started stays: the garbage collector need not look at it again and
+        again, which costs FastAPI several percent of each request.
+        """
+        self._has_process = True
+        super().run()
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """The application's lifespan: `serve` runs within it. Raises `StartupError`."""
@@ -69,6 +80,9 @@ class AsgiService(Service):
     ) -> None:
         """Start the application, serve as any service does, and end the application after the last call."""
         async with self.running():
+            if self._has_process:
+                gc.collect()
+                gc.freeze()
             await super().serve(settings, stop=stop, task_status=task_status)
 
     def _add(self, method: str, path: str, handler: "Handler", claims: "Claims") -> None:
