@@ -26,6 +26,21 @@ def warnings(tmp_path: Path, text: str) -> list[str]:
     ("text", "expected"),
     [
         (
+            "edge:\n  trusted_proxies:\n    - 10.0.0.0/8\n    -\n    - nowhere\n",
+            "bad_value: edge.trusted_proxies[2] = nowhere (p.yaml:5): 'nowhere' is no IP address or network; write"
+            " 10.0.0.0/8, 192.0.2.1, 2001:db8::/32",
+        ),
+        (
+            "services:\n  allow:\n    billing: [/invoices, bills]\n",
+            "bad_value: services.allow.billing[1] (p.yaml:3): 'bills' of 'billing' is no path prefix; write a path that"
+            " begins with '/', like /invoices",
+        ),
+        (
+            "services:\n  allow:\n    billing: /\n    Orders: /\n",
+            "bad_value: services.allow.Orders (p.yaml:4): 'Orders' is no service name; write 1 to 64 of a-z, 0-9 and"
+            " '-', beginning with a letter",
+        ),
+        (
             "services:\n  allow: {billing: /}\n  required: [orders]\n",
             "unknown_service: services.required[0] (p.yaml:3): 'orders' is not in services.allow, so no such service"
             " can register; add it there, or write one of billing",

@@ -1,9 +1,10 @@
 """The allow map: which service may register which path prefixes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from .types import BadValueError, Kind, Raw
+from .errors import BadValueError, BadValuesError
+from .types import Kind, Raw
 
 _SERVICE_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -32,22 +33,24 @@ class AllowMap(Kind[Mapping[str, tuple[str, ...]]]):
 
     def _collect(self, entries: list[tuple[str, list[Raw]]]) -> Mapping[str, tuple[str, ...]]:
         allowed: dict[str, tuple[str, ...]] = {}
+        faults: list[BadValueError] = []
         for name, paths in entries:
-            if not _SERVICE_NAME.fullmatch(name):
-                raise BadValueError(
-                    f"{name!r} is no service name", "write 1 to 64 of a-z, 0-9 and '-', beginning with a letter"
-                )
-            if name in allowed:
-                raise BadValueError(f"{name!r} is there twice", "give all its path prefixes in one entry")
-            allowed[name] = tuple(self._prefix(name, path) for path in paths)
+            faults += self._faults(name, paths, name in allowed)
+            allowed[name] = tuple(str(path) for path in paths)
+        if faults:
+            raise faults[0] if len(faults) == 1 else BadValuesError(faults)
         return allowed
 
-    def _prefix(self, name: str, path: Raw) -> str:
-        if not isinstance(path, str) or not re.fullmatch(r"/[^\s,;]*", path):
-            raise BadValueError(
-                f"{path!r} of {name!r} is no path prefix", "write a path that begins with '/', like /invoices"
-            )
-        return path
+    def _faults(self, name: str, paths: list[Raw], is_twice: bool) -> Iterator[BadValueError]:
+        if not _SERVICE_NAME.fullmatch(name):
+            fix = "write 1 to 64 of a-z, 0-9 and '-', beginning with a letter"
+            yield BadValueError(f"{name!r} is no service name", fix, path=(name,))
+        if is_twice:
+            yield BadValueError(f"{name!r} is there twice", "give all its path prefixes in one entry", path=(name,))
+        for index, path in enumerate(paths):
+            if not isinstance(path, str) or not re.fullmatch(r"/[^\s,;]*", path):
+                why = f"{path!r} of {name!r} is no path prefix"
+                yield BadValueError(why, "write a path that begins with '/', like /invoices", path=(name, index))
 
     def render(self, value: Mapping[str, tuple[str, ...]]) -> str:
         """Return the text form."""

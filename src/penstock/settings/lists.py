@@ -5,7 +5,8 @@ from abc import abstractmethod
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Generic, TypeAlias, TypeVar
 
-from .types import BadValueError, Kind, Raw
+from .errors import BadValueError, BadValuesError, shortened
+from .types import Kind, Raw
 
 T = TypeVar("T")
 
@@ -25,10 +26,24 @@ class ListKind(Kind[tuple[T, ...]], Generic[T]):
         items = raw.split(",") if isinstance(raw, str) else raw
         if not isinstance(items, list):
             raise BadValueError(f"a {self.label} is a list", f"write {self.example}")
-        values = tuple(self._one(item) for item in items if item != "")
+        values = self._values(items)
         if len(set(values)) != len(values):
             raise BadValueError(f"one {self.item} is there twice", "name each once")
         return values
+
+    def _values(self, items: list[Raw]) -> tuple[T, ...]:
+        values: list[T] = []
+        faults: list[BadValueError] = []
+        for index, item in enumerate(items):
+            if item == "":
+                continue
+            try:
+                values.append(self._one(item))
+            except BadValueError as bad:
+                faults.append(bad.within(index, shortened(str(item).strip())))
+        if faults:
+            raise faults[0] if len(faults) == 1 else BadValuesError(faults)
+        return tuple(values)
 
     def _one(self, item: Raw) -> T:
         if not isinstance(item, str) or not item.strip():
