@@ -101,7 +101,7 @@ class IdentityConfig(msgspec.Struct, frozen=True):
             Count(),
             "10000",
             "callers that are remembered with what they proved",
-            "verifying a token again costs as much as carrying several requests; one takes about 3KiB",
+            "verifying a token again costs as much as carrying several requests; one takes about 5KiB",
             at_least="2",
             at_most="1000000",
         ),

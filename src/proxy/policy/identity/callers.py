@@ -12,13 +12,12 @@ from typing import Any, Final, NamedTuple
 
 from frames.wire_values import NO_IDENTITY, make_identity
 from penstock.telemetry.occasional import Occasional
-from proxy.caller import Caller
+from proxy.caller import Caller, Identity
 from proxy.errors import KEYS_UNAVAILABLE
 from proxy.stage import Answer, Await
 
 from .cache import Generations
 from .causes import Cause, RefusedError
-from .issuer import Proof
 from .tenant import INVALID, is_tenant, select_tenant
 from .verify import KeysWantedError, Verifier
 
@@ -43,7 +42,7 @@ class _Stranger(NamedTuple):
 class _Known(NamedTuple):
     """What credentials prove, and how the wire writes it."""
 
-    proof: Proof
+    identity: Identity
     wire: Any
 
 
@@ -119,18 +118,18 @@ class Callers:
         now_s = self.wall_clock()
         known = self._proofs.get(credentials)
         if known is not None:
-            if now_s < known.proof.identity.expires_at_s:
+            if now_s < known.identity.expires_at_s:
                 return known
             self._proofs.drop(credentials)
         proof = self._verifier.prove(bearer, api_key, now_s)
         assert proof is not None  # noqa: S101 - one of the two is there
         wire = make_identity(proof.identity.principal.encode(), proof.told, drops_credentials=self._drops)
-        known = _Known(proof, wire)
+        known = _Known(proof.identity, wire)
         self._proofs.put(credentials, known)
         return known
 
     def _introduce(self, said: bytes, tenant: bytes, known: _Known) -> Caller | Answer:
-        identity = known.proof.identity
+        identity = known.identity
         selected = select_tenant(tenant, identity)
         if isinstance(selected, Answer):
             return selected
