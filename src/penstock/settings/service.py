@@ -41,6 +41,7 @@ class LogSettings(msgspec.Struct, frozen=True):
             "auto",
             "JSON, console, or by whether stderr is a terminal",
             "a person reads a terminal, a collector reads everything else",
+            restart=True,
         ),
     ]
 
