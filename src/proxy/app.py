@@ -31,6 +31,7 @@ from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.offer import NOTHING_DECLARED
 from proxy.overview import Overview
+from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
 from proxy.route.hosts import services_overlap
 from proxy.targets.allow import AllowList
@@ -59,14 +60,25 @@ class Gateway:
         self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
         self.doubts = dict.fromkeys(Doubt, 0)
-        self.configured = Configured(config, self.wire, self.doubts)
+        self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
+        self.own = OwnRequests(
+            self.wire,
+            config,
+            self.bytes_in_flight,
+            self.counts,
+            name_of=self._service_of,
+            is_dialled=lambda connection: self.transport.is_dialled(connection),
+            snapshot=lambda: self.lane.snapshot,
+            choose=lambda exchange: self.configured.pipeline.path.choose(exchange),
+            placed=lambda exchange, candidates: self.configured.offers_of_tenant(exchange, candidates),
+        )
+        self.configured = Configured(config, self.wire, self.doubts, self.own.mirror_stage)
         self.registry = Registry(
             thresholds(config),
             config.routes.max,
             hosts_overlap=lambda one, other: services_overlap(self.configured.terms.hosts, one, other),
             required=config.services.required,
         )
-        self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
         self.assembly = Assembly(self.configured.terms, config.routes.max, reset=self.wire.reset_route)
         self.lane = ExpressLane(
             self.wire,
@@ -97,6 +109,7 @@ class Gateway:
             framed_settings(config, name),
             check=_check(config),
             on_change=self._registered,
+            calls=self.own,
         )
         self.overview = Overview(
             self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts, secured
@@ -106,6 +119,10 @@ class Gateway:
         instance = self.registry.maybe_instance(connection)
         peer = self.wire.peer(connection)
         return f"{instance.service}/{instance.instance} at {peer}" if instance else peer
+
+    def _service_of(self, connection: int) -> str | None:
+        instance = self.registry.maybe_instance(connection)
+        return instance.service if instance else None
 
     def _recall(self, exchange: int, connection: int, handed: Handed) -> Exchange:
         """Return what was decided about a request that was sent, and that nothing was kept of."""
@@ -142,6 +159,7 @@ class Gateway:
         self.lane.swap(self.configured.pipeline.entry, self.assembly.snapshot)
         self.lane.reason_header = config.edge.reason_header
         self.registry.required = config.services.required
+        self.own.change(config)
         self.transport.recheck(_check(config))
 
     async def run(
@@ -155,7 +173,9 @@ class Gateway:
     ) -> None:
         """Serve on these listening sockets, which are taken over, until cancelled. secured: for clients by TLS."""
         addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
-        decide = make_decide(self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests, self._tls)
+        decide = make_decide(
+            self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests, self.own, self._tls
+        )
         try:
             with edge, services, admin, secured or nullcontext():  # closed here, unless somebody has taken them over
                 async with self._running_wire(decide), trio.open_nursery() as nursery:
@@ -168,6 +188,7 @@ class Gateway:
                         nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self.transport)
                     nursery.start_soon(self.configured.identities.run)
+                    nursery.start_soon(self.own.run)
                     task_status.started(addresses)
         finally:
             self.wire.close_all()

@@ -4,7 +4,7 @@ Events come first: one may say that an instance is lost, which a request of the 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from frames.wire_values import Decide, Event, EventKind, Request
@@ -41,7 +41,7 @@ class Transport(Protocol):
         """Take in a frame."""
         ...
 
-    def call(self, connection: int, exchange: int, flags: int, /) -> None:
+    def call(self, connection: int, exchange: int, flags: int, payload: bytes, /) -> None:
         """Take in a request."""
         ...
 
@@ -82,6 +82,19 @@ class Tls(Protocol):
         ...
 
 
+class Own(Protocol):
+    """Who asks services for the gateway itself: `proxy.own_requests.OwnRequests`."""
+
+    @property
+    def takers(self) -> Mapping[int, Callable[[Event], None]]:
+        """Who takes the events of an exchange that the gateway has begun."""
+        ...
+
+    def room(self, connection: int, /) -> None:
+        """Take in that a framed connection has room again."""
+        ...
+
+
 class Arena(Protocol):
     """The bytes that a step took in."""
 
@@ -96,10 +109,11 @@ def make_decide(
     transport: Transport,
     arena: Arena,
     requests: Callable[[], Iterator[Request]],
+    own: Own,
     tls: Tls | None = None,
 ) -> Decide:
     """Return what the wire calls once per batch."""
-    begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena), Occasional()
+    begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena, own), Occasional()
     if tls is not None:
         handlers |= {EventKind.TLS_INPUT: tls.received, EventKind.TLS_CLOSED: tls.closed}
     # Whoever takes a refused head on, to repair it, takes its connection over: by then it must hold all that has come.
@@ -132,15 +146,34 @@ def make_decide(
 
 
 def _handlers(
-    lane: ExpressLane, waiting: Waiting, transport: Transport, arena: Arena
+    lane: ExpressLane, waiting: Waiting, transport: Transport, arena: Arena, own: Own
 ) -> dict[int, Callable[[Event], None]]:
+    takers = own.takers
+
     def lost(event: Event) -> None:
-        if not waiting.lost(event[0]):
+        take = takers.get(event[0])
+        if take is not None:
+            take(event)
+        elif not waiting.lost(event[0]):
             lane.lost(event[0])
 
     def refused(event: Event) -> None:
-        if not waiting.refused(event[0], event[3], event[7]):
+        take = takers.get(event[0])
+        if take is not None:
+            take(event)
+        elif not waiting.refused(event[0], event[3], event[7]):
             lane.refused(event[0], event[3], event[7])
+
+    def stream(event: Event) -> None:
+        (takers.get(event[0]) or waiting.stream)(event)
+
+    def room(event: Event) -> None:
+        waiting.room(event[1])
+        own.room(event[1])
+
+    def call(event: Event) -> None:
+        exchange, connection, _, _, flags, at, count, *_ = event
+        transport.call(connection, exchange, flags >> 16, arena[at : at + count])
 
     def closed(event: Event) -> None:
         waiting.dropped(event[1])
@@ -159,8 +192,8 @@ def _handlers(
         EventKind.BAD_RESPONSE: lambda event: lane.bad_response(event[0], event[3], event[1]),
         EventKind.FRAMED_OPENED: lambda event: transport.opened(event[1]),
         EventKind.FRAMED_CLOSED: closed,
-        EventKind.FRAMED_ROOM: lambda event: waiting.room(event[1]),
-        EventKind.STREAM: waiting.stream,
+        EventKind.FRAMED_ROOM: room,
+        EventKind.STREAM: stream,
         EventKind.FRAME: frame,
-        EventKind.CALL: lambda event: transport.call(event[1], event[0], event[4] >> 16),
+        EventKind.CALL: call,
     }

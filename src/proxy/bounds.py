@@ -1,10 +1,15 @@
 """What the settings mean for each part: the bounds that it is made with."""
 
+from typing import Final
+
 from frames.wire_values import WireSettings
 from proxy.config import GatewayConfig
 from proxy.edge.task.lane import TaskSettings
 from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
+
+_ROUTES_MAX: Final = 65_536
+"""WIRE_ROUTES_MAX of csrc/wire.h."""
 
 
 def wire_settings(config: GatewayConfig) -> WireSettings:
@@ -14,7 +19,7 @@ def wire_settings(config: GatewayConfig) -> WireSettings:
         edge_connections_max=edge.max_connections,
         framed_connections_max=config.services.max_connections,
         exchanges_max=config.exchanges.max,
-        routes_max=config.routes.max,
+        routes_max=min(config.routes.max + 1, _ROUTES_MAX),  # the last counts what is no client's
         framed_output_bytes_max=config.services.output_bytes,
         head_ms=edge.head_timeout_ms,
         body_bytes_per_second=edge.body_rate_bytes_per_second,
@@ -73,3 +78,8 @@ def task_settings(config: GatewayConfig) -> TaskSettings:
         is_tolerant=edge.parsing == "tolerant",
         upgrades=frozenset(edge.upgrades),
     )
+
+
+def own_index(config: GatewayConfig) -> int:
+    """Return the index by which the wire counts what is no client's request: the one behind those of routes."""
+    return min(config.routes.max, _ROUTES_MAX - 1)

@@ -19,6 +19,7 @@ from proxy.policy.identity.prepare import prepare_identities
 from proxy.policy.rates.limiter import RateLimiter
 from proxy.policy.rates.store import MemoryStore
 from proxy.route.hosts import HostRules
+from proxy.route.placement import make_offers_of_tenant
 from proxy.route.placement_file import FilePlacement
 from proxy.route.placement_reader import read_placement
 from proxy.route.regions import Regions
@@ -27,21 +28,26 @@ from proxy.route.table import RouteError
 from proxy.route_policy import Access
 from proxy.rules import Rule
 from proxy.snapshot import Limits
+from proxy.stage import Stage
 from proxy.terms import Terms
 
 
 class Configured:
     """The parts that follow the configuration. ``config`` is what they follow now."""
 
-    def __init__(self, config: GatewayConfig, wire: Wire, doubts: dict[Doubt, int]) -> None:
-        """Make them. Raises `SettingsError` for files that the configuration names and that are wrong."""
+    def __init__(self, config: GatewayConfig, wire: Wire, doubts: dict[Doubt, int], mirror: Stage) -> None:
+        """Make them. mirror: the stage behind send.
+
+        Raises `SettingsError` for files that the configuration names and that are wrong.
+        """
         self.config = config
         self.identities = Identities(prepare_identities(config.identity))
         self.store = MemoryStore(keys_max=config.rates.keys_max)
         self.limiter = RateLimiter(self.store, is_open_on_failure=config.rates.on_store_failure == "open")
         self.placement = FilePlacement(config.placement.maps)
         self.placement.load()
-        self._parts = Parts(wire, doubts, self.identities, self.limiter, self.placement)
+        self._parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror)
+        self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self._parts)
         self.terms = make_terms(config, self.pipeline)
 

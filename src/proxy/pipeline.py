@@ -17,6 +17,7 @@ Each has its place for a reason:
     place           among the instances of a version: only those that have the tenant
     pick            last of the decisions, since load is judged by what is true now
     send            nothing may be decided after it: a service may have started. What must wait goes on in the task lane
+    mirror          when the request is out, so that its copy cannot be in its way
 
 A stage that has nothing to say about a route is not in its path (`proxy.stage.for_routes`).
 """
@@ -54,6 +55,7 @@ class Parts(NamedTuple):
     identities: Identities
     limiter: RateLimiter
     placement: PlacementSource
+    mirror: Stage
 
 
 class Pipeline(NamedTuple):
@@ -98,4 +100,5 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *choosing,
         make_send(wire),
     )
-    return Pipeline(entry, rest, Path([match], rest, choosing=choosing))
+    path = Path([match], rest, choosing=choosing, of_calls=[parts.identities.authorize])
+    return Pipeline(entry, (*rest, parts.mirror), path)

@@ -39,9 +39,13 @@ def event(kind: int, **values: int) -> Event:
 
 
 def decide(
-    *events: Event, requests: tuple[Request, ...] = (), fails_at: str | None = None, waits: bool = False
+    *events: Event,
+    requests: tuple[Request, ...] = (),
+    fails_at: str | None = None,
+    waits: bool = False,
+    is_own: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """waits: the exchanges are with the task lane."""
+    """waits: the exchanges are with the task lane; is_own: the gateway itself has begun exchange 1."""
     calls: list[tuple[Any, ...]] = []
     lane: Any = Recorder("lane", calls, fails_at)
     waiting: Any = Recorder("waiting", calls, fails_at, is_its=waits)
@@ -51,7 +55,9 @@ def decide(
         return iter(requests)
 
     tls: Any = Recorder("tls", calls, fails_at)
-    make_decide(lane, waiting, transport, ARENA, of_step, tls)(iter(events))
+    own: Any = Recorder("own", calls, fails_at)
+    own.takers = {1: own.taken} if is_own else {}
+    make_decide(lane, waiting, transport, ARENA, of_step, own, tls)(iter(events))
     return calls
 
 
@@ -73,7 +79,7 @@ TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
         event(EventKind.FRAMED_CLOSED, connection=2, detail=3, flags=4),
         [("waiting.dropped", 2), ("transport.closed", 2, 3, 4)],
     ),
-    (event(EventKind.FRAMED_ROOM, connection=2), [("waiting.room", 2)]),
+    (event(EventKind.FRAMED_ROOM, connection=2), [("waiting.room", 2), ("own.room", 2)]),
     (STREAMED, [("waiting.stream", STREAMED)]),
     (
         event(EventKind.FRAME, exchange=1, connection=2, detail=FrameType.DATA, flags=1, at=3, bytes=4),
@@ -81,7 +87,7 @@ TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
     ),
     (
         event(EventKind.CALL, exchange=1, connection=2, detail=9, flags=Method.GET | 1 << 8 | 1 << 16, at=3, bytes=4),
-        [("transport.call", 2, 1, 1)],
+        [("transport.call", 2, 1, 1, b"3456")],
     ),
     (RECEIVED, [("tls.received", RECEIVED)]),
     (TLS_CLOSED, [("tls.closed", TLS_CLOSED)]),
@@ -107,6 +113,12 @@ def test_each_kind_of_event(given: Event, called: list[tuple[Any, ...]]) -> None
 def test_what_the_task_lane_carries_is_not_for_the_express_lane(kind: EventKind) -> None:
     called = decide(event(kind, exchange=1), waits=True)
     assert [call[0] for call in called] == [f"waiting.{kind.name.lower()}"]
+
+
+@pytest.mark.parametrize("kind", [EventKind.LOST, EventKind.REFUSED, EventKind.STREAM])
+def test_what_the_gateway_has_begun_is_for_nobody_else(kind: EventKind) -> None:
+    given = event(kind, exchange=1)
+    assert decide(given, is_own=True) == [("own.taken", given)]
 
 
 def test_every_kind_has_a_line_here() -> None:

@@ -161,6 +161,11 @@ class FramedTransport(Generic[AnyChange]):
         hello = link.session.maybe_hello
         return hello is not None and self._registry.is_there(hello.service, hello.instance)
 
+    def is_dialled(self, connection: int) -> bool:
+        """Whether the gateway has dialled the service."""
+        link = self._links.get(connection)
+        return link is not None and link.session.dialled
+
     def recheck(self, check: Callable[[Hello], None]) -> None:
         """Turn away who may not be here any more, after rules have changed; of two who have the same, the newer.
 

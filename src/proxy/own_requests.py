@@ -1,0 +1,192 @@
+"""What the gateway asks services by itself, put together: calls of services, and copies for mirrors.
+
+Most gateways do neither, so the code is imported when it is first needed. Until then the batch finds nobody in
+``takers``, and the transport's words go nowhere.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
+
+import trio
+
+from frames.frame import DIALLED
+from frames.wire import Wire
+from frames.wire_values import Event
+from proxy.bounds import own_index
+from proxy.config import GatewayConfig
+from proxy.edge.respond import Rendered, respond
+from proxy.errors import ReasonCounts
+from proxy.exchange import Exchange
+from proxy.policy.limits import BytesInFlight
+from proxy.route.split import make_mirrored
+from proxy.snapshot import Snapshot
+from proxy.stage import Answer, for_routes
+
+if TYPE_CHECKING:
+    from proxy.calls.relay import Relay
+    from proxy.calls.rights import Rights
+    from proxy.edge.mirror import Mirror
+    from proxy.offer import Offer
+    from proxy.originated import Originated
+    from proxy.route.choice import Candidates
+
+Placed = Callable[[Exchange, "Candidates"], "tuple[Offer, ...] | Answer"]
+"""Which of some candidates have the tenant of a request."""
+
+
+class OwnRequests:
+    """Relay and mirror, made when they are first needed; it stands for the relay where the transport tells of calls."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        config: GatewayConfig,
+        budget: BytesInFlight,
+        counts: ReasonCounts,
+        *,
+        name_of: Callable[[int], str | None],
+        is_dialled: Callable[[int], bool],
+        snapshot: Callable[[], Snapshot],
+        choose: Callable[[Exchange], Answer | None],
+        placed: Placed,
+    ) -> None:
+        """name_of: the service on a connection; is_dialled: whether the gateway has dialled it; snapshot: of now.
+
+        choose: runs the stages that say who gets an exchange whose route and caller are known.
+        """
+        self._wire = wire
+        self._config = config
+        self._budget = budget
+        self._counts = counts
+        self._name_of = name_of
+        self._is_dialled = is_dialled
+        self._snapshot = snapshot
+        self._choose = choose
+        self._placed = placed
+        self._is_wanted = trio.Event()
+        self._mirrored = make_mirrored()
+        self.takers: dict[int, Callable[[Event], None]] = {}
+        """Who takes the events of an exchange that the gateway has begun."""
+
+        @for_routes(lambda route: route.policy.mirror is not None)
+        def mirror(exchange: Exchange) -> None:
+            self.mirror.copy(exchange)
+
+        self.mirror_stage = mirror
+        """The stage behind send."""
+
+    async def run(self) -> NoReturn:
+        """Keep deadlines until cancelled."""
+        await self._is_wanted.wait()
+        await self.originated.run()
+
+    # ---- made when they are needed ----
+
+    @cached_property
+    def originated(self) -> "Originated":
+        """The exchanges that the gateway has begun."""
+        from proxy.originated import Originated
+
+        self._is_wanted.set()
+        return Originated(
+            self._wire,
+            self.takers,
+            self._budget,
+            window_bytes=self._config.services.credit_bytes,
+            count_max=max(1, self._config.exchanges.max // 4),  # the others are for clients
+            frame_bits=lambda connection: DIALLED if self._is_dialled(connection) else 0,
+        )
+
+    @cached_property
+    def relay(self) -> "Relay":
+        """The calls of services."""
+        from proxy.calls.relay import Relay
+
+        return Relay(
+            self._wire,
+            self.originated,
+            self._budget,
+            self._counts,
+            rights=self._rights(),
+            name_of=self._name_of,
+            snapshot=self._snapshot,
+            choose=self._choose,
+            render=self._render,
+        )
+
+    @cached_property
+    def mirror(self) -> "Mirror":
+        """The copies of requests."""
+        from proxy.edge.mirror import Mirror
+        from proxy.targets.pick import pick
+
+        wire = self._wire
+
+        def pick_one(offers: "Sequence[Offer]") -> "Offer | None":
+            return pick(offers, wire.in_flight, wire.latency_us, random.random)
+
+        return Mirror(wire, self.originated, self._copy_to, pick_one, counter=self.counter)
+
+    @property
+    def counter(self) -> int:
+        """The index by which the wire counts what is no client's request: the one behind those of routes."""
+        return own_index(self._config)
+
+    def change(self, config: GatewayConfig) -> None:
+        """Follow another configuration."""
+        self._config = config
+        if "relay" in self.__dict__:
+            self.relay.rights = self._rights()
+
+    def _rights(self) -> "Rights":
+        from proxy.calls.rights import Rights
+
+        return Rights(self._config.services.calls)
+
+    def _render(self, answer: Answer, request_id: bytes, correlation_id: bytes) -> Rendered:
+        return respond(
+            answer.reason,
+            request_id=request_id,
+            correlation_id=correlation_id,
+            detail=answer.detail,
+            retry_after_s=answer.retry_after_s,
+            headers=answer.headers,
+        )
+
+    def _copy_to(self, exchange: Exchange) -> "tuple[Sequence[Offer], int] | None":
+        candidates = self._mirrored(exchange)
+        if candidates is None:
+            return None
+        in_flight_max = exchange.route.choice.mirror.in_flight_max
+        if not exchange.route.policy.placement:
+            return candidates.offers, in_flight_max
+        offers = self._placed(exchange, candidates)
+        return () if isinstance(offers, Answer) else offers, in_flight_max
+
+    # ---- what the transport and the batch tell ----
+
+    def call(self, connection: int, exchange: int, flags: int, payload: bytes) -> None:
+        """Take a REQUEST of a service."""
+        self.relay.call(connection, exchange, flags, payload)
+
+    def cancel(self, connection: int, exchange: int) -> None:
+        """Take a CANCEL of a service for what it has asked."""
+        if "relay" in self.__dict__:
+            self.relay.cancel(connection, exchange)
+
+    def lost(self, connection: int) -> None:
+        """A service's connection is gone."""
+        if "relay" in self.__dict__:
+            self.relay.lost(connection)
+
+    def room(self, connection: int) -> None:
+        """A service's connection has room again."""
+        if "relay" in self.__dict__:
+            self.relay.room(connection)
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls of services that are not answered yet."""
+        return len(self.relay) if "relay" in self.__dict__ else 0
