@@ -147,6 +147,10 @@ class Asks:
         else:
             waiting.settle(self._lost(waiting, "the connection to the gateway was lost"))
 
+    def waits_over(self, connection: int) -> bool:
+        """Whether a call waits for its answer over a connection."""
+        return any(waiting.connection == connection for waiting in self._waiting.values())
+
     def drop(self, connection: int) -> None:
         """A connection is gone."""
         for waiting in self._waiting.values():

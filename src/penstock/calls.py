@@ -46,6 +46,10 @@ class Calls:
         self._arena = wire.arena
         self._frame = wire.frame
 
+    def offer(self, endpoints: Mapping[int, Endpoint]) -> None:
+        """Carry out calls of these endpoints from now on."""
+        self._endpoints = endpoints
+
     def begin(self, event: WireEvent, now: float) -> None:
         """Carry out the call of an event CALL, or hand it to a worker, or refuse it. now: when the batch came."""
         endpoint = self._endpoints.get(event[3])

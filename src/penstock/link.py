@@ -7,11 +7,12 @@ from enum import Enum
 from typing import Protocol
 
 import trio
+from msgspec.structs import replace
 
 from frames.errors import ProtocolError
 from frames.events import ExchangeFrameReceived, FaultReceived, GoawayReceived, WelcomeReceived
 from frames.frame import FaultCode, FrameError, FrameType, GoawayReason, HealthStatus
-from frames.greeting import CALLS, STREAMS, Hello
+from frames.greeting import CALLS, DIGEST, STREAMS, Hello, endpoints_digest
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.session import Role, Session, State
 
@@ -75,8 +76,12 @@ class Link:
         cancel: Callable[[int, int], None],
         take: Callable[[int, int, int, int, bytes], None],
         forget: Callable[["Link"], None],
+        dialled: bool = True,
     ) -> None:
-        """Take the wire, the connection's handle in it, the gateway's address for the log, and the time in seconds."""
+        """Take the wire, the connection's handle in it, the gateway's address for the log, and the time in seconds.
+
+        dialled: by this service; else the gateway has.
+        """
         self.connection = connection
         self.gateway = gateway
         self.ending = Ending.LOST
@@ -88,13 +93,19 @@ class Link:
         self.opened_at: float | None = None
         self.opened = trio.Event()
         self.ended = trio.Event()
+        self.takes_digests = False
+        """Whether the gateway may know a list of endpoints by its digest: since its WELCOME."""
+        self.is_leaving = False
+        """Whether this link alone is given up in good order, for a better gateway."""
+        self._hello: Hello | None = None
+        self._has_said_list = False
         self._passes_calls = False
         self._closes_at = math.inf
         self._wire = wire
         self._cancel = cancel
         self._take = take
         self._forget = forget
-        self._session = Session(Role.SERVICE)
+        self._session = Session(Role.SERVICE, dialled=dialled)
 
     def __repr__(self) -> str:
         """Where to, and the session, on one line."""
@@ -103,11 +114,19 @@ class Link:
     @property
     def may_ask(self) -> bool:
         """Whether calls of other services may be sent: the gateway passes them on, and is not going away."""
-        return self._passes_calls and self._closes_at == math.inf and not self.ended.is_set()
+        is_going = self.is_leaving or self._closes_at != math.inf
+        return self._passes_calls and not is_going and not self.ended.is_set()
 
-    def greet(self, hello: Hello) -> None:
-        """Send HELLO."""
-        self._send(FrameType.HELLO, self._session.hello(hello))
+    def greet(self, hello: Hello, *, slim: bool = False) -> None:
+        """Send HELLO. slim: with the digest of its endpoints only; the gateway asks for them if it must."""
+        self._hello, self._has_said_list = hello, not slim
+        said = replace(hello, endpoints=None, digest=endpoints_digest(hello.listed)) if slim else hello
+        self._send(FrameType.HELLO, self._session.hello(said))
+
+    def announce(self, hello: Hello) -> None:
+        """Say HELLO again on an open link, where it is another one than before."""
+        if hello is not self._hello and self._session.state is State.OPEN and not self.ended.is_set():
+            self.greet(hello)
 
     def heartbeat(self, status: HealthStatus, load: int, in_flight: int) -> None:
         """Say how this process is. load: in 1/10,000 of its capacity."""
@@ -118,6 +137,11 @@ class Link:
         """Say that nothing new is taken; before WELCOME there is nothing to say, and once is enough."""
         if self._session.state is State.OPEN and not self.ended.is_set():
             self._send(FrameType.GOAWAY, self._session.goaway(GoawayReason.SHUTDOWN, closes_in_ms))
+
+    def leave(self, closes_in_ms: int) -> None:
+        """Take nothing new over this link, and ask nothing new: there is a better gateway."""
+        self.is_leaving, self.may_call = True, False
+        self.goaway(closes_in_ms)
 
     def check_time(self, now: float) -> None:
         """Give the connection up when the gateway is silent, or does not close although it said that it would."""
@@ -176,13 +200,24 @@ class Link:
         self._wire.flush_soon()
 
     def _open(self, event: WelcomeReceived, now: float) -> None:
+        if event.welcome.wants_endpoints:
+            self._say_list()
+            return
         self._passes_calls = CALLS in event.welcome.features
-        if not event.again:
+        self.takes_digests = DIGEST in event.welcome.features
+        if not self.opened.is_set():
             self.opened_at = now
             self.may_call = True
             self.stream_credit = event.welcome.credit_bytes if STREAMS in event.welcome.features else None
             self.opened.set()
             log.info("gateway %s (%s): connected", self.gateway, event.welcome.gateway)
+
+    def _say_list(self) -> None:
+        """The gateway does not know the digest: say the list itself, unless that was just done."""
+        if self._has_said_list or self._hello is None:
+            self.fail(FaultCode.PROTOCOL_ERROR, "WELCOME asks for the list of endpoints, which it has been sent")
+        elif self._session.state is State.OPEN:
+            self.greet(self._hello)
 
     def _leave(self, event: GoawayReceived, now: float) -> None:
         self._closes_at = now + event.closes_in_ms / 1000 + CLOSE_S

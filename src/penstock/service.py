@@ -178,6 +178,8 @@ class Service:
             if not serving.over.is_set():
                 await serving.drain()
             nursery.cancel_scope.cancel()
+        if serving.failure is not None:
+            raise serving.failure
         if serving.over.is_set():
             raise GatewayError(
                 "every gateway has put another process in this one's place, under the same service and instance id "

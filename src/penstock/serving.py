@@ -1,7 +1,8 @@
 """A service at work: one wire, a link to each gateway, the calls that come over them, and the drain at the end.
 
     serve ─┬─ wire.run(decide)       batches: calls begin, frames go to their link
-           ├─ a dialler per gateway  keeps the link, sends heartbeats
+           ├─ a dialler per gateway  keeps the link, sends heartbeats; by priority (tiers)
+           ├─ the listener           the same for gateways that dial, where that is wanted
            └─ the workers            async handlers
 
 When `serve` is cancelled, the handlers are, and the wire closes its sockets. A drain is a pause before that.
@@ -9,18 +10,21 @@ When `serve` is cancelled, the handlers are, and the wire closes its sockets. A 
 
 import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import trio
+from msgspec.structs import replace
 
-from frames.frame import HealthStatus
-from frames.greeting import Hello
+from frames.frame import HealthStatus, RefusedReason
+from frames.greeting import DIGEST, Hello
 from frames.limits import LOAD_FULL
 from frames.wire import Wire
 from frames.wire_values import EventKind, SocketKind, WireSettings, slot_of
 from penstock.asks import ASKS_MAX, Asks
 from penstock.calls import Calls
-from penstock.dial import Dialler
+from penstock.dial import Dialler, GatewayAddress
+from penstock.errors import GatewayError
 from penstock.handler import Endpoint
 from penstock.link import Link
 from penstock.outbox import Outbox
@@ -28,7 +32,11 @@ from penstock.port import WireEvent
 from penstock.rooms import Rooms
 from penstock.settings import ServiceSettings
 from penstock.streaming import Streams
+from penstock.tiers import TierDialling
 from penstock.workers import Workers
+
+if TYPE_CHECKING:
+    from penstock.listen import Listener
 
 __all__ = ["Serving"]
 
@@ -48,6 +56,7 @@ GOAWAY_LINGER_S = 0.25
 FLUSH_S = 1.0
 """How long a drained connection may take to accept the last answers."""
 FLUSH_POLL_S = 0.005
+LEAVE_POLL_S = 0.05
 
 WIRE_SETTINGS = WireSettings(edge_connections_max=1, exchanges_max=ASKS_MAX, routes_max=1)
 """A service has no edge: one connection to each gateway, and the dead ones that are not buried yet. It opens exchanges
@@ -63,9 +72,12 @@ class Serving:
         """Take the nursery for everything that runs, the endpoints by id, what HELLO says, and the settings."""
         self.first_welcome = trio.Event()
         self.over = trio.Event()
-        """No gateway will have this process any more."""
+        """No gateway will have this process any more, or there was a failure."""
+        self.failure: GatewayError | None = None
         self._nursery = nursery
-        self._hello = hello
+        self._hello = _able(hello)
+        self._know_digests: set[str] = set()
+        """Gateways, by address, that may know our list of endpoints by its digest."""
         self._settings = settings
         self._wire = Wire(WIRE_SETTINGS, linger_us=LINGER_US)
         self._links: dict[int, Link] = {}
@@ -81,10 +93,27 @@ class Serving:
     async def run(self) -> None:
         """Serve until cancelled, or until it is over."""
         self._nursery.start_soon(self._wire.run, self.decide)
-        async with trio.open_nursery() as diallers:
-            for address in self._settings.gateways:
-                diallers.start_soon(Dialler(address, self._open_link, self._work).run)
+        try:
+            listener = self._listener()
+        except GatewayError as error:
+            self.failure = error
+        else:
+            async with trio.open_nursery() as nursery:
+                if listener is not None:
+                    nursery.start_soon(listener.run)
+                nursery.start_soon(self._dialling().run)
         self.over.set()
+
+    def announce(self, endpoints: Mapping[int, Endpoint], hello: Hello) -> None:
+        """Offer these endpoints from now on: HELLO again to every gateway. What is in flight goes on.
+
+        An id must stay with its endpoint: a request may be on its way to it. hello: for the same service and instance.
+        """
+        self._hello = _able(hello)
+        self._calls.offer(endpoints)
+        for link in self._links.values():
+            if link.opened.is_set():
+                link.announce(self._hello)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is in flight within the drain time, and see the last answers off."""
@@ -121,6 +150,8 @@ class Serving:
                 if link.may_call:
                     link.heard_at = now
                     begin(event, now)
+                elif link.is_leaving:
+                    self._outbox.refuse(event[1], event[0], RefusedReason.DRAINING)
                 else:
                     link.receive_early_call()
             elif event[2] == FRAME:
@@ -143,9 +174,30 @@ class Serving:
         self._streams.has_news = False
         self._wire.linger_us = 0 if self._workers.in_flight else LINGER_US
 
+    def _listener(self) -> "Listener | None":
+        """Return what accepts gateways, where that is wanted. GatewayError when it cannot be listened there."""
+        if self._settings.listen is None:
+            return None
+        from penstock.listen import Listener
+
+        return Listener(self._settings.listen, self._accept_link, self._work)
+
+    def _dialling(self) -> TierDialling:
+        def make_dialler(address: GatewayAddress, work: Callable[[Link], Awaitable[None]]) -> Dialler:
+            return Dialler(address, self._open_link, work)
+
+        return TierDialling(self._settings.gateways, make_dialler, self._work, self._leave)
+
     def _open_link(self, sock: socket.socket, gateway: str) -> Link:
-        """Take a dialled socket over and greet its gateway."""
-        connection = self._wire.adopt(sock, SocketKind.FRAMED, dialled=True)
+        """Take a dialled socket over and greet its gateway; one that was here before may know our list."""
+        return self._greet(sock, gateway, dialled=True, slim=gateway in self._know_digests)
+
+    def _accept_link(self, sock: socket.socket, gateway: str) -> Link:
+        """Take the socket of a gateway that has dialled over, and greet it."""
+        return self._greet(sock, gateway, dialled=False, slim=False)
+
+    def _greet(self, sock: socket.socket, gateway: str, *, dialled: bool, slim: bool) -> Link:
+        connection = self._wire.adopt(sock, SocketKind.FRAMED, dialled=dialled)
         link = Link(
             self._wire,
             connection,
@@ -154,9 +206,10 @@ class Serving:
             cancel=self._cancel,
             take=self._streams.take,
             forget=self._forget,
+            dialled=dialled,
         )
         self._links[connection] = link
-        link.greet(self._hello)
+        link.greet(self._hello, slim=slim)
         return link
 
     def _stream_credit(self, connection: int) -> int | None:
@@ -178,6 +231,9 @@ class Serving:
     async def _work(self, link: Link) -> None:
         """Send heartbeats over an open link, and watch for the gateway's, until the link ends."""
         self.first_welcome.set()
+        if link.takes_digests:
+            self._know_digests.add(link.gateway)
+        link.announce(self._hello)
         if self._calls.draining:
             link.goaway(self._settings.drain_ms)
         while not link.ended.is_set():
@@ -185,6 +241,22 @@ class Serving:
             with trio.move_on_after(self._hello.heartbeat_ms / 1000):
                 await link.ended.wait()
             link.check_time(trio.current_time())
+
+    async def _leave(self, link: Link) -> None:
+        """Take nothing new over one link, finish what it has asked, and close it: there is a better gateway."""
+        link.leave(self._settings.drain_ms)
+        with trio.move_on_after(self._settings.drain_ms / 1000):
+            with trio.move_on_after(GOAWAY_LINGER_S):
+                await link.ended.wait()
+            while self._has_work(link) and not link.ended.is_set():  # noqa: ASYNC110 - as in _wait_flushed
+                await trio.sleep(LEAVE_POLL_S)
+        link.close()
+
+    def _has_work(self, link: Link) -> bool:
+        """Whether anything of a link is in flight, or waits to be sent."""
+        connection = link.connection
+        is_asked = self._workers.in_flight_over(connection) > 0 or self.asks.waits_over(connection)
+        return is_asked or connection in self._outbox.kept or self._wire.unsent[slot_of(connection)] > 0
 
     def _heartbeat(self, link: Link) -> None:
         in_flight = self._workers.in_flight
@@ -199,3 +271,8 @@ class Serving:
         # Polling: an event of the wire would be for a moment that comes once in a process's life.
         while any(self._wire.unsent[slot_of(connection)] for connection in self._links):  # noqa: ASYNC110
             await trio.sleep(FLUSH_POLL_S)
+
+
+def _able(hello: Hello) -> Hello:
+    """Return the HELLO with what a connection itself can do."""
+    return hello if DIGEST in hello.features else replace(hello, features=(*hello.features, DIGEST))

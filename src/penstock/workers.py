@@ -69,6 +69,10 @@ class Workers:
         """How many calls were taken and not yet answered."""
         return len(self._calls)
 
+    def in_flight_over(self, connection: int) -> int:
+        """How many of them came over a connection."""
+        return sum(key[0] == connection for key in self._calls)
+
     def take(self, call: Call) -> bool:
         """Take a call on, to be started by the next `wake`. False: all are busy, nothing was done."""
         if len(self._calls) >= self.concurrency:

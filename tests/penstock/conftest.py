@@ -88,10 +88,22 @@ class Connection:
         self._held = self._held[found.consumed :]
         return bool(data)
 
-    async def greet(self, heartbeat_ms: int = 1000, features: tuple[str, ...] = (), credit_bytes: int = 0) -> Hello:
+    async def greet(
+        self,
+        heartbeat_ms: int = 1000,
+        features: tuple[str, ...] = (),
+        credit_bytes: int = 0,
+        *,
+        wants_endpoints: bool = False,
+    ) -> Hello:
         hello = decode_hello((await self.expect(FrameType.HELLO)).payload)
         welcome = Welcome(
-            protocol=1, features=features, gateway="gw-1", heartbeat_ms=heartbeat_ms, credit_bytes=credit_bytes
+            protocol=1,
+            features=features,
+            gateway="gw-1",
+            heartbeat_ms=heartbeat_ms,
+            credit_bytes=credit_bytes,
+            wants_endpoints=wants_endpoints,
         )
         await self.send(FrameType.WELCOME, encode_welcome(welcome))
         return hello
@@ -127,6 +139,17 @@ class Gateway:
         with trio.fail_after(WAIT_S):
             self._streams.append(await self._listener.accept())
         return Connection(self._streams[-1])
+
+    async def dial(self, port: int) -> Connection:
+        """Dial a service that listens on loopback."""
+        with trio.fail_after(WAIT_S):
+            while True:
+                try:
+                    self._streams.append(await trio.open_tcp_stream("127.0.0.1", port))
+                except OSError:  # not yet
+                    await trio.sleep(0.01)
+                else:
+                    return Connection(self._streams[-1])
 
     def close(self) -> None:
         for stream in self._streams:

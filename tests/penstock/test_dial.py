@@ -7,13 +7,14 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from frames.fixed import encode_fault, encode_goaway, encode_heartbeat
 from frames.frame import FaultCode, FrameType, GoawayReason, HealthStatus
-from frames.greeting import Hello, Welcome, encode_welcome
+from frames.greeting import Hello, Welcome, decode_hello, encode_welcome
 from penstock.dial import Backoff, Dialler, connect
 from penstock.link import Ending, Link
 from penstock.settings import Address
@@ -23,6 +24,19 @@ HELLO = Hello(
     protocol=1, features=(), service="s", version="1.0.0", instance="i", heartbeat_ms=1000, credit_bytes=0, endpoints=()
 )
 WELCOME = encode_welcome(Welcome(protocol=1, features=(), gateway="gw", heartbeat_ms=1000, credit_bytes=0))
+
+
+def welcome(*features: str, wants_endpoints: bool = False) -> bytes:
+    return encode_welcome(
+        Welcome(
+            protocol=1,
+            features=features,
+            gateway="gw",
+            heartbeat_ms=1000,
+            credit_bytes=0,
+            wants_endpoints=wants_endpoints,
+        )
+    )
 
 
 class Wire:
@@ -332,6 +346,56 @@ class TestLink:
         assert [kind for kind, _ in wire.written] == [FrameType.HELLO, FrameType.GOAWAY]
         link.heartbeat(HealthStatus.DRAINING, 0, 0)
         assert wire.written[-1][0] == FrameType.HEARTBEAT
+
+    def test_a_slim_hello_that_is_known_opens_the_link(self) -> None:
+        link, wire = self.make_slim()
+        assert decode_hello(wire.written[0][1]).endpoints is None
+        link.receive(FrameType.WELCOME, 0, 0, welcome("digest"), 0.0)
+        assert (link.opened.is_set(), link.takes_digests, len(wire.written)) == (True, True, 1)
+
+    def test_a_slim_hello_that_is_not_known_is_followed_by_the_list(self) -> None:
+        link, wire = self.make_slim()
+        link.receive(FrameType.WELCOME, 0, 0, welcome("digest", wants_endpoints=True), 0.0)
+        assert not link.opened.is_set()
+        assert not link.may_call
+        assert [decode_hello(payload).endpoints for _, payload in wire.written] == [None, ()]
+        link.receive(FrameType.WELCOME, 0, 0, welcome("digest"), 0.0)
+        assert link.opened.is_set()
+        assert link.may_call
+
+    def test_a_gateway_that_wants_the_list_twice_is_given_up(self) -> None:
+        link, wire = self.make_slim()
+        for _ in range(2):
+            link.receive(FrameType.WELCOME, 0, 0, welcome("digest", wants_endpoints=True), 0.0)
+        assert [kind for kind, _ in wire.written] == [FrameType.HELLO, FrameType.HELLO, FrameType.FAULT]
+
+    def test_other_endpoints_are_announced_once_and_only_while_the_link_is_open(self) -> None:
+        link, wire, _, _ = self.make()
+        newer = msgspec.structs.replace(HELLO, version="1.1.0")
+        link.announce(newer)  # not welcomed yet
+        link.receive(FrameType.WELCOME, 0, 0, WELCOME, 0.0)
+        link.announce(newer)
+        link.announce(newer)
+        assert [decode_hello(payload).version for _, payload in wire.written] == ["1.0.0", "1.1.0"]
+        link.receive(FrameType.WELCOME, 0, 0, WELCOME, 0.0)
+        link.goaway(5)
+        link.announce(HELLO)
+        assert [kind for kind, _ in wire.written[2:]] == [FrameType.GOAWAY]
+
+    def test_a_link_that_is_left_takes_and_asks_nothing_new(self) -> None:
+        link, wire, _, _ = self.make()
+        link.receive(FrameType.WELCOME, 0, 0, welcome("calls"), 0.0)
+        assert link.may_ask
+        link.leave(5)
+        assert (link.may_ask, link.may_call, link.is_leaving) == (False, False, True)
+        assert wire.written[-1][0] == FrameType.GOAWAY
+
+    def make_slim(self) -> tuple[Link, Wire]:
+        wire = Wire()
+        nothing: Callable[..., None] = lambda *_: None  # noqa: E731
+        link = Link(wire, 7, "gw", 0.0, cancel=nothing, take=nothing, forget=nothing)
+        link.greet(HELLO, slim=True)
+        return link, wire
 
     def test_repr(self) -> None:
         link, _, _, _ = self.make()

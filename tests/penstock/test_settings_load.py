@@ -19,6 +19,7 @@ from penstock.settings import (
     load_service_settings,
     service_registry,
 )
+from penstock.settings.address import Gateway
 from penstock.settings.types import Count, Duration, SecretText
 
 
@@ -158,9 +159,40 @@ def test_service_settings() -> None:
     settings = load_service_settings(
         {"PENSTOCK_GATEWAYS": "tcp://a:1,tcp://b:2", "PENSTOCK_SERVICE_TOKEN": "t", "PENSTOCK_SERVICE_HEARTBEAT": "1s"}
     )
-    assert settings.gateways == (Address("a", 1), Address("b", 2))
+    assert settings.gateways == (Gateway("a", 1), Gateway("b", 2))
     assert settings.token.reveal() == "t"
     assert (settings.region, settings.instance, settings.heartbeat_ms) == ("local", "", 1000)
+
+
+def test_a_service_that_listens_dials_nobody_unless_it_is_told_to() -> None:
+    assert load_service_settings({}).gateways == (Gateway("127.0.0.1", 7420),)
+    listens = {"PENSTOCK_SERVICE_LISTEN": "127.0.0.1:7501"}
+    assert load_service_settings(listens).gateways == ()
+    assert load_service_settings(listens).listen == Address("127.0.0.1", 7501)
+    assert load_service_settings({**listens, "PENSTOCK_GATEWAYS": "none"}).gateways == ()
+    assert load_service_settings({**listens, "PENSTOCK_GATEWAYS": "tcp://a:1"}).gateways == (Gateway("a", 1),)
+
+
+def test_a_service_neither_dials_nor_listens() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_service_settings({"PENSTOCK_GATEWAYS": "none"})
+    assert str(caught.value) == (
+        "conflict: gateways = none (PENSTOCK_GATEWAYS): the service would neither dial a gateway nor listen for one;"
+        " name a gateway, or set PENSTOCK_SERVICE_LISTEN"
+    )
+
+
+def test_a_service_does_not_listen_where_strangers_may_dial_unless_it_is_told_to() -> None:
+    public = {"PENSTOCK_SERVICE_LISTEN": "0.0.0.0:7501", "PENSTOCK_SERVICE_TOKEN": "s3cret"}
+    with pytest.raises(SettingsError) as caught:
+        load_service_settings(public)
+    assert str(caught.value) == (
+        "open_door: service.listen = 0.0.0.0:7501 (PENSTOCK_SERVICE_LISTEN): other machines reach that address, and"
+        " nothing proves that it is a gateway that dials; listen on 127.0.0.1, or let the service dial its gateways;"
+        " where the network lets only gateways in, set PENSTOCK_SERVICE_LISTEN_INSECURE=true"
+    )
+    told = load_service_settings({**public, "PENSTOCK_SERVICE_LISTEN_INSECURE": "true"})
+    assert told.listen == Address("0.0.0.0", 7501)  # noqa: S104
 
 
 def test_a_service_overlooks_the_gateways_variables() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.settings.address import Address, Gateways, ListenAddress, MaybeListenAddress
+from penstock.settings.address import Address, Gateway, Gateways, ListenAddress, MaybeListenAddress
 from penstock.settings.allow import AllowMap
 from penstock.settings.files import CertificateFiles, CertificateList, FilePath
 from penstock.settings.lists import Names, Networks, Protocols
@@ -63,8 +63,10 @@ LEVEL = Choice("debug", "info")
         (ListenAddress(), "127.0.0.1:8080", Address("127.0.0.1", 8080)),
         (ListenAddress(), "[::1]:0", Address("::1", 0)),
         (ListenAddress(), "gateway-1.example:65535", Address("gateway-1.example", 65_535)),
-        (Gateways(), "tcp://127.0.0.1:7420", (Address("127.0.0.1", 7420),)),
-        (Gateways(), "tcp://a:1, tcp://[::1]:2,", (Address("a", 1), Address("::1", 2))),
+        (Gateways(), "tcp://127.0.0.1:7420", (Gateway("127.0.0.1", 7420),)),
+        (Gateways(), "tcp://a:1, tcp://[::1]:2,", (Gateway("a", 1), Gateway("::1", 2))),
+        (Gateways(), "tcp://a:1?priority=0,tcp://b:2?priority=9", (Gateway("a", 1), Gateway("b", 2, 9))),
+        (Gateways(), "none", ()),
         (MaybeListenAddress(), "", None),
         (MaybeListenAddress(), "[::1]:8443", Address("::1", 8443)),
         (Networks(), "", ()),
@@ -133,7 +135,13 @@ def test_reads(kind: Kind[Any], text: str, value: object) -> None:
         (ListenAddress(), "http://a:80", "put an IPv6 address in brackets: [http://a]:80"),
         (ListenAddress(), "a b:80", "write host:port, like 127.0.0.1:8080"),
         (Gateways(), "127.0.0.1:7420", "write tcp://127.0.0.1:7420"),
-        (Gateways(), " , ", "write tcp://127.0.0.1:7420"),
+        (Gateways(), " , ", "write tcp://127.0.0.1:7420, or none to dial nobody"),
+        (Gateways(), "none,tcp://a:1", "write tcp://127.0.0.1:7420"),
+        (Gateways(), "tcp://a:1?priority=10", "write tcp://127.0.0.1:7420?priority=1"),
+        (Gateways(), "tcp://a:1?priority=-1", "write tcp://127.0.0.1:7420?priority=1"),
+        (Gateways(), "tcp://a:1?", "write tcp://127.0.0.1:7420?priority=1"),
+        (Gateways(), "tcp://a:1?weight=1", "write tcp://127.0.0.1:7420?priority=1"),
+        (Gateways(), "tcp://a:1,tcp://a:1?priority=1", "name each once"),
         (Gateways(), "tcp://a:0", "write tcp://127.0.0.1:7420"),
         (Gateways(), "tcp://a:1,tcp://a:1", "name each once"),
         (MaybeListenAddress(), "8443", "write host:port, like 127.0.0.1:8080"),

@@ -80,30 +80,56 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
-class Gateways(Kind[tuple[Address, ...]]):
-    """The gateways that a service dials: ``tcp://host:port``, separated by commas."""
+class Gateway(Address, frozen=True):
+    """Where a gateway listens for services. priority: the lower, the better; the others are for when those are gone."""
+
+    priority: int = 0
+
+
+PRIORITY_MAX = 9
+_PRIORITY = re.compile(r"priority=([0-9])")
+
+
+class Gateways(Kind[tuple[Gateway, ...]]):
+    """The gateways that a service dials: ``tcp://host:port``, separated by commas, or ``none``.
+
+    ``?priority=1`` behind an address makes it one that is dialled only while none of a better priority is connected.
+    """
 
     label = "list of gateways"
     example = "tcp://127.0.0.1:7420"
 
-    def parse(self, raw: Raw) -> tuple[Address, ...]:
+    def parse(self, raw: Raw) -> tuple[Gateway, ...]:
         """Read the comma list, or a file's list."""
         items = [item.strip() for item in raw.split(",")] if isinstance(raw, str) else list(raw)
+        if items == ["none"]:
+            return ()
         addresses = tuple(self._one(item) for item in items if item != "")
         if not addresses:
-            raise BadValueError("there is no gateway in it", f"write {self.example}")
-        if len(set(addresses)) != len(addresses):
+            raise BadValueError("there is no gateway in it", f"write {self.example}, or none to dial nobody")
+        if len({(address.host, address.port) for address in addresses}) != len(addresses):
             raise BadValueError("a gateway is named twice", "name each once")
         return addresses
 
-    def _one(self, item: Raw) -> Address:
+    def _one(self, item: Raw) -> Gateway:
         if not isinstance(item, str) or not item.startswith("tcp://"):
             raise BadValueError(f"{item!r} does not begin with tcp://", f"write {self.example}")
-        address = parse_address(item.removeprefix("tcp://").removesuffix("/"))
+        place, question, query = item.partition("?")
+        priority = _PRIORITY.fullmatch(query)
+        if question and priority is None:
+            raise BadValueError(
+                f"{item!r} has {query!r} behind its address, and only a priority of 0 to {PRIORITY_MAX} may be there",
+                f"write {self.example}?priority=1",
+            )
+        address = parse_address(place.removeprefix("tcp://").removesuffix("/"))
         if address.port == 0:
             raise BadValueError(f"{item!r} has port 0, which cannot be dialled", f"write {self.example}")
-        return address
+        return Gateway(address.host, address.port, int(priority[1]) if priority else 0)
 
-    def render(self, value: tuple[Address, ...]) -> str:
+    def render(self, value: tuple[Gateway, ...]) -> str:
         """Return the comma list."""
-        return ",".join(f"tcp://{address}" for address in value)
+        return ",".join(map(_gateway_text, value)) or "none"
+
+
+def _gateway_text(gateway: Gateway) -> str:
+    return f"tcp://{gateway}" + (f"?priority={gateway.priority}" if gateway.priority else "")

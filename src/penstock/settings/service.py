@@ -3,15 +3,17 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from .address import Address, Gateways
+from .address import Address, Gateway, Gateways, MaybeListenAddress
+from .errors import Problem
 from .files import FilePath
 from .load import Loaded, load
 from .registry import Registry, Setting
-from .types import Choice, Count, Duration, Secret, SecretText, Text
+from .types import Choice, Count, Duration, Flag, Secret, SecretText, Text
 
 NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 
@@ -50,12 +52,32 @@ class ServiceSettings(msgspec.Struct, frozen=True):
     """The settings of one service process. Names are those of the variables, without ``PENSTOCK_``."""
 
     gateways: Annotated[
-        tuple[Address, ...],
+        tuple[Gateway, ...],
         Setting(
             Gateways(),
             "tcp://127.0.0.1:7420",
-            "the gateways to dial, separated by commas",
-            "the address on which a gateway listens for services by default",
+            "the gateways to dial, separated by commas; with ?priority=1 only while no better one is connected",
+            "the address on which a gateway listens for services by default; none where service.listen is set",
+        ),
+    ]
+    listen: Annotated[
+        Address | None,
+        Setting(
+            MaybeListenAddress(),
+            "",
+            "where gateways may dial this service",
+            "a service dials its gateways, unless it cannot",
+            name="service.listen",
+        ),
+    ]
+    listen_insecure: Annotated[
+        bool,
+        Setting(
+            Flag(),
+            "false",
+            "listen for gateways on an address that other machines reach",
+            "nothing proves a gateway to a service: who reaches that address is shown the token, and may say who asks",
+            name="service.listen_insecure",
         ),
     ]
     token: Annotated[
@@ -142,7 +164,40 @@ def service_registry() -> Registry:
 
 def load_service(environment: Mapping[str, str] | None = None) -> Loaded[ServiceSettings]:
     """Return a service's settings with origins and warnings (default: `os.environ`), or raise `SettingsError`."""
-    return load(service_registry(), os.environ if environment is None else environment)
+    loaded = load(service_registry(), os.environ if environment is None else environment, check=_check_together)
+    settings = loaded.settings
+    if settings.listen is not None and loaded.origins["gateways"] == "default":
+        settings = replace(settings, gateways=())
+        return replace(loaded, settings=settings, values={**loaded.values, "gateways": ()})
+    return loaded
+
+
+def _check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    """Return what is wrong with values that are right one by one."""
+    listen: Address | None = values["service.listen"]
+    problems = []
+    if listen is not None and not listen.is_loopback and not values["service.listen_insecure"]:
+        problems.append(
+            Problem(
+                code="open_door",
+                what=f"service.listen = {listen}",
+                where=origins["service.listen"],
+                why="other machines reach that address, and nothing proves that it is a gateway that dials",
+                fix="listen on 127.0.0.1, or let the service dial its gateways; where the network lets only gateways"
+                " in, set PENSTOCK_SERVICE_LISTEN_INSECURE=true",
+            )
+        )
+    if listen is None and not values["gateways"]:
+        problems.append(
+            Problem(
+                code="conflict",
+                what="gateways = none",
+                where=origins["gateways"],
+                why="the service would neither dial a gateway nor listen for one",
+                fix="name a gateway, or set PENSTOCK_SERVICE_LISTEN",
+            )
+        )
+    return problems
 
 
 def load_service_settings(environment: Mapping[str, str] | None = None) -> ServiceSettings:
