@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 
-from benchmarks import codec_case, contenders, match_case, memory_cases
+from benchmarks import codec_case, contenders, match_case, memory_cases, reload_case
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
+from benchmarks.platform import HEADERS, penstock_platform
 from benchmarks.rounds import Open, Outcome, Plan, measure_in_turns
 from benchmarks.work import BODY_MIB, CREATE_BODY
 
@@ -63,6 +64,13 @@ _BODIES: dict[str, Open] = {
     "penstock, service in Python": contenders.penstock_streaming_service,
 }
 
+_PLATFORM: dict[str, Open] = {
+    "nginx": contenders.nginx,
+    "penstock, 10 routes": penstock_platform(10),
+    "penstock, 1,000 routes": penstock_platform(1_000),
+    "penstock, 10,000 routes": penstock_platform(10_000),
+}
+
 _CASES = (
     Case("get-64", "small GET, 64 connections", _loaded(_PROXIES, wrk(64))),
     Case("get-1", "small GET, 1 connection", _loaded(_PROXIES, closed_loop, 0.6)),
@@ -74,6 +82,12 @@ _CASES = (
         "gateway and service on one core, async def handler, 64 connections",
         _loaded(_WITH_ASYNC, wrk(64)),
     ),
+    Case(
+        "platform-64",
+        "small GET with tenant, token, claims, rate limit and split, 64 connections",
+        _loaded(_PLATFORM, wrk(64, headers=HEADERS)),
+    ),
+    Case("reload", f"reloads of {reload_case.ROUTES:,} routes under load", reload_case.reloads),
     Case("fastapi", "FastAPI, gateway and service on one core, 64 connections", _loaded(_FASTAPI, wrk(64))),
     Case("tls-64", "small GET by TLS 1.3, 64 connections", _loaded(_BY_TLS, wrk(64, is_tls=True))),
     Case(

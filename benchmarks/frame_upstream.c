@@ -52,16 +52,18 @@ static void make_response(const char *body)
     response_bytes = FRAME_HEADER_BYTES + payload_bytes;
 }
 
+/* The version is of the environment: two of them stand for a service in two versions. */
 static void say_hello(int count, char **endpoints)
 {
     char hello[8192];
+    const char *said = getenv("UPSTREAM_VERSION"), *version = said ? said : "1.4.0";
     int at = snprintf(hello, sizeof hello,
-                      "{\"protocol\":1,\"features\":[\"streams\"],\"service\":\"billing\",\"version\":\"1.4.0\","
-                      "\"instance\":\"upstream-1\",\"region\":\"local\",\"heartbeat_ms\":%d,\"credit_bytes\":%d,\"endpoints\":[",
-                      HEARTBEAT_MS, LINK_CREDIT_BYTES);
+                      "{\"protocol\":1,\"features\":[\"streams\"],\"service\":\"billing\",\"version\":\"%.32s\","
+                      "\"instance\":\"upstream-%.32s\",\"region\":\"local\",\"heartbeat_ms\":%d,\"credit_bytes\":%d,\"endpoints\":[",
+                      version, version, HEARTBEAT_MS, LINK_CREDIT_BYTES);
 
     for (int id = 0; id < count && at < (int)sizeof hello - 512; id++, endpoints += 3)
-        at += snprintf(hello + at, 512, "%s{\"id\":%d,\"method\":\"%s\",\"path\":\"%s\",\"streams\":%s}", id ? "," : "", id,
+        at += snprintf(hello + at, 512, "%s{\"id\":%d,\"method\":\"%s\",\"path\":\"%s\",\"access\":\"public\",\"streams\":%s}", id ? "," : "", id,
                        endpoints[0], endpoints[1], kinds[id] == ANSWER ? "false" : "true");
     at += snprintf(hello + at, 3, "]}");
     link_put_frame(FRAME_HELLO, 0, 0, hello, (size_t)at);

@@ -1,6 +1,7 @@
 """Penstock under test: the gateway as it is shipped, and behind it the frame upstream in C or the Python service."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -52,8 +53,17 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "proxy.cli.main", "serve"]
 
 
-def gateway(stack: ExitStack, core: int, folder: Path, certificate: Certificate | None = None) -> Gateway:
-    """Start ``penstock serve`` with its defaults on free ports; with a certificate, for clients by TLS as well."""
+def gateway(
+    stack: ExitStack,
+    core: int,
+    folder: Path,
+    certificate: Certificate | None = None,
+    settings: Path | None = None,
+) -> Gateway:
+    """Start ``penstock serve`` with its defaults on free ports; with a certificate, for clients by TLS as well.
+
+    settings: of a file.
+    """
     edge, services, admin, tls = free_port(), free_port(), free_port(), free_port() if certificate else 0
     environment = {
         **_PYTHON_PATH,
@@ -62,22 +72,33 @@ def gateway(stack: ExitStack, core: int, folder: Path, certificate: Certificate 
         "PENSTOCK_SERVICES_LISTEN": f"127.0.0.1:{services}",
         "PENSTOCK_ADMIN_LISTEN": f"127.0.0.1:{admin}",
     }
+    command = _command() + (["--config", str(settings)] if settings else [])
     if certificate:
         environment["PENSTOCK_EDGE_TLS_LISTEN"] = f"127.0.0.1:{tls}"
         environment["PENSTOCK_EDGE_TLS_CERTIFICATES"] = f"{certificate.certificate}:{certificate.key}"
-    server = stack.enter_context(Server(f"penstock-{edge}", _command(), core, folder, environment))
+    server = stack.enter_context(Server(f"penstock-{edge}", command, core, folder, environment))
     for port in (edge, services, tls):
         if port:
             wait_listening(server, port)
     return Gateway(server, edge, services, tls)
 
 
-def frame_upstream(stack: ExitStack, behind: Gateway, core: int, folder: Path, offers: tuple[Offer, ...]) -> Server:
-    """Connect the service in C, and wait until a request reaches it."""
+def frame_upstream(
+    stack: ExitStack,
+    behind: Gateway,
+    core: int,
+    folder: Path,
+    offers: tuple[Offer, ...],
+    version: str = "1.4.0",
+    headers: Mapping[str, str] | None = None,
+) -> Server:
+    """Connect the service in C, and wait until a request reaches it. headers: of that request."""
     program = compiled("frame_upstream", "benchmarks/frame_link.c", "benchmarks/frame_streams.c", "csrc/frame.c")
     command = [str(program), str(behind.services_port), INVOICE_BODY.decode(), *chain.from_iterable(offers)]
-    server = stack.enter_context(Server(f"frame-upstream-{behind.services_port}", command, core, folder))
-    wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY)
+    server = stack.enter_context(
+        Server(f"frame-upstream-{behind.services_port}-{version}", command, core, folder, {"UPSTREAM_VERSION": version})
+    )
+    wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY, headers)
     return server
 
 

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,16 +27,32 @@ Load: TypeAlias = Callable[[int, float, int], LoadResult]
 """``load(port, seconds, core)`` runs to its end. Raises NotMeasured when a single request was not answered well."""
 
 
-def wrk(connections: int, body: bytes | None = None, *, is_chunked: bool = False, is_tls: bool = False) -> Load:
+def wrk(
+    connections: int,
+    body: bytes | None = None,
+    *,
+    is_chunked: bool = False,
+    is_tls: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
     """Return a load of GETs of the invoice, or of POSTs with the body, over so many keep-alive connections.
 
-    is_chunked: the body is sent as one chunk, without its length before it.
+    is_chunked: the body is sent as one chunk, without its length before it. headers: sent with each request.
     """
+    lines = [word for name, value in (headers or {}).items() for word in ("-H", f"{name}: {value}")]
 
     def run(port: int, seconds: float, core: int) -> LoadResult:
         path = INVOICE_PATH if body is None else CREATE_PATH
         command = [
-            *(program("wrk"), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(HERE / "wrk.lua")),
+            *(
+                program("wrk"),
+                "-t1",
+                f"-c{connections}",
+                f"-d{max(1, round(seconds))}s",
+                *lines,
+                "-s",
+                str(HERE / "wrk.lua"),
+            ),
             f"{'https' if is_tls else 'http'}://127.0.0.1:{port}{path}",
         ]
         if body is not None:

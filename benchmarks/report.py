@@ -17,6 +17,7 @@ _UNITS = {
     "growth_mib": "MiB",
     "proportional_mib": "MiB",
     "drift_mib": "MiB",
+    "stall_ms": "ms",
     "per_s": "/s",
     "mib_per_s": "MiB/s",
     "cpu_us_per_mib": "µs",

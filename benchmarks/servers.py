@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -108,11 +108,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def fetch(port: int, method: str, path: str, *, is_tls: bool = False) -> tuple[int, str, bytes]:
+def fetch(
+    port: int, method: str, path: str, *, is_tls: bool = False, headers: Mapping[str, str] | None = None
+) -> tuple[int, str, bytes]:
     """Send one request and return status, content type and body. By TLS, no certificate is checked."""
     connection = _connection(port, is_tls)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()
         return response.status, response.getheader("content-type", ""), response.read()
     finally:
@@ -141,7 +143,9 @@ def wait_listening(server: Server, port: int) -> None:
     )
 
 
-def wait_answering(servers: Sequence[Server], port: int, path: str, expected: bytes) -> None:
+def wait_answering(
+    servers: Sequence[Server], port: int, path: str, expected: bytes, headers: Mapping[str, str] | None = None
+) -> None:
     """Wait until a GET gives 200, JSON, and exactly the bytes expected. Raises NotMeasured with what came instead."""
     deadline = time.monotonic() + START_WITHIN_S
     seen = "nothing"
@@ -149,7 +153,7 @@ def wait_answering(servers: Sequence[Server], port: int, path: str, expected: by
         for server in servers:
             server.check_alive()
         try:
-            status, kind, body = fetch(port, "GET", path)
+            status, kind, body = fetch(port, "GET", path, headers=headers)
         except OSError as error:
             seen = f"{type(error).__name__}: {error}"
         else:

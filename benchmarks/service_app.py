@@ -11,7 +11,7 @@ from penstock import Service
 
 PIECE = bytes(65536)
 
-service = Service("billing", version="1.4.0")
+service = Service("billing", version="1.4.0", access="public")
 
 
 def plain(call: Any, invoice_id: str) -> dict[str, str | int]:

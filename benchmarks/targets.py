@@ -129,6 +129,24 @@ TARGETS = (
         "gateway CPU per request ÷ HAProxy's, POST of 1 KiB, 64 connections", "post-64", "penstock", "HAProxy", "cpu_us"
     ),
     *_MATCH,
+    Target(
+        "gateway CPU per request ÷ nginx's, tenant, cached JWT, claims, rate limit, split and 1,000 routes",
+        *("platform-64", "penstock, 1,000 routes", "nginx", "cpu_us"),
+        must=0.85,
+        aim=0.6,
+    ),
+    Target(
+        "the same with 10,000 routes ÷ with 10",
+        *("platform-64", "penstock, 10,000 routes", "penstock, 10 routes", "cpu_us"),
+        must=1.1,
+        aim=1.0,
+    ),
+    Target(
+        "longest wait for an answer while 10,000 routes are reloaded ÷ what is allowed (50 ms)",
+        *("reload", "penstock", ALLOWED, "stall_ms"),
+        must=1.0,
+        aim=0.2,
+    ),
     *_BODIES,
     Target(
         "highest growth of resident memory, 200 downloads of 100 MiB to slow readers ÷ what is allowed",
