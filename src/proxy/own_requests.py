@@ -58,6 +58,9 @@ class OwnRequests:
         """
         self._wire = wire
         self._config = config
+        self._window_bytes = config.services.credit_bytes
+        self._count_max = max(1, config.exchanges.max // 4)  # the others are for clients
+        self._counter = own_index(config)
         self._budget = budget
         self._counts = counts
         self._name_of = name_of
@@ -94,8 +97,8 @@ class OwnRequests:
             self._wire,
             self.takers,
             self._budget,
-            window_bytes=self._config.services.credit_bytes,
-            count_max=max(1, self._config.exchanges.max // 4),  # the others are for clients
+            window_bytes=self._window_bytes,
+            count_max=self._count_max,
             frame_bits=lambda connection: DIALLED if self._is_dialled(connection) else 0,
         )
 
@@ -127,12 +130,7 @@ class OwnRequests:
         def pick_one(offers: "Sequence[Offer]") -> "Offer | None":
             return pick(offers, wire.in_flight, wire.latency_us, random.random)
 
-        return Mirror(wire, self.originated, self._copy_to, pick_one, counter=self.counter)
-
-    @property
-    def counter(self) -> int:
-        """The index by which the wire counts what is no client's request: the one behind those of routes."""
-        return own_index(self._config)
+        return Mirror(wire, self.originated, self._copy_to, pick_one, counter=self._counter)
 
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration."""
