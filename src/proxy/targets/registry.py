@@ -1,4 +1,4 @@
-"""The services that dialled in: who they are, what they offer, how they are.
+"""The services that are connected: who they are, what they offer, how they are.
 
 Rules of this file:
 

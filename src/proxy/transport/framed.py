@@ -150,10 +150,11 @@ class FramedTransport(Generic[AnyChange]):
         return self._maybe_goaway is not None
 
     def goaway(self, connection: int, reason: GoawayReason = GoawayReason.MAINTENANCE) -> None:
-        """Send GOAWAY to one service, if it is there and was not sent it before."""
+        """Send GOAWAY to one service, if it is there and was not sent it before; it is asked nothing new."""
         link = self._links.get(connection)
         if link is not None and link.session.state is State.OPEN:
             self._goaway(link, reason)
+            self._apply(self._registry.draining(connection, self._clock()))
             self._port.flush_soon()
 
     def is_there(self, link: Link) -> bool:

@@ -401,6 +401,18 @@ def test_calls_that_cannot_be_carried_are_refused() -> None:
     assert bench.transport.statistics().calls_refused == 3
 
 
+def test_who_is_sent_goaway_alone_is_asked_nothing_new() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.join(6, replace(HELLO, instance="b2"))
+    bench.port.take()
+    bench.transport.goaway(5)
+    bench.transport.goaway(5)
+    bench.transport.goaway(77)
+    assert bench.port.take() == [(5, "GOAWAY")]
+    assert bench.targets == [6]
+
+
 # Connections that were dialled.
 
 
