@@ -151,7 +151,13 @@ int wire_is_secured(wire *w, uint64_t id)
 int wire_client_address(wire *w, uint64_t id, char *out)
 {
     const exchange *x = exchange_find(w, id);
-    if (!x || !x->edge)
+    if (!x)
+        return WIRE_NO_EXCHANGE;
+    if (exchange_has_client(w, x)) {
+        memcpy(out, x->client, x->client_bytes);
+        return x->client_bytes;
+    }
+    if (!x->edge)
         return WIRE_NO_EXCHANGE;
     return (int)address_write(&x->edge->address, (uint8_t *)out);
 }

@@ -87,6 +87,11 @@ static int set_for_good(exchange *x, int field, const uint8_t *bytes, uint32_t b
     return WIRE_NO_ROOM;
 }
 
+static int outlives_batch(const wire *w, const exchange *x)
+{
+    return x->is_away || x->is_begun || x->kept || x->batch != w->batch;
+}
+
 int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint32_t byte_count)
 {
     exchange *x = exchange_find(w, id);
@@ -110,7 +115,7 @@ int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint
         x->correlation_id_bytes = (uint8_t)byte_count;
         return WIRE_OK;
     default:
-        return x->is_away || x->is_begun ? set_for_good(x, field, bytes, byte_count) : set_for_batch(w, x, field, bytes, byte_count);
+        return outlives_batch(w, x) ? set_for_good(x, field, bytes, byte_count) : set_for_batch(w, x, field, bytes, byte_count);
     }
 }
 

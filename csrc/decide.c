@@ -53,6 +53,7 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
         return result;
     x->route = route;
     x->may_stream = may_stream != 0;
+    x->is_streamed = x->is_put_off = x->is_measured = 0;
     exchange_attach(w, x, framed);
     timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
     return WIRE_OK;

@@ -59,6 +59,7 @@ static void begin(wire *w, edge_connection *edge, const uint8_t *bytes, http1_he
     x->closes = (head->flags & HEAD_CLOSE) != 0 || edge_is_over_bytes(w, edge);
     x->is_odd = verdict != HEAD_PLAIN;
     x->is_http_1_0 = (head->flags & HEAD_HTTP_1_0) != 0;
+    x->takes_trailers = (head->flags & HEAD_TAKES_TRAILERS) != 0;
     x->has_rest = x->is_odd && ((head->flags & (HEAD_CHUNKED | HEAD_UPGRADE)) || head->content_length);
     x->head = head;
     x->bytes = bytes;

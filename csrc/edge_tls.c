@@ -29,11 +29,18 @@ static void break_off(wire *w, edge_connection *edge)
 
 /* ---- input ---- */
 
+/* Whether a request is worked on and no more of what follows it is to be read: there is enough, or whoever takes the connection over is to
+ * read it, since ciphertext that the caller has not decrypted by then would be nobody's. */
+static int leaves_the_rest(const wire *w, const edge_connection *edge)
+{
+    return edge->exchange && (edge->in.count >= edge_read_ahead_max(w) || edge->exchange->is_streamed);
+}
+
 /* One recv; what is left in the socket is looked at again. While a request is worked on, reading stops at the bound for what is read
  * ahead: the rest stays in the socket, and TCP holds the client back. */
 void edge_tls_read(wire *w, edge_connection *edge)
 {
-    if (edge->in.count >= edge_read_ahead_max(w) && edge->exchange)
+    if (leaves_the_rest(w, edge))
         return;
     if (!wire_event_room(w) || WIRE_ARENA_BYTES - w->arena_used < EDGE_READ_BYTES) {
         edge_look_again(w, edge);

@@ -54,7 +54,7 @@ uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max)
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < w->exchanges.made && count < ids_max; slot++) {
         const exchange *x = slab_at(&w->exchanges, slot);
-        if (x && x->state == EXCHANGE_SENT && !x->is_streamed)
+        if (x && x->state == EXCHANGE_SENT && !x->is_away && !x->is_begun)
             ids[count++] = exchange_id(x);
     }
     return count;

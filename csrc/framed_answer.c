@@ -29,11 +29,12 @@ void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
     event->detail = detail;
 }
 
-/* Whether a RESPONSE is all there is to say, and says it as any answer does: 426 names what may be upgraded to, which the caller knows. */
-static int is_whole_answer(const frame_view *view)
+/* Whether a RESPONSE is all there is to say, and says it as any answer does: 426 names what may be upgraded to, which the caller knows, and
+ * the answer to HEAD of who streams says nothing of how long the body would have been. */
+static int is_whole_answer(const exchange *x, const frame_view *view)
 {
     enum { UPGRADE_REQUIRED = 426 };
-    return view->status >= 200 && (view->flags & FRAME_END) && view->status != UPGRADE_REQUIRED;
+    return view->status >= 200 && (view->flags & FRAME_END) && view->status != UPGRADE_REQUIRED && (x->method != METHOD_HEAD || view->body_bytes);
 }
 
 /* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
@@ -43,7 +44,7 @@ void framed_take_response(wire *w, framed_connection *framed, const uint8_t *bas
     if (!x)
         return;
     if (x->may_stream && !x->is_streamed)
-        x->is_streamed = !is_whole_answer(view);
+        x->is_streamed = !is_whole_answer(x, view);
     if (x->is_streamed) {
         stream_take_response(w, framed, x, base, view);
         return;

@@ -44,6 +44,7 @@ static int take_away(wire *w, exchange *x, wire_handed *handed)
         .held_bytes = w->handed.count,
         .closes = x->closes || edge_is_to_close(w, edge),
         .route = x->route,
+        .flags = x->takes_trailers ? HEAD_TAKES_TRAILERS : 0,
         .method = x->method,
     };
     return WIRE_OK;
@@ -59,17 +60,29 @@ int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
     return take_away(w, x, handed);
 }
 
+/* Of its deadline, at least 1; 0 where none holds any more: the final head has come, or nothing is with a service. */
+static uint32_t remaining_ms(const wire *w, const exchange *x)
+{
+    if (x->is_measured || !timer_is_set(&x->timer))
+        return 0;
+    uint64_t now_ms = wire_now_ms(w), until_ms = x->timer.tick * TIMER_TICK_MS;
+    return until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 1;
+}
+
 int wire_take_over(wire *w, uint64_t id, wire_handed *handed)
 {
     exchange *x = exchange_find(w, id);
     if (!x || !x->may_stream || !x->is_streamed || !x->edge || x->is_away || x->edge->is_broken)
         return WIRE_NO_EXCHANGE;
-    uint64_t now_ms = wire_now_ms(w), until_ms = timer_is_set(&x->timer) ? x->timer.tick * TIMER_TICK_MS : 0;
-    timer_clear(&x->timer);
+    uint32_t left_ms = remaining_ms(w, x);
     x->tenant_bytes = x->tracestate_bytes = x->client_bytes = 0; /* they were sent, and their memory was the batch's */
     int result = take_away(w, x, handed);
-    handed->remaining_ms = until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 0;
-    return result;
+    if (result != WIRE_OK)
+        return result;
+    timer_clear(&x->timer);
+    x->may_stream = 0; /* it does */
+    handed->remaining_ms = left_ms;
+    return WIRE_OK;
 }
 
 /* A reset, not an end: who reads must not take what was sent for all there is. */

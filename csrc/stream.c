@@ -19,6 +19,8 @@ void stream_take_frame(wire *w, framed_connection *framed, const uint8_t *base, 
     exchange *x = framed_find_answered(w, framed, view->exchange);
     if (!x)
         return;
+    if (x->may_stream && !x->is_streamed && view->type == FRAME_CREDIT)
+        return; /* for more of what was sent whole */
     if (!x->is_streamed)
         framed_report_bad_response(w, x, BAD_RESPONSE_STREAM);
     else

@@ -173,8 +173,75 @@ static void test_gone(void)
     finish();
 }
 
+static void check_address(uint64_t id, const char *expected)
+{
+    static const uint8_t zeros[WIRE_CLIENT_BYTES_MAX];
+    guarded out = guarded_at_end(zeros, sizeof zeros);
+    CHECK_EQUAL(wire_client_address(w, id, (char *)out.bytes), (int)strlen(expected));
+    CHECK_BYTES(out.bytes, strlen(expected), expected, strlen(expected));
+    guarded_free(&out);
+}
+
+static void set_address(uint64_t id, const char *address)
+{
+    CHECK_EQUAL(wire_set_context(w, id, FIELD_CLIENT_ADDRESS, (const uint8_t *)address, (uint32_t)strlen(address)), WIRE_OK);
+}
+
+/* The one that was believed, as long as it is kept; else the connection's. */
+static void test_client_address(void)
+{
+    static const char longest[] = "_012345678901234567890123456789012345678901234567890123456789012";
+    start(NULL);
+    uint16_t port = listen_on_loopback(SOCKET_EDGE);
+    s = join_framed(0);
+    client = dial(port);
+    uint64_t id = ask(client, GET_A);
+    check_address(id, "127.0.0.1");
+    set_address(id, "192.0.2.1");
+    check_address(id, "192.0.2.1");
+    set_address(id, longest);
+    check_address(id, longest);
+    send_to(&s, id); /* with its batch, it goes */
+    check_address(id, longest);
+    CHECK(hear_frame(&s)->exchange == id);
+    settle();
+    check_address(id, "127.0.0.1");
+    hang_up(s.descriptor);
+    await_event(EVENT_LOST);
+    set_address(id, "192.0.2.2"); /* in another batch than its own, for good */
+    settle();
+    check_address(id, "192.0.2.2");
+    answer_text(id, 502, "", 0);
+    check_answer(client, 502, "");
+
+    id = ask(client, GET_A);
+    set_address(id, "192.0.2.3");
+    take_over(id);
+    settle();
+    check_address(id, "192.0.2.3");
+    s = join_framed(0);
+    CHECK_EQUAL(open_with(id, s.connection, &(opening){.attempt = 1, .target = "/a", .end = 1}), WIRE_OK);
+    CHECK_EQUAL(wire_hand_in(w, id, NULL, 0, 0, DEADLINE_MS), WIRE_OK);
+    CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_OK);
+    set_address(id, "192.0.2.4"); /* back in the wire's hands, and beyond its batch */
+    settle();
+    check_address(id, "192.0.2.4");
+    answer_text(id, 502, "", 0);
+    check_answer(client, 502, "");
+    CHECK_EQUAL(wire_client_address(w, id, (char *)room), WIRE_NO_EXCHANGE);
+
+    id = wire_begin(w, METHOD_GET);
+    CHECK_EQUAL(wire_client_address(w, id, (char *)room), WIRE_NO_EXCHANGE);
+    set_address(id, "192.0.2.5");
+    settle();
+    check_address(id, "192.0.2.5");
+    CHECK_EQUAL(wire_end(w, id), WIRE_OK);
+    finish();
+}
+
 int main(void)
 {
+    test_client_address();
     test_caller();
     test_tenant_only_when_asked();
     check_tenant_is_kept(0);

@@ -132,6 +132,11 @@ static void expire(wire *w, timer *t)
         edge_expire(w, owner_of(t, offsetof(edge_connection, timer)));
     } else if (t->kind == TIMER_EXCHANGE) {
         exchange *x = owner_of(t, offsetof(exchange, timer));
+        if (x->is_streamed && !x->is_put_off) { /* its answer may have come in this very batch */
+            x->is_put_off = 1;
+            timer_set(&w->timers, t, wire_now_ms(w));
+            return;
+        }
         w->counters.expired++;
         exchange_measure_expired(w, x);
         wire_add_event(w, EVENT_EXPIRED)->exchange = exchange_id(x);

@@ -31,6 +31,7 @@ enum {
     WIRE_LATENCY_COUNTS = 2688,        /* entries of a route's latency counts, see wire_route_latency */
     WIRE_ROOM_BYTES = 262144,          /* who sends streams waits while more than this is unsent: see wire_want_room */
     WIRE_ADDRESS_BYTES_MAX = 46,       /* a peer's address as text, without its port */
+    WIRE_CLIENT_BYTES_MAX = 64,        /* the same as a trusted proxy has it, which may be a name of its own */
     WIRE_UPGRADE_BYTES_MAX = 32,
     WIRE_PRINCIPAL_BYTES_MAX = 256,
     WIRE_CLAIMS_BYTES_MAX = 8192,
@@ -173,7 +174,8 @@ typedef struct {
     uint32_t held_bytes;
     int closes;              /* the connection is to close after this answer: the client, a bound or a drain wants it so */
     uint32_t route;          /* what wire_send was told, for wire_take_over */
-    uint32_t remaining_ms;   /* of the deadline, for wire_take_over; 0 when the answer has begun */
+    uint32_t remaining_ms;   /* of the deadline, for wire_take_over; 0 where none holds any more, since the final head has come */
+    uint16_t flags;          /* HEAD_TAKES_TRAILERS or none, for wire_take_over: then there is no head any more to look at */
     uint8_t method;          /* enum frame_method */
 } wire_handed;
 
@@ -268,8 +270,9 @@ int32_t wire_field(wire *w, uint64_t exchange, const uint8_t *name, uint32_t nam
 int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
 /* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID. Returns its length or WIRE_NO_EXCHANGE. */
 int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
-/* The address of the exchange's client as text, without port (room: at least WIRE_ADDRESS_BYTES_MAX). Its length, 0 where there is none
- * (a socket that is not IP), or WIRE_NO_EXCHANGE. */
+/* The address of the exchange's client as text, without port (room: at least WIRE_CLIENT_BYTES_MAX): the one that was set as
+ * FIELD_CLIENT_ADDRESS, since a trusted proxy said so, while it is kept (wire_set_context); else the connection's. Its length, 0 where there
+ * is none (a socket that is not IP), or WIRE_NO_EXCHANGE, also where there is no client and none was set. */
 int wire_client_address(wire *w, uint64_t exchange, char *out);
 /* 1 when the exchange's request came over TLS, else 0. */
 int wire_is_secured(wire *w, uint64_t exchange);
@@ -280,13 +283,16 @@ int64_t wire_age_ms(wire *w, uint64_t exchange);
 
 /* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
  * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. identity: NULL for none.
- * may_stream: the answer need not be whole. Where it is not, or is interim, or 426, it comes as EVENT_STREAM, and so does all that
- * follows; the client's connection is then to be had by wire_take_over. */
+ * may_stream: the answer need not be whole. Where it is not, or is interim, or 426, or one to HEAD without a body, it comes as EVENT_STREAM, and
+ * so does all that follows; the client's connection is then to be had by wire_take_over. Until then it is an exchange as any other:
+ * EVENT_CLIENT_GONE, EVENT_EXPIRED (not in the batch of the first EVENT_STREAM) and EVENT_LOST tell of it, and once it is undecided it may be
+ * answered. CREDIT for what was sent whole is dropped. */
 int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
               const wire_identity *identity, int may_stream);
 /* Takes the client's connection out of the wire's hands when the answer to what wire_send sent with may_stream has come as EVENT_STREAM; from
- * then on the exchange is as one that wire_open has sent. The deadline's timer is stopped. WIRE_OK, or WIRE_NO_EXCHANGE: its client is
- * gone, or will be with the next step. */
+ * then on the exchange is as one that wire_open has sent, or undecided where the answer has ended, or was lost, by then. The deadline's timer is
+ * stopped. The tenant, the tracestate and the believed address of the client are gone: they were sent. WIRE_OK, or WIRE_NO_EXCHANGE: its
+ * client is gone, or will be with the next step. */
 int wire_take_over(wire *w, uint64_t exchange, wire_handed *handed);
 /* The fields of a request of this step's batch that go on to the service: a field table and then its text (http1_forward_write), written
  * at out. Returns the bytes, WIRE_NO_EXCHANGE, or WIRE_NO_ROOM when room is too small; *field_count gets their number. */
@@ -371,7 +377,7 @@ float *wire_latency_us(wire *w);
 uint32_t *wire_unsent(wire *w);
 /* Frames that came on each framed connection, by slot, answers included; wraps. */
 uint32_t *wire_heard(wire *w);
-/* The ids of exchanges that wire_send sent and that are with a service: at most ids_max of them, at ids. Returns how many. */
+/* The ids of exchanges that wire_send sent and that are with a service, unless their connections were taken over: at most ids_max of them, at ids. Returns how many. */
 uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max);
 /* Counts of services' responses of a route by status class (index 1 to 5). NULL when routes_max is passed. */
 const uint64_t *wire_route_statuses(wire *w, uint32_t route);

@@ -154,7 +154,9 @@ typedef struct exchange {
     uint8_t is_away : 1;             /* its connection was handed over */
     uint8_t is_begun : 1;            /* by wire_begin: the caller asks, and no client */
     uint8_t is_streamed : 1;         /* its frames go to the caller: sent by wire_open, or its answer turned out to stream */
-    uint8_t may_stream : 1;          /* wire_send was told that its answer may */
+    uint8_t may_stream : 1;          /* wire_send was told that its answer may, and nobody has taken it over */
+    uint8_t is_put_off : 1;          /* its deadline, once, so that who was told of its answer can take it over */
+    uint8_t takes_trailers : 1;      /* its client does */
     uint8_t is_measured : 1;         /* its final RESPONSE has come */
     uint8_t has_response : 1;        /* any RESPONSE has: it is too late for REFUSED */
     uint8_t method;
@@ -319,6 +321,11 @@ exchange *exchange_find_in_batch(const wire *w, uint64_t id);
 static inline int exchange_is_wanted(const exchange *x)
 {
     return x->edge || x->is_begun;
+}
+/* Whether an address was set for its client, and is there: in this batch, or for good. */
+static inline int exchange_has_client(const wire *w, const exchange *x)
+{
+    return x->client_bytes && (x->kept || x->batch == w->batch);
 }
 /* Both undecided, with random ids and trace. NULL when there is no place. */
 exchange *exchange_make(wire *w);

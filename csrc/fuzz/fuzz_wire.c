@@ -260,7 +260,7 @@ static void operate(program *p)
     client *c = &clients[a % CLIENTS];
     service *s = &services[a % SERVICES];
     open_exchange *x = &opened[a % EXCHANGES];
-    switch (operation % 29) {
+    switch (operation % 30) {
     case 0:
         open_client(c);
         break;
@@ -354,6 +354,10 @@ static void operate(program *p)
     case 27:
         if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
             set_any_context(x, next(p), next(p));
+        break;
+    case 29:
+        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+            take_over(x);
         break;
     case 28:
         if (x->state != NONE && wire_age_ms(w, x->id) >= 0)

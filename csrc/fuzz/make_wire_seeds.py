@@ -152,6 +152,11 @@ def end(exchange: int) -> bytes:
     return bytes([28, exchange])
 
 
+def take_over(exchange: int) -> bytes:
+    """Return the operation that takes a connection over whose answer has turned out to stream."""
+    return bytes([29, exchange])
+
+
 def want_room(service: int) -> bytes:
     """Return the operation that asks for room."""
     return bytes([25, service])
@@ -168,6 +173,14 @@ AWAY = step(KEEP) + take(0)
 DATA, LAST_DATA, TRAILERS, CREDIT, ABORTED, HEAD, INTERIM, SWITCHED = range(8)
 OPENED = ask(0, 7) + AWAY + open_stream(0) + step(KEEP)
 IN_FLIGHT = ask(0, 0) + step(SEND_TO_FIRST)
+STREAMING = ask(0, 0) + step(0b1101)
+"""Sent as a plain request, to who may stream."""
+HEADED = STREAMING + stream(0, HEAD) + step(KEEP)
+TAKEN = HEADED + take_over(0)
+TAKEN_EARLY = stream(0, INTERIM) + step(KEEP) + take_over(0)
+LATE = advance(60, 1) + step(KEEP)
+LET_GO = step(KEEP) + reply(0) + stream(0, LAST_DATA) + step(KEEP) + give_back(0) + (step() + hear(0)) * 3
+SENT_ELSEWHERE = step(KEEP) + context(0, 1) + open_stream(0, 1, how=5) + hand_in(0) + respond(1) + step(KEEP) + hear(0)
 PUT = b"PUT /b HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc"
 
 PROGRAMS = {
@@ -283,6 +296,22 @@ PROGRAMS = {
     + step(KEEP)
     + step(),
     "plain_that_streams": ROOMY + IN_FLIGHT + stream(0, DATA) + step(KEEP) + step() + hear(0),
+    "taken_over": ROOMY + TAKEN + stream(0, LAST_DATA) + step(KEEP) + reply(0) + give_back(0) + STREAMING + respond(0),
+    "taken_over_with_rest": ROOMY + STREAMING + ask(0, 4) + TAKEN_EARLY + ask(0, 1) + read(0) + respond(0) + LET_GO,
+    "taken_over_at_its_end": ROOMY + STREAMING + stream(0, HEAD) + stream(0, LAST_DATA) + step(KEEP) + take_over(0),
+    "taken_over_and_handed_in": ROOMY + STREAMING + TAKEN_EARLY + hand_in(0) + respond(0) + step(KEEP) + hear(0),
+    "taken_over_late": ROOMY + HEADED + LATE + take_over(0) + step(KEEP) + LET_GO + HEADED + LATE + LATE + step(),
+    "not_taken_over": ROOMY
+    + STREAMING
+    + stream(0, CREDIT)
+    + stream(0, HEAD)
+    + step(KEEP)
+    + leave(0)
+    + step(KEEP)
+    + step(),
+    "not_taken_over_and_lost": ROOMY + HEADED + close(0, 2) + step(KEEP) + take_over(0) + step(),
+    "taken_over_and_lost": ROOMY + join(1) + STREAMING + TAKEN_EARLY + context(0, 1) + close(0, 2) + SENT_ELSEWHERE,
+    "taken_over_in_a_drain": ROOMY + HEADED + DRAIN + take_over(0) + stream(0, DATA) + stream(0, TRAILERS) + LET_GO,
     "wrongly_opened": ROOMY + ask(0, 7) + AWAY + open_stream(0, how=0xE4) + open_stream(0, how=0xE2) + step(),
     "room": WIDE + fill_service(0) * 7 + want_room(0) + step() + (bytes([13, 0, 255]) * 8 + step()) * 4 + want_room(0),
     "room_twice": WIDE + (fill_service(0) * 7 + want_room(0) + step() + bytes([13, 0, 255]) * 30 + step()) * 2,

@@ -30,6 +30,8 @@ static void set_any_context(open_exchange *x, uint8_t which, uint8_t count)
     int result = wire_set_context(w, x->id, fields[which & 3], bytes_b, byte_count);
     int expected = x->state != UNDECIDED ? WIRE_NO_EXCHANGE : is_valid ? WIRE_OK : WIRE_INVALID;
     demand(result == expected, "context is set while nobody has it");
+    if (result == WIRE_OK && fields[which & 3] == FIELD_CLIENT_ADDRESS)
+        demand(wire_client_address(w, x->id, (char *)head_room) == (int)byte_count, "and is there at once");
 }
 
 /* With a service or not: nothing of it is left. */
@@ -49,21 +51,47 @@ static void set_request_id(open_exchange *x, char of)
     demand(wire_set_context(w, x->id, FIELD_REQUEST_ID, (const uint8_t *)text, (uint32_t)count) == WIRE_OK, "an id can be set");
 }
 
+static void keep_handed(open_exchange *x, const wire_handed *handed)
+{
+    demand(fcntl(handed->descriptor, F_GETFD) >= 0, "a descriptor that is handed over is open");
+    demand(handed->held_bytes == 0 || handed->held != NULL, "what is held is there");
+    x->is_away = 1;
+    x->descriptor = handed->descriptor;
+    x->rest_bytes = handed->held_bytes < REST_MAX ? handed->held_bytes : REST_MAX;
+    if (x->rest_bytes)
+        memcpy(x->rest, handed->held, x->rest_bytes);
+}
+
 static void hand_over(open_exchange *x)
 {
     wire_handed handed = {0};
     int is_there = x->state == UNDECIDED && !x->is_gone && !x->is_away && !x->is_begun && x->batch == batch && (!x->is_bad || keeps_malformed);
     int result = wire_hand_over(w, x->id, &handed);
     demand(result == (is_there ? WIRE_OK : WIRE_NO_EXCHANGE), "what can be handed over is");
+    if (result == WIRE_OK)
+        keep_handed(x, &handed);
+}
+
+/* Nobody here has an address but by name. */
+static void check_address(const open_exchange *x)
+{
+    int count = wire_client_address(w, x->id, (char *)head_room), is_alone = x->is_gone || x->is_begun;
+    demand(count <= WIRE_CLIENT_BYTES_MAX && (count >= 0 || (count == WIRE_NO_EXCHANGE && is_alone)), "a client has an address, or none");
+    for (int i = 0; i < count; i++)
+        demand(head_room[i] == 'b', "it is the one that was set");
+}
+
+static void take_over(open_exchange *x)
+{
+    wire_handed handed = {0};
+    int is_there = x->is_streaming && !x->is_gone && !x->is_away;
+    int result = wire_take_over(w, x->id, &handed);
+    demand(result == (is_there ? WIRE_OK : WIRE_NO_EXCHANGE), "what turned out to stream can be taken over");
     if (result != WIRE_OK)
         return;
-    demand(fcntl(handed.descriptor, F_GETFD) >= 0, "a descriptor that is handed over is open");
-    demand(handed.held_bytes == 0 || handed.held != NULL, "what is held is there");
-    x->is_away = 1;
-    x->descriptor = handed.descriptor;
-    x->rest_bytes = handed.held_bytes < REST_MAX ? handed.held_bytes : REST_MAX;
-    if (x->rest_bytes)
-        memcpy(x->rest, handed.held, x->rest_bytes);
+    demand(handed.route == x->route && handed.remaining_ms <= 40 + 255 + 16, "what it was sent with is known");
+    x->may_stream = x->is_streaming = 0;
+    keep_handed(x, &handed);
 }
 
 static void read_by_hand(open_exchange *x, uint32_t most)
@@ -165,8 +193,13 @@ static void pass_on(open_exchange *x, const wire_event *event)
 static void take_stream_event(const wire_event *event)
 {
     open_exchange *x = find_open(event->exchange);
-    demand(x != NULL && x->state == SENT && (x->is_away || x->is_begun), "only what was opened is streamed");
+    demand(x != NULL && x->state == SENT && (x->is_away || x->is_begun || x->may_stream), "only what may be is streamed");
     demand(event->connection == x->connection, "by the service that was asked");
+    if (x->may_stream && !x->is_streaming) {
+        demand(event->detail == FRAME_RESPONSE && !x->is_gone, "it begins with a head, for somebody");
+        x->is_streaming = 1;
+        x->streamed_in = batch;
+    }
     touch_arena(event->at, event->bytes);
     if (event->detail == FRAME_RESPONSE && x->is_away)
         pass_on(x, event);

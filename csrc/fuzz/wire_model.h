@@ -67,6 +67,10 @@ typedef struct {
     uint8_t is_begun;   /* likewise, and it has no client */
     uint8_t is_answered; /* by hand */
     uint8_t is_cut;     /* but not whole */
+    uint8_t may_stream; /* it was sent so, and was not taken over */
+    uint8_t is_streaming; /* and its answer has turned out to */
+    uint32_t streamed_in; /* that batch */
+    uint32_t route;
     uint32_t batch;     /* that yielded it */
     uint32_t connection; /* that it was opened on */
     int descriptor;
@@ -181,15 +185,19 @@ static void cancel(open_exchange *x)
 static void send_on(open_exchange *x, uint8_t how)
 {
     service *s = &services[how % SERVICES];
-    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how, some_identity(how), 0);
+    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how, some_identity(how), how & 4);
     int is_void = !s->connection || s->is_closing;
     if (x->is_odd) {
         demand(result == WIRE_NO_EXCHANGE, "an odd request is not sent");
         return;
     }
     demand(result == WIRE_OK || result == WIRE_FULL || (result == WIRE_NO_CONNECTION && is_void), "what can be sent is");
-    if (result == WIRE_OK)
-        x->state = SENT;
+    if (result != WIRE_OK)
+        return;
+    x->state = SENT;
+    x->route = how & 1;
+    x->connection = s->connection;
+    x->may_stream = (how & 4) != 0;
 }
 
 static void end_exchange(open_exchange *x, uint8_t how)
@@ -215,7 +223,7 @@ static void compare_exchanges(void)
         if (x->state == NONE)
             continue;
         if (wire_age_ms(w, x->id) < 0) {
-            demand(x->state == SENT && !x->is_gone && !x->is_away && !x->is_begun, "only what was sent can be answered by a service");
+            demand(x->state == SENT && !x->is_gone && !x->is_away && !x->is_begun && !x->is_streaming, "only what was sent can be answered by a service");
             x->state = NONE;
             continue;
         }
@@ -223,6 +231,7 @@ static void compare_exchanges(void)
         sent_now += x->state == SENT;
         streamed_now += x->state == SENT && (x->is_away || x->is_begun);
         away_now += x->is_away;
+        check_address(x);
     }
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         in_flight += wire_in_flight(w)[slot];
@@ -266,6 +275,7 @@ static void take_exchange_event(const wire_event *event)
         demand(x->state == SENT, "only what was sent is lost or refused");
         x->state = UNDECIDED;
     } else if (event->kind == EVENT_EXPIRED) {
+        demand(!x->is_streaming || x->streamed_in != batch, "a deadline leaves time to take over");
         demand(!x->has_expired && !x->is_away && !x->is_begun, "a deadline passes once, and is the caller's while a connection is handed over");
         x->has_expired = 1;
     }

@@ -20,7 +20,7 @@ class RequestCalls(HeadCalls):
         self._id = ffi.new("uint8_t[]", lib.WIRE_ID_BYTES_MAX)
         self._handed = ffi.new("wire_handed *")
         self._body_at = ffi.new("uint32_t *")
-        self._address = ffi.new("char[]", lib.WIRE_ADDRESS_BYTES_MAX)
+        self._address = ffi.new("char[]", lib.WIRE_CLIENT_BYTES_MAX)
 
     # ---- connections that are handed over ----
 
@@ -47,6 +47,7 @@ class RequestCalls(HeadCalls):
             handed.route,
             handed.method,
             handed.remaining_ms,
+            handed.flags,
         )
 
     def hand_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> int:
@@ -162,7 +163,10 @@ class RequestCalls(HeadCalls):
         return b"" if body == ffi.NULL else bytes(ffi.buffer(body, self._field_count[0]))
 
     def client_address(self, exchange: int) -> str:
-        """Return the client's address, without port; empty when it has none or is gone."""
+        """Return the client's address, without port; empty when it has none or is gone.
+
+        The one that a trusted proxy told, where that was set as context in this batch; else the connection's.
+        """
         count = lib.wire_client_address(self._wire, exchange, self._address)
         return bytes(ffi.buffer(self._address, count)).decode("ascii") if count > 0 else ""
 

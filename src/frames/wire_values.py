@@ -168,7 +168,8 @@ class Handed(msgspec.Struct, frozen=True):
 
     descriptor: to be read from and written to, and never closed; connection: the handle that it keeps; held: what came
     behind the request's head, or, behind a plain request, its body; closes: it is to close after this answer; route,
-    method and remaining_ms: of a request that was sent already (`RequestCalls.take_over`).
+    method, remaining_ms and flags (``HEAD_TAKES_TRAILERS`` or none): of a request that was sent already
+    (`RequestCalls.take_over`); remaining_ms is 0 where the final head has come and no deadline holds any more.
     """
 
     descriptor: int
@@ -178,6 +179,7 @@ class Handed(msgspec.Struct, frozen=True):
     route: int = 0
     method: int = 0
     remaining_ms: int = 0
+    flags: int = 0
 
 
 class ForwardedFields(msgspec.Struct, frozen=True):

@@ -176,7 +176,7 @@ class HandOver:
         if handed is None:
             return None
         sent = self._recall(exchange, connection, handed)
-        head = RequestHead(HEAD_PLAIN, 0, b"", 0, 0)
+        head = RequestHead(HEAD_PLAIN, handed.flags, b"", 0, 0)
         client = ClientSocket(handed.descriptor, handed.held, self.settings.write_s, self._secured(handed.connection))
         job = Job(exchange=sent, head=head, target=b"", fields=ForwardedFields(0, b""))
         return job, client, self._body(client, 0, 0), handed.closes
