@@ -71,7 +71,8 @@ class Lifespan:
         elif kind == "lifespan.shutdown.complete":
             self._ended.set()
         elif kind == "lifespan.shutdown.failed":
-            log.error("the application failed to shut down: %s", _last_line(message.get("message", "")))
+            level = logging.ERROR if self._stop.is_set() else logging.DEBUG  # unasked: it was cancelled
+            log.log(level, "the application failed to shut down: %s", _last_line(message.get("message", "")))
             self._ended.set()
         else:
             raise AsgiError(f"{kind!r} was sent where a message of the lifespan is expected")

@@ -17,7 +17,8 @@ from penstock.streaming import StreamCall
 from penstock.turn import log_failure
 
 if TYPE_CHECKING:
-    from penstock.asgi.sockets import SocketExchange, TrioSocketPort
+    from penstock.asgi.socket_port import TrioSocketPort
+    from penstock.asgi.sockets import SocketExchange
 
 __all__ = ["Loop", "TrioRunner"]
 
@@ -71,7 +72,8 @@ class TrioRunner:
         return None
 
     async def _handle_socket(self, call: StreamCall) -> None:
-        from penstock.asgi.sockets import SocketExchange, TrioSocketPort
+        from penstock.asgi.socket_port import TrioSocketPort
+        from penstock.asgi.sockets import SocketExchange
 
         port = TrioSocketPort(call)
         if not port.agree():
