@@ -1,9 +1,9 @@
-"""Context: who asks, under which ids, as part of which trace (first stage).
+"""Context: under which ids a request comes, as part of which trace, and how much time it is given (first stage).
 
 Ids and trace were made at random by the wire when the request came, so a request that brings none costs nothing here.
 What the client brings is taken if it is valid. An invalid id or trace is replaced, as W3C Trace Context asks: it is
-only a name, and no reason to refuse. An invalid tenant or time limit is refused: to go on without it would do something
-else than was asked.
+only a name, and no reason to refuse. An invalid time limit is refused: to go on without it would do something else than
+was asked. Who asks, and for which tenant, is found out by `proxy.policy.identify`.
 """
 
 import re
@@ -14,18 +14,16 @@ from frames.wire_values import (
     HEAD_HAS_CORRELATION_ID,
     HEAD_HAS_REQUEST_ID,
     HEAD_HAS_REQUEST_TIMEOUT,
-    HEAD_HAS_TENANT,
     HEAD_HAS_TRACEPARENT,
     HEAD_HAS_TRACESTATE,
     KnownName,
 )
-from proxy.errors import REQUEST_TIMEOUT_INVALID, TENANT_INVALID
+from proxy.errors import REQUEST_TIMEOUT_INVALID
 from proxy.exchange import Exchange
 from proxy.stage import Answer
 
 _ANY: Final = (
-    HEAD_HAS_TENANT
-    | HEAD_HAS_CORRELATION_ID
+    HEAD_HAS_CORRELATION_ID
     | HEAD_HAS_REQUEST_ID
     | HEAD_HAS_TRACEPARENT
     | HEAD_HAS_TRACESTATE
@@ -35,7 +33,6 @@ _IDS: Final = (
     (HEAD_HAS_CORRELATION_ID, KnownName.CORRELATION_ID, FieldId.CORRELATION_ID),
     (HEAD_HAS_REQUEST_ID, KnownName.REQUEST_ID, FieldId.REQUEST_ID),
 )
-_TENANT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,64}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _TRACESTATE_MEMBER = re.compile(
@@ -59,24 +56,13 @@ def _read_sent(exchange: Exchange) -> Answer | None:
             _take_id(exchange, name, field)
     if flags & HEAD_HAS_TRACEPARENT:
         _take_trace(exchange)
-    answer = _take_tenant(exchange) if flags & HEAD_HAS_TENANT else None
-    if answer is None and flags & HEAD_HAS_REQUEST_TIMEOUT:
-        answer = _take_timeout(exchange)
-    return answer
+    return _take_timeout(exchange) if flags & HEAD_HAS_REQUEST_TIMEOUT else None
 
 
 def _take_id(exchange: Exchange, name: KnownName, field: FieldId) -> None:
     value = exchange.fields.request_field(exchange.id, name) or b""
     if _ID.fullmatch(value):
         exchange.fields.set_context(exchange.id, field, value)
-
-
-def _take_tenant(exchange: Exchange) -> Answer | None:
-    value = exchange.fields.request_field(exchange.id, KnownName.TENANT) or b""
-    if not _TENANT.fullmatch(value):
-        return Answer(TENANT_INVALID, "A tenant is 1 to 64 of A-Z a-z 0-9 . _ - in x-tenant-id.")
-    exchange.fields.set_context(exchange.id, FieldId.TENANT, value)
-    return None
 
 
 def _take_timeout(exchange: Exchange) -> Answer | None:

@@ -24,10 +24,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
+from proxy.caller import remember
 from proxy.exchange import VERSION_NAMED, Exchange
 from proxy.stage import Stage, for_routes
 
 if TYPE_CHECKING:
+    from proxy.offer import Offer
     from proxy.route.choice import Candidates
     from proxy.route.split_parts import CompiledCase, Mirroring, Splitting
     from proxy.route.table import Route
@@ -52,15 +54,27 @@ def make_split(rand: Callable[[], float] = random.random) -> Stage:
         splitting: Splitting | None = exchange.route.choice.split
         if splitting is None or exchange.flags & VERSION_NAMED:
             return
+        caller = exchange.caller
+        if splitting.is_by_caller and caller is not None:
+            offers = caller.memo.get(splitting)
+            if offers is None:
+                offers = choose(exchange, splitting)
+                if splitting.read_key(exchange):  # without a key, chance decides each time anew
+                    remember(caller, splitting, offers)
+            exchange.offers = offers
+            return
+        exchange.offers = choose(exchange, splitting)
+
+    def choose(exchange: Exchange, splitting: "Splitting") -> "tuple[Offer, ...]":
         value = splitting.read_key(exchange)
         if splitting.cases:
             case = _find_case(exchange, splitting.cases, value, rand)
             if case is not None:
-                exchange.offers = case.candidates.offers
-                return
-        if splitting.bounds:
-            bucket = bucket_of(value) if value else int(rand() * BUCKETS)
-            exchange.offers = splitting.offers[bisect_right(splitting.bounds, bucket)]
+                return case.candidates.offers
+        if not splitting.bounds:
+            return exchange.offers
+        bucket = bucket_of(value) if value else int(rand() * BUCKETS)
+        return splitting.offers[bisect_right(splitting.bounds, bucket)]
 
     return split
 

@@ -4,13 +4,13 @@ It is loaded where a rule has a split or a mirror.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from proxy.route.split import BUCKETS
 from proxy.route.split_key import ReadKey, key_reader
-from proxy.route_policy import Case, Mirror, Split
+from proxy.route_policy import Case, KeyKind, Mirror, Split
 
 if TYPE_CHECKING:
     from proxy.offer import Offer
@@ -31,6 +31,9 @@ class CompiledCase(msgspec.Struct, frozen=True, eq=False):
     seed: int
 
 
+_OF_CALLER: Final = frozenset((KeyKind.TENANT, KeyKind.PRINCIPAL))
+
+
 class Splitting(msgspec.Struct, frozen=True, eq=False):
     """A split, with the candidates of each part."""
 
@@ -40,6 +43,8 @@ class Splitting(msgspec.Struct, frozen=True, eq=False):
     offers: "tuple[tuple[Offer, ...], ...]"
     """Of each part."""
     cases: tuple[CompiledCase, ...] = ()
+    is_by_caller: bool = False
+    """Whether who asks is all that it depends on, so that it need be found out once for each caller."""
 
 
 class Mirroring(msgspec.Struct, frozen=True, eq=False):
@@ -61,6 +66,7 @@ def compile_split(split: Split, resolve: Resolve) -> Splitting | None:
         bounds=tuple(end for end, _ in parts),
         offers=tuple(offers for _, offers in parts),
         cases=tuple(case for case in cases if case is not None),
+        is_by_caller=split.key.kind in _OF_CALLER and not any(case.headers for case in split.cases),
     )
 
 

@@ -1,4 +1,4 @@
-"""What of the context that a client sends is taken: ids, trace, tenant, time limit."""
+"""What of the context that a client sends is taken: ids, trace, time limit."""
 
 import pytest
 from request_fields import KNOWN, Fields, NoFields
@@ -8,13 +8,12 @@ from frames.wire_values import (
     HEAD_HAS_CORRELATION_ID,
     HEAD_HAS_REQUEST_ID,
     HEAD_HAS_REQUEST_TIMEOUT,
-    HEAD_HAS_TENANT,
     HEAD_HAS_TRACEPARENT,
     HEAD_HAS_TRACESTATE,
     KnownName,
 )
 from proxy.edge.context import is_tracestate, parse_traceparent, read_context
-from proxy.errors import REQUEST_TIMEOUT_INVALID, TENANT_INVALID
+from proxy.errors import REQUEST_TIMEOUT_INVALID
 from proxy.exchange import Exchange
 from proxy.route.table import RouteTable
 from proxy.snapshot import Limits, Snapshot
@@ -24,7 +23,6 @@ TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
 TRACE = bytes.fromhex(TRACE_ID + PARENT_ID + "01")
 
 FLAGS = {
-    KnownName.TENANT: HEAD_HAS_TENANT,
     KnownName.CORRELATION_ID: HEAD_HAS_CORRELATION_ID,
     KnownName.REQUEST_ID: HEAD_HAS_REQUEST_ID,
     KnownName.TRACEPARENT: HEAD_HAS_TRACEPARENT,
@@ -59,7 +57,6 @@ def test_a_request_without_context_costs_nothing() -> None:
 
 def test_everything_at_once() -> None:
     assert taken(
-        tenant=b"acme",
         correlation_id=b"c-1",
         request_id=b"r-1",
         traceparent=TRACEPARENT.encode(),
@@ -70,7 +67,6 @@ def test_everything_at_once() -> None:
         FieldId.REQUEST_ID: b"r-1",
         FieldId.TRACE: TRACE,
         FieldId.TRACESTATE: b"a=1",
-        FieldId.TENANT: b"acme",
     }
 
 
@@ -92,30 +88,6 @@ def test_an_invalid_id_is_replaced_by_the_one_that_was_made(value: bytes) -> Non
     assert taken(correlation_id=value, request_id=b"r-1") == {FieldId.REQUEST_ID: b"r-1"}
 
 
-# ---- tenant ----
-
-
-@pytest.mark.parametrize("value", [b"a", b"ACME", b"acme-1.eu_2", b"0", b"t" * 64])
-def test_a_valid_tenant_is_taken(value: bytes) -> None:
-    assert taken(tenant=value) == {FieldId.TENANT: value}
-
-
-@pytest.mark.parametrize("value", [b"", b"t" * 65, b"a b", b"a/b", b"a:b", b"../a", b"a,b", b"\xe9", b"a\n", b"*"])
-def test_an_invalid_tenant_is_refused(value: bytes) -> None:
-    exchange, fake = begun(tenant=value)
-    answer = read_context(exchange)
-    assert answer is not None
-    assert answer.reason is TENANT_INVALID
-    assert value.decode("latin-1") not in (answer.detail or "") or len(value) < 2
-    assert FieldId.TENANT not in fake.context_set
-
-
-def test_a_refused_request_keeps_the_ids_that_its_client_knows() -> None:
-    exchange, fake = begun(tenant=b"a b", request_id=b"r-1", correlation_id=b"c-1")
-    assert read_context(exchange) is not None
-    assert fake.context_set == {FieldId.REQUEST_ID: b"r-1", FieldId.CORRELATION_ID: b"c-1"}
-
-
 # ---- time limit ----
 
 
@@ -134,12 +106,6 @@ def test_an_invalid_time_limit_is_refused(value: bytes) -> None:
     answer = read_context(begun(request_timeout=value)[0])
     assert answer is not None
     assert answer.reason is REQUEST_TIMEOUT_INVALID
-
-
-def test_an_invalid_tenant_is_told_before_an_invalid_time_limit() -> None:
-    answer = read_context(begun(request_timeout=b"0", tenant=b"")[0])
-    assert answer is not None
-    assert answer.reason is TENANT_INVALID
 
 
 # ---- traceparent: W3C Trace Context, section 3.2 ----
@@ -277,3 +243,9 @@ def test_an_invalid_tracestate_is_left_out_and_the_trace_taken(value: str) -> No
 
 def test_a_tracestate_without_a_trace_is_left_out() -> None:
     assert taken(tracestate=b"a=1") == {}
+
+
+def test_a_refused_request_keeps_the_ids_that_its_client_knows() -> None:
+    exchange, fake = begun(request_timeout=b"0", request_id=b"r-1", correlation_id=b"c-1")
+    assert read_context(exchange) is not None
+    assert fake.context_set == {FieldId.REQUEST_ID: b"r-1", FieldId.CORRELATION_ID: b"c-1"}

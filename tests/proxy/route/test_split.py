@@ -304,3 +304,33 @@ def test_no_copy(mirror: Mirror | None) -> None:
 def test_no_copy_to_a_version_that_is_down() -> None:
     at = route(BOTH[:1], RoutePolicy(mirror=Mirror(version="2.0.0")), registered=("2.0.0",))
     assert make_mirrored(lambda: 0.0)(begun(at)) is None
+
+
+# ---- what is remembered of a caller ----
+
+
+def test_a_caller_is_looked_up_once_and_another_split_looks_again() -> None:
+    at = split_route(weighted(("1.4.0", 50), ("2.0.0", 50)))
+    exchange = begun(at, tenant=b"acme")
+    first = went(at, exchange)
+    assert exchange.caller is not None
+    assert list(exchange.caller.memo) == [at.choice.split]
+    assert went(at, exchange) == first
+    swapped = (("1.4.0", 100), ("2.0.0", 0)) if first == "b-2.0.0" else (("1.4.0", 0), ("2.0.0", 100))
+    other = split_route(weighted(*swapped))
+    exchange.route = other
+    assert went(other, exchange) != first
+
+
+def test_chance_is_not_remembered() -> None:
+    at = split_route(weighted(("1.4.0", 50), ("2.0.0", 50)))
+    exchange = begun(at, tenant=b"")
+    assert {went(at, exchange, seeded) for _ in range(50)} == {"b-1.4.0", "b-2.0.0"}
+
+
+def test_a_case_by_header_is_not_remembered() -> None:
+    at = split_route(weighted(("1.4.0", 100), cases=(Case(version="2.0.0", headers={"x-beta": "1"}),)))
+    exchange = begun(at, tenant=b"acme")
+    assert went(at, exchange) == "b-1.4.0"
+    assert exchange.caller is not None
+    assert exchange.caller.memo == {}

@@ -79,7 +79,10 @@ class RateLimiter:
         if now_ns < self._last_ns:
             now_ns = self._gone_back(now_ns)
         self._last_ns = now_ns
-        demands = plan.demands_of(exchange)
+        caller = exchange.caller
+        demands = caller.memo.get(plan) if caller is not None else None
+        if demands is None:
+            demands = plan.demands_of(exchange)
         try:
             refused = self.store.take(demands, now_ns)
         except Exception as error:

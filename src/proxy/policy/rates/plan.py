@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from penstock.settings.rate import RateKey, RateLimit
+from proxy.caller import remember
 from proxy.exchange import Exchange
 from proxy.policy.rates.keys import Value, digest, value_of
 from proxy.policy.rates.store import Demand
@@ -32,16 +33,36 @@ class Tally:
         return f"<Tally {self.text} of {self.scope}, refused {self.refused}>"
 
 
-class Plan:
-    """demands_of: what is asked of the store for a request; tallies: of each demand; header: RateLimit-Policy."""
+_OF_CALLER: Final = frozenset((RateKey.ROUTE, RateKey.TENANT, RateKey.PRINCIPAL))
 
-    __slots__ = ("demands_of", "header", "tallies")
+
+class Plan:
+    """demands_of: what is asked of the store for a request; tallies: of each demand; header: RateLimit-Policy.
+    What depends on the caller alone is kept with the caller.
+    """
+
+    __slots__ = ("_is_by_caller", "_make", "header", "tallies")
 
     def __init__(self, tallies: Iterable[Tally], *, route: bytes | None = None) -> None:
         """Make ready. route: the name of the one route, where the plan is that route's."""
         self.tallies = tuple(tallies)
         self.header = ", ".join(_policy(tally) for tally in self.tallies).encode("ascii")
-        self.demands_of = _demands_of([_part(tally, route) for tally in self.tallies])
+        self._make = _demands_of([_part(tally, route) for tally in self.tallies])
+        self._is_by_caller = all(
+            _OF_CALLER.issuperset(tally.limit.keys) and (route is not None or RateKey.ROUTE not in tally.limit.keys)
+            for tally in self.tallies
+        )
+
+    def demands_of(self, exchange: Exchange) -> tuple[Demand, ...]:
+        """Return what is asked of the store for a request."""
+        caller = exchange.caller
+        if caller is None or not self._is_by_caller:
+            return self._make(exchange)
+        demands: tuple[Demand, ...] | None = caller.memo.get(self)
+        if demands is None:
+            demands = self._make(exchange)
+            remember(caller, self, demands)
+        return demands
 
 
 def interval_ns(limit: RateLimit) -> int:
