@@ -111,9 +111,7 @@ class Gateway:
             on_change=self._registered,
             calls=self.own,
         )
-        self.overview = Overview(
-            self.wire, self.lane, self.registry, self.counts, self.tasks, self.bytes_in_flight, self.doubts, secured
-        )
+        self.overview = Overview(self, secured)
 
     def _name_of(self, connection: int) -> str:
         instance = self.registry.maybe_instance(connection)

@@ -1,139 +1,110 @@
-"""What the gateway tells about itself: figures for metrics, instances and routes for people."""
+"""What the gateway tells about itself: whether it is ready, its figures, what is live, what becomes of a request.
+
+All but the first is asked by people and their tools, now and then: what answers it is loaded when it is first asked.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from frames.frame import Method
-from frames.wire import Wire
-from proxy import __version__
-from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
-from proxy.admin.state import AdminState
-from proxy.edge.express import ExpressLane
-from proxy.edge.forwarded import Doubt
+from proxy.admin.figures import Figures
+from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 from proxy.edge.secured import Secured
-from proxy.edge.task.lane import TaskLane
-from proxy.errors import ReasonCounts
-from proxy.policy.limits import BytesInFlight
-from proxy.route.table import Route
-from proxy.targets.health import Health
-from proxy.targets.registry import Registry
+from proxy.targets.health import CHOOSABLE
+
+if TYPE_CHECKING:
+    from proxy.app import Gateway
+    from proxy.overview_lists import Lists
+    from proxy.reload import Reloader
+
+_NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
+_BUSY = "Another reload is under way; its report will be at GET /reload."
 
 
 class Overview:
-    """Reads the parts; changes none of them."""
+    """Reads the parts, and changes none of them.
 
-    def __init__(
-        self,
-        wire: Wire,
-        lane: ExpressLane,
-        registry: Registry,
-        counts: ReasonCounts,
-        tasks: TaskLane,
-        bytes_in_flight: BytesInFlight,
-        doubts: Mapping[Doubt, int],
-        secured: Secured | None = None,
-    ) -> None:
-        """Look at these parts. ``is_draining`` is set by whoever drains."""
+    ``is_draining`` is set by whoever drains, ``reloader`` by whoever can read the settings again.
+    """
+
+    def __init__(self, gateway: "Gateway", secured: Secured | None = None) -> None:
+        """Look at this gateway."""
         self.is_draining = False
-        self._wire = wire
-        self._lane = lane
-        self._registry = registry
-        self._counts = counts
-        self._tasks = tasks
-        self._bytes_in_flight = bytes_in_flight
-        self._doubts = doubts
+        self.reloader: Reloader | None = None
+        self._gateway = gateway
         self._secured = secured
 
     def admin_state(self) -> AdminState:
         """Return what the admin pages ask."""
-        return AdminState(ready=self.not_ready, figures=self.figures, services=self.services, routes=self.routes)
+        return AdminState(
+            token=lambda: self._gateway.configured.config.admin.token.reveal(),
+            ready=self.not_ready,
+            figures=self.figures,
+            services=self.services,
+            routes=self.routes,
+            config=self.config,
+            explain=self.explain,
+            reloaded=self.reloaded,
+            reload=self.reload,
+        )
 
     def not_ready(self) -> list[str]:
         """Return why the gateway is not ready, one sentence each; empty when it is."""
-        reasons = []
+        registry, reasons = self._gateway.registry, []
         if self.is_draining:
             reasons.append("The gateway is shutting down.")
-        if not any(instance.health in _SERVING for instance in self._registry.instances):
+        missing = registry.missing()
+        reasons += [f"The required service {service} has no instance that could be asked." for service in missing]
+        if not missing and not any(instance.health in CHOOSABLE for instance in registry.instances):
             reasons.append("No service that could be asked has registered.")
         return reasons
 
-    def figures(self) -> Figures:
+    @cached_property
+    def _lists(self) -> "Lists":
+        from proxy.overview_lists import Lists
+
+        return Lists(self._gateway)
+
+    async def figures(self) -> Figures:
         """Return the numbers of now."""
-        return Figures(
-            version=__version__,
-            ready=not self.not_ready(),
-            routes=[
-                RouteFigures(
-                    method=Method(route.method).name,
-                    path=route.template,
-                    statuses=self._wire.route_statuses(route.index),
-                    latency=self._wire.route_latency(route.index) or None,
-                )
-                for route in self._routes()
-            ],
-            reasons=dict(self._counts),
-            wire=self._wire.counters(),
-            instances=[
-                InstanceFigures(instance.service, instance.health.value, self._wire.in_flight[instance.slot])
-                for instance in self._registry.instances
-            ],
-            bodies=BodyFigures(
-                streams=self._tasks.in_progress,
-                held_bytes=self._bytes_in_flight.held,
-                held_bytes_peak=self._bytes_in_flight.peak,
-                refused=self._bytes_in_flight.refused,
-            ),
-            tls=self._tls_figures(),
-            doubts={doubt.value: count for doubt, count in self._doubts.items()},
-        )
+        from proxy.overview_figures import figures_of
 
-    def _tls_figures(self) -> TlsFigures:
-        if self._secured is None:
-            return TlsFigures()
-        certificates, edge = self._secured
-        return TlsFigures(
-            handshakes=edge.handshakes,
-            resumed=edge.resumed,
-            sessions=edge.sessions_now,
-            failures={cause.value: count for cause, count in edge.failures.items()},
-            reloads=certificates.reloads,
-            bad_reloads=certificates.bad_reloads,
-            certificate_seconds_left=certificates.seconds_left(),
-        )
+        routes = await self._lists.sorted_routes()
+        return await figures_of(self._gateway, routes, self._secured, is_ready=not self.not_ready())
 
-    def services(self) -> Sequence[Any]:
+    async def services(self, selection: Selection) -> Rows:
         """Return the instances, as operators look at them."""
-        return [
-            {
-                "service": instance.service,
-                "version": instance.version,
-                "instance": instance.instance,
-                "region": instance.region,
-                "peer": self._wire.peer(instance.connection),
-                "health": instance.health.value,
-                "in_flight": self._wire.in_flight[instance.slot],
-                "latency_us": round(self._wire.latency_us[instance.slot]),
-                "unsent_bytes": self._wire.unsent[instance.slot],
-                "endpoints": len(instance.endpoints),
-            }
-            for instance in self._registry.instances
-        ]
+        return await self._lists.services(selection)
 
-    def routes(self) -> Sequence[Any]:
+    async def routes(self, selection: Selection) -> Rows:
         """Return the routes and who offers them."""
-        return [
-            {
-                "method": Method(route.method).name,
-                "path": route.template,
-                "deadline_ms": route.deadline_ms,
-                "instances": [f"{offer.instance.service}/{offer.instance.instance}" for offer in route.offers],
-            }
-            for route in self._routes()
-        ]
+        return await self._lists.routes(selection)
 
-    def _routes(self) -> list[Route]:
-        """Return the routes in the order in which people look for them."""
-        return sorted(self._lane.snapshot.routes, key=lambda route: (route.template, route.method))
+    async def explain(self, query: Mapping[str, Sequence[str]]) -> Any:
+        """Return what would become of a request."""
+        raise AdminProblem(404, "There is no explanation yet.")
 
+    async def config(self) -> Any:
+        """Return every setting with its origin; secrets are stars."""
+        import trio
 
-_SERVING = (Health.HEALTHY, Health.DEGRADED)
+        from proxy.overview_settings import shown_settings
+
+        return await trio.to_thread.run_sync(shown_settings, self._reloader().loaded)
+
+    async def reloaded(self) -> Any:
+        """Return the state of reloading."""
+        return self._reloader().status
+
+    async def reload(self) -> tuple[bool, Any]:
+        """Read the settings again. `AdminProblem` when that is being done already."""
+        reloader = self._reloader()
+        if reloader.is_busy:
+            raise AdminProblem(409, _BUSY, applied=False, problems=[_BUSY])
+        report = await reloader.reload("POST /reload")
+        return report.applied, report
+
+    def _reloader(self) -> "Reloader":
+        if self.reloader is None:
+            raise AdminProblem(404, _NOT_READ)
+        return self.reloader

@@ -80,6 +80,9 @@ class Reloader:
         self.revision = 1
         self.waiting: tuple[Change, ...] = ()
         self.last: Report | None = None
+        self.applied = self.refused = 0
+        """How often settings were, since the start."""
+        self.applied_at: float | None = None
         self._read = loaded
         self._load = load
         self._apply = apply
@@ -93,6 +96,11 @@ class Reloader:
     def config(self) -> GatewayConfig:
         """The settings that are in effect."""
         return self.loaded.settings
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a reload is under way."""
+        return self._lock.locked()
 
     @property
     def status(self) -> Status:
@@ -113,8 +121,16 @@ class Reloader:
             except Exception:
                 _log.exception("%s: the settings could not be applied", cause)
                 report = self._refused(cause, ["the settings could not be applied; the log says why"])
-            self.last = report
+            self._note(report)
             return report
+
+    def _note(self, report: Report) -> None:
+        self.last = report
+        if report.applied:
+            self.applied += 1
+            self.applied_at = report.at
+        else:
+            self.refused += 1
 
     async def _reload(self, cause: str, files: tuple[Path, ...]) -> Report:
         read, mixed, changes, waiting = await trio.to_thread.run_sync(self._prepare)

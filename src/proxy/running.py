@@ -68,7 +68,8 @@ def make_reloader(sources: Sources, gateway: Gateway) -> Reloader:
         await gateway.change(loaded.settings)
         logging.getLogger().setLevel(loaded.settings.log.level.upper())
 
-    return Reloader(sources.loaded, sources.load, apply, path=sources.path)
+    reloader = gateway.overview.reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
+    return reloader
 
 
 def gateway_name(host: str, port: int) -> str:

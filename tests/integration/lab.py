@@ -69,11 +69,11 @@ class Lab:
         self._closing.append(client)
         return client
 
-    async def admin(self, path: str) -> HttpAnswer:
-        """Read a page of the admin listener."""
+    async def admin(self, path: str, *lines: str, method: str = "GET") -> HttpAnswer:
+        """Read a page of the admin listener, or post to it."""
         client = Client(await trio.open_tcp_stream(*self.addresses.admin))
         try:
-            return await client.get(path, "Connection: close")
+            return await client.ask(method, path, "Connection: close", *lines)
         finally:
             await client.aclose()
 

@@ -12,12 +12,14 @@ from frames.frame import FrameType, HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello, encode_hello
 from frames.wire_values import SocketKind
 from proxy import __version__
-from proxy.admin.figures import BodyFigures
+from proxy.admin.figures import BodyFigures, CallFigures, ReloadFigures
+from proxy.admin.state import AdminProblem, Rows, Selection
 from proxy.app import Gateway
 from proxy.config import load_gateway
 from proxy.edge.forwarded import Doubt
 from proxy.errors import NO_ROUTE
 
+ALL = Selection()
 HELLO = Hello(
     protocol=1,
     features=(),
@@ -64,33 +66,58 @@ def bench() -> Iterator[Bench]:
 
 
 async def test_with_nothing(bench: Bench) -> None:
-    figures = bench.overview.figures()
+    figures = await bench.overview.figures()
     assert (figures.version, figures.ready, figures.routes, figures.instances) == (__version__, False, [], [])
-    assert bench.overview.services() == []
-    assert bench.overview.routes() == []
+    assert (await bench.overview.services(ALL)).rows == []
+    assert (await bench.overview.routes(ALL)).rows == []
     assert bench.overview.not_ready() == ["No service that could be asked has registered."]
 
 
 async def test_instances_and_routes(bench: Bench) -> None:
     connection = bench.join()
-    (told,) = bench.overview.services()
+    (told,) = (await bench.overview.services(ALL)).rows
+    assert told.pop("connected_s") >= 0
     assert told == {
         "service": "billing",
         "version": "1.4.0",
         "instance": "b-1",
         "region": "eu-1",
         "peer": f"127.0.0.1:{bench.far[0].getsockname()[1]}",
+        "by": "dialled in",
         "health": "healthy",
+        "why": "",
         "in_flight": 0,
         "latency_us": 0,
+        "load_percent": None,
         "unsent_bytes": 0,
         "endpoints": 2,
     }
-    assert bench.overview.routes() == [
-        {"method": "POST", "path": "/invoices", "deadline_ms": 500, "instances": ["billing/b-1"]},
-        {"method": "GET", "path": "/invoices/{id}", "deadline_ms": 10_000, "instances": ["billing/b-1"]},
-    ]
-    figures = bench.overview.figures()
+    post, get = (await bench.overview.routes(ALL)).rows
+    assert (get["method"], get["path"], get["deadline_ms"]) == ("GET", "/invoices/{id}", 10_000)
+    assert post == {
+        "method": "POST",
+        "path": "/invoices",
+        "service": "billing",
+        "hosts": ["*"],
+        "deadline_ms": 500,
+        "streams": False,
+        "versions": [{"version": "1.4.0", "default": True, "instances": ["b-1"]}],
+        "policy": {
+            "access": "authenticated",
+            "claims": [],
+            "tenant": "optional",
+            "rate_limits": [],
+            "deadline_ms": 500,
+            "body_bytes": None,
+            "versions": "default the highest",
+            "split": "",
+            "mirror": "",
+            "placement": "",
+        },
+        "origins": {"deadline_ms": "billing 1.4.0"},
+        "responses": {"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0},
+    }
+    figures = await bench.overview.figures()
     assert figures.ready
     assert [(route.method, route.path, route.latency) for route in figures.routes] == [
         ("POST", "/invoices", None),
@@ -98,7 +125,7 @@ async def test_instances_and_routes(bench: Bench) -> None:
     ]
     assert [(one.service, one.health, one.in_flight) for one in figures.instances] == [("billing", "healthy", 0)]
     bench.gateway.wire.close(connection)
-    assert bench.overview.services()[0]["peer"] == "unknown"
+    assert (await bench.overview.services(ALL)).rows[0]["peer"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +136,7 @@ async def test_ready_when_an_instance_could_be_asked(bench: Bench, status: Healt
     connection = bench.join()
     bench.gateway.registry.heartbeat(connection, HeartbeatReceived(status, None, 0), trio.current_time())
     assert (bench.overview.not_ready() == []) is is_ready
-    assert bench.overview.figures().ready is is_ready
+    assert (await bench.overview.figures()).ready is is_ready
 
 
 async def test_one_that_could_be_asked_is_enough(bench: Bench) -> None:
@@ -126,10 +153,10 @@ async def test_not_ready_while_draining(bench: Bench) -> None:
 
 
 async def test_figures_are_those_of_the_moment(bench: Bench) -> None:
-    before = bench.overview.figures()
+    before = await bench.overview.figures()
     bench.gateway.counts.count(NO_ROUTE)
     bench.join()
-    after = bench.overview.figures()
+    after = await bench.overview.figures()
     assert (before.reasons["no_route"], after.reasons["no_route"]) == (0, 1)
     assert (before.wire["framed_open_now"], after.wire["framed_open_now"]) == (0, 1)
 
@@ -140,7 +167,7 @@ async def test_bodies_and_doubts(bench: Bench) -> None:
     bodies.release(200)
     assert not bodies.reserve(bodies.bytes_max)
     bench.gateway.doubts[Doubt.MALFORMED] += 3
-    figures = bench.overview.figures()
+    figures = await bench.overview.figures()
     assert figures.bodies == BodyFigures(streams=0, held_bytes=500, held_bytes_peak=700, refused=1)
     assert figures.doubts == {"malformed": 3, "disagreeing": 0}
 
@@ -150,11 +177,84 @@ async def test_counts_of_a_route_are_found_by_its_index(bench: Bench) -> None:
     indexes = {route.template: route.index for route in bench.gateway.lane.snapshot.table.routes}
     assert sorted(indexes.values()) == [0, 1]
     assert Method.GET in {route.method for route in bench.gateway.lane.snapshot.table.routes}
-    assert all(route.statuses == (0,) * 6 for route in bench.overview.figures().routes)
+    assert all(route.statuses == (0,) * 6 for route in (await bench.overview.figures()).routes)
 
 
 async def test_the_admin_pages_ask_the_overview(bench: Bench) -> None:
     state = bench.overview.admin_state()
     assert state.ready() == bench.overview.not_ready()
-    assert state.services() == state.routes() == []
-    assert state.figures().version == __version__
+    assert await state.services(ALL) == await state.routes(ALL) == Rows([])
+    assert (await state.figures()).version == __version__
+    assert state.token() == ""
+
+
+async def test_each_required_service_that_is_missing_is_named(bench: Bench) -> None:
+    bench.gateway.registry.required = ("stock", "billing")
+    assert bench.overview.not_ready() == [
+        "The required service stock has no instance that could be asked.",
+        "The required service billing has no instance that could be asked.",
+    ]
+    bench.join()
+    assert bench.overview.not_ready() == ["The required service stock has no instance that could be asked."]
+    bench.gateway.registry.required = ("billing",)
+    assert bench.overview.not_ready() == []
+
+
+async def test_why_an_instance_is_not_healthy(bench: Bench) -> None:
+    registry, now = bench.gateway.registry, trio.current_time()
+    said = [HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.DRAINING, HealthStatus.HEALTHY]
+    for number, status in enumerate(said):
+        connection = bench.join(replace(HELLO, instance=f"b-{number}"))
+        registry.heartbeat(connection, HeartbeatReceived(status, 2_500, 1), now)
+    registry.draining(connection, now)
+    rows = (await bench.overview.services(ALL)).rows
+    assert [(row["health"], row["why"]) for row in rows] == [
+        ("healthy", ""),
+        ("degraded", "it says so itself: degraded"),
+        ("draining", "it says so itself: draining"),
+        ("draining", "it goes: it finishes what it has, and closes"),
+    ]
+    assert rows[0]["load_percent"] == 25
+    registry.excuse(-60)
+    registry.sweep(now)
+    silent = (await bench.overview.services(ALL)).rows[0]
+    assert (silent["health"], silent["why"]) == ("unhealthy", "nothing was heard of it for 60.0 s")
+
+
+async def test_lists_are_filtered_and_told_page_by_page(bench: Bench) -> None:
+    endpoints = tuple(EndpointOffer(id=number, method="GET", path=f"/things/{number:03}") for number in range(300))
+    bench.join()
+    bench.join(replace(HELLO, service="things", instance="t-1", endpoints=endpoints))
+    paths: list[str] = []
+    selection = Selection(limit=77)
+    while True:
+        page = await bench.overview.routes(selection)
+        assert len(page.rows) <= 77
+        paths += [row["path"] for row in page.rows]
+        if page.next is None:
+            break
+        selection = selection._replace(after=page.next)
+    assert paths == ["/invoices", "/invoices/{id}", *(endpoint.path for endpoint in endpoints)]
+    of_billing = await bench.overview.routes(Selection(service="billing"))
+    assert ([row["path"] for row in of_billing.rows], of_billing.next) == (["/invoices", "/invoices/{id}"], None)
+    below = await bench.overview.routes(Selection(path="/things/29"))
+    assert len(below.rows) == 10
+    assert [row["service"] for row in (await bench.overview.services(Selection(path="/things"))).rows] == ["things"]
+    assert [row["instance"] for row in (await bench.overview.services(Selection(service="billing"))).rows] == ["b-1"]
+    assert (await bench.overview.services(Selection(service="bill"))).rows == []
+
+
+async def test_figures_of_what_services_and_policies_did(bench: Bench) -> None:
+    bench.join()
+    figures = await bench.overview.figures()
+    assert (figures.registry.routes, figures.registry.hellos, figures.registry.faults) == (2, 1, {})
+    assert (figures.rates.keys, figures.rates.failures, figures.identity.known) == (0, 0, 0)
+    assert figures.calls == CallFigures(0, 0, {"sent": 0, "dropped": 0, "failed": 0})
+    assert figures.reloads == ReloadFigures()
+
+
+async def test_what_cannot_be_reloaded_says_so(bench: Bench) -> None:
+    for ask in (bench.overview.reload, bench.overview.reloaded, bench.overview.config):
+        with pytest.raises(AdminProblem, match=r"^This gateway was given its settings as they are") as caught:
+            await ask()
+        assert caught.value.status == 404

@@ -7,6 +7,7 @@
     figures.py        one moment's numbers, as plain values
     latency.py        the bucket rule of the wire's latency counts
     metric_names.py   every metric by name, kind, labels and help
+    policy_metrics.py the figures of services, policies and settings, as samples
     metrics.py        figures become Prometheus metrics; the only module that knows prometheus_client
 
 h11 is loaded with the first connection and prometheus_client with the first scrape: the data path needs neither.

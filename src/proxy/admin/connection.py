@@ -14,10 +14,15 @@ HEAD_BYTES_MAX: Final = 8 * 1024
 REQUEST_S: Final = 10.0
 """From the moment that a request may begin to the end of its answer, and so how long keep-alive waits for one."""
 
+ACTION_S: Final = 60.0
+"""The same for what changes something: to read ten thousand rules takes a second or two."""
+
 LINGER_S: Final = 1.0
 """After an answer that closes: how long to go on reading, since to close on unread bytes would destroy the answer."""
 
 RECEIVE_BYTES: Final = 8 * 1024
+
+_READ: Final = (b"accept", b"authorization")
 
 _log = logging.getLogger(__name__)
 
@@ -34,19 +39,23 @@ async def serve_connection(stream: trio.abc.HalfCloseableStream, pages: Pages) -
         go_on = True
         while go_on:
             go_on = False  # as it stays when the time runs out
-            with trio.move_on_after(REQUEST_S):
-                go_on = await _serve_request(stream, connection, pages)
+            with trio.move_on_after(REQUEST_S) as scope:
+                go_on = await _serve_request(stream, connection, pages, scope)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # the client is gone, and nobody is left to tell
 
 
-async def _serve_request(stream: trio.abc.HalfCloseableStream, connection: h11.Connection, pages: Pages) -> bool:
-    """One request and its answer. Returns whether another may come."""
+async def _serve_request(
+    stream: trio.abc.HalfCloseableStream, connection: h11.Connection, pages: Pages, scope: trio.CancelScope
+) -> bool:
+    """One request and its answer. Returns whether another may come. scope: gets the time that the request may take."""
     request, is_whole = None, False
     try:
         request = await _receive_request(stream, connection)
         if request is None:
             return False
+        if request.method == b"POST":
+            scope.deadline = trio.current_time() + ACTION_S
         is_whole = isinstance(
             connection.next_event(), h11.EndOfMessage
         )  # a body is of no use to a page: it is not read
@@ -73,12 +82,13 @@ async def _receive_request(stream: trio.abc.ReceiveStream, connection: h11.Conne
 
 
 async def _page(request: h11.Request, pages: Pages) -> Page:
-    path = request.target.split(b"?")[0].decode("ascii")
-    accept = b",".join(value for name, value in request.headers if name == b"accept").decode("latin-1")
+    target = request.target.decode("ascii")
+    fields = {name: b",".join(value for given, value in request.headers if given == name) for name in _READ}
+    accept, authorization = (fields[name].decode("latin-1") for name in _READ)
     try:
-        return await pages.page(request.method.decode("ascii"), path, accept)
+        return await pages.page(request.method.decode("ascii"), target, accept, authorization)
     except Exception:
-        _log.exception("the admin page %s failed", path)
+        _log.exception("the admin page %s failed", target.partition("?")[0])
         return error_page(500, "This page failed; the log says why.")
 
 

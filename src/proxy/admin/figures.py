@@ -21,6 +21,7 @@ class InstanceFigures:
     service: str
     health: str  # healthy, degraded, unhealthy, draining
     in_flight: int
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,69 @@ class TlsFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RateFigures:
+    """Rate limits. refused: by scope and limit; keys: held now; crowded: newcomers counted together."""
+
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    keys: int = 0
+    crowded: int = 0
+    failures: int = 0  # of the store
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerFigures:
+    """The keys of one issuer. age_s: since they were last seen; None: never."""
+
+    name: str
+    keys: int
+    age_s: float | None
+    is_stale: bool
+    fetches: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFigures:
+    """Who asks. known: callers that are remembered now; refused: credentials, by cause; keys_missing: answers 503."""
+
+    known: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    keys_missing: int = 0
+    issuers: Sequence[IssuerFigures] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryFigures:
+    """What services said of themselves. routes: now; the others only rise. faults: services turned away, by cause."""
+
+    routes: int = 0
+    hellos: int = 0
+    heartbeats: int = 0
+    replacements: int = 0
+    removals: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigures:
+    """What the gateway asks services by itself. copies: of requests, for mirrors, by what became of them."""
+
+    in_flight: int = 0  # calls of services
+    refused: int = 0
+    copies: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFigures:
+    """Settings read again. applied_at: seconds since 1970, None for never."""
+
+    applied: int = 0
+    refused: int = 0
+    applied_at: float | None = None
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that /metrics tells."""
 
@@ -59,3 +123,8 @@ class Figures:
     bodies: BodyFigures = BodyFigures()
     tls: TlsFigures = field(default_factory=TlsFigures)
     doubts: Mapping[str, int] = field(default_factory=dict)  # trusted proxies that were not believed, by cause
+    rates: RateFigures = field(default_factory=RateFigures)
+    identity: IdentityFigures = field(default_factory=IdentityFigures)
+    registry: RegistryFigures = field(default_factory=RegistryFigures)
+    calls: CallFigures = field(default_factory=CallFigures)
+    reloads: ReloadFigures = field(default_factory=ReloadFigures)

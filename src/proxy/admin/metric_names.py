@@ -85,6 +85,113 @@ TLS_CERTIFICATE: Final = MetricName(
     "Seconds until the first of the served certificates runs out; negative when one has.",
 )
 
+VERSIONS: Final = MetricName(
+    "penstock_service_version_instances", "gauge", "Instances of a service, by version.", ("service", "version")
+)
+RATE_REFUSALS: Final = MetricName(
+    "penstock_rate_limit_refusals_total",
+    "counter",
+    "Requests that a rate limit refused, by whose limit it is and its text.",
+    ("scope", "limit"),
+)
+RATE_KEYS: Final = MetricName("penstock_rate_limit_keys", "gauge", "Keys that requests are counted by now.")
+RATE_CROWDED: Final = MetricName(
+    "penstock_rate_limit_crowded_total",
+    "counter",
+    "Times that a newcomer was counted together with others, since rates.keys_max keys were held.",
+)
+RATE_FAILURES: Final = MetricName(
+    "penstock_rate_limit_store_failures_total",
+    "counter",
+    "Requests that could not be counted; rates.on_store_failure says what becomes of them.",
+)
+CALLERS: Final = MetricName("penstock_callers", "gauge", "Callers with a proven identity that are remembered now.")
+CREDENTIALS_REFUSED: Final = MetricName(
+    "penstock_credentials_refused_total",
+    "counter",
+    "Tokens and keys that were judged and proved nothing, by cause; those that were remembered are not judged again.",
+    ("cause",),
+)
+KEYS_MISSING: Final = MetricName(
+    "penstock_issuer_keys_missing_total", "counter", "Requests refused since no keys of their issuer were there."
+)
+ISSUER_KEYS: Final = MetricName("penstock_issuer_keys", "gauge", "Keys of an issuer that are used now.", ("issuer",))
+ISSUER_AGE: Final = MetricName(
+    "penstock_issuer_keys_age_seconds", "gauge", "Seconds since an issuer's keys were last seen.", ("issuer",)
+)
+ISSUER_STALE: Final = MetricName(
+    "penstock_issuer_keys_stale", "gauge", "1 when keys are used though their source is down, else 0.", ("issuer",)
+)
+ISSUER_FETCHES: Final = MetricName(
+    "penstock_issuer_key_fetches_total", "counter", "Times that an issuer's keys were fetched.", ("issuer",)
+)
+ISSUER_FAILURES: Final = MetricName(
+    "penstock_issuer_key_fetch_failures_total", "counter", "Fetches of an issuer's keys that failed.", ("issuer",)
+)
+ROUTES: Final = MetricName("penstock_routes", "gauge", "Routes that services offer now.")
+HELLOS: Final = MetricName("penstock_service_hellos_total", "counter", "Times that services said what they offer.")
+HEARTBEATS: Final = MetricName("penstock_service_heartbeats_total", "counter", "Heartbeats of services.")
+REPLACEMENTS: Final = MetricName(
+    "penstock_service_replacements_total", "counter", "Instances that came again by a newer connection."
+)
+REMOVALS: Final = MetricName(
+    "penstock_service_removals_total", "counter", "Instances removed since nothing was heard of them."
+)
+FAULTS: Final = MetricName(
+    "penstock_service_faults_total", "counter", "Services that were turned away, by cause.", ("cause",)
+)
+CALLS: Final = MetricName(
+    "penstock_service_calls_in_flight", "gauge", "Calls of services to services, not answered yet."
+)
+CALLS_REFUSED: Final = MetricName(
+    "penstock_service_calls_refused_total", "counter", "Requests of services that were refused."
+)
+COPIES: Final = MetricName(
+    "penstock_mirror_copies_total",
+    "counter",
+    "Copies of requests for mirrors: sent, of those failed, or dropped before.",
+    ("outcome",),
+)
+RELOADS: Final = MetricName(
+    "penstock_reloads_total",
+    "counter",
+    "Times that settings were read again, by whether they were applied.",
+    ("applied",),
+)
+RELOADED: Final = MetricName(
+    "penstock_reload_last_success_timestamp_seconds", "gauge", "When settings were last applied, seconds since 1970."
+)
+REVISION: Final = MetricName("penstock_settings_revision", "gauge", "Revision of the settings; 1 at the start.")
+
+OF_SERVICES: Final = (
+    VERSIONS,
+    RATE_REFUSALS,
+    RATE_KEYS,
+    RATE_CROWDED,
+    RATE_FAILURES,
+    CALLERS,
+    CREDENTIALS_REFUSED,
+    KEYS_MISSING,
+    ISSUER_KEYS,
+    ISSUER_AGE,
+    ISSUER_STALE,
+    ISSUER_FETCHES,
+    ISSUER_FAILURES,
+    ROUTES,
+    HELLOS,
+    HEARTBEATS,
+    REPLACEMENTS,
+    REMOVALS,
+    FAULTS,
+    CALLS,
+    CALLS_REFUSED,
+    COPIES,
+    RELOADS,
+    RELOADED,
+    REVISION,
+)
+"""Of what `policy_metrics.py` yields, in its order."""
+
 _EDGE, _SERVICE = "penstock_edge_connections", "penstock_service_connections"
 
 OF_WIRE: Final[dict[str, MetricName]] = {
@@ -204,6 +311,7 @@ METRICS: Final = (
     TLS_SESSIONS,
     TLS_RELOADS,
     TLS_CERTIFICATE,
+    *OF_SERVICES,
     *OF_WIRE.values(),
 )
 

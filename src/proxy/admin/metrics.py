@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from proxy.admin import latency, metric_names
+from proxy.admin import latency, metric_names, policy_metrics
 from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.metric_names import MetricName
+from proxy.admin.policy_metrics import Samples
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -59,6 +60,8 @@ def collect(figures: Figures, routes_max: int = ROUTES_MAX) -> Iterator["Metric"
     yield from _bodies(figures.bodies)
     yield _family(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
     yield from _tls(figures.tls)
+    for family, samples in policy_metrics.families(figures):
+        yield _family(family, samples)
     for field, name in metric_names.OF_WIRE.items():
         yield _family(name, [((), figures.wire.get(field, 0))])
     yield from PROCESS_COLLECTOR.collect()
@@ -80,9 +83,6 @@ def bounded(routes: Sequence[RouteFigures], routes_max: int) -> list[RouteFigure
 
 def _added(one: Sequence[int], other: Sequence[int]) -> Sequence[int]:
     return [a + b for a, b in zip(one, other, strict=True)] if other else one
-
-
-Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
 def _family(name: MetricName, samples: Samples) -> "Metric":

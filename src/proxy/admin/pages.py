@@ -1,14 +1,31 @@
-"""What there is to see, and what it says. Knows no HTTP library: method, path and Accept header become a page."""
+"""What there is to see, and what it says. Knows no HTTP library: a method and a target become a page.
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+GET /health, /ready           for whoever watches the process: without the token
+GET /metrics                  for Prometheus
+GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
+GET /config                   every setting, with where its value is from
+GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
+GET, POST /reload             what came of the last reload; read the settings again
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import trio
 
-from proxy.admin.state import AdminState
+from proxy.admin.state import LIMIT, LIMIT_MAX, AdminProblem, AdminState, Rows, Selection
+
+T = TypeVar("T")
 
 JSON: Final = "application/json"
+PARAMETERS_MAX: Final = 128
+
+Query = Mapping[str, Sequence[str]]
+"""The parameters of a query: the values of each name, in their order."""
+
+_CHALLENGE: Final = ("www-authenticate", 'Bearer realm="penstock-admin"')
+_READ: Final = ("GET", "HEAD")
 
 
 class Page(NamedTuple):
@@ -30,49 +47,141 @@ def error_page(status: int, title: str, *headers: tuple[str, str], **more: Any) 
     return json_page(status, {"status": status, "title": title, **more}, *headers)
 
 
+class _Asked(NamedTuple):
+    """What a page is asked."""
+
+    method: str
+    query: Query
+    accept: str
+
+
+class _Entry(NamedTuple):
+    """A page. is_open: it is shown without the token."""
+
+    show: Callable[[_Asked], Awaitable[Page]]
+    methods: tuple[str, ...] = _READ
+    is_open: bool = False
+
+
 class Pages:
     """The pages of one gateway."""
 
     def __init__(self, state: AdminState) -> None:
         self._state = state
-        # Metrics are rendered in a thread, since thousands of series would hold up a batch; one at a time.
+        # What takes long is rendered in a thread, since thousands of lines would hold up a batch; one at a time.
         self._rendering = trio.CapacityLimiter(1)
-        self._pages: dict[str, Callable[[], Page]] = {
-            "/health": self._health,
-            "/ready": self._ready,
-            "/services": self._services,
-            "/routes": self._routes,
+        self._pages = {
+            "/health": _Entry(self._health, is_open=True),
+            "/ready": _Entry(self._ready, is_open=True),
+            "/services": _Entry(self._services),
+            "/routes": _Entry(self._routes),
+            "/config": _Entry(self._config),
+            "/explain": _Entry(self._explain),
+            "/reload": _Entry(self._reload, (*_READ, "POST")),
+            "/metrics": _Entry(self._metrics),
         }
 
-    async def page(self, method: str, path: str, accept: str = "") -> Page:
-        """The page for a request; path is without its query."""
-        simple = self._pages.get(path)
-        if simple is None and path != "/metrics":
-            return error_page(404, "There is no such page.", pages=[*self._pages, "/metrics"])
-        if method not in {"GET", "HEAD"}:
-            return error_page(405, "Pages are only read here.", ("allow", "GET, HEAD"))
-        return await self._metrics(accept) if simple is None else simple()
+    async def page(self, method: str, target: str, accept: str = "", authorization: str = "") -> Page:
+        """The page for a request."""
+        path, _, query = target.partition("?")
+        entry = self._pages.get(path)
+        if not (entry and entry.is_open) and not self._is_let_in(authorization):
+            return error_page(401, "The admin token is needed.", _CHALLENGE)
+        if entry is None:
+            return error_page(404, "There is no such page.", pages=list(self._pages))
+        if method not in entry.methods:
+            title = "Pages are only read here." if entry.methods == _READ else "This page takes no such method."
+            return error_page(405, title, ("allow", ", ".join(entry.methods)))
+        try:
+            return await entry.show(_Asked(method, _parameters(query), accept))
+        except AdminProblem as problem:
+            title = _TITLES.get(problem.status, "That cannot be done.")
+            return error_page(problem.status, title, detail=problem.detail, **problem.more)
 
-    def _health(self) -> Page:
+    def _is_let_in(self, authorization: str) -> bool:
+        token = self._state.token()
+        if not token:
+            return True
+        from hmac import compare_digest
+
+        scheme, _, shown = authorization.partition(" ")
+        is_same = compare_digest(shown.strip(" ").encode("latin-1", "replace"), token.encode("utf-8"))
+        return is_same and scheme.lower() == "bearer"
+
+    async def _health(self, asked: _Asked) -> Page:
         return json_page(200, {"status": "alive"})
 
-    def _ready(self) -> Page:
+    async def _ready(self, asked: _Asked) -> Page:
         reasons = list(self._state.ready())
         if reasons:
             return json_page(503, {"status": "not ready", "reasons": reasons})
         return json_page(200, {"status": "ready", "reasons": []})
 
-    def _services(self) -> Page:
-        return json_page(200, {"services": self._state.services()})
+    async def _services(self, asked: _Asked) -> Page:
+        return await self._listed("services", await self._state.services(_selection(asked.query)))
 
-    def _routes(self) -> Page:
-        return json_page(200, {"routes": self._state.routes()})
+    async def _routes(self, asked: _Asked) -> Page:
+        return await self._listed("routes", await self._state.routes(_selection(asked.query)))
 
-    async def _metrics(self, accept: str) -> Page:
+    async def _listed(self, name: str, listed: Rows) -> Page:
+        return await self._render(json_page, 200, {name: listed.rows, "next": listed.next})
+
+    async def _config(self, asked: _Asked) -> Page:
+        return await self._render(json_page, 200, {"settings": await self._state.config()})
+
+    async def _explain(self, asked: _Asked) -> Page:
+        return json_page(200, await self._state.explain(asked.query))
+
+    async def _reload(self, asked: _Asked) -> Page:
+        if asked.method != "POST":
+            return json_page(200, await self._state.reloaded())
+        applied, report = await self._state.reload()
+        return json_page(200 if applied else 409, report)
+
+    async def _metrics(self, asked: _Asked) -> Page:
         from proxy.admin.metrics import render
 
-        figures = self._state.figures()
-        content_type, body = await trio.to_thread.run_sync(
-            render, figures, accept, abandon_on_cancel=True, limiter=self._rendering
-        )
+        content_type, body = await self._render(render, await self._state.figures(), asked.accept)
         return Page(200, content_type, body)
+
+    async def _render(self, make: Callable[..., T], *of: Any) -> T:
+        return await trio.to_thread.run_sync(make, *of, abandon_on_cancel=True, limiter=self._rendering)
+
+
+_TITLES: Final = {400: "The query is wrong.", 404: "There is nothing to show.", 409: "That cannot be done now."}
+
+
+def _parameters(query: str) -> Query:
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="strict")
+    except ValueError as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeError) else f"it has more than {PARAMETERS_MAX} parameters"
+        raise AdminProblem(400, f"The query cannot be read: {why}.") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def one_of(query: Query, known: Sequence[str], several: Sequence[str] = ()) -> dict[str, str]:
+    """Return the value of each parameter that is given. `AdminProblem` for an unknown one, and for one given twice.
+
+    several: those that may be given more than once, which are left out here.
+    """
+    for name, values in query.items():
+        if name not in known and name not in several:
+            takes = ", ".join((*known, *several))
+            raise AdminProblem(400, f"There is no parameter {name!r} here; write {takes}.")
+        if len(values) > 1 and name not in several:
+            raise AdminProblem(400, f"The parameter {name} is there {len(values)} times; write it once.")
+    return {name: values[0] for name, values in query.items() if name in known}
+
+
+def _selection(query: Query) -> Selection:
+    given = one_of(query, Selection._fields)
+    limit = given.pop("limit", str(LIMIT))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= LIMIT_MAX):
+        raise AdminProblem(400, f"{limit[:32]!r} is no limit; write a whole number from 1 to {LIMIT_MAX}.")
+    return Selection(limit=int(limit), **given)

@@ -1,20 +1,56 @@
 """What the admin pages are made from. The application fills it in, so that this folder need not know the others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from proxy.admin.figures import Figures
 
+LIMIT: Final = 200
+LIMIT_MAX: Final = 1_000
+"""Rows of one page; whoever wants more of them asks for the next page."""
 
-@dataclass(frozen=True, slots=True)
+
+class Selection(NamedTuple):
+    """Which rows of a list are wanted. service: by its exact name; path: by how it begins; after: a `Rows.next`."""
+
+    service: str = ""
+    path: str = ""
+    limit: int = LIMIT
+    after: str = ""
+
+
+class Rows(NamedTuple):
+    """A page of a list. next: what to ask for the page after it; None where this is the last."""
+
+    rows: Sequence[Any]
+    next: str | None = None
+
+
+class AdminProblem(Exception):  # noqa: N818 - it is an answer
+    """A page cannot say what it was asked for. The text is for the operator: what is wrong, and what to do."""
+
+    def __init__(self, status: int, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.more = more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminState:
     """
-    Callables that are asked anew for every request, in the event loop's thread; none may wait.
-    What services and routes return is shown as JSON: whatever msgspec encodes (structs, dataclasses, dicts, enums).
+    Callables that are asked anew for every request, in the event loop's thread. Those that are not awaitable must not
+    take long, the others give way to the traffic. What they return is shown as JSON: whatever msgspec encodes.
+    Each awaitable may raise `AdminProblem`.
     """
 
+    token: Callable[[], str]  # what has to be shown; empty for none
     ready: Callable[[], Sequence[str]]  # why not, one sentence each; empty when ready
-    figures: Callable[[], Figures]
-    services: Callable[[], Sequence[Any]]  # instances with health, in flight and latency
-    routes: Callable[[], Sequence[Any]]  # method, path, offers
+    figures: Callable[[], Awaitable[Figures]]
+    services: Callable[[Selection], Awaitable[Rows]]  # instances
+    routes: Callable[[Selection], Awaitable[Rows]]
+    config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets
+    explain: Callable[[Mapping[str, Sequence[str]]], Awaitable[Any]]  # by the query's parameters
+    reloaded: Callable[[], Awaitable[Any]]  # the state of reloading, with the last report
+    reload: Callable[[], Awaitable[tuple[bool, Any]]]  # whether settings were applied, and the report

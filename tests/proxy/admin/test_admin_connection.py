@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 import h11
 import pytest
 import trio
+from admin_support import state_with
 from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair
 
 from proxy.admin.connection import HEAD_BYTES_MAX, LINGER_S, REQUEST_S, serve_connection
-from proxy.admin.figures import Figures
 from proxy.admin.pages import Pages
-from proxy.admin.state import AdminState
 
 Stream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 GET = b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -20,12 +19,7 @@ def failing() -> list[str]:
     raise RuntimeError("secret")
 
 
-PAGES_STATE = AdminState(
-    ready=failing,
-    figures=lambda: Figures("1.2.3", True, (), {}, {}, ()),
-    services=list,
-    routes=list,
-)
+PAGES_STATE = state_with(ready=failing)
 
 
 async def talk(client: Callable[[Stream], Awaitable[None]]) -> None:

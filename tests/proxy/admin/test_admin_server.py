@@ -4,20 +4,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from admin_support import STATE
 from trio.testing import MockClock
 
 from proxy.admin import server
 from proxy.admin.connection import REQUEST_S
-from proxy.admin.figures import Figures
 from proxy.admin.server import serve_admin
-from proxy.admin.state import AdminState
 
-STATE = AdminState(
-    ready=list,
-    figures=lambda: Figures("1.2.3", True, (), {}, {}, ()),
-    services=list,
-    routes=list,
-)
 GET = b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
 
 

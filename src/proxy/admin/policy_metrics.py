@@ -1,0 +1,73 @@
+"""Figures of services, policies and settings as samples: `metric_names.OF_SERVICES`, in its order."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from proxy.admin import metric_names as names
+from proxy.admin.figures import CallFigures, Figures, IdentityFigures, InstanceFigures, RateFigures, RegistryFigures
+from proxy.admin.metric_names import MetricName
+
+SERIES_MAX: Final = 500
+"""Of one metric: what is over it is told as one series, with `other` as labels."""
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+Family = tuple[MetricName, Samples]
+
+
+def families(figures: Figures) -> Iterator[Family]:
+    """Every family that this module knows."""
+    yield names.VERSIONS, bounded_samples(_versions(figures.instances))
+    yield from _rates(figures.rates)
+    yield from _identity(figures.identity)
+    yield from _registry(figures.registry)
+    yield from _calls(figures.calls)
+    reloads = figures.reloads
+    yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
+    yield names.RELOADED, [] if reloads.applied_at is None else [((), reloads.applied_at)]
+    yield names.REVISION, [((), reloads.revision)]
+
+
+def bounded_samples(counts: Mapping[tuple[str, str], float], series_max: int = SERIES_MAX) -> Samples:
+    """The first samples as they are, and the sum of the others under the label `other`."""
+    samples = list(counts.items())
+    kept, others = samples[:series_max], samples[series_max:]
+    return [*kept, (("other", "other"), sum(value for _, value in others))] if others else kept
+
+
+def _versions(instances: Sequence[InstanceFigures]) -> Mapping[tuple[str, str], int]:
+    return Counter((instance.service, instance.version) for instance in instances)
+
+
+def _rates(rates: RateFigures) -> Iterator[Family]:
+    yield names.RATE_REFUSALS, bounded_samples(rates.refused)
+    yield names.RATE_KEYS, [((), rates.keys)]
+    yield names.RATE_CROWDED, [((), rates.crowded)]
+    yield names.RATE_FAILURES, [((), rates.failures)]
+
+
+def _identity(identity: IdentityFigures) -> Iterator[Family]:
+    issuers = identity.issuers
+    yield names.CALLERS, [((), identity.known)]
+    yield names.CREDENTIALS_REFUSED, [((cause,), count) for cause, count in identity.refused.items()]
+    yield names.KEYS_MISSING, [((), identity.keys_missing)]
+    yield names.ISSUER_KEYS, [((each.name,), each.keys) for each in issuers]
+    yield names.ISSUER_AGE, [((each.name,), each.age_s) for each in issuers if each.age_s is not None]
+    yield names.ISSUER_STALE, [((each.name,), each.is_stale) for each in issuers]
+    yield names.ISSUER_FETCHES, [((each.name,), each.fetches) for each in issuers]
+    yield names.ISSUER_FAILURES, [((each.name,), each.failures) for each in issuers]
+
+
+def _registry(registry: RegistryFigures) -> Iterator[Family]:
+    yield names.ROUTES, [((), registry.routes)]
+    yield names.HELLOS, [((), registry.hellos)]
+    yield names.HEARTBEATS, [((), registry.heartbeats)]
+    yield names.REPLACEMENTS, [((), registry.replacements)]
+    yield names.REMOVALS, [((), registry.removals)]
+    yield names.FAULTS, [((cause,), count) for cause, count in registry.faults.items()]
+
+
+def _calls(calls: CallFigures) -> Iterator[Family]:
+    yield names.CALLS, [((), calls.in_flight)]
+    yield names.CALLS_REFUSED, [((), calls.refused)]
+    yield names.COPIES, [((outcome,), count) for outcome, count in calls.copies.items()]

@@ -1,0 +1,116 @@
+"""The numbers of one moment, taken from the parts of a gateway for /metrics."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from frames.frame import Method
+from proxy import __version__
+from proxy.admin.figures import (
+    BodyFigures,
+    CallFigures,
+    Figures,
+    IdentityFigures,
+    InstanceFigures,
+    IssuerFigures,
+    RateFigures,
+    RegistryFigures,
+    ReloadFigures,
+    RouteFigures,
+    TlsFigures,
+)
+from proxy.edge.secured import Secured
+from proxy.overview_lists import in_slices
+from proxy.route.table import Route
+
+if TYPE_CHECKING:
+    from proxy.app import Gateway
+    from proxy.reload import Reloader
+
+
+async def figures_of(
+    gateway: "Gateway", routes: Sequence[Route], secured: Secured | None, *, is_ready: bool
+) -> Figures:
+    """Return the numbers of now; those of routes in small steps, since they may be ten thousand."""
+    wire, bodies = gateway.wire, gateway.bytes_in_flight
+
+    def route_figures(route: Route) -> RouteFigures:
+        return RouteFigures(
+            method=Method(route.method).name,
+            path=route.template,
+            statuses=wire.route_statuses(route.index),
+            latency=wire.route_latency(route.index) or None,
+        )
+
+    return Figures(
+        routes=await in_slices(route_figures, routes),
+        version=__version__,
+        ready=is_ready,
+        reasons=dict(gateway.counts),
+        wire=wire.counters(),
+        instances=[
+            InstanceFigures(each.service, each.health.value, wire.in_flight[each.slot], each.version)
+            for each in gateway.registry.instances
+        ],
+        bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
+        tls=_tls(secured),
+        doubts={doubt.value: count for doubt, count in gateway.doubts.items()},
+        rates=_rates(gateway),
+        identity=_identity(gateway),
+        registry=_registry(gateway),
+        calls=_calls(gateway),
+        reloads=_reloads(gateway.overview.reloader),
+    )
+
+
+def _tls(secured: Secured | None) -> TlsFigures:
+    if secured is None:
+        return TlsFigures()
+    certificates, edge = secured
+    return TlsFigures(
+        handshakes=edge.handshakes,
+        resumed=edge.resumed,
+        sessions=edge.sessions_now,
+        failures={cause.value: count for cause, count in edge.failures.items()},
+        reloads=certificates.reloads,
+        bad_reloads=certificates.bad_reloads,
+        certificate_seconds_left=certificates.seconds_left(),
+    )
+
+
+def _rates(gateway: "Gateway") -> RateFigures:
+    counted = gateway.configured.limiter.statistics()
+    return RateFigures(counted.refused, counted.keys, counted.crowded, counted.failures)
+
+
+def _identity(gateway: "Gateway") -> IdentityFigures:
+    known = gateway.configured.identities.statistics()
+    issuers = [
+        IssuerFigures(name, each.keys, each.age_s, each.is_stale, each.fetches, each.failures)
+        for name, each in known.keyrings.items()
+    ]
+    return IdentityFigures(known.known, known.refused, known.keys_missing, issuers)
+
+
+def _registry(gateway: "Gateway") -> RegistryFigures:
+    registered, carried = gateway.registry.statistics(), gateway.transport.statistics()
+    return RegistryFigures(
+        routes=registered.routes,
+        hellos=registered.hellos,
+        heartbeats=registered.heartbeats,
+        replacements=registered.replacements,
+        removals=registered.removals,
+        faults={str(cause): count for cause, count in carried.faults.items()},
+    )
+
+
+def _calls(gateway: "Gateway") -> CallFigures:
+    own = gateway.own
+    mirror = own.__dict__.get("mirror")  # neither is there before it is first needed
+    copies = {name: getattr(mirror, name) if mirror else 0 for name in ("sent", "dropped", "failed")}
+    return CallFigures(own.calls_in_flight, gateway.transport.statistics().calls_refused, copies)
+
+
+def _reloads(reloader: "Reloader | None") -> ReloadFigures:
+    if reloader is None:
+        return ReloadFigures()
+    return ReloadFigures(reloader.applied, reloader.refused, reloader.applied_at, reloader.revision)

@@ -1,0 +1,59 @@
+"""A route's policy as operators read it: plain values for JSON, and short texts."""
+
+from typing import Any
+
+from proxy.route_policy import Case, Claim, Key, Mirror, RoutePolicy, Split, Versions
+
+
+def policy_row(policy: RoutePolicy) -> dict[str, Any]:
+    """Return a policy as plain values; what it says nothing about is None or empty."""
+    return {
+        "access": policy.access.value,
+        "claims": [claim_text(claim) for claim in policy.claims],
+        "tenant": policy.tenant.value,
+        "rate_limits": [str(limit) for limit in policy.rate_limits],
+        "deadline_ms": policy.deadline_ms,
+        "body_bytes": policy.body_bytes,
+        "versions": versions_text(policy.versions),
+        "split": split_text(policy.split) if policy.split else "",
+        "mirror": mirror_text(policy.mirror) if policy.mirror else "",
+        "placement": policy.placement,
+    }
+
+
+def claim_text(claim: Claim) -> str:
+    """Return a claim: ``scope: a or b``."""
+    return f"{claim.name}: {' or '.join(claim.values) if claim.values else 'any value'}"
+
+
+def versions_text(versions: Versions) -> str:
+    """Return which version is the default, and whether ranges may be asked for."""
+    default = versions.default or "the highest"
+    return f"default {default}{', ranges are taken' if versions.takes_ranges else ''}"
+
+
+def split_text(split: Split) -> str:
+    """Return a split: its parts, its key, and its cases first."""
+    weights = ", ".join(f"{version} {weight:g} %" for version, weight in split.weights)
+    cases = [_case_text(case) for case in split.cases]
+    return "; ".join([*cases, *([weights] if weights else [])]) + key_text(split.key)
+
+
+def key_text(key: Key) -> str:
+    """Return by what requests are told apart: `` by tenant``; nothing where they are split at random."""
+    name = f" {key.name}" if key.name else ""
+    return "" if key == Key() else f" by {key.kind.value}{name}"
+
+
+def mirror_text(mirror: Mirror) -> str:
+    """Return what is copied, and where it goes."""
+    return f"{mirror.percent:g} % to {mirror.version}, at most {mirror.in_flight_max} at once"
+
+
+def _case_text(case: Case) -> str:
+    parts = [f"{name}: {value}" for name, value in sorted(case.headers.items())]
+    if case.tenants:
+        parts.append(f"tenant {' or '.join(sorted(case.tenants))}")
+    if case.percent is not None:
+        parts.append(f"{case.percent:g} %")
+    return f"{case.version} for {' and '.join(parts) or 'everybody'}"

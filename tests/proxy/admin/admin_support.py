@@ -1,0 +1,46 @@
+"""An admin state that says as little as can be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from proxy.admin.figures import Figures
+from proxy.admin.state import AdminState, Rows, Selection
+
+
+async def figures() -> Figures:
+    return Figures("1.2.3", True, (), {}, {}, ())
+
+
+async def no_rows(_: Selection) -> Rows:
+    return Rows([])
+
+
+async def nothing() -> Any:
+    return {}
+
+
+async def echo(query: Mapping[str, Sequence[str]]) -> Any:
+    return query
+
+
+async def reload() -> tuple[bool, Any]:
+    return True, {"applied": True}
+
+
+STATE = AdminState(
+    token=str,
+    ready=list,
+    figures=figures,
+    services=no_rows,
+    routes=no_rows,
+    config=nothing,
+    explain=echo,
+    reloaded=nothing,
+    reload=reload,
+)
+
+
+def state_with(**changes: Any) -> AdminState:
+    """The state with some of it another."""
+    return replace(STATE, **changes)

@@ -1,0 +1,90 @@
+from proxy.admin.figures import (
+    CallFigures,
+    Figures,
+    IdentityFigures,
+    InstanceFigures,
+    IssuerFigures,
+    RateFigures,
+    RegistryFigures,
+    ReloadFigures,
+)
+from proxy.admin.metric_names import OF_SERVICES
+from proxy.admin.metrics import render
+from proxy.admin.policy_metrics import SERIES_MAX, bounded_samples, families
+
+FIGURES = Figures(
+    "1.2.3",
+    True,
+    (),
+    {},
+    {},
+    (
+        InstanceFigures("billing", "healthy", 0, "1.4.0"),
+        InstanceFigures("billing", "healthy", 0, "1.4.0"),
+        InstanceFigures("billing", "healthy", 0, "2.0.0"),
+    ),
+    rates=RateFigures({("service billing", "10/s by tenant"): 3}, keys=7, crowded=2, failures=1),
+    identity=IdentityFigures(5, {"expired": 4}, 6, (IssuerFigures("main", 2, 1.5, True, 9, 8),)),
+    registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}),
+    calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
+    reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
+)
+EXPECTED = """\
+penstock_service_version_instances{service="billing",version="1.4.0"} 2.0
+penstock_service_version_instances{service="billing",version="2.0.0"} 1.0
+penstock_rate_limit_refusals_total{limit="10/s by tenant",scope="service billing"} 3.0
+penstock_rate_limit_keys 7.0
+penstock_rate_limit_crowded_total 2.0
+penstock_rate_limit_store_failures_total 1.0
+penstock_callers 5.0
+penstock_credentials_refused_total{cause="expired"} 4.0
+penstock_issuer_keys_missing_total 6.0
+penstock_issuer_keys{issuer="main"} 2.0
+penstock_issuer_keys_age_seconds{issuer="main"} 1.5
+penstock_issuer_keys_stale{issuer="main"} 1.0
+penstock_issuer_key_fetches_total{issuer="main"} 9.0
+penstock_issuer_key_fetch_failures_total{issuer="main"} 8.0
+penstock_routes 11.0
+penstock_service_hellos_total 12.0
+penstock_service_heartbeats_total 13.0
+penstock_service_replacements_total 14.0
+penstock_service_removals_total 15.0
+penstock_service_faults_total{cause="forbidden"} 16.0
+penstock_service_calls_in_flight 17.0
+penstock_service_calls_refused_total 18.0
+penstock_mirror_copies_total{outcome="sent"} 19.0
+penstock_mirror_copies_total{outcome="dropped"} 20.0
+penstock_mirror_copies_total{outcome="failed"} 21.0
+penstock_reloads_total{applied="true"} 22.0
+penstock_reloads_total{applied="false"} 23.0
+penstock_reload_last_success_timestamp_seconds 1.7e+09
+penstock_settings_revision 24.0
+"""
+
+
+def test_each_figure_is_told() -> None:
+    text = render(FIGURES, "")[1].decode()
+    lines = [line for line in text.splitlines() if line in EXPECTED.splitlines()]
+    assert sorted(lines) == sorted(EXPECTED.splitlines())
+
+
+def test_every_name_is_yielded_once_in_order_also_with_nothing_to_tell() -> None:
+    for figures in (FIGURES, Figures("1.2.3", True, (), {}, {}, ())):
+        assert [name for name, _ in families(figures)] == list(OF_SERVICES)
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    never = Figures(
+        "1", True, (), {}, {}, (), identity=IdentityFigures(issuers=(IssuerFigures("a", 0, None, False, 0, 0),))
+    )
+    samples = {name.name: list(samples) for name, samples in families(never)}
+    assert samples["penstock_issuer_keys_age_seconds"] == []
+    assert samples["penstock_reload_last_success_timestamp_seconds"] == []
+
+
+def test_series_are_bounded_and_their_sum_is_not() -> None:
+    counts = {("scope", str(number)): 2 for number in range(SERIES_MAX + 3)}
+    samples = list(bounded_samples(counts))
+    assert len(samples) == SERIES_MAX + 1
+    assert samples[-1] == (("other", "other"), 6)
+    assert sum(value for _, value in samples) == sum(counts.values())
