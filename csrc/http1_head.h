@@ -89,7 +89,7 @@ enum http1_verdict {
     HEAD_BAD_CONNECTION = 19,      /* an option that is no token, or names a field which is not of one hop; too many options */
     HEAD_UNUSUAL_METHOD = 64,      /* a token, but not one of the seven */
     HEAD_UNUSUAL_TARGET = 65,      /* absolute, authority or asterisk form */
-    HEAD_UNUSUAL_PATH = 66,        /* dot or empty segments; encoded '/', '\', control or unreserved bytes; %xx for %XX */
+    HEAD_UNUSUAL_PATH = 66,        /* dot segments, also with a parameter; empty segments; encoded '/', '\', control or unreserved bytes; %xx for %XX */
     HEAD_UNUSUAL_VERSION = 67,     /* HTTP/1.0 */
     HEAD_UNUSUAL_ENCODING = 68,    /* Transfer-Encoding: chunked */
     HEAD_UNUSUAL_EXPECT = 69,      /* 100-continue, or nothing */

@@ -20,13 +20,16 @@ static inline int is_odd_encoding(const uint8_t *p, int byte)
            p[2] >= 'a';
 }
 
-/* Whether the path's '/' at p begins an empty segment or a dot segment: "//", "/./", "/../", and the dots at the path's end. */
+/* Whether the path's '/' at p begins an empty segment or a dot segment: "//", "/./", "/../", and the dots at the path's end; or dots with
+ * a parameter, "/..;x", however its ';' is spelt: some servers take that for a dot segment. */
 static inline int begins_odd_segment(const uint8_t *p)
 {
     if (p[1] != '.')
         return p[1] == '/';
     const uint8_t *after = p[2] == '.' ? p + 3 : p + 2;
-    return *after == '/' || *after == '?' || *after == ' ';
+    if (*after == '%')
+        return after[1] == '3' && (after[2] | 0x20) == 'b';
+    return *after == '/' || *after == '?' || *after == ' ' || *after == ';';
 }
 
 /* Reads path bytes from p on. Returns the first byte after the path, or NULL when a percent-encoding is broken. *is_odd is set

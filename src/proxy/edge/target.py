@@ -48,6 +48,7 @@ _AUTHORITY = re.compile(
 _ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SEVERAL_SLASHES = re.compile(rb"//+")
 _DOT_SEGMENT = re.compile(rb"/\.\.?(?:/|\Z)")
+_DOTS_WITH_PARAMETER = re.compile(rb"/\.\.?(?:;|%3B)")  # a dot segment for servers that take parameters off first
 
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _DECODED: Final = {byte: bytes((byte,)) if byte in _UNRESERVED else b"%%%02X" % byte for byte in range(256)}
@@ -117,10 +118,13 @@ def normalise_path(path: bytes, *, is_tolerant: bool = False) -> bytes | None:
     What need not be encoded is decoded, and hexadecimal digits are in upper case (RFC 3986, sections 6.2.2.1 and
     6.2.2.2). Then strict: no dot segments, no empty segments but a last one, no encoded control bytes, ``/`` or ``\``.
     Tolerant: dot segments are removed (section 5.2.4) unless they would leave the root, empty segments are merged with
-    the next one, and encoded separators stay encoded; only NUL is refused.
+    the next one, and encoded separators stay encoded; only NUL is refused. In both modes dots with a parameter,
+    ``..;x``, are refused: for some that is a dot segment, for others data, and no other form is equal for both.
     """
     if b"%" in path:
         path = _ENCODED.sub(lambda encoded: _DECODED[int(encoded[1], 16)], path)
+    if _DOTS_WITH_PARAMETER.search(path):
+        return None
     if is_tolerant:
         return None if _NUL.search(path) else _remove_dots(_SEVERAL_SLASHES.sub(b"/", path))
     is_refused = b"//" in path or _DOT_SEGMENT.search(path) or _DANGEROUS.search(path)

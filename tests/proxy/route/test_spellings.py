@@ -79,9 +79,18 @@ def answered(target: bytes, *, is_tolerant: bool = False) -> tuple[str, bytes]:
         (b"/../admin/users", ("bad_path", b""), ("bad_path", b"")),
         (b"/files/..", ("bad_path", b""), ("no_route", b"")),
         (b"/files/%2e%2e/%2e%2e/admin/users", ("bad_path", b""), ("bad_path", b"")),
-        (b"/public/..;/admin/users", ("no_route", b""), None),
-        (b"/public/..%3B/admin/users", ("no_route", b""), None),
-        (b"/public/..;", (NAMED, b"/public/..;"), None),
+        (b"/public/..;/admin/users", ("bad_path", b""), None),
+        (b"/public/..%3B/admin/users", ("bad_path", b""), None),
+        (b"/public/%2e%2e;/admin/users", ("bad_path", b""), None),
+        (b"/public/%2E.%3b/admin/users", ("bad_path", b""), None),
+        (b"/public/..;x=1/admin/users", ("bad_path", b""), None),
+        (b"/public/.;/admin/users", ("bad_path", b""), None),
+        (b"/.;x/admin/users", ("bad_path", b""), None),
+        (b"/public/..;", ("bad_path", b""), None),
+        (b"/public/...;", (NAMED, b"/public/...;"), None),
+        (b"/public/a..;", (NAMED, b"/public/a..;"), None),
+        (b"/public/;..", (NAMED, b"/public/;.."), None),
+        (b"/public/%252e%252e;/admin/users", ("no_route", b""), None),
         (b"/admin;x=1/users", ("no_route", b""), None),
         (b"/admin/users;x=1", ("no_route", b""), None),
         (b"/admin/users.", ("no_route", b""), None),
@@ -113,7 +122,8 @@ def test_a_spelling_is_one_path_or_none(
 
 
 def test_what_a_wildcard_takes_stays_below_it() -> None:
-    assert answered(b"/files/a/b;c/..;/d") == (FILES, b"/files/a/b;c/..;/d")
+    assert answered(b"/files/a/b;c/...;/d") == (FILES, b"/files/a/b;c/...;/d")
+    assert answered(b"/files/a/b;c/..;/d") == ("bad_path", b"")
     assert answered(b"/files/a%2e%2e/b") == (FILES, b"/files/a../b")
     assert answered(b"/files/a/../b", is_tolerant=True) == (FILES, b"/files/b")
     assert answered(b"/files//b", is_tolerant=True) == (FILES, b"/files/b")
