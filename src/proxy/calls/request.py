@@ -29,7 +29,7 @@ _ENTRY = struct.Struct(">BBH")
 _is_tenant = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 _is_id = re.compile(rb"[A-Za-z0-9._:/+=-]{1,64}").fullmatch
 _is_target = re.compile(rb"/[\x21-\x7e]*").fullmatch
-_is_ambiguous = re.compile(rb"(?i)//|/(?:\.|%2e){1,2}(?:/|\Z)|%(?:[01][0-9a-f]|7f|2f|5c)").search
+_is_ambiguous = re.compile(rb"(?i)//|/(?:\.|%2e){1,2}(?:;[^/]*)?(?:/|\Z)|%(?:[01][0-9a-f]|7f|2f|5c)").search
 """A path that a service could read in another way than the route table did."""
 
 _NOT_FORWARDED: Final = FORBIDDEN_NAMES | {
