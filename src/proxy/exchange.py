@@ -88,7 +88,7 @@ class Exchange:
     route: "Route"
     """Set by match."""
     caller: "Caller | None"
-    """Who asks, where the client said anything about it; None for everybody else. Set by identify."""
+    """Who asks, where the client said anything about it, as identify has found out; None for everybody else."""
     offers: "tuple[Offer, ...]"
     """Among which pick chooses: the route's own, until version, split or placement set others."""
     version: bytes

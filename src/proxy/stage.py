@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from frames.wire_values import HEAD_ODD
 from proxy.errors import Reason
 from proxy.exchange import Exchange
 
@@ -52,19 +53,29 @@ class Lane(Enum):
 
 
 TASK_LANE: Final = Lane.TASK
+ANY_FLAGS: Final = -1
 
 Result = Answer | Reply | Await | Lane | None
 Stage = Callable[[Exchange], Result]
 
 F = TypeVar("F", bound=Callable[..., object])
-_MARK: Final = "is_for_odd_heads"
+_FLAGS: Final = "is_for_flags"
 _CONDITION: Final = "is_for_route"
 
 
+def for_flags(flags: int) -> Callable[[F], F]:
+    """Mark a stage that has nothing to say about an exchange with none of these flags, and so is left out for it."""
+
+    def mark(stage: F) -> F:
+        setattr(stage, _FLAGS, flags)
+        return stage
+
+    return mark
+
+
 def for_odd_heads(stage: F) -> F:
-    """Mark a stage that has nothing to say about an exchange without HEAD_ODD, and so is left out for it."""
-    setattr(stage, _MARK, True)
-    return stage
+    """Mark a stage that has nothing to say about an exchange without HEAD_ODD."""
+    return for_flags(HEAD_ODD)(stage)
 
 
 def for_routes(condition: "Callable[[Route], bool]") -> Callable[[F], F]:
@@ -91,4 +102,9 @@ def _always(_: "Route") -> bool:
 
 def without_odd(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """Return the stages for an exchange whose head is as usual."""
-    return tuple(stage for stage in stages if not getattr(stage, _MARK, False))
+    return tuple(stage for stage in stages if getattr(stage, _FLAGS, ANY_FLAGS) & ~HEAD_ODD)
+
+
+def without_flags(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Return the stages for an exchange without any flag: of whose head nothing but the path is to be looked at."""
+    return tuple(stage for stage in stages if not hasattr(stage, _FLAGS))

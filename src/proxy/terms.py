@@ -10,7 +10,7 @@ from proxy.route.regions import Regions
 from proxy.route.rules import Policies
 from proxy.route.table import Route
 from proxy.snapshot import Limits
-from proxy.stage import Stage, stages_of, without_odd
+from proxy.stage import Stage, stages_of, without_flags, without_odd
 from proxy.targets.instance import RegisteredRoute
 
 
@@ -40,7 +40,7 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             streams=any(offer.streams for offer in registered.everyone),
         )
         route.stages = stages_of(self.stages, route)
-        route.usual_stages = without_odd(route.stages)
+        route.usual_stages, route.plain_stages = without_odd(route.stages), without_flags(route.stages)
         return route
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from frames.endpoint import EndpointOffer
 from frames.frame import Method
+from frames.wire_values import HEAD_HAS_TENANT
 from proxy.assembly import Assembly, RouteIndexes
 from proxy.exchange import Exchange
 from proxy.offer import Offer
@@ -18,7 +19,7 @@ from proxy.route.rules import Policies
 from proxy.route.table import Route
 from proxy.route_policy import Access
 from proxy.snapshot import Limits
-from proxy.stage import Stage, for_odd_heads, for_routes
+from proxy.stage import Stage, for_flags, for_odd_heads, for_routes
 from proxy.targets.instance import Instance, RegisteredRoute, RouteKey
 from proxy.terms import Terms
 
@@ -113,13 +114,17 @@ def test_a_route_has_the_stages_that_have_something_to_say() -> None:
     @for_odd_heads
     def odd(exchange: Exchange) -> None: ...
 
+    @for_flags(HEAD_HAS_TENANT)
+    def tenants(exchange: Exchange) -> None: ...
+
     @for_routes(lambda route: route.streams)
     def streaming(exchange: Exchange) -> None: ...
 
-    made = made_terms((streaming, odd, always))
+    made = made_terms((streaming, odd, tenants, always))
     plain, streams = made.route(0, registered("/a", offer())), made.route(1, registered("/b", offer(streams=True)))
-    assert (plain.stages, plain.usual_stages) == ((odd, always), (always,))
-    assert (streams.stages, streams.usual_stages) == ((streaming, odd, always), (streaming, always))
+    assert (plain.stages, plain.usual_stages) == ((odd, tenants, always), (tenants, always))
+    assert (streams.stages, streams.usual_stages) == ((streaming, odd, tenants, always), (streaming, tenants, always))
+    assert (plain.plain_stages, streams.plain_stages) == ((always,), (streaming, always))
 
 
 def test_what_changes_is_made_again_and_nothing_else() -> None:

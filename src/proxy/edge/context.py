@@ -20,7 +20,7 @@ from frames.wire_values import (
 )
 from proxy.errors import REQUEST_TIMEOUT_INVALID
 from proxy.exchange import Exchange
-from proxy.stage import Answer
+from proxy.stage import Answer, for_flags
 
 _ANY: Final = (
     HEAD_HAS_CORRELATION_ID
@@ -44,6 +44,7 @@ _TRACESTATE_BYTES_MAX: Final = 512
 _TIMEOUT = re.compile(rb"[0-9]{1,9}")
 
 
+@for_flags(_ANY)
 def read_context(exchange: Exchange) -> Answer | None:
     """Take the context that the client sent."""
     return _read_sent(exchange) if exchange.flags & _ANY else None

@@ -27,7 +27,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, RequestFields
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Await, Lane, Reply, Stage, without_odd
+from proxy.stage import Answer, Await, Lane, Reply, Stage, without_flags, without_odd
 
 _log = logging.getLogger("penstock.edge")
 
@@ -83,7 +83,8 @@ class ExpressLane:
 
     def swap(self, entry: Sequence[Stage], snapshot: Snapshot) -> None:
         """Go on with other stages and another snapshot, from the next request on."""
-        self._entry, self._usual_entry = tuple(entry), without_odd(entry)
+        self._entry = tuple(entry)
+        self._usual_entry, self._plain_entry = without_odd(entry), without_flags(entry)
         self.snapshot = snapshot
 
     # ---- the events of an exchange, in the order in which they can come ----
@@ -93,13 +94,15 @@ class ExpressLane:
         exchange = self._exchange
         exchange.begin(exchange_id, method, flags, path, self.snapshot)
         try:
-            for stage in self._entry if flags & HEAD_ODD else self._usual_entry:
+            entry = (self._entry if flags & HEAD_ODD else self._usual_entry) if flags else self._plain_entry
+            for stage in entry:
                 result = stage(exchange)
                 if result is not None:
                     self._turn_off(exchange, result, stage)
                     return
-            route = exchange.route
-            for stage in route.stages if exchange.flags & HEAD_ODD else route.usual_stages:
+            route, flags = exchange.route, exchange.flags
+            stages = (route.stages if flags & HEAD_ODD else route.usual_stages) if flags else route.plain_stages
+            for stage in stages:
                 result = stage(exchange)
                 if result is not None:
                     self._turn_off(exchange, result, stage)

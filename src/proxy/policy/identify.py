@@ -14,7 +14,7 @@ from proxy.exchange import Exchange
 from proxy.policy.authorize import is_public
 from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID
-from proxy.stage import Answer, Await, Stage
+from proxy.stage import Answer, Await, Stage, for_flags
 
 _SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_MORE
 _TENANT: Final = FieldId.TENANT
@@ -24,6 +24,7 @@ def make_identify(callers: Callers) -> Stage:
     """Return the stage. It sets the exchange's caller, and the tenant where the identity selects it."""
     known, now = callers.known, callers.wall_clock
 
+    @for_flags(_SAYS)
     def identify(exchange: Exchange) -> Answer | Await | None:
         if not exchange.flags & _SAYS:
             exchange.caller = None

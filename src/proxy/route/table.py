@@ -67,6 +67,8 @@ class Route(msgspec.Struct, eq=False):
     """The path of its requests from match on."""
     usual_stages: "tuple[Stage, ...]" = ()
     """The same for a usual head."""
+    plain_stages: "tuple[Stage, ...]" = ()
+    """The same for a head without any flag."""
 
 
 class RouteTable:

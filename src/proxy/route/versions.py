@@ -14,7 +14,7 @@ from frames.template import quoted
 from frames.wire_values import HEAD_HAS_MORE, HEAD_ODD, SERVICE_VERSION_FIELD, RequestHead
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
-from proxy.stage import Answer, Stage
+from proxy.stage import Answer, Stage, for_flags
 
 if TYPE_CHECKING:
     from proxy.route.choice import Choice
@@ -56,7 +56,8 @@ def make_choose_version(header: str, *, is_in_path: bool = False) -> Stage:
             asked = exchange.version
         return None if asked is None else _take_version(exchange, asked)
 
-    return choose_by_either if is_in_path else choose_by_header
+    stage = choose_by_either if is_in_path else choose_by_header
+    return stage if name and not told else for_flags(told | VERSION_IN_PATH)(stage)
 
 
 def _take_version(exchange: Exchange, asked: bytes) -> Answer | None:

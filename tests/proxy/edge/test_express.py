@@ -14,7 +14,7 @@ from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Stage, without_odd
+from proxy.stage import Answer, Stage, without_flags, without_odd
 
 OK, NO_EXCHANGE = 0, -1
 SNAPSHOT = Snapshot(RouteTable(), Limits())
@@ -53,7 +53,8 @@ class Bench:
     def __init__(self, *stages: Stage, reason_header: bool = False) -> None:
         self.port = FakePort(7)
         self.counts = ReasonCounts()
-        route = Route(0, Method.GET, "/a", stages=stages, usual_stages=without_odd(stages))
+        route = Route(0, Method.GET, "/a", stages=stages)
+        route.usual_stages, route.plain_stages = without_odd(stages), without_flags(stages)
 
         def match(exchange: Exchange) -> None:
             exchange.route = route
