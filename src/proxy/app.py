@@ -9,7 +9,7 @@ and within all of them the wait for a signal.
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
@@ -19,7 +19,7 @@ from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
-from proxy.bounds import framed_settings, task_settings, thresholds, wire_settings
+from proxy.bounds import framed_settings, hello_rate, task_settings, thresholds, wire_settings
 from proxy.config import GatewayConfig
 from proxy.configured import Configured
 from proxy.edge.drain import drain_edge
@@ -37,7 +37,11 @@ from proxy.route.hosts import services_overlap
 from proxy.targets.allow import AllowList
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
+from proxy.transport.dialling import Dialling
 from proxy.transport.framed import FramedTransport, run_ticks
+
+if TYPE_CHECKING:
+    from proxy.transport.dialled import Dialled
 
 
 class Addresses(NamedTuple):
@@ -67,6 +71,7 @@ class Gateway:
             self.bytes_in_flight,
             self.counts,
             name_of=self._service_of,
+            instances=lambda: self.registry.instances,
             is_dialled=lambda connection: self.transport.is_dialled(connection),
             snapshot=lambda: self.lane.snapshot,
             choose=lambda exchange: self.configured.pipeline.path.choose(exchange),
@@ -111,7 +116,13 @@ class Gateway:
             on_change=self._registered,
             calls=self.own,
         )
+        self.dialling = Dialling(self._make_dialled, config.services.dial)
         self.overview = Overview(self, secured)
+
+    def _make_dialled(self) -> "Dialled":
+        from proxy.transport.dialled import Dialled
+
+        return Dialled(self.wire, self.transport)
 
     def _name_of(self, connection: int) -> str:
         instance = self.registry.maybe_instance(connection)
@@ -159,6 +170,8 @@ class Gateway:
         self.registry.required = config.services.required
         self.own.change(config)
         self.transport.recheck(_check(config))
+        self.transport.hello_rate = hello_rate(config)
+        self.dialling.set_addresses(config.services.dial)
 
     async def run(
         self,
@@ -186,6 +199,7 @@ class Gateway:
                         nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self.transport)
                     nursery.start_soon(self.configured.identities.run)
+                    nursery.start_soon(self.dialling.run)
                     nursery.start_soon(self.own.run)
                     task_status.started(addresses)
         finally:

@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from frames.greeting import DIGEST, OPENAPI, STREAMS
 from frames.wire_values import WireSettings
+from penstock.settings.rate import RateLimit
 from proxy.config import GatewayConfig
 from proxy.edge.task.lane import TaskSettings
 from proxy.targets.health import HealthThresholds
@@ -59,7 +61,15 @@ def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
         hello_s=config.services.hello_timeout_ms / 1000,
         drain_s=config.drain.timeout_ms / 1000,
         credit_bytes=config.services.credit_bytes,
+        hello_rate=hello_rate(config),
+        features=(STREAMS, DIGEST, OPENAPI),
     )
+
+
+def hello_rate(config: GatewayConfig) -> RateLimit:
+    """Return how often one connection may say HELLO: a sixth of what is allowed in a minute at once."""
+    per_minute = config.services.hello_rate_per_minute
+    return RateLimit(per_minute, 60_000, max(1, per_minute // 6))
 
 
 def task_settings(config: GatewayConfig) -> TaskSettings:

@@ -43,6 +43,7 @@ class Overview:
             services=self.services,
             routes=self.routes,
             config=self.config,
+            openapi=self.openapi,
             explain=self.explain,
             reloaded=self.reloaded,
             reload=self.reload,
@@ -80,9 +81,17 @@ class Overview:
         """Return the routes and who offers them."""
         return await self._lists.routes(selection)
 
+    async def openapi(self, service: str, version: str) -> bytes:
+        """Return the description of what can be asked through the gateway."""
+        return await self._gateway.own.descriptions.document(service, version)
+
     async def explain(self, query: Mapping[str, Sequence[str]]) -> Any:
         """Return what would become of a request."""
-        raise AdminProblem(404, "There is no explanation yet.")
+        from proxy.explain.question import question_of
+        from proxy.explain.run import explain
+
+        of_settings = self.reloader.loaded.origins if self.reloader else None
+        return await explain(self._gateway, question_of(query), of_settings)
 
     async def config(self) -> Any:
         """Return every setting with its origin; secrets are stars."""

@@ -107,7 +107,14 @@ def _calls(gateway: "Gateway") -> CallFigures:
     own = gateway.own
     mirror = own.__dict__.get("mirror")  # neither is there before it is first needed
     copies = {name: getattr(mirror, name) if mirror else 0 for name in ("sent", "dropped", "failed")}
-    return CallFigures(own.calls_in_flight, gateway.transport.statistics().calls_refused, copies)
+    relay = own.__dict__.get("relay")
+    return CallFigures(
+        in_flight=own.calls_in_flight,
+        refused=gateway.transport.statistics().calls_refused + (relay.no_calls if relay else 0),
+        copies=copies,
+        answered=dict(relay.answered) if relay else {},
+        not_answered=dict(relay.refused) if relay else {},
+    )
 
 
 def _reloads(reloader: "Reloader | None") -> ReloadFigures:

@@ -1,11 +1,11 @@
-"""What the gateway asks services by itself, put together: calls of services, and copies for mirrors.
+"""What the gateway asks services by itself, put together: calls of services, copies for mirrors, and descriptions.
 
-Most gateways do neither, so the code is imported when it is first needed. Until then the batch finds nobody in
-``takers``, and the transport's words go nowhere.
+Most gateways do none of it for long, so the code is imported when it is first needed. Until then the batch finds
+nobody in ``takers``, and the transport's words go nowhere.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,8 +23,10 @@ from proxy.policy.limits import BytesInFlight
 from proxy.route.split import make_mirrored
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer, for_routes
+from proxy.targets.instance import Instance
 
 if TYPE_CHECKING:
+    from proxy.admin.openapi import Descriptions
     from proxy.calls.relay import Relay
     from proxy.calls.rights import Rights
     from proxy.edge.mirror import Mirror
@@ -37,7 +39,10 @@ Placed = Callable[[Exchange, "Candidates"], "tuple[Offer, ...] | Answer"]
 
 
 class OwnRequests:
-    """Relay and mirror, made when they are first needed; it stands for the relay where the transport tells of calls."""
+    """Relay, mirror and descriptions, made when they are first needed.
+
+    It stands for the relay where the transport tells of calls.
+    """
 
     def __init__(
         self,
@@ -47,14 +52,16 @@ class OwnRequests:
         counts: ReasonCounts,
         *,
         name_of: Callable[[int], str | None],
+        instances: Callable[[], Iterable[Instance]],
         is_dialled: Callable[[int], bool],
         snapshot: Callable[[], Snapshot],
         choose: Callable[[Exchange], Answer | None],
         placed: Placed,
     ) -> None:
-        """name_of: the service on a connection; is_dialled: whether the gateway has dialled it; snapshot: of now.
+        """name_of: the service on a connection; is_dialled: whether the gateway has dialled it.
 
-        choose: runs the stages that say who gets an exchange whose route and caller are known.
+        instances, snapshot: of now; choose: runs the stages that say who gets an exchange whose route and caller are
+        known.
         """
         self._wire = wire
         self._config = config
@@ -64,6 +71,7 @@ class OwnRequests:
         self._budget = budget
         self._counts = counts
         self._name_of = name_of
+        self._instances = instances
         self._is_dialled = is_dialled
         self._snapshot = snapshot
         self._choose = choose
@@ -131,6 +139,20 @@ class OwnRequests:
             return pick(offers, wire.in_flight, wire.latency_us, random.random)
 
         return Mirror(wire, self.originated, self._copy_to, pick_one, counter=self._counter)
+
+    @cached_property
+    def descriptions(self) -> "Descriptions":
+        """What services say of themselves."""
+        from proxy.describing import make_descriptions
+
+        return make_descriptions(
+            self.originated,
+            self._wire.flush_soon,
+            self._counter,
+            instances=self._instances,
+            snapshot=self._snapshot,
+            config=lambda: self._config,
+        )
 
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration."""

@@ -98,6 +98,8 @@ class CallFigures:
     in_flight: int = 0  # calls of services
     refused: int = 0
     copies: Mapping[str, int] = field(default_factory=dict)
+    answered: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by a service; by caller and callee
+    not_answered: Mapping[tuple[str, str], int] = field(default_factory=dict)  # but by the gateway, likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,20 @@ FAULTS: Final = MetricName(
 CALLS: Final = MetricName(
     "penstock_service_calls_in_flight", "gauge", "Calls of services to services, not answered yet."
 )
+CALLS_ANSWERED: Final = MetricName(
+    "penstock_service_calls_total",
+    "counter",
+    "Calls of services that another service has answered; callee is empty where it may not be called.",
+    ("caller", "callee"),
+)
+CALLS_NOT_ANSWERED: Final = MetricName(
+    "penstock_service_calls_failed_total",
+    "counter",
+    "Calls of services that the gateway has answered for the callee; penstock_refusals_total has the reasons.",
+    ("caller", "callee"),
+)
 CALLS_REFUSED: Final = MetricName(
-    "penstock_service_calls_refused_total", "counter", "Requests of services that were refused."
+    "penstock_service_calls_refused_total", "counter", "Requests of services that were no calls, and so were REFUSED."
 )
 COPIES: Final = MetricName(
     "penstock_mirror_copies_total",
@@ -184,6 +196,8 @@ OF_SERVICES: Final = (
     REMOVALS,
     FAULTS,
     CALLS,
+    CALLS_ANSWERED,
+    CALLS_NOT_ANSWERED,
     CALLS_REFUSED,
     COPIES,
     RELOADS,

@@ -4,6 +4,7 @@ GET /health, /ready           for whoever watches the process: without the token
 GET /metrics                  for Prometheus
 GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
 GET /config                   every setting, with where its value is from
+GET /openapi.json             what can be asked through the gateway: ?service= ?version=
 GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
 GET, POST /reload             what came of the last reload; read the settings again
 """
@@ -76,6 +77,7 @@ class Pages:
             "/services": _Entry(self._services),
             "/routes": _Entry(self._routes),
             "/config": _Entry(self._config),
+            "/openapi.json": _Entry(self._openapi),
             "/explain": _Entry(self._explain),
             "/reload": _Entry(self._reload, (*_READ, "POST")),
             "/metrics": _Entry(self._metrics),
@@ -128,6 +130,12 @@ class Pages:
 
     async def _config(self, asked: _Asked) -> Page:
         return await self._render(json_page, 200, {"settings": await self._state.config()})
+
+    async def _openapi(self, asked: _Asked) -> Page:
+        given = one_of(asked.query, ("service", "version"))
+        if "version" in given and "service" not in given:
+            raise AdminProblem(400, "A version is one of a service: write service, too.")
+        return Page(200, JSON, await self._state.openapi(given.get("service", ""), given.get("version", "")))
 
     async def _explain(self, asked: _Asked) -> Page:
         return json_page(200, await self._state.explain(asked.query))

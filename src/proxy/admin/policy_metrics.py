@@ -69,5 +69,7 @@ def _registry(registry: RegistryFigures) -> Iterator[Family]:
 
 def _calls(calls: CallFigures) -> Iterator[Family]:
     yield names.CALLS, [((), calls.in_flight)]
+    yield names.CALLS_ANSWERED, bounded_samples(calls.answered)
+    yield names.CALLS_NOT_ANSWERED, bounded_samples(calls.not_answered)
     yield names.CALLS_REFUSED, [((), calls.refused)]
     yield names.COPIES, [((outcome,), count) for outcome, count in calls.copies.items()]

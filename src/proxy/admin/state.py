@@ -51,6 +51,7 @@ class AdminState:
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
     config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets
+    openapi: Callable[[str, str], Awaitable[bytes]]  # of all services (""), of one, or of one version of it
     explain: Callable[[Mapping[str, Sequence[str]]], Awaitable[Any]]  # by the query's parameters
     reloaded: Callable[[], Awaitable[Any]]  # the state of reloading, with the last report
     reload: Callable[[], Awaitable[tuple[bool, Any]]]  # whether settings were applied, and the report

@@ -109,6 +109,8 @@ class Relay:
         """Calls that a service has answered, by caller and callee."""
         self.refused: Counter[tuple[str, str]] = Counter()
         """Calls that were answered for it, likewise; of those that are not allowed, the callee is left out."""
+        self.no_calls = 0
+        """What came and was no call, or too much at once: REFUSED."""
 
     def __len__(self) -> int:
         """How many are not answered yet."""
@@ -256,6 +258,7 @@ class Relay:
 
     def _refuse(self, connection: int, exchange: int, reason: RefusedReason) -> None:
         """Say that a REQUEST was not started."""
+        self.no_calls += 1
         self._wire.frame(connection, FrameType.REFUSED, 0, exchange, encode_refused(reason))
         self._drop_if_empty(connection)
 

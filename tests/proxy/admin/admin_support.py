@@ -20,6 +20,10 @@ async def nothing() -> Any:
     return {}
 
 
+async def describe(service: str, version: str) -> bytes:
+    return f'["{service}", "{version}"]'.encode()
+
+
 async def echo(query: Mapping[str, Sequence[str]]) -> Any:
     return query
 
@@ -35,6 +39,7 @@ STATE = AdminState(
     services=no_rows,
     routes=no_rows,
     config=nothing,
+    openapi=describe,
     explain=echo,
     reloaded=nothing,
     reload=reload,

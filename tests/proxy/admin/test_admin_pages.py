@@ -7,7 +7,7 @@ from admin_support import STATE, state_with
 from proxy.admin.pages import PARAMETERS_MAX, Pages
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 
-PAGES = ["/health", "/ready", "/services", "/routes", "/config", "/explain", "/reload", "/metrics"]
+PAGES = ["/health", "/ready", "/services", "/routes", "/config", "/openapi.json", "/explain", "/reload", "/metrics"]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
 
@@ -186,3 +186,13 @@ async def test_another_token_holds_from_the_next_request_on() -> None:
     pages = Pages(state_with(token=lambda: tokens.pop(0)))
     assert (await pages.page("GET", "/config", authorization="Bearer one")).status == 200
     assert (await pages.page("GET", "/config", authorization="Bearer one")).status == 401
+
+
+async def test_openapi_of_all_of_one_and_of_a_version() -> None:
+    assert await json_of("/openapi.json") == ["", ""]
+    assert await json_of("/openapi.json?service=billing") == ["billing", ""]
+    assert await json_of("/openapi.json?service=billing&version=1.4.0") == ["billing", "1.4.0"]
+    wrong = await json_of("/openapi.json?version=1.4.0", status=400)
+    assert wrong["detail"] == "A version is one of a service: write service, too."
+    wrong = await json_of("/openapi.json?name=billing", status=400)
+    assert wrong["detail"] == "There is no parameter 'name' here; write service, version."
