@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import trio
+from free_port import free_port
 from lab import Lab, environment, open_lab, until
 from lab_client import request
+from lab_service import make_hello
 
+from frames.frame import FaultCode, FrameType
+from frames.greeting import encode_hello
 from penstock import Call, Service
+from penstock.settings.service import load_service
 from proxy.config import load_gateway
 from proxy.reload import Reloader
 from proxy.running import Sources, make_reloader
@@ -113,6 +118,31 @@ async def test_a_service_that_has_lost_its_right_is_sent_away(tmp_path: Path) ->
         assert await one.write("services: {allow: {billing: [/]}}")
         await raw.fault()
         assert {instance.service for instance in one.lab.gateway.registry.instances} == {"billing"}
+
+
+async def test_services_that_are_dialled_follow_the_settings(tmp_path: Path) -> None:
+    elsewhere = Service("elsewhere", version="1.0.0", access="public")
+    elsewhere.get("/elsewhere")(lambda call: "here")
+    address = f"127.0.0.1:{free_port()}"
+    async with running(tmp_path) as one:
+        variables = {"PENSTOCK_GATEWAYS": "none", "PENSTOCK_SERVICE_LISTEN": address}
+        one.lab.nursery.start_soon(elsewhere.serve, load_service(variables).settings)
+        client = await one.lab.client()
+        assert (await client.get("/elsewhere")).status == 404
+        assert await one.write(f"services: {{dial: [{address}]}}")
+        await until(lambda: len(one.lab.health) == 2)
+        assert (await client.get("/elsewhere")).body == b"here"
+        assert await one.write("")
+        assert "draining" in one.lab.health.values()
+        assert (await client.get("/elsewhere")).reason == "no_instance"
+
+
+async def test_how_often_hello_may_come_follows_the_settings(tmp_path: Path) -> None:
+    async with running(tmp_path) as one:
+        raw = await one.lab.raw("GET /things")
+        assert await one.write("services: {hello_rate: 6/m}")
+        await raw.send(FrameType.HELLO, encode_hello(make_hello("GET /things", "GET /others", first_id=10)))
+        assert await raw.fault() is FaultCode.LIMIT_EXCEEDED
 
 
 async def test_ten_thousand_routes_while_requests_are_answered(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class FramedTransport(Generic[AnyChange]):
         self._port = port
         self._registry = registry
         self._settings = settings
+        self.hello_rate = settings.hello_rate
+        """How often HELLO may come on one connection; may be set anew at any time."""
         self._on_change = on_change
         self._calls = calls
         self._clock = clock
@@ -245,7 +247,7 @@ class FramedTransport(Generic[AnyChange]):
     def _take_hello(self, link: Link, flags: int, exchange: int, payload: bytes) -> None:
         """Take a HELLO. One that says what is registered already is welcomed, and not looked into."""
         now = self._clock()
-        link.count_hello(now, self._settings.hello_rate)
+        link.count_hello(now, self.hello_rate)
         if link.repeats(payload):
             link.hello_by = None
             self._apply(self._registry.heard(link.connection, now))
