@@ -13,7 +13,7 @@ from frames.session import session_table_markdown
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STOPS = ("edge", "policy", "route", "targets", "transport", "admin")
+STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 

@@ -114,6 +114,7 @@ class OwnRequests:
     def relay(self) -> "Relay":
         """The calls of services."""
         from proxy.calls.relay import Relay
+        from proxy.route.of_service import ServiceTables
 
         return Relay(
             self._wire,
@@ -123,6 +124,7 @@ class OwnRequests:
             rights=self._rights(),
             name_of=self._name_of,
             snapshot=self._snapshot,
+            table_of=ServiceTables().table,
             choose=self._choose,
             render=self._render,
         )

@@ -11,7 +11,7 @@ here waits: an answer for which the caller's connection has no room is kept, wit
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from frames.errors import ProtocolError
 from frames.fixed import encode_refused
@@ -19,7 +19,6 @@ from frames.frame import END, CancelReason, FaultCode, FrameType, Method, Refuse
 from frames.template import quoted
 from frames.wire_values import HEAD_HAS_MORE, NO_IDENTITY, WireResult
 from proxy.calls.answers import Ids, Render, may_go_on, refusal_payload
-from proxy.calls.endpoints import Endpoints
 from proxy.calls.request import CallFields, CallRequest, read_call
 from proxy.calls.rights import Right, Rights
 from proxy.errors import (
@@ -56,6 +55,14 @@ class RelayPort(Protocol):
         ...
 
 
+class Table(Protocol):
+    """Routes."""
+
+    def match(self, method: int, path: bytes, /) -> Any:
+        """Return the route for a path, or None."""
+        ...
+
+
 class _Call:
     """One call that is not answered yet."""
 
@@ -83,12 +90,15 @@ class Relay:
         rights: Rights,
         name_of: Callable[[int], str | None],
         snapshot: Callable[[], Snapshot],
+        table_of: Callable[[str, Snapshot], Table | None],
         choose: Callable[[Exchange], Answer | None],
         render: Render,
         in_flight_max: int = IN_FLIGHT_MAX,
     ) -> None:
-        """name_of: the service on a connection; snapshot: of now; choose: runs the stages that say whether an exchange
-        whose route and caller are known may go on, and to whom; in_flight_max: calls of one connection at once.
+        """name_of: the service on a connection; snapshot: of now; table_of: the routes of a service alone.
+
+        choose: runs the stages that say whether an exchange whose route and caller are known may go on, and to whom;
+        in_flight_max: calls of one connection at once.
 
         ``rights`` may be replaced at any time.
         """
@@ -102,7 +112,7 @@ class Relay:
         self._choose = choose
         self._render = render
         self._in_flight_max = in_flight_max
-        self._endpoints = Endpoints()
+        self._table_of = table_of
         self._open: dict[int, dict[int, _Call]] = {}
         self._blocked: dict[int, deque[_Call]] = {}
         self.answered: Counter[tuple[str, str]] = Counter()
@@ -178,7 +188,7 @@ class Relay:
     def _find(self, request: CallRequest, callee: str, right: Right) -> Exchange | Answer:
         """Return an exchange that knows its route, as match makes one for a client."""
         snapshot = self._snapshot()
-        table = self._endpoints.table(callee, snapshot)
+        table = self._table_of(callee, snapshot)
         if table is None:
             return Answer(NO_INSTANCE, f"No instance of {quoted(callee)} has registered.")
         path = request.path

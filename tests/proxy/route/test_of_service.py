@@ -1,8 +1,8 @@
 """The table of one service follows the snapshot, and looks at nothing else."""
 
 from frames.frame import Method
-from proxy.calls.endpoints import Endpoints
 from proxy.route.hosts import HostRules, HostTables
+from proxy.route.of_service import ServiceTables
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
 
@@ -15,14 +15,14 @@ def snapshot(*routes: Route) -> Snapshot:
     return Snapshot(RouteTable(routes), Limits())
 
 
-def found(endpoints: Endpoints, at: Snapshot, path: bytes, service: str = "stock") -> Route | None:
+def found(endpoints: ServiceTables, at: Snapshot, path: bytes, service: str = "stock") -> Route | None:
     table = endpoints.table(service, at)
     return table.match(Method.GET, path) if table else None
 
 
 def test_only_its_own() -> None:
     wide, other = route(0, "/{any...}"), route(1, "/a", "shop")
-    endpoints, at = Endpoints(), snapshot(wide, other)
+    endpoints, at = ServiceTables(), snapshot(wide, other)
     assert found(endpoints, at, b"/a") is wide
     assert found(endpoints, at, b"/a", "shop") is other
     assert endpoints.table("nobody", at) is None
@@ -30,7 +30,7 @@ def test_only_its_own() -> None:
 
 
 def test_it_follows_the_snapshot() -> None:
-    endpoints, one, two = Endpoints(), route(0, "/a"), route(1, "/b")
+    endpoints, one, two = ServiceTables(), route(0, "/a"), route(1, "/b")
     assert found(endpoints, snapshot(one, two), b"/b") is two
     again, third = route(0, "/a"), route(2, "/c")
     at = snapshot(again, third)
@@ -48,9 +48,9 @@ def test_hosts_do_not_matter() -> None:
     rules = HostRules({"a.example": ["shop"]})
     hidden = route(0, "/a")
     at = Snapshot(RouteTable(), Limits(), 0, HostTables(rules, [hidden]))
-    assert found(Endpoints(), at, b"/a") is hidden
+    assert found(ServiceTables(), at, b"/a") is hidden
 
 
 def test_nothing_is_made_anew_where_nothing_has_changed() -> None:
-    endpoints, one = Endpoints(), route(0, "/a")
+    endpoints, one = ServiceTables(), route(0, "/a")
     assert endpoints.table("stock", snapshot(one)) is endpoints.table("stock", snapshot(one, route(1, "/b", "shop")))

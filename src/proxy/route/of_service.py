@@ -1,4 +1,4 @@
-"""Endpoints: the routes of one service alone, in which its callers' paths are looked up.
+"""Of service: the routes of one service alone, in which the paths of services that call it are looked up.
 
 Hosts do not matter here, nor do other services' routes of higher precedence. A service's table is made when it is first
 called, and follows the snapshot when it is called again: only what is another route there is changed in it.
@@ -8,7 +8,7 @@ from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Snapshot
 
 
-class Endpoints:
+class ServiceTables:
     """The tables of the services that are called."""
 
     def __init__(self) -> None:
