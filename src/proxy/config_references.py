@@ -5,6 +5,9 @@ that cannot do what they say. Every problem has the place of the very key.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from frames.limits import CLAIMS_BYTES_MAX
 from penstock.settings import Address, Origins, Problem
 from penstock.settings.errors import Step, path_text
 from penstock.settings.types import Duration, Size
@@ -78,6 +81,11 @@ def _calls(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
         call = calls[index]
         why = f"that {call.caller} may call {call.callee} is said by services.calls[{first}] already"
         yield _problem(origins, "services.calls", (index,), why, "put their claims into one entry", "duplicate")
+    for index, call in enumerate(calls):
+        length = len(msgspec.json.encode(call.claims))
+        if length > CLAIMS_BYTES_MAX:
+            why = f"the claims have {length:,} bytes as JSON, and a frame carries {CLAIMS_BYTES_MAX:,}"
+            yield _problem(origins, "services.calls", (index, "claims"), why, "give fewer or shorter ones", "too_long")
 
 
 def _repeated(items: Sequence[Any], key: Callable[[Any], Any]) -> Iterator[tuple[int, int]]:

@@ -145,3 +145,14 @@ def test_what_does_less_than_it_says(tmp_path: Path) -> None:
         "conflict: rules[0].versions.ranges (p.yaml:2): no request can name a version, so it has no effect; set"
         " versions.header or versions.path_prefix"
     ]
+
+
+def test_claims_that_no_frame_carries(tmp_path: Path) -> None:
+    text = "services:\n  calls:\n    - {from: a, to: b, claims: {scope: %s}}\n"
+    assert problems(tmp_path, text % ("x" * 9_000)) == [
+        "too_long: services.calls[0].claims (p.yaml:3): the claims have 9,012 bytes as JSON, and a frame carries 8,192;"
+        " give fewer or shorter ones"
+    ]
+    path = tmp_path / "good.yaml"
+    path.write_text(text % ("x" * 8_180))
+    assert load_gateway({}, path=path).settings.services.calls[0].caller == "a"
