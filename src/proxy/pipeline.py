@@ -100,5 +100,5 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *choosing,
         make_send(wire),
     )
-    path = Path([match], rest, choosing=choosing, of_calls=[parts.identities.authorize])
+    path = Path([match], rest, choosing=[parts.identities.authorize, *choosing])
     return Pipeline(entry, (*rest, parts.mirror), path)

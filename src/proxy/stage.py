@@ -38,6 +38,11 @@ class Reply(NamedTuple):
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    @property
+    def lines(self) -> bytes:
+        """The header fields as they go out."""
+        return b"".join(b"%s: %s\r\n" % field for field in self.headers)
+
 
 class Await(NamedTuple):
     """What must be waited for before a stage can say anything: keys to be fetched, say."""

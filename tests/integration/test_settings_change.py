@@ -27,6 +27,11 @@ def invoice(call: Call, number: str) -> object:
     return {"number": number}
 
 
+@service.post("/invoices")
+def create(call: Call) -> object:
+    return {}
+
+
 @service.get("/slow")
 async def slow(call: Call) -> object:
     await trio.sleep_forever()
@@ -98,6 +103,16 @@ async def test_a_request_keeps_what_it_began_with_and_no_connection_is_dropped(t
         assert one.lab.count("edge_closed") == 0
 
 
+async def test_a_request_that_waits_for_its_body_is_held_to_what_holds_then(tmp_path: Path) -> None:
+    async with running(tmp_path) as one:
+        client = await one.lab.client()
+        await client.send(b"POST /invoices HTTP/1.1\r\nHost: edge\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await until(lambda: one.lab.gateway.tasks.in_progress == 1)
+        assert await one.write("rules: [{access: authenticated}]")
+        await client.send(b"0\r\n\r\n")
+        assert (await client.answer()).reason == "unauthenticated"
+
+
 async def test_hosts_versions_slash_and_deadlines(tmp_path: Path) -> None:
     async with running(tmp_path) as one:
         client = await one.lab.client()
@@ -160,4 +175,4 @@ async def test_ten_thousand_routes_while_requests_are_answered(tmp_path: Path) -
                 assert (await client.get("/invoices/1")).status == 200
                 answered += 1
         assert answered > 5
-        assert len(lab.gateway.lane.snapshot.routes) == 10_002
+        assert len(lab.gateway.lane.snapshot.routes) == 10_003

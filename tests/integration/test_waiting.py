@@ -11,7 +11,7 @@ from penstock import Call, Service
 from proxy.errors import FORBIDDEN
 from proxy.exchange import Exchange
 from proxy.policy.deadline import set_deadline
-from proxy.stage import Answer, Await, Result
+from proxy.stage import Answer, Await, Reply, Result
 
 
 class Gate:
@@ -22,6 +22,7 @@ class Gate:
         self.waiting = 0
         self.left = 0
         self.is_broken = False
+        self.waits_more = 0
 
     async def wait(self) -> None:
         self.waiting += 1
@@ -36,6 +37,10 @@ class Gate:
         field = exchange.fields.named_field
         if field(exchange.id, b"x-wait") and not self.opened.is_set():
             return Await(self.wait)
+        if self.left < self.waits_more or field(exchange.id, b"x-never"):
+            return Await(self.wait)
+        if field(exchange.id, b"x-reply"):
+            return Reply(204, ((b"x-said", b"enough"),))
         if field(exchange.id, b"x-refuse"):
             return Answer(FORBIDDEN, exchange.fields.client_address(exchange.id))
         return set_deadline(exchange)
@@ -130,6 +135,32 @@ async def test_a_stage_that_refuses_after_it_has_waited(lab: Lab, gate: Gate) ->
     answer = await client.answer()
     assert (answer.status, answer.reason, answer.json()["detail"]) == (403, "forbidden", "127.0.0.1")
     assert (await client.get("/things/b")).status == 200
+
+
+async def test_a_stage_that_waits_again(lab: Lab, gate: Gate) -> None:
+    gate.waits_more = 2
+    client = await lab.client()
+    await client.send(request("GET", "/things/a", "X-Wait: 1"))
+    await held_back(gate)
+    assert (await client.answer()).status == 200
+    assert gate.left == 2
+
+
+async def test_a_stage_that_never_has_enough(lab: Lab, gate: Gate) -> None:
+    client = await lab.client()
+    gate.opened.set()
+    answer = await client.get("/things/a", "X-Never: 1")
+    assert (answer.status, answer.reason, gate.left) == (500, "internal", 3)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_reply_after_it_has_waited(lab: Lab, gate: Gate, method: str) -> None:
+    client = await lab.client()
+    await client.send(request(method, "/things/a", "X-Wait: 1", "X-Reply: 1") + request("GET", "/things/b"))
+    await held_back(gate)
+    answer = await client.answer(method)
+    assert (answer.status, answer.headers[b"x-said"], answer.body) == (204, b"enough", b"")
+    assert (await client.answer()).json()["name"] == "b"
 
 
 async def test_who_leaves_meanwhile_leaves_nothing(lab: Lab, gate: Gate) -> None:

@@ -171,8 +171,7 @@ class ExpressLane:
     def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane, stage: Stage) -> None:
         """Do what a stage wants in place of going on."""
         if isinstance(result, Reply):
-            lines = b"".join(b"%s: %s\r\n" % field for field in result.headers)
-            self._wire.answer(exchange.id, result.status, lines, b"", False)
+            self._wire.answer(exchange.id, result.status, result.lines, b"", False)
             return
         if isinstance(result, Await):
             answer = self.to_wait(exchange, result, stage)

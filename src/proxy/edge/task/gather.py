@@ -6,7 +6,7 @@ Then the wire gets the connection back and carries the answer, as if the request
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -15,9 +15,9 @@ from proxy.edge.task.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
-from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING
+from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING, INTERNAL
 from proxy.exchange import Exchange
-from proxy.stage import Answer, Await
+from proxy.stage import Answer, Await, Reply
 
 
 class Budget(Protocol):
@@ -30,6 +30,13 @@ class Budget(Protocol):
     def release(self, byte_count: int, /) -> None:
         """Let go of them."""
         ...
+
+
+Found = Answer | Reply | Await | None
+"""What stages have found that were run again: None when an instance was chosen."""
+
+AWAITS_MAX: Final = 3
+"""How often one request may wait for what a stage asks for: keys may be others once they are there, if rarely."""
 
 
 class Gathering:
@@ -94,7 +101,7 @@ class Gatherer:
         self,
         hand_over: HandOver,
         budget: Budget,
-        choose_again: Callable[[Exchange], Answer | None],
+        choose_again: Callable[[Exchange], Found],
         stream: Callable[["Gathering"], Answer | None],
         stream_waited: Callable[["Gathering", bytes], Answer | None],
     ) -> None:
@@ -157,7 +164,7 @@ class Gatherer:
             self._wire.hand_in(job.id, gathering.body.rest, gathering.client.received_bytes, remaining_ms)
         return refused
 
-    def begin_waiting(self, job: Job, awaited: Await, resume: Callable[[], Answer | None]) -> None:
+    def begin_waiting(self, job: Job, awaited: Await, resume: Callable[[], Found]) -> None:
         """Wait for what a stage of a request of this batch asked for, before anything else. resume: the other stages.
 
         Meanwhile nothing is read of its body: whether that is gathered or streamed is not decided yet.
@@ -171,23 +178,26 @@ class Gatherer:
         self._hand_over.spawn(self._wait_first, gathering, first, awaited, resume)
 
     async def _wait_first(
-        self, gathering: Gathering, first: bytes, awaited: Await, resume: Callable[[], Answer | None]
+        self, gathering: Gathering, first: bytes, awaited: Await, resume: Callable[[], Found]
     ) -> None:
         exchange, client = gathering.job.exchange, gathering.client
 
-        async def go_on() -> Answer | None:
-            with self._leaving(client):
-                await awaited.wait()
-            refused = resume()
+        async def go_on() -> Answer | Reply | None:
+            refused: Found = awaited
+            for _ in range(AWAITS_MAX):
+                if isinstance(refused, Await):
+                    with self._leaving(client):
+                        await refused.wait()
+                    refused = resume()
             if refused is not None:
-                return refused
+                return _final(refused)
             if exchange.offer.streams:
                 return self._stream_waited(gathering, first)
             gathering.body.bound(self._hand_over.settings.buffered_bytes)
             if not gathering.look(first):
                 await gathering.wait()
                 refused = self._choose_again(exchange)
-            return refused or self._send(gathering)
+            return self._send(gathering) if refused is None else _final(refused)
 
         await self._carry(gathering, go_on, Answer(DEADLINE))
 
@@ -203,22 +213,22 @@ class Gatherer:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
 
-        async def go_on() -> Answer | None:
+        async def go_on() -> Answer | Reply | None:
             await gathering.wait()
             refused = self._choose_again(exchange)
             if refused is not None:
-                return refused
+                return _final(refused)
             return (self._stream if exchange.offer.streams else self._send)(gathering)
 
         await self._carry(gathering, go_on, Answer(BODY_TIMEOUT))
 
     async def _carry(
-        self, gathering: Gathering, go_on: Callable[[], Awaitable[Answer | None]], too_late: Answer
+        self, gathering: Gathering, go_on: Callable[[], Awaitable[Answer | Reply | None]], too_late: Answer
     ) -> None:
         """Do what is to be done until the request was sent, within its deadline; whatever happens, it is answered."""
         left_s = self._hand_over.remaining_ms(gathering.job.exchange) / 1000
         wait = _Wait(too_late, trio.CancelScope(deadline=trio.current_time() + left_s))
-        refused: Answer | None = None
+        refused: Answer | Reply | None = None
         self._waits.add(wait)
         try:
             with wait.scope:
@@ -240,9 +250,10 @@ class Gatherer:
             await self._refuse(gathering, refused)
         self._wire.flush_soon()
 
-    async def _refuse(self, gathering: Gathering, answer: Answer) -> None:
+    async def _refuse(self, gathering: Gathering, answer: Answer | Reply) -> None:
         """Answer a request that goes no further."""
-        client, closes = gathering.client, gathering.closes or answer.reason.closes or not gathering.body.is_whole
+        client, closes = gathering.client, gathering.closes or not gathering.body.is_whole
+        closes |= isinstance(answer, Answer) and answer.reason.closes
         how = HandBack.RESET
         try:
             await client.send(self._hand_over.write_answer(gathering.job.id, answer, closes))
@@ -258,3 +269,8 @@ class Gatherer:
         gathering.forget()
         received = gathering.client.received_bytes
         self._hand_over.give_back(gathering.job.id, how, gathering.body.rest, received)
+
+
+def _final(found: Answer | Reply | Await) -> Answer | Reply:
+    """A stage that goes on asking to wait would do so for ever."""
+    return Answer(INTERNAL) if isinstance(found, Await) else found

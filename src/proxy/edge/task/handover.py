@@ -32,7 +32,7 @@ from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.stage import Answer
+from proxy.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")
 
@@ -229,8 +229,10 @@ class HandOver:
         self.wire.flush_soon()
         return result
 
-    def write_answer(self, exchange: int, answer: Answer, closes: bool) -> bytes:
+    def write_answer(self, exchange: int, answer: Answer | Reply, closes: bool) -> bytes:
         """Count an answer of our own, and return its bytes; for HEAD without its body (RFC 9110, section 9.3.2)."""
+        if isinstance(answer, Reply):
+            return self.wire.answer_head(exchange, answer.status, answer.lines, 0, close=closes)
         self.counts.count(answer.reason)
         rendered = self._render(exchange, answer)
         head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)

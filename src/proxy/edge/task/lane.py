@@ -21,7 +21,7 @@ from frames.wire import Wire
 from frames.wire_values import Event, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.client import Secured
-from proxy.edge.task.gather import Budget, Gatherer, Gathering
+from proxy.edge.task.gather import Budget, Found, Gatherer, Gathering
 from proxy.edge.task.handover import HandOver, TaskSettings
 from proxy.edge.task.held import HeldFields
 from proxy.edge.task.job import Job
@@ -47,8 +47,8 @@ class TaskLane:
         budget: Budget,
         *,
         render: Callable[[int, Answer], Rendered],
-        choose_again: Callable[[Exchange], Answer | None],
-        go_on: Callable[[Exchange, Stage], Answer | None],
+        choose_again: Callable[[Exchange], Found],
+        go_on: Callable[[Exchange, Stage], Found],
         send_credit: Callable[[int], int],
         recall: Callable[[int, int, Handed], Exchange],
         secured: Callable[[int], Secured | None] = lambda _: None,
@@ -133,7 +133,7 @@ class TaskLane:
             raise
         return None
 
-    def _resume(self, job: Job, stage: Stage) -> Answer | None:
+    def _resume(self, job: Job, stage: Stage) -> Found:
         """Go on with a request that has waited, from the stage on that has waited."""
         refused = self._go_on(job.exchange, stage)
         if refused is None:
