@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,9 @@ from .load import Loaded, Origins
 from .registry import Registry, Setting
 from .tables import ListOf, Table, TextMap
 from .types import Kind
+
+_VALUE_WIDTH: Final = 32
+"""Of the column of values in a terminal; longer ones stand out."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -86,9 +89,12 @@ def _places(
 
 
 def as_text(shown: list[Row], columns: int, bold: bool) -> str:
-    """Return the rows for a terminal: name, value and origin, then what it is, the default and its reason."""
-    name_width = max(len(row.name) for row in shown)
-    value_width = min(32, max(len(_or_none(row.value)) for row in shown))
+    """Return the rows for a terminal: name, value and origin, then what it is, the default and its reason.
+
+    A value that is too long for its line has lines of its own below it.
+    """
+    name_width = max((len(row.name) for row in shown), default=0)
+    value_width = min(_VALUE_WIDTH, max((len(_or_none(row.value)) for row in shown), default=0))
     return "\n".join(line for row in shown for line in _text_lines(row, name_width, value_width, columns, bold))
 
 
@@ -97,13 +103,29 @@ def _or_none(text: str) -> str:
 
 
 def _text_lines(row: Row, name_width: int, value_width: int, columns: int, bold: bool) -> Iterator[str]:
-    name = row.name.ljust(name_width)
-    yield f"{_strong(name) if bold else name}  {_or_none(row.value).ljust(value_width)}  {row.origin}".rstrip()
+    name, value = row.name.ljust(name_width), _or_none(row.value)
+    is_below = len(value) > value_width and name_width + len(value) + len(row.origin) + 4 > columns
+    beside = "(below)" if is_below else value
+    yield f"{_strong(name) if bold else name}  {beside.ljust(value_width)}  {row.origin}".rstrip()
+    if is_below:
+        yield from _wrapped(value, columns, "    = ")
     yield from textwrap.wrap(
         f"{row.what}; default {_or_none(row.default)}: {row.reason}; takes effect on {row.applies}",
         max(columns, 40),
         initial_indent="    ",
         subsequent_indent="    ",
+    )
+
+
+def _wrapped(value: str, columns: int, indent: str) -> list[str]:
+    """Break between words only, so that what is copied is still right."""
+    return textwrap.wrap(
+        value,
+        max(columns, 40),
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

@@ -210,7 +210,7 @@ class ListOf(Kind[tuple[T, ...]], Generic[T]):
     def __init__(self, kind: Kind[T], item: str = "", *, unique: bool = True) -> None:
         self.kind = kind
         self.item = item or kind.label
-        self.label = f"list of {self.item}s"
+        self.label = f"list of {self.item}{'es' if self.item.endswith('s') else 's'}"
         self._unique = unique
 
     @property

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from typing import Final
 
 import click
 import msgspec
@@ -12,6 +13,8 @@ from penstock.settings import Loaded
 from ..config import GatewayConfig, gateway_registry
 from .failures import failures_explained, tell_warnings
 from .options import SettingsCommand, load_settings
+
+_UNCHANGED: Final = "every setting has its default"
 
 
 @click.command(cls=SettingsCommand, short_help="Show every setting.")
@@ -50,6 +53,8 @@ def _settings(loaded: Loaded[GatewayConfig], output: str, changed: bool) -> str:
     shown = [row for row in rows(registry, loaded) if row.origin != "default" or not changed]
     if output == "json":
         return as_json(shown)
+    if not shown:
+        return _UNCHANGED
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return as_text(shown, shutil.get_terminal_size().columns, bold)
 
@@ -61,5 +66,7 @@ def _origins(loaded: Loaded[GatewayConfig], output: str, changed: bool) -> str:
     if output in ("json", "yaml"):  # JSON is YAML, too
         listed = [dict(zip(("name", "value", "origin"), line, strict=True)) for line in lines]
         return msgspec.json.format(msgspec.json.encode(listed), indent=2).decode()
-    names, values = (min(48, max((len(line[column]) for line in lines), default=0)) for column in (0, 1))
+    if not lines:
+        return _UNCHANGED
+    names, values = (min(48, max(len(line[column]) for line in lines)) for column in (0, 1))
     return "\n".join(f"{name:{names}}  {value:{values}}  {place}" for name, value, place in lines)

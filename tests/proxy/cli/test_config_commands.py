@@ -122,6 +122,22 @@ def test_show_with_origins_goes_down_to_the_keys_of_tables(path: Path) -> None:
     assert {"name": "edge.listen", "value": "127.0.0.1:8080", "origin": "default"} in listed
 
 
+@pytest.mark.parametrize("arguments", [(), ("--origin",)])
+def test_show_says_that_nothing_was_changed(arguments: tuple[str, ...]) -> None:
+    result = run("show", "--changed", *arguments)
+    assert (result.exit_code, result.stdout) == (0, "every setting has its default\n")
+
+
+def test_show_puts_a_value_that_is_too_long_below_its_setting() -> None:
+    issuer = "{name: login, issuer: https://login.example, audience: [shop], algorithms: [ES256], jwks: keys.json}"
+    result = run("show", "--changed", PENSTOCK_IDENTITY_ISSUERS=f"[{issuer}]", PENSTOCK_EDGE_DEADLINE="5s")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["edge.deadline", "5s", "PENSTOCK_EDGE_DEADLINE"]
+    assert "identity.issuers (below) PENSTOCK_IDENTITY_ISSUERS" in [" ".join(line.split()) for line in lines]
+    assert f"= [{issuer}]" in " ".join(result.stdout.split())
+    assert max(map(len, lines)) <= 80
+
+
 def test_show_says_when_a_change_takes_effect() -> None:
     rows = {row["name"]: row["applies"] for row in json.loads(run("show", "--output", "json").stdout)}
     assert (rows["edge.listen"], rows["edge.deadline"], rows["rules"]) == ("restart", "reload", "reload")
