@@ -227,8 +227,10 @@ class Gateway:
         spread_s: within which clients' connections are told to close, each at a moment of its own.
         """
         self.overview.is_draining = True
+        ends_at = trio.current_time() + timeout_s
         await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s)
         self.transport.drain()
+        await self.own.drain(ends_at)
         self.wire.flush()
 
 

@@ -7,7 +7,7 @@ nobody in ``takers``, and the transport's words go nowhere.
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from proxy.offer import Offer
     from proxy.originated import Originated
     from proxy.route.choice import Candidates
+
+DRAIN_POLL_S: Final = 0.02
 
 Placed = Callable[[Exchange, "Candidates"], "tuple[Offer, ...] | Answer"]
 """Which of some candidates have the tenant of a request."""
@@ -207,6 +209,14 @@ class OwnRequests:
         """A service's connection has room again."""
         if "relay" in self.__dict__:
             self.relay.room(connection)
+
+    async def drain(self, ends_at: float) -> None:
+        """Wait until no call is under way, or the time is over (of Trio's clock). Then answer those that are left."""
+        with trio.move_on_at(ends_at):
+            while self.calls_in_flight:  # noqa: ASYNC110 - seldom, and once
+                await trio.sleep(DRAIN_POLL_S)
+        if self.calls_in_flight:
+            self.relay.give_up_all()
 
     @property
     def calls_in_flight(self) -> int:

@@ -495,6 +495,36 @@ async def test_a_caller_that_never_reads_and_goes() -> None:
         assert len(lab.gateway.own.relay) == 0
 
 
+# ---- the end of the gateway ----
+
+
+async def test_calls_under_way_end_before_the_gateway_does(lab: Lab) -> None:
+    callee, caller = await stock(lab), await shop(lab)
+    await ask(caller)
+    asked = await callee.asked()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lab.gateway.drain, 5.0)
+        for service in (callee, caller):
+            await service.expect(FrameType.GOAWAY)
+        await ask(caller, exchange=ID + 1)
+        frame = await caller.expect(FrameType.REFUSED)
+        assert decode_refused(frame.payload).reason == RefusedReason.DRAINING
+        await callee.respond(asked)
+        assert (await reply(caller)).status == 200
+
+
+async def test_those_that_do_not_end_in_time_are_answered(lab: Lab) -> None:
+    callee, caller = await stock(lab), await shop(lab)
+    await ask(caller)
+    asked = await callee.asked()
+    await lab.gateway.drain(0.05)
+    for service in (callee, caller):
+        await service.expect(FrameType.GOAWAY)
+    assert await callee.cancelled() == (asked.exchange, CancelReason.SHUTDOWN)
+    answer = await reply(caller)
+    assert (answer.status, answer.reason) == (503, "draining")
+
+
 # ---- real services ----
 
 

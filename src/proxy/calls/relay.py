@@ -26,6 +26,7 @@ from proxy.errors import (
     BODY_TOO_LARGE,
     BYTES_IN_FLIGHT_FULL,
     DEADLINE,
+    DRAINING,
     FORBIDDEN,
     NO_INSTANCE,
     NO_ROUTE,
@@ -167,6 +168,15 @@ class Relay:
             if payload:
                 self._budget.release(len(payload))
                 self._write(call, payload)
+
+    def give_up_all(self) -> None:
+        """Answer every call now: this gateway shuts down."""
+        for call in [call for of_caller in self._open.values() for call in of_caller.values()]:
+            if call.sent:
+                self._originated.give_up(call.sent, CancelReason.SHUTDOWN)
+                call.sent = 0
+            if not call.held:
+                self._answer(call, Answer(DRAINING))
 
     # ---- a call ----
 
