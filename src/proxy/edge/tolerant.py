@@ -49,7 +49,8 @@ _FOLDED = re.compile(rb"^(?P<field>[^\n]*)\n(?P<folds>(?:[ \t][^\n]*\n)+)", re.M
 _LOOKS_LIKE_A_FIELD = re.compile(rb"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:")
 _NOT_TO_BE_FOLDED = re.compile(
     rb"(?:host|content-length|connection|keep-alive|proxy-connection|upgrade|te|trailer|expect|forwarded|trace.*"
-    rb"|true[-_]client.*|x[-_](?:tenant|correlation|request|forwarded|real|client|cluster|penstock)[-_].*)[ \t]*:",
+    rb"|authorization|true[-_]client.*"
+    rb"|x[-_](?:tenant|api|service|correlation|request|forwarded|real|client|cluster|penstock)[-_].*)[ \t]*:",
     re.IGNORECASE,
 )
 
