@@ -34,6 +34,7 @@ from proxy.overview import Overview
 from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
 from proxy.route.hosts import services_overlap
+from proxy.rule_notes import RuleNotes
 from proxy.targets.allow import AllowList
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
@@ -118,6 +119,7 @@ class Gateway:
         )
         self.dialling = Dialling(self._make_dialled, config.services.dial)
         self.overview = Overview(self, secured)
+        self._rule_notes = RuleNotes()
 
     def _make_dialled(self) -> "Dialled":
         from proxy.transport.dialled import Dialled
@@ -156,6 +158,7 @@ class Gateway:
         touched = {*change.added, *change.removed, *change.changed}
         self.assembly.change(registered, touched)
         self.lane.snapshot = self.assembly.snapshot
+        self._rule_notes.tell(self.configured.terms.policies)
         if any(offer.streams for key in touched & registered.keys() for offer in registered[key].offers):
             self.tasks.open_streams()
 
@@ -166,6 +169,7 @@ class Gateway:
     def _configured_anew(self) -> None:
         config = self.configured.config
         self.lane.swap(self.configured.pipeline.entry, self.assembly.snapshot)
+        self._rule_notes.tell(self.configured.terms.policies)
         self.lane.reason_header = config.edge.reason_header
         self.registry.required = config.services.required
         self.own.change(config)

@@ -46,9 +46,9 @@ class Configured:
         self.limiter = RateLimiter(self.store, is_open_on_failure=config.rates.on_store_failure == "open")
         self.placement = FilePlacement(config.placement.maps)
         self.placement.load()
-        self._parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror)
+        self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror)
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
-        self.pipeline = make_pipeline(config, self._parts)
+        self.pipeline = make_pipeline(config, self.parts)
         self.terms = make_terms(config, self.pipeline)
 
     async def change(
@@ -68,7 +68,7 @@ class Configured:
         problems = self.placement.check(maps)
         if problems:
             raise SettingsError(problems)
-        pipeline = make_pipeline(config, self._parts)
+        pipeline = make_pipeline(config, self.parts)
         terms = make_terms(config, pipeline)
         try:
             await assembly.replace(terms, registered)

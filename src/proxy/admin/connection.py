@@ -8,8 +8,8 @@ import trio
 
 from proxy.admin.pages import Page, Pages, error_page
 
-HEAD_BYTES_MAX: Final = 8 * 1024
-"""Of a request's head: enough for what monitoring sends; above: 431."""
+HEAD_BYTES_MAX: Final = 32 * 1024
+"""Of a request's head: enough for a request with a token in it that is to be explained; above: 431."""
 
 REQUEST_S: Final = 10.0
 """From the moment that a request may begin to the end of its answer, and so how long keep-alive waits for one."""

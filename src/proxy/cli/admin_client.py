@@ -1,7 +1,7 @@
 """Asks the admin listener of a running gateway: one request, one answer in JSON, and one line for what goes wrong."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from urllib.parse import urlencode
 
@@ -37,14 +37,14 @@ class AdminClient:
         self._address = _dialled(address)
         self._token = token
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+    def get(self, path: str, query: Mapping[str, str | Sequence[str]] | None = None) -> Any:
         """Return what a page says.
 
         Raises:
             AdminError: nobody answers, it is no gateway, the token is wrong, or the page says what is wrong with the
                 query. Its text is one line, with the fix.
         """
-        target = f"{path}?{urlencode(query)}" if query else path
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         answer = self._ask("GET", target)
         if answer.status != 200:
             self._fail(answer, path)

@@ -68,7 +68,7 @@ def make_split(rand: Callable[[], float] = random.random) -> Stage:
     def choose(exchange: Exchange, splitting: "Splitting") -> "tuple[Offer, ...]":
         value = splitting.read_key(exchange)
         if splitting.cases:
-            case = _find_case(exchange, splitting.cases, value, rand)
+            case = find_case(exchange, splitting.cases, value, rand)
             if case is not None:
                 return case.candidates.offers
         if not splitting.bounds:
@@ -99,7 +99,7 @@ def _has_split(route: "Route") -> bool:
     return route.policy.split is not None
 
 
-def _find_case(
+def find_case(
     exchange: Exchange, cases: "tuple[CompiledCase, ...]", value: bytes | None, rand: Callable[[], float]
 ) -> "CompiledCase | None":
     """Return the first case all of which holds."""

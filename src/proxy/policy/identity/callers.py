@@ -78,6 +78,16 @@ class Callers:
         """How many there are."""
         return f"<Callers {len(self.known)} known, {len(self._strangers)} strangers>"
 
+    def apart(self) -> "Callers":
+        """Return others that judge by the same configuration, and remember and count by themselves."""
+        return Callers(
+            self._verifier,
+            count_max=2,
+            forwards_credentials=not self._drops,
+            clock=self._clock,
+            wall_clock=self.wall_clock,
+        )
+
     # ---- finding ----
 
     def find(self, said: bytes, *, is_public: bool) -> Caller | Answer | Await:

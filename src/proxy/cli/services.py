@@ -1,0 +1,42 @@
+"""`penstock services`: the instances that are connected to the running gateway."""
+
+from collections.abc import Sequence
+
+import click
+
+from .columns import milliseconds, seconds
+from .listing import Row, listing_options, show_list
+from .options import SettingsCommand
+
+HEAD = ("INSTANCE", "VERSION", "REGION", "HEALTH", "IN FLIGHT", "LATENCY", "LOAD", "ENDPOINTS", "SINCE", "PEER", "WHY")
+
+
+@click.command(cls=SettingsCommand, short_help="List the instances that are connected.")
+@listing_options
+@click.pass_context
+def command(ctx: click.Context, /, output: str, service: str | None, path: str | None, **_: object) -> None:
+    """List the instances of services that are connected to the running gateway: how they are and why, what they have
+    in flight, and how fast they answer. The gateway is found by admin.listen and admin.token, as `penstock serve` has
+    them.
+    """
+    show_list(ctx, "services", HEAD, _lines, output, {"service": service, "path": path})
+
+
+def _lines(row: Row) -> Sequence[Sequence[str]]:
+    load = row["load_percent"]
+    arrow = "->" if row["by"] == "dialled" else "<-"
+    return [
+        (
+            f"{row['service']}/{row['instance']}",
+            row["version"],
+            row["region"],
+            row["health"],
+            str(row["in_flight"]),
+            milliseconds(row["latency_us"]),
+            "-" if load is None else f"{load:g} %",
+            str(row["endpoints"]),
+            seconds(row["connected_s"]),
+            f"{arrow} {row['peer']}",
+            row["why"],
+        )
+    ]

@@ -1,0 +1,87 @@
+"""What stages work with, kept apart from what serves traffic wherever they would change it."""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from frames.wire_values import NO_IDENTITY
+from penstock.settings.rate import RateLimit
+from proxy.caller import Caller, Identity
+from proxy.errors import RATE_LIMITED
+from proxy.exchange import Exchange
+from proxy.explain.question import Question
+from proxy.pipeline import Parts
+from proxy.policy.authorize import authorize
+from proxy.policy.identify import make_identify
+from proxy.policy.identity.callers import Callers
+from proxy.policy.identity.tenant import INVALID, is_tenant
+from proxy.policy.rates.limiter import RateLimiter, Standing
+from proxy.policy.rates.plan import Plan
+from proxy.stage import Answer, Stage, for_routes
+
+if TYPE_CHECKING:
+    from proxy.configured import Configured
+
+_UNCOUNTED: Final = Answer(RATE_LIMITED, "Requests cannot be counted at the moment.")
+
+
+class PeekingLimiter(RateLimiter):
+    """Looks at what the limiter has counted, and counts nothing. ``standings``: how the request stands, by scope."""
+
+    def __init__(self, real: RateLimiter) -> None:
+        """Look at this limiter."""
+        self._real = real
+        self.standings: list[Standing] = []
+
+    def plan(self, scope: str, limits: tuple[RateLimit, ...], *, route: bytes | None = None) -> Plan:
+        """Return a plan as the limiter makes it."""
+        return self._real.plan(scope, limits, route=route)
+
+    def check(self, exchange: Exchange, plan: Plan) -> Answer | None:
+        """Return the answer that would refuse the request now."""
+        try:
+            standings = self._real.peek(exchange, plan)
+        except Exception:  # as the limiter itself takes whatever a store raises
+            return None if self._real.is_open_on_failure else _UNCOUNTED
+        self.standings += standings
+        longest = max(standings, key=lambda standing: standing.wait_s)
+        if not longest.wait_s:
+            return None
+        return Answer(RATE_LIMITED, f"The limit is {longest.limit}.", retry_after_s=-int(-longest.wait_s // 1))
+
+
+class ApartIdentities(NamedTuple):
+    """The two stages, as `proxy.pipeline` takes them from the gateway's identities."""
+
+    identify: Stage
+    authorize: Stage
+
+
+def identities_of(question: Question, callers: Callers) -> ApartIdentities:
+    """Return the stages. callers: a gateway's own, set apart. Whoever is named in the question is believed."""
+    if not question.principal:
+        return ApartIdentities(make_identify(callers), authorize)
+    identity = Identity(principal=question.principal, claims=question.claims, issuer="imagined")
+    tenant = question.tenant.encode("utf-8", "replace")
+
+    def believe(exchange: Exchange) -> Answer | None:
+        if tenant and not is_tenant(tenant):
+            return INVALID
+        exchange.caller = Caller(tenant=tenant, identity=identity, wire=NO_IDENTITY)
+        return None
+
+    return ApartIdentities(believe, authorize)
+
+
+def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: RateLimiter) -> Parts:
+    """Return the parts of a pipeline over an imagined request, whose two stand-ins have what stages ask of them."""
+
+    @for_routes(lambda route: route.policy.mirror is not None)
+    def mirror(exchange: Exchange) -> None:
+        """Copy nothing."""
+
+    return configured.parts._replace(
+        wire=imagined,
+        doubts=dict.fromkeys(configured.parts.doubts, 0),
+        identities=identities,
+        limiter=limiter,
+        mirror=mirror,
+    )
