@@ -16,6 +16,7 @@ from frames.frame import END, CancelReason, FaultCode, FieldId, FrameType, Metho
 from frames.greeting import EndpointOffer
 from frames.limits import FIELD_ENTRY_BYTES, PAYLOAD_BYTES_MAX, RESPONSE_FIXED_BYTES
 from penstock import Call, Service
+from penstock.call import Trace
 from proxy.config import load_gateway
 
 CALLS = "[{from: shop, to: stock, claims: {scope: read}}, {from: shop, to: shop}, {from: stock, to: price}]"
@@ -495,6 +496,45 @@ async def test_a_caller_that_never_reads_and_goes() -> None:
         assert len(lab.gateway.own.relay) == 0
 
 
+async def test_a_fault_of_ours(lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    await stock(lab)
+    caller = await shop(lab)
+
+    def fail(exchange: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(lab.gateway.own.relay, "_choose", fail)
+    await ask(caller)
+    answer = await reply(caller)
+    assert (answer.status, answer.reason) == (500, "internal")
+    assert b"bug" not in answer.body
+    assert "a call of shop could not be carried" in caplog.text
+
+
+async def test_a_service_that_the_gateway_has_dialled() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        port = listener.socket.getsockname()[1]
+        async with open_lab(services_calls=CALLS, services_dial=f"['127.0.0.1:{port}']") as lab:
+            callee = RawService(await listener.accept())
+            await callee.join(service="stock", instance="stock-1", **streaming("GET /stock/{id}"))
+            caller = await shop(lab)
+            await ask(caller)
+            asked = await callee.asked()
+            assert asked.exchange >> 63 == 1
+            await callee.respond(asked, flags=0)
+            for _ in range(4):
+                await callee.data(asked, bytes(65_536))
+                assert (await callee.expect(FrameType.CREDIT)).exchange == asked.exchange
+            await callee.data(asked, b"", END)
+            assert len((await reply(caller)).body) == 4 * 65_536
+            await ask(caller, exchange=ID)
+            asked = await callee.asked()
+            await caller.aclose()
+            assert await callee.cancelled() == (asked.exchange, CancelReason.CLIENT_GONE)
+            await callee.aclose()
+
+
 # ---- the end of the gateway ----
 
 
@@ -531,33 +571,43 @@ async def test_those_that_do_not_end_in_time_are_answered(lab: Lab) -> None:
 async def test_a_chain_of_real_services(lab: Lab) -> None:
     a, b, c = (Service(name, version="1.0.0", access="public") for name in ("shop", "stock", "price"))
     seen: list[tuple[str, str | None, str | None, int]] = []
+    traces: list[Trace] = []
+
+    def note(name: str, call: Call) -> None:
+        seen.append((name, call.tenant, call.correlation_id, call.remaining_ms))
+        assert call.trace is not None
+        traces.append(call.trace)
 
     @a.get("/orders/{number}")
     async def order(call: Call, number: str) -> Any:
-        seen.append(("shop", call.tenant, call.correlation_id, call.remaining_ms))
+        note("shop", call)
         return (await call.ask("stock", "GET", "/stock/7")).check().json()
 
     @b.get("/stock/{number}")
     async def item(call: Call, number: str) -> Any:
-        seen.append(("stock", call.tenant, call.correlation_id, call.remaining_ms))
+        note("stock", call)
         await trio.sleep(0.005)
         return (await call.ask("price", "GET", "/price/7")).check().json()
 
     @c.get("/price/{number}")
     def price(call: Call, number: str) -> Any:
-        seen.append(("price", call.tenant, call.correlation_id, call.remaining_ms))
+        note("price", call)
         return {"price": 7}
 
     for number, service in enumerate((a, b, c)):
         await lab.serve(service, instance=f"i-{number}")
     client = await lab.client()
-    answer = await client.get("/orders/1", "x-tenant-id: acme", "x-correlation-id: c-1", "x-request-timeout-ms: 2000")
+    trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    lines = ("x-tenant-id: acme", "x-correlation-id: c-1", "x-request-timeout-ms: 2000", trace)
+    answer = await client.get("/orders/1", *lines)
     assert (answer.status, answer.json()) == (200, {"price": 7})
     assert [(name, tenant, correlation) for name, tenant, correlation, _ in seen] == [
         ("shop", "acme", "c-1"),
         ("stock", "acme", "c-1"),
         ("price", "acme", "c-1"),
     ]
+    assert {trace.trace_id for trace in traces} == {"0af7651916cd43dd8448eb211c80319c"}
+    assert len({trace.parent_id for trace in traces}) == 3  # each is a child of its caller's
     first, second, third = (remaining for *_, remaining in seen)
     assert 2_000 >= first >= second
     assert second - 5 >= third > 0

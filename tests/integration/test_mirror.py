@@ -208,3 +208,16 @@ async def test_without_a_rule_nothing_is_made() -> None:
         primary = await lab.raw(*OFFERS)
         await served(lab, primary)
         assert {"mirror", "relay", "originated"}.isdisjoint(vars(lab.gateway.own))
+
+
+async def test_a_fault_of_ours_is_nothing_to_the_client(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(exchange: object) -> None:
+        raise LookupError("a bug")
+
+    async with mirrored() as (lab, primary):
+        monkeypatch.setattr(lab.gateway.own.mirror, "copy", fail)
+        await served(lab, primary)
+        assert lab.reasons == {}
+        assert "a stage failed" in caplog.text

@@ -8,6 +8,7 @@ Whatever happens, a call has one answer, unless its caller takes it back or is g
 here waits: an answer for which the caller's connection has no room is kept, within the bytes in flight.
 """
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from frames.fixed import encode_refused
 from frames.frame import END, CancelReason, FaultCode, FrameType, Method, RefusedReason
 from frames.template import quoted
 from frames.wire_values import HEAD_HAS_MORE, NO_IDENTITY, WireResult
+from penstock.telemetry.occasional import Occasional
 from proxy.calls.answers import Ids, Render, may_go_on, refusal_payload
 from proxy.calls.request import CallFields, CallRequest, read_call
 from proxy.calls.rights import Right, Rights
@@ -28,6 +30,7 @@ from proxy.errors import (
     DEADLINE,
     DRAINING,
     FORBIDDEN,
+    INTERNAL,
     NO_INSTANCE,
     NO_ROUTE,
     ReasonCounts,
@@ -37,6 +40,8 @@ from proxy.gathered import Outcome, Whole
 from proxy.originated import Budget, Originated, Outgoing, Place
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer
+
+_log = logging.getLogger("penstock.services")
 
 IN_FLIGHT_MAX: Final = 1_024
 """Calls of one connection at once: as many as the SDK lets one process have."""
@@ -114,6 +119,7 @@ class Relay:
         self._render = render
         self._in_flight_max = in_flight_max
         self._table_of = table_of
+        self._failures = Occasional()
         self._open: dict[int, dict[int, _Call]] = {}
         self._blocked: dict[int, deque[_Call]] = {}
         self.answered: Counter[tuple[str, str]] = Counter()
@@ -145,7 +151,13 @@ class Relay:
             return
         caller = self._name_of(connection) or ""
         call = of_caller[exchange] = _Call(connection, exchange, (caller, request.service), Ids.of(request.context))
-        answer = self._begin(call, request)
+        try:
+            answer = self._begin(call, request)
+        except Exception as error:  # a fault of ours, a plain 500: its caller must not wait for nothing
+            held_back = self._failures.held_back(type(error).__name__)
+            if held_back is not None:
+                _log.exception("a call of %s could not be carried (%d more)", caller, held_back)
+            answer = Answer(INTERNAL)
         if answer is not None:
             self._answer(call, answer)
 
