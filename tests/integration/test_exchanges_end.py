@@ -301,13 +301,13 @@ async def test_an_answer_to_what_another_service_was_asked(lab: Lab) -> None:
     assert lab.count("foreign_responses") == 2
 
 
-async def test_a_request_of_a_service_is_refused(lab: Lab) -> None:
+async def test_a_request_of_a_service_that_did_not_name_calls_is_refused(lab: Lab) -> None:
     service = await lab.raw("GET /things")
     exchange = 2**63 + 7
     await service.send(FrameType.REQUEST, encode_request(1_000, 1, Method.GET, b"/x"), END, exchange)
     refused = await service.expect(FrameType.REFUSED)
     assert refused.exchange == exchange
-    assert decode_refused(refused.payload).reason == RefusedReason.UNKNOWN_ENDPOINT
+    assert decode_refused(refused.payload).reason == RefusedReason.UNSUPPORTED_FEATURE
 
 
 async def test_a_client_is_answered_although_its_event_could_not_be_handled(
