@@ -13,6 +13,7 @@ from frames.template import template_shape
 from penstock.asgi.lifespan import LifespanUse
 from penstock.asgi.messages import Application
 from penstock.asgi.runner import Loop, TrioRunner
+from penstock.asgi.spellings import Spellings
 from penstock.service import Service
 from penstock.settings import ServiceSettings
 from penstock.streaming import StreamCall, run_streaming
@@ -54,8 +55,11 @@ class AsgiService(Service):
         super().__init__(name, version=version, access=access)
         self._runner = _make_runner(app, root_path, loop, lifespan)
         self._has_process = False
-        handler = Handler(self._runner.handle, grace_s)
-        for method, path in routes:
+        offered = tuple(routes)
+        templates = {path for _, path in offered}
+        handle = Spellings(templates).guard(self._runner.handle) if len(templates) > 1 else self._runner.handle
+        handler = Handler(handle, grace_s)
+        for method, path in offered:
             self._add(method, path, handler, claims or {})
 
     def run(self) -> None:
