@@ -38,13 +38,12 @@ class RulesOfService:
         ]
 
     def partial(self, method: int, template: str) -> list[Scope]:
-        """Return those that cover a part only of what a wildcard matches, and so do not hold for its route."""
+        """Return those that cover a part only of what a template matches, and so do not hold for its route."""
         path = segments_of(template)
-        if not path or wildcard_name(path[-1]) is None:
-            return []
+        scopes = self._scopes if _is_open(_first(path)) else self._by_first.get(_first(path), self._of_any)
         return [
             scope
-            for scope in self._scopes
+            for scope in scopes
             if (scope.rule.methods is None or method in scope.rule.methods) and reaches_into(scope.segments, path)
         ]
 
@@ -88,8 +87,13 @@ def _covers_segment(want: str, have: str) -> bool:
 
 
 def reaches_into(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    """Whether a prefix lies within what a template with a wildcard at its end matches, and does not cover all of it."""
-    if len(prefix) < len(path) or wildcard_name(prefix[len(path) - 1]) is not None:
+    """Whether some of what a template matches begins with a prefix, and not all of it."""
+    is_open = bool(path) and wildcard_name(path[-1]) is not None
+    if not is_open and len(prefix) > len(path):
         return False
-    before = zip(prefix, path[:-1], strict=False)
-    return all(want == have or "{" in want or "{" in have for want, have in before)
+    return all(_meets_segment(want, have) for want, have in zip(prefix, path, strict=False)) and not covers(prefix, path)
+
+
+def _meets_segment(want: str, have: str) -> bool:
+    """Whether two segments of templates have something in common."""
+    return want == have or "{" in want or "{" in have

@@ -7,7 +7,7 @@
     all else         the last rule that says anything
 
 A rule that would loosen what a service declared has no effect on that, and a note tells so. A rule holds for whole
-routes: where its path is but a part of what a wildcard matches, and it holds for no other route, a note tells so, too.
+routes: where its path is but a part of what a template matches, and it holds for no other route, a note tells so, too.
 
 Routes of which the same is declared and for which the same rules hold have one policy.
 """
@@ -56,7 +56,7 @@ class Policies:
         from proxy.route.policy_join import Join, facts_of
 
         scopes = self._hold(service, method, template)
-        if self._scopes and "...}" in template:
+        if self._scopes and "{" in template:
             self._note_partial(service, method, template)
         facts = frozenset(facts_of(service, offer) for offer in offers)
         key = (service, tuple(scope.at for scope in scopes), facts)

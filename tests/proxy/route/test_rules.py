@@ -94,10 +94,18 @@ def test_wildcards(prefix: str, template: str, is_covered: bool) -> None:
         ("/shop", "/shop/{path...}", False),
         ("/", "/{path...}", False),
         ("/other/admin", "/shop/{path...}", False),
-        ("/admin", "/{id}", False),
+        ("/admin", "/{id}", True),
+        ("/users/me", "/users/{id}", True),
+        ("/users/me", "/users/{id}/keys", True),
+        ("/{kind}/me", "/users/{id}", True),
+        ("/users/{any}", "/users/{id}", False),
+        ("/users/me/keys", "/users/{id}", False),
+        ("/other/me", "/users/{id}", False),
+        ("/users/{path...}", "/users/{id}", False),
+        ("/shop/{one}/more", "/shop/{path...}", True),
     ],
 )
-def test_a_rule_for_a_part_of_a_wildcard_is_told(prefix: str, template: str, is_told: bool) -> None:
+def test_a_rule_for_a_part_of_a_route_is_told(prefix: str, template: str, is_told: bool) -> None:
     policies = Policies([rule(path=prefix, claims={"role": frozenset({"admin"})})], undeclared=PUBLIC)
     policy = policy_of(policies, path=template)
     told = (
