@@ -5,7 +5,10 @@ All but the first is asked by people and their tools, now and then: what answers
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import trio
 
 from proxy.admin.figures import Figures
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
@@ -88,15 +91,13 @@ class Overview:
     async def explain(self, query: Mapping[str, Sequence[str]]) -> Any:
         """Return what would become of a request."""
         from proxy.explain.question import question_of
-        from proxy.explain.run import explain
 
+        run = await trio.to_thread.run_sync(import_module, "proxy.explain.run")  # 10 ms, the first time
         of_settings = self.reloader.loaded.origins if self.reloader else None
-        return await explain(self._gateway, question_of(query), of_settings)
+        return await run.explain(self._gateway, question_of(query), of_settings)
 
     async def config(self) -> Any:
         """Return every setting with its origin; secrets are stars."""
-        import trio
-
         from proxy.overview_settings import shown_settings
 
         return await trio.to_thread.run_sync(shown_settings, self._reloader().loaded)

@@ -31,3 +31,16 @@ def test_who_has_switched_collection_off_keeps_it_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_it_is_as_before_only_when_the_last_of_several_threads_has_ended() -> None:
+    before = sys.getswitchinterval()
+    one, other = beside_traffic(), beside_traffic()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+    assert not gc.isenabled()
+    other.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before
+    assert gc.isenabled()

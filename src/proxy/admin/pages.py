@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from proxy.admin.state import LIMIT, LIMIT_MAX, AdminProblem, AdminState, Rows, Selection
+from proxy.beside_traffic import beside_traffic
 
 T = TypeVar("T")
 
@@ -153,7 +154,11 @@ class Pages:
         return Page(200, content_type, body)
 
     async def _render(self, make: Callable[..., T], *of: Any) -> T:
-        return await trio.to_thread.run_sync(make, *of, abandon_on_cancel=True, limiter=self._rendering)
+        def make_beside_traffic() -> T:
+            with beside_traffic():
+                return make(*of)
+
+        return await trio.to_thread.run_sync(make_beside_traffic, abandon_on_cancel=True, limiter=self._rendering)
 
 
 _TITLES: Final = {400: "The query is wrong.", 404: "There is nothing to show.", 409: "That cannot be done now."}
