@@ -168,7 +168,7 @@ def banner(tokens: dict[str, str], api_key: str) -> str:
 The platform is ready: orders (1.4.0 and 2.0.0), catalogue (near and far), reviews (FastAPI).
 
     edge    {edge}    clients come in here
-    admin   http://{address("admin", 9901)}    /health, /ready, /metrics
+    admin   http://{address("admin", 9901)}    /health, /ready, /metrics, /services, /routes, /openapi.json
 
 In another terminal, first the tokens, which are good until this ends:
 
@@ -206,8 +206,22 @@ A plain FastAPI application, streams included; who writes says who they are:
     curl -N $EDGE/reviews/ticks
     curl -i $EDGE/reviews/tea --json '{{"stars": 4, "text": "fine"}}' -H "authorization: Bearer $CLERK"
 
+What is live, and what would become of a request and who made it so:
+
+    {penstock("services")}
+    {penstock("routes")}
+    {penstock("explain GET /orders/7 --tenant curious --principal anna")}
+
 Ctrl-C ends it.
 """
+
+
+def penstock(arguments: str) -> str:
+    """Return a command line of the command `penstock` that is beside the Python that runs this."""
+    command, admin = Path(sys.prefix) / "bin" / "penstock", os.environ.get("PENSTOCK_ADMIN_LISTEN")
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    return f"{command} {arguments}" + (f" --admin-listen {admin}" if admin else "")
 
 
 def main() -> int:
