@@ -21,26 +21,32 @@ class RulesOfService:
     def __init__(self, scopes: Sequence[Scope]) -> None:
         """scopes: in the order of their rules."""
         self._scopes = scopes
-        firsts = {first for scope in scopes if not _is_open(first := _first(scope.segments))}
-        self._by_first = {
-            first: [scope for scope in scopes if _first(scope.segments) == first or _is_open(_first(scope.segments))]
-            for first in firsts
-        }
+        self._by_first: dict[str, list[Scope]] = {}
         self._of_any = [scope for scope in scopes if _is_open(_first(scope.segments))]
+        for scope in scopes:
+            if not _is_open(first := _first(scope.segments)):
+                self._by_first.setdefault(first, []).append(scope)
 
     def holding(self, method: int, template: str) -> list[Scope]:
         """Return those that hold for a route, in their order."""
         path = segments_of(template)
         return [
             scope
-            for scope in self._by_first.get(_first(path), self._of_any)
+            for scope in self._of_first(_first(path))
             if (scope.rule.methods is None or method in scope.rule.methods) and covers(scope.segments, path)
         ]
+
+    def _of_first(self, first: str) -> list[Scope]:
+        """Return those whose paths may begin with a segment, in their order."""
+        named = self._by_first.get(first)
+        if named is None:
+            return self._of_any
+        return sorted(named + self._of_any) if self._of_any else named
 
     def partial(self, method: int, template: str) -> list[Scope]:
         """Return those that cover a part only of what a template matches, and so do not hold for its route."""
         path = segments_of(template)
-        scopes = self._scopes if _is_open(_first(path)) else self._by_first.get(_first(path), self._of_any)
+        scopes = self._scopes if _is_open(_first(path)) else self._of_first(_first(path))
         return [
             scope
             for scope in scopes
@@ -91,7 +97,8 @@ def reaches_into(prefix: tuple[str, ...], path: tuple[str, ...]) -> bool:
     is_open = bool(path) and wildcard_name(path[-1]) is not None
     if not is_open and len(prefix) > len(path):
         return False
-    return all(_meets_segment(want, have) for want, have in zip(prefix, path, strict=False)) and not covers(prefix, path)
+    meets = all(_meets_segment(want, have) for want, have in zip(prefix, path, strict=False))
+    return meets and not covers(prefix, path)
 
 
 def _meets_segment(want: str, have: str) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from proxy.rules import Rule
 
 POLICIES_REMEMBERED_MAX: Final = 4_096
+TEMPLATES_REMEMBERED_MAX: Final = 16_384
+"""Of those that were looked at for rules that hold for a part of them: each is, once."""
 NOTES_MAX: Final = 256
 """As many as somebody may read; each is told once."""
 
@@ -41,6 +43,7 @@ class Policies:
         self._notes: dict[tuple[object, ...], str] = {}
         self._partial: dict[int, str] = {}
         self._held: set[int] = set()
+        self._looked: set[tuple[str, int, str]] = set()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -56,7 +59,7 @@ class Policies:
         from proxy.route.policy_join import Join, facts_of
 
         scopes = self._hold(service, method, template)
-        if self._scopes and "{" in template:
+        if self._scopes and "{" in template and (service, method, template) not in self._looked:
             self._note_partial(service, method, template)
         facts = frozenset(facts_of(service, offer) for offer in offers)
         key = (service, tuple(scope.at for scope in scopes), facts)
@@ -85,6 +88,9 @@ class Policies:
         return scopes
 
     def _note_partial(self, service: str, method: int, template: str) -> None:
+        if len(self._looked) >= TEMPLATES_REMEMBERED_MAX:
+            self._looked.clear()
+        self._looked.add((service, method, template))
         for scope in self._of_service(service).partial(method, template):
             if len(self._partial) < NOTES_MAX:
                 text = (

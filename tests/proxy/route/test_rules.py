@@ -64,6 +64,14 @@ def test_for_which_routes_a_rule_holds(select: dict[str, Any], holds: bool) -> N
     assert len(policies.rules_of("billing", Method.GET, "/invoices/{id}")) == holds
 
 
+def test_rules_hold_in_their_order_wherever_they_are_found() -> None:
+    paths = ("/{any}", "/invoices", None, "/other", "/invoices/{id}", "/")
+    policies = Policies([rule(line, path=path) for line, path in enumerate(paths, 1)])
+    held = policies.rules_of("billing", Method.GET, "/invoices/{id}")
+    assert [one.path for one in held] == ["/{any}", "/invoices", None, "/invoices/{id}", "/"]
+    assert [one.path for one in policies.rules_of("billing", Method.GET, "/else")] == ["/{any}", None, "/"]
+
+
 @pytest.mark.parametrize(
     ("prefix", "template", "is_covered"),
     [
