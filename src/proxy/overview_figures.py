@@ -8,6 +8,7 @@ from proxy import __version__
 from proxy.admin.figures import (
     BodyFigures,
     CallFigures,
+    DialledFigures,
     Figures,
     IdentityFigures,
     InstanceFigures,
@@ -57,6 +58,7 @@ async def figures_of(
         rates=_rates(gateway),
         identity=_identity(gateway),
         registry=_registry(gateway),
+        dialled=DialledFigures(*gateway.dialling.figures),
         calls=_calls(gateway),
         reloads=_reloads(gateway.overview.reloader),
     )
@@ -100,6 +102,8 @@ def _registry(gateway: "Gateway") -> RegistryFigures:
         replacements=registered.replacements,
         removals=registered.removals,
         faults={str(cause): count for cause, count in carried.faults.items()},
+        slim=carried.slim,
+        lists_asked=carried.lists_asked,
     )
 
 

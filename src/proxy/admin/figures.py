@@ -81,7 +81,10 @@ class IdentityFigures:
 
 @dataclass(frozen=True, slots=True)
 class RegistryFigures:
-    """What services said of themselves. routes: now; the others only rise. faults: services turned away, by cause."""
+    """What services said of themselves. routes: now; the others only rise. faults: services turned away, by cause.
+
+    slim: HELLOs that said a digest in place of their list; lists_asked: digests that were not known.
+    """
 
     routes: int = 0
     hellos: int = 0
@@ -89,6 +92,18 @@ class RegistryFigures:
     replacements: int = 0
     removals: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
+    slim: int = 0
+    lists_asked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DialledFigures:
+    """Services that the gateway dials. addresses and connections: now; the others only rise."""
+
+    addresses: int = 0
+    connections: int = 0
+    reached: int = 0
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,5 +143,6 @@ class Figures:
     rates: RateFigures = field(default_factory=RateFigures)
     identity: IdentityFigures = field(default_factory=IdentityFigures)
     registry: RegistryFigures = field(default_factory=RegistryFigures)
+    dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)

@@ -130,6 +130,12 @@ ISSUER_FAILURES: Final = MetricName(
 )
 ROUTES: Final = MetricName("penstock_routes", "gauge", "Routes that services offer now.")
 HELLOS: Final = MetricName("penstock_service_hellos_total", "counter", "Times that services said what they offer.")
+SLIM: Final = MetricName(
+    "penstock_service_slim_hellos_total",
+    "counter",
+    "Times that services said a digest in place of what they offer, by whether it was known.",
+    ("known",),
+)
 HEARTBEATS: Final = MetricName("penstock_service_heartbeats_total", "counter", "Heartbeats of services.")
 REPLACEMENTS: Final = MetricName(
     "penstock_service_replacements_total", "counter", "Instances that came again by a newer connection."
@@ -139,6 +145,16 @@ REMOVALS: Final = MetricName(
 )
 FAULTS: Final = MetricName(
     "penstock_service_faults_total", "counter", "Services that were turned away, by cause.", ("cause",)
+)
+DIALLED: Final = MetricName("penstock_dialled_services", "gauge", "Addresses of services that are dialled.")
+DIALLED_OPEN: Final = MetricName(
+    "penstock_dialled_service_connections_open", "gauge", "Connections to services that were dialled."
+)
+DIALLED_ATTEMPTS: Final = MetricName(
+    "penstock_service_dials_total",
+    "counter",
+    "Times that services were dialled, by whether they could be reached.",
+    ("reached",),
 )
 CALLS: Final = MetricName(
     "penstock_service_calls_in_flight", "gauge", "Calls of services to services, not answered yet."
@@ -191,10 +207,14 @@ OF_SERVICES: Final = (
     ISSUER_FAILURES,
     ROUTES,
     HELLOS,
+    SLIM,
     HEARTBEATS,
     REPLACEMENTS,
     REMOVALS,
     FAULTS,
+    DIALLED,
+    DIALLED_OPEN,
+    DIALLED_ATTEMPTS,
     CALLS,
     CALLS_ANSWERED,
     CALLS_NOT_ANSWERED,

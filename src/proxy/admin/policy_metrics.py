@@ -5,7 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from proxy.admin import metric_names as names
-from proxy.admin.figures import CallFigures, Figures, IdentityFigures, InstanceFigures, RateFigures, RegistryFigures
+from proxy.admin.figures import (
+    CallFigures,
+    DialledFigures,
+    Figures,
+    IdentityFigures,
+    InstanceFigures,
+    RateFigures,
+    RegistryFigures,
+)
 from proxy.admin.metric_names import MetricName
 
 SERIES_MAX: Final = 500
@@ -21,6 +29,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _rates(figures.rates)
     yield from _identity(figures.identity)
     yield from _registry(figures.registry)
+    yield from _dialled(figures.dialled)
     yield from _calls(figures.calls)
     reloads = figures.reloads
     yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
@@ -61,10 +70,17 @@ def _identity(identity: IdentityFigures) -> Iterator[Family]:
 def _registry(registry: RegistryFigures) -> Iterator[Family]:
     yield names.ROUTES, [((), registry.routes)]
     yield names.HELLOS, [((), registry.hellos)]
+    yield names.SLIM, [(("true",), registry.slim), (("false",), registry.lists_asked)]
     yield names.HEARTBEATS, [((), registry.heartbeats)]
     yield names.REPLACEMENTS, [((), registry.replacements)]
     yield names.REMOVALS, [((), registry.removals)]
     yield names.FAULTS, [((cause,), count) for cause, count in registry.faults.items()]
+
+
+def _dialled(dialled: DialledFigures) -> Iterator[Family]:
+    yield names.DIALLED, [((), dialled.addresses)]
+    yield names.DIALLED_OPEN, [((), dialled.connections)]
+    yield names.DIALLED_ATTEMPTS, [(("true",), dialled.reached), (("false",), dialled.failures)]
 
 
 def _calls(calls: CallFigures) -> Iterator[Family]:

@@ -66,6 +66,8 @@ class Dialled:
         self._draw = draw
         self._targets: dict[str, _Target] = {}
         self._nursery: trio.Nursery | None = None
+        self.reached = self.failures = 0
+        """How often a service was dialled with success, and how often without."""
 
     def __repr__(self) -> str:
         """How many addresses, and to how many there is a connection."""
@@ -114,6 +116,7 @@ class Dialled:
                         sock = await self._connect(address.host, address.port)
                     target.link = self._transport.dialled(self._wire.adopt(sock, SocketKind.FRAMED, dialled=True))
                 except (OSError, trio.TooSlowError) as error:
+                    self.failures += 1
                     problem = failure_reason(error) if isinstance(error, OSError) else "no answer"
                     level = logging.DEBUG if problem == said else logging.WARNING
                     _log.log(
@@ -122,6 +125,7 @@ class Dialled:
                     said = problem
                 else:
                     said = None
+                    self.reached += 1
                     await self._follow(name, target, target.link, backoff)
                 await trio.sleep(backoff.next_s())
 

@@ -21,6 +21,14 @@ class Dialling:
         self._dialled: Dialled | None = None
         self._nursery: trio.Nursery | None = None
 
+    @property
+    def figures(self) -> tuple[int, int, int, int]:
+        """Return how many addresses and connections there are, and how often one was reached, or not."""
+        dialled = self._dialled
+        if dialled is None:
+            return len(self._addresses), 0, 0, 0
+        return len(self._addresses), dialled.connections, dialled.reached, dialled.failures
+
     def set_addresses(self, addresses: Iterable[Address]) -> None:
         """Dial these from now on, and let go of the others."""
         self._addresses = tuple(addresses)

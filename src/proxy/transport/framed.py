@@ -78,6 +78,7 @@ class FramedTransport(Generic[AnyChange]):
         self._maybe_goaway: GoawayReason | None = None
         self._faults: Counter[str] = Counter()
         self._opened = self._closed = self._calls_refused = self._unknown_exchanges = self._unwritable = 0
+        self._slim = self._lists_asked = 0
         self._greeter = Greeter(settings, check, carries_calls=calls is not None)
 
     def __repr__(self) -> str:
@@ -195,6 +196,8 @@ class FramedTransport(Generic[AnyChange]):
             calls_refused=self._calls_refused,
             unknown_exchanges=self._unknown_exchanges,
             unwritable=self._unwritable,
+            slim=self._slim,
+            lists_asked=self._lists_asked,
         )
 
     # What a frame does.
@@ -260,6 +263,7 @@ class FramedTransport(Generic[AnyChange]):
     def _ask_for_list(self, link: Link, now: float) -> None:
         """Register nothing, and say that the list is wanted. What was registered before stays."""
         logger.debug("%s: asked for its endpoints, their digest is not known", link.name)
+        self._lists_asked += 1
         link.hello_by = now + self._settings.hello_s
         link.heartbeat_at = now + self._settings.heartbeat_s
         self._welcome_back(link, self._greeter.wants_endpoints)
@@ -271,6 +275,7 @@ class FramedTransport(Generic[AnyChange]):
             return
         change = self._registry.hello(link.connection, hello, now)
         self._greeter.registered(hello)
+        self._slim += event.hello.endpoints is None
         logger.info(
             "%s: %s %s with %d endpoints, region %s",
             link.name,

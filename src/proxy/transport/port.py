@@ -127,6 +127,7 @@ class FramedStatistics(msgspec.Struct, frozen=True):
 
     faults: FAULTs sent, by code. calls_refused: requests of services, answered REFUSED. unknown_exchanges: frames of
     exchanges that nobody here knows, ignored. unwritable: connections closed because a frame could not be written.
+    slim: HELLOs that said a digest in place of their list, and were believed. lists_asked: those whose list was wanted.
     """
 
     connections: int
@@ -136,3 +137,5 @@ class FramedStatistics(msgspec.Struct, frozen=True):
     calls_refused: int
     unknown_exchanges: int
     unwritable: int
+    slim: int = 0
+    lists_asked: int = 0

@@ -1,5 +1,6 @@
 from proxy.admin.figures import (
     CallFigures,
+    DialledFigures,
     Figures,
     IdentityFigures,
     InstanceFigures,
@@ -25,7 +26,8 @@ FIGURES = Figures(
     ),
     rates=RateFigures({("service billing", "10/s by tenant"): 3}, keys=7, crowded=2, failures=1),
     identity=IdentityFigures(5, {"expired": 4}, 6, (IssuerFigures("main", 2, 1.5, True, 9, 8),)),
-    registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}),
+    registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26),
+    dialled=DialledFigures(27, 28, 29, 1),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
     reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
 )
@@ -46,6 +48,12 @@ penstock_issuer_key_fetches_total{issuer="main"} 9.0
 penstock_issuer_key_fetch_failures_total{issuer="main"} 8.0
 penstock_routes 11.0
 penstock_service_hellos_total 12.0
+penstock_service_slim_hellos_total{known="true"} 25.0
+penstock_service_slim_hellos_total{known="false"} 26.0
+penstock_dialled_services 27.0
+penstock_dialled_service_connections_open 28.0
+penstock_service_dials_total{reached="true"} 29.0
+penstock_service_dials_total{reached="false"} 1.0
 penstock_service_heartbeats_total 13.0
 penstock_service_replacements_total 14.0
 penstock_service_removals_total 15.0

@@ -104,6 +104,7 @@ async def test_each_address_is_dialled_and_what_comes_is_a_service_like_any_othe
         await trio.sleep(1)
         assert sorted(bench.times) == [("billing", 0), ("orders", 0)]
         assert repr(bench.dialled) == "<Dialled addresses=2 connections=2>"
+        assert (bench.dialled.reached, bench.dialled.failures) == (2, 0)
         bench.greet(1, "billing")
         bench.greet(2, "orders")
         assert [instance.name for instance in bench.registry.instances] == ["billing/i1", "orders/i1"]
@@ -121,6 +122,7 @@ async def test_what_cannot_be_reached_is_dialled_ever_more_slowly_and_said_once(
         await trio.sleep(20)
         nursery.cancel_scope.cancel()
     assert [at for _, at in bench.times] == [0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3]
+    assert (bench.dialled.reached, bench.dialled.failures) == (0, 9)
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == [
         "service at billing.test:7501: cannot be reached: Connection refused; services.dial says where it is"

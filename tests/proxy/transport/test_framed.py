@@ -249,6 +249,8 @@ def test_a_slim_hello_whose_digest_is_known_is_as_good_as_the_list() -> None:
     assert not decode_welcome(bench.port.payloads[-1]).wants_endpoints
     assert bench.targets == [6]
     assert bench.registry.said(6) == replace(SLIM, endpoints=HELLO.endpoints, token=None)
+    counted = bench.transport.statistics()
+    assert (counted.slim, counted.lists_asked) == (1, 0)
 
 
 def test_a_slim_hello_whose_digest_is_not_known_is_asked_for_the_list() -> None:
@@ -263,6 +265,8 @@ def test_a_slim_hello_whose_digest_is_not_known_is_asked_for_the_list() -> None:
     assert bench.targets == [5]
     bench.pass_time(4.9)
     assert bench.targets == [5]
+    counted = bench.transport.statistics()
+    assert (counted.slim, counted.lists_asked) == (0, 1)
 
 
 def test_the_list_that_was_asked_for_must_come_in_time() -> None:
