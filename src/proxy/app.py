@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from frames.frame import DIALLED
 from frames.greeting import Hello
 from frames.wire import Wire
 from frames.wire_values import Decide, Handed, SocketKind
@@ -104,6 +105,7 @@ class Gateway:
             choose_again=lambda exchange: self.configured.pipeline.path.choose_again(exchange, self.lane.snapshot),
             go_on=lambda exchange, stage: self.configured.pipeline.path.go_on(exchange, stage, self.lane.snapshot),
             send_credit=self._send_credit,
+            frame_bits=lambda connection: DIALLED if self.transport.is_dialled(connection) else 0,
             recall=self._recall,
             secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,

@@ -10,11 +10,13 @@ from free_port import free_port
 from lab import Lab, environment, open_lab, until
 from lab_client import request
 from lab_service import make_hello
+from lab_streams import chunked
 
 from frames.frame import FaultCode, FrameType
 from frames.greeting import encode_hello
 from penstock import Call, Service
 from penstock.settings.service import load_service
+from penstock.streaming import StreamCall
 from proxy.config import load_gateway
 from proxy.reload import Reloader
 from proxy.running import Sources, make_reloader
@@ -138,6 +140,11 @@ async def test_a_service_that_has_lost_its_right_is_sent_away(tmp_path: Path) ->
 async def test_services_that_are_dialled_follow_the_settings(tmp_path: Path) -> None:
     elsewhere = Service("elsewhere", version="1.0.0", access="public")
     elsewhere.get("/elsewhere")(lambda call: "here")
+
+    @elsewhere.post("/elsewhere", streams=True)
+    async def count(call: StreamCall) -> object:
+        return {"bytes": sum([len(part) async for part in call.stream()])}
+
     address = f"127.0.0.1:{free_port()}"
     async with running(tmp_path) as one:
         variables = {"PENSTOCK_GATEWAYS": "none", "PENSTOCK_SERVICE_LISTEN": address}
@@ -147,6 +154,8 @@ async def test_services_that_are_dialled_follow_the_settings(tmp_path: Path) -> 
         assert await one.write(f"services: {{dial: [{address}]}}")
         await until(lambda: len(one.lab.health) == 2)
         assert (await client.get("/elsewhere")).body == b"here"
+        await client.send(chunked("POST", "/elsewhere", b"x" * 300_000))
+        assert (await client.answer()).json() == {"bytes": 300_000}
         assert await one.write("")
         assert "draining" in one.lab.health.values()
         assert (await client.get("/elsewhere")).reason == "no_instance"

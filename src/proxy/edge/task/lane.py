@@ -51,6 +51,7 @@ class TaskLane:
         go_on: Callable[[Exchange, Stage], Found],
         send_credit: Callable[[int], int],
         recall: Callable[[int, int, Handed], Exchange],
+        frame_bits: Callable[[int], int] = lambda _: 0,
         secured: Callable[[int], Secured | None] = lambda _: None,
         name_of: Callable[[int], str] = str,
     ) -> None:
@@ -68,6 +69,7 @@ class TaskLane:
         self._go_on = go_on
         self._budget = budget
         self._send_credit = send_credit
+        self._frame_bits = frame_bits
         self._name_of = name_of
         self._streams: Streams | None = None
         self._mender = _make_mender(self._hand_over) if settings.is_tolerant else None
@@ -84,7 +86,13 @@ class TaskLane:
         if self._streams is None:
             from proxy.edge.task.streams import Streams
 
-            self._streams = Streams(self._hand_over, self._budget, send_credit=self._send_credit, name_of=self._name_of)
+            self._streams = Streams(
+                self._hand_over,
+                self._budget,
+                send_credit=self._send_credit,
+                frame_bits=self._frame_bits,
+                name_of=self._name_of,
+            )
         return self._streams
 
     @property

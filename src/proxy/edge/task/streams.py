@@ -37,14 +37,19 @@ class Streams:
         budget: Budget,
         *,
         send_credit: Callable[[int], int],
+        frame_bits: Callable[[int], int],
         name_of: Callable[[int], str],
     ) -> None:
-        """send_credit: what the service on a connection grants on a new stream; name_of: who it is, for logs."""
+        """send_credit: what the service on a connection grants on a new stream; name_of: who it is, for logs.
+
+        frame_bits: what is added to the ids of our exchanges in the frames of a connection (protocol, section 2).
+        """
         self._hand_over = hand_over
         self._wire = hand_over.wire
         self._budget = budget
         self.rooms = Rooms(hand_over.wire)
         self._send_credit = send_credit
+        self._frame_bits = frame_bits
         self._name_of = name_of
         self._window_bytes = hand_over.settings.window_bytes
         self._held_bytes = self._window_bytes + READ_BYTES
@@ -179,7 +184,7 @@ class Streams:
             self._wire,
             self.rooms,
             connection,
-            job.id,
+            job.id | self._frame_bits(connection),
             send_credit=self._send_credit(connection),
             receive_window=window,
             grants_late=True,
