@@ -1,5 +1,6 @@
 """The numbers of one moment, taken from the parts of a gateway for /metrics."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ async def figures_of(
             path=route.template,
             statuses=wire.route_statuses(route.index),
             latency=wire.route_latency(route.index) or None,
+            shares=_shares(route) if route.policy.split is not None else {},
         )
 
     return Figures(
@@ -62,6 +64,20 @@ async def figures_of(
         calls=_calls(gateway),
         reloads=_reloads(gateway.overview.reloader),
     )
+
+
+def _shares(route: Route) -> dict[str, float]:
+    """Return what part of the buckets each version has now: that of a version without instances is the others'."""
+    from proxy.route.split import BUCKETS
+
+    splitting, shares, start = route.choice.split, Counter[str](), 0
+    if splitting is None:
+        return {}
+    for end, offers in zip(splitting.bounds, splitting.offers, strict=True):
+        version = route.choice.candidates_of(offers).version if offers else "none"
+        shares[version] += (end - start) / BUCKETS
+        start = end
+    return dict(shares)
 
 
 def _tls(secured: Secured | None) -> TlsFigures:

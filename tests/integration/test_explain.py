@@ -237,6 +237,21 @@ async def test_a_split_a_case_and_a_mirror_are_told() -> None:
         assert split[1] == "50 % 1.4.0, 50 % 2.0.0"
 
 
+async def test_shares_of_a_split_are_told_by_metrics_as_they_are_now() -> None:
+    async def shares(lab: Lab) -> list[bytes]:
+        page = await lab.admin("/metrics")
+        return [line for line in page.body.splitlines() if line.startswith(b"penstock_split_share_ratio{")]
+
+    rules = "[{service: raw, split: {weights: {1.4.0: 60, 2.0.0: 30, 3.0.0: 10}}}]"
+    async with open_lab(rules=rules) as lab:
+        for version in ("1.4.0", "2.0.0"):
+            await lab.raw("GET /things", version=version, instance=f"raw-{version}")
+        assert await shares(lab) == [
+            b'penstock_split_share_ratio{method="GET",route="/things",version="1.4.0"} 0.6667',
+            b'penstock_split_share_ratio{method="GET",route="/things",version="2.0.0"} 0.3333',
+        ]
+
+
 async def test_a_shard_is_told_and_who_is_in_another() -> None:
     async with platform() as lab:
         told = lines_of(await explained(lab, "GET", "/sharded", tenant="acme"))

@@ -12,6 +12,7 @@ class RouteFigures:
     path: str  # the template
     statuses: Sequence[int]  # services' responses by status class: index 1 to 5, index 0 unused
     latency: Sequence[int] | None = None  # wire_route_latency's counts (WIRE_LATENCY_COUNTS), None for none
+    shares: Mapping[str, float] = field(default_factory=dict)  # of a split that holds now, by version: 0 to 1
 
 
 @dataclass(frozen=True, slots=True)

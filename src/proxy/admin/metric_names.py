@@ -88,6 +88,12 @@ TLS_CERTIFICATE: Final = MetricName(
 VERSIONS: Final = MetricName(
     "penstock_service_version_instances", "gauge", "Instances of a service, by version.", ("service", "version")
 )
+SHARES: Final = MetricName(
+    "penstock_split_share_ratio",
+    "gauge",
+    "Part of a route's requests that its split gives to a version now, as far as weights decide: 0 to 1.",
+    ("route", "method", "version"),
+)
 RATE_REFUSALS: Final = MetricName(
     "penstock_rate_limit_refusals_total",
     "counter",
@@ -193,6 +199,7 @@ REVISION: Final = MetricName("penstock_settings_revision", "gauge", "Revision of
 
 OF_SERVICES: Final = (
     VERSIONS,
+    SHARES,
     RATE_REFUSALS,
     RATE_KEYS,
     RATE_CROWDED,

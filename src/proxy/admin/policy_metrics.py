@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from proxy.admin import metric_names as names
@@ -13,6 +14,7 @@ from proxy.admin.figures import (
     InstanceFigures,
     RateFigures,
     RegistryFigures,
+    RouteFigures,
 )
 from proxy.admin.metric_names import MetricName
 
@@ -26,6 +28,7 @@ Family = tuple[MetricName, Samples]
 def families(figures: Figures) -> Iterator[Family]:
     """Every family that this module knows."""
     yield names.VERSIONS, bounded_samples(_versions(figures.instances))
+    yield names.SHARES, islice(_shares(figures.routes), SERIES_MAX)
     yield from _rates(figures.rates)
     yield from _identity(figures.identity)
     yield from _registry(figures.registry)
@@ -46,6 +49,13 @@ def bounded_samples(counts: Mapping[tuple[str, str], float], series_max: int = S
 
 def _versions(instances: Sequence[InstanceFigures]) -> Mapping[tuple[str, str], int]:
     return Counter((instance.service, instance.version) for instance in instances)
+
+
+def _shares(routes: Iterable[RouteFigures]) -> Samples:
+    """Told for the first routes that have a split: shares of several routes have no sum."""
+    for route in routes:
+        for version, share in route.shares.items():
+            yield (route.path, route.method, version), share
 
 
 def _rates(rates: RateFigures) -> Iterator[Family]:

@@ -8,6 +8,7 @@ from proxy.admin.figures import (
     RateFigures,
     RegistryFigures,
     ReloadFigures,
+    RouteFigures,
 )
 from proxy.admin.metric_names import OF_SERVICES
 from proxy.admin.metrics import render
@@ -16,7 +17,7 @@ from proxy.admin.policy_metrics import SERIES_MAX, bounded_samples, families
 FIGURES = Figures(
     "1.2.3",
     True,
-    (),
+    (RouteFigures("GET", "/invoices", (0,) * 6, None, {"1.4.0": 0.95, "2.0.0": 0.05}),),
     {},
     {},
     (
@@ -34,6 +35,8 @@ FIGURES = Figures(
 EXPECTED = """\
 penstock_service_version_instances{service="billing",version="1.4.0"} 2.0
 penstock_service_version_instances{service="billing",version="2.0.0"} 1.0
+penstock_split_share_ratio{method="GET",route="/invoices",version="1.4.0"} 0.95
+penstock_split_share_ratio{method="GET",route="/invoices",version="2.0.0"} 0.05
 penstock_rate_limit_refusals_total{limit="10/s by tenant",scope="service billing"} 3.0
 penstock_rate_limit_keys 7.0
 penstock_rate_limit_crowded_total 2.0
