@@ -90,7 +90,8 @@ def make_mirrored(rand: Callable[[], float] = random.random) -> "Callable[[Excha
         if mirroring is None or rand() >= mirroring.share:
             return None
         candidates = mirroring.candidates
-        return candidates if candidates.offers and candidates.offers is not exchange.offers else None
+        goes_there = bool(exchange.offers) and exchange.offers[0] in candidates.everywhere  # all are of one version
+        return candidates if candidates.offers and not goes_there else None
 
     return mirrored
 

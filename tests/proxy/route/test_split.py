@@ -301,6 +301,15 @@ def test_no_copy(mirror: Mirror | None) -> None:
     assert make_mirrored(lambda: 0.0)(begun(at)) is None
 
 
+def test_no_copy_of_what_goes_to_some_instances_of_that_version() -> None:
+    policy = RoutePolicy(mirror=Mirror(version="2.0.0"), versions=Versions(default="2.0.0"))
+    at = route((*BOTH, *versions("2.0.0")), policy)
+    exchange = begun(at)
+    assert len(exchange.offers) == 2
+    exchange.offers = exchange.offers[1:]  # what placement has left
+    assert make_mirrored(lambda: 0.0)(exchange) is None
+
+
 def test_no_copy_to_a_version_that_is_down() -> None:
     at = route(BOTH[:1], RoutePolicy(mirror=Mirror(version="2.0.0")), registered=("2.0.0",))
     assert make_mirrored(lambda: 0.0)(begun(at)) is None
