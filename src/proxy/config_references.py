@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 
 NONE = "none"
 
+_FIELDS_WITH_A_MEANING = frozenset(
+    "authorization connection content-length content-type cookie expect forwarded host keep-alive proxy-authorization"
+    " proxy-connection te traceparent tracestate trailer transfer-encoding upgrade x-api-key x-correlation-id x-real-ip"
+    " x-request-id x-request-timeout-ms x-tenant-id".split()
+)
+_TRUST_FIELDS = ("x-forwarded-", "x-penstock-")
+
 _MS = Duration("ms")
 _SIZE = Size()
 
 
 def references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with references between settings."""
-    checks = (_services, _hosts, _calls, _dial, _regions, _rule_names, _rule_bounds, _placements)
+    checks = (_services, _hosts, _calls, _dial, _regions, _version_field, _rule_names, _rule_bounds, _placements)
     return [problem for check in checks for problem in check(values, origins)]
 
 
@@ -122,6 +129,14 @@ def _regions(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
                 why = f"there is no region {other!r} among {', '.join(neighbours)}"
                 fix = f"correct the name, or add {other}: []"
                 yield _problem(origins, name, (region, index), why, fix, "unknown_region")
+
+
+def _version_field(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    """A field that says something else names no version: what it holds would be repeated in answers, or never come."""
+    name, field = "versions.header", values["versions.header"]
+    if field in _FIELDS_WITH_A_MEANING or field.startswith(_TRUST_FIELDS):
+        why = f"{field} says something else about a request"
+        yield _problem(origins, name, (), why, "write another name, like x-service-version")
 
 
 def _rule_names(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:

@@ -41,6 +41,16 @@ def warnings(tmp_path: Path, text: str) -> list[str]:
             " '-', beginning with a letter",
         ),
         (
+            "versions:\n  header: Authorization\n",
+            "conflict: versions.header (p.yaml:2): authorization says something else about a request; write another"
+            " name, like x-service-version",
+        ),
+        (
+            "versions:\n  header: x-forwarded-version\n",
+            "conflict: versions.header (p.yaml:2): x-forwarded-version says something else about a request; write"
+            " another name, like x-service-version",
+        ),
+        (
             "services:\n  allow: {billing: /}\n  required: [orders]\n",
             "unknown_service: services.required[0] (p.yaml:3): 'orders' is not in services.allow, so no such service"
             " can register; add it there, or write one of billing",
