@@ -72,7 +72,9 @@ BAD_CONTENT_LENGTH = _malformed("bad_content_length", "The Content-Length header
 LENGTH_AND_ENCODING = _malformed(
     "length_and_encoding", "A request must not have both Content-Length and Transfer-Encoding."
 )
-BAD_CONTEXT = _malformed("bad_context", "A context header field is there more than once.")
+BAD_CONTEXT = _malformed(
+    "bad_context", "A header field that says who asks, or under which id, is there more than once."
+)
 HEAD_TOO_LARGE = _malformed("head_too_large", "The request head is larger than this gateway takes.", 431)
 TOO_MANY_FIELDS = _malformed("too_many_fields", "The request has more header fields than this gateway takes.", 431)
 TARGET_TOO_LONG = _malformed("target_too_long", "The request target is longer than this gateway takes.", 414)
@@ -87,7 +89,9 @@ BAD_CONNECTION = _malformed(
     "bad_connection", "The Connection header field names a field that every gateway on the way must see."
 )
 BAD_AUTHORITY = _malformed("bad_authority", "The authority in the request target is malformed.")
-MISDIRECTED = _malformed("misdirected", "The request target has another scheme than the connection it came on.", 421)
+MISDIRECTED = _malformed(
+    "misdirected", "This gateway does not answer for the host or the scheme that was asked for.", 421
+)
 BAD_PATH = _malformed("bad_path", "The path has a segment that could be read in more than one way.")
 BAD_CHUNK = _malformed("bad_chunk", "A chunk of the request body is malformed.")
 BAD_TRAILER = _malformed("bad_trailer", "The trailer section of the request body is malformed or too large.")

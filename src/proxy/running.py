@@ -98,10 +98,16 @@ def open_listeners(config: GatewayConfig) -> list[socket.socket]:
 
 
 async def _until_told_to_end(gateway: Gateway, reloader: Reloader, signals: AsyncIterator[int]) -> None:
-    while (number := await anext(signals)) == signal.SIGHUP:
-        await reloader.reload("SIGHUP")
-        await reload_certificates(gateway)
+    async with trio.open_nursery() as nursery:  # a reload takes its time, and must not hold up a signal to end
+        while (number := await anext(signals)) == signal.SIGHUP:
+            nursery.start_soon(_reload, gateway, reloader)
+        nursery.cancel_scope.cancel()
     await _drain(gateway, reloader.config.drain, signal.Signals(number).name, signals)
+
+
+async def _reload(gateway: Gateway, reloader: Reloader) -> None:
+    await reloader.reload("SIGHUP")
+    await reload_certificates(gateway)
 
 
 async def _drain(gateway: Gateway, config: DrainConfig, cause: str, signals: AsyncIterator[int]) -> None:
