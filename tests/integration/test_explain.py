@@ -7,9 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from identity_lab import jwks
 from lab import Lab, open_lab
 from lab_service import make_hello
-from test_identity import MADE
+from test_identity import MADE, NEW, OLD, issuers, token
+from test_identity import make_service as make_billing
+from test_key_sources import Server, ok, serving
 
 from frames.frame import FrameType
 from frames.greeting import encode_hello
@@ -219,6 +222,49 @@ async def test_why_credentials_prove_nothing_is_told_to_operators() -> None:
         told = await explained(lab, "GET", "/closed", f"x-api-key: {make_key().key}")
         assert ("who", "nobody in particular: the credentials prove nothing (api_key)", "") in lines_of(told)
         assert MADE.key not in str(await explained(lab, "GET", "/closed", KEY))
+
+
+async def test_a_token_is_judged_as_a_requests_would_be() -> None:
+    server = Server({"/": ok(jwks(OLD))})
+    async with serving(server):
+        url = f"http://127.0.0.1:{server.port}/"
+        async with open_lab(identity_undeclared="authenticated", identity_issuers=issuers(url)) as lab:
+            await lab.serve(make_billing())
+            good = await explained(lab, "GET", "/closed", token(tenants=["acme"]))
+            assert good["outcome"] == "sent"
+            assert [text for name, text, _ in lines_of(good) if name == "who"] == [
+                "anna, by issuer login",
+                "tenant acme",
+            ]
+            for wrong, cause in ((token(NEW), "key_unknown"), (token(exp=1), "expired"), (token(aud="b"), "audience")):
+                bad = await explained(lab, "GET", "/closed", wrong)
+                assert (bad["status"], bad["reason"]) == (401, "unauthenticated")
+                why = f"nobody in particular: the credentials prove nothing ({cause})"
+                assert ("who", why, "") in lines_of(bad)
+                assert wrong.split()[-1] not in str(bad)
+            other = await explained(lab, "GET", "/closed", token(tenants=["acme"]), tenant="other")
+            assert (other["status"], other["reason"]) == (403, "tenant_forbidden")
+
+
+async def test_whoever_is_imagined_is_believed_and_asks_for_the_tenant_that_is_named() -> None:
+    async with platform() as lab:
+        for line, outcome in (("acme", None), ("not valid", "tenant_invalid"), ("", "tenant_invalid")):
+            asked = {"principal": "alice", "claims": '{"scope": "read"}'}
+            told = await explained(lab, "GET", "/closed", f"x-tenant-id: {line}", **asked)
+            assert (told["reason"] or None) == outcome
+        told = await explained(lab, "GET", "/closed", **asked)
+        assert (told["status"], told["reason"]) == (400, "tenant_missing")
+
+
+async def test_keys_that_cannot_be_had_are_told() -> None:
+    server = Server({})
+    async with serving(server):
+        url = f"http://127.0.0.1:{server.port}/"
+        async with open_lab(identity_undeclared="authenticated", identity_issuers=issuers(url)) as lab:
+            await lab.serve(make_billing())
+            told = await explained(lab, "GET", "/closed", token())
+            assert (told["status"], told["reason"]) == (503, "keys_unavailable")
+            assert told["fix"] == "make the keys of the issuer reachable: identity.issuers says where they are"
 
 
 async def test_a_split_a_case_and_a_mirror_are_told() -> None:

@@ -1,6 +1,8 @@
 """What the gateway tells about itself, from its parts as they are."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -258,3 +260,9 @@ async def test_what_cannot_be_reloaded_says_so(bench: Bench) -> None:
         with pytest.raises(AdminProblem, match=r"^This gateway was given its settings as they are") as caught:
             await ask()
         assert caught.value.status == 404
+
+
+def test_what_is_only_for_people_is_not_loaded_before_they_ask() -> None:
+    people = "('proxy.explain', 'proxy.overview_', 'proxy.policy_words', 'proxy.admin.metric', 'proxy.admin.policy')"
+    code = f"import sys, proxy.running; print(*(name for name in sys.modules if name.startswith({people})))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == []

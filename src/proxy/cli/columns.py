@@ -30,8 +30,8 @@ def seconds(value: float) -> str:
 
 
 def milliseconds(microseconds: float) -> str:
-    """Return a latency: ``0.4 ms``, ``12 ms``; a dash where nothing was measured yet."""
+    """Return a latency: ``0.44 ms``, ``12 ms``; a dash where nothing was measured yet."""
     if not microseconds:
         return "-"
     value = microseconds / 1_000
-    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+    return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from frames.wire_values import NO_IDENTITY
+from frames.wire_values import NO_IDENTITY, KnownName
 from penstock.settings.rate import RateLimit
 from proxy.caller import Caller, Identity
 from proxy.errors import RATE_LIMITED
@@ -60,12 +60,12 @@ def identities_of(question: Question, callers: Callers) -> ApartIdentities:
     if not question.principal:
         return ApartIdentities(make_identify(callers), authorize)
     identity = Identity(principal=question.principal, claims=question.claims, issuer="imagined")
-    tenant = question.tenant.encode("utf-8", "replace")
 
     def believe(exchange: Exchange) -> Answer | None:
-        if tenant and not is_tenant(tenant):
+        tenant = exchange.fields.request_field(exchange.id, KnownName.TENANT)
+        if tenant is not None and not is_tenant(tenant):
             return INVALID
-        exchange.caller = Caller(tenant=tenant, identity=identity, wire=NO_IDENTITY)
+        exchange.caller = Caller(tenant=tenant or b"", identity=identity, wire=NO_IDENTITY)
         return None
 
     return ApartIdentities(believe, authorize)

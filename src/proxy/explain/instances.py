@@ -8,7 +8,7 @@ import trio
 from frames.frame import Method
 from frames.template import template_shape
 from proxy.overview_lists import why
-from proxy.route.regions import NEIGHBOURS, OTHERS, OWN
+from proxy.route.regions import NEIGHBOURS, OTHERS, OWN, Regions
 from proxy.route.table import Route
 from proxy.targets.health import CHOOSABLE
 
@@ -27,14 +27,13 @@ def instances_of(
     key = (Method(route.method), template_shape(route.template), route.service)
     registered = gateway.registry.routes.get(key)
     everyone = registered.everyone if registered else route.offers
-    rows = [_row(gateway, candidates, offer, version, picked) for offer in everyone[:INSTANCES_MAX]]
+    judge = _Judge(gateway.configured.terms.regions, candidates, version, picked)
     order = {"picked": 0, "a candidate": 1}
-    return sorted(rows, key=lambda row: order.get(row["because"], 2))
+    judged = sorted(((judge.because(offer), offer) for offer in everyone), key=lambda one: order.get(one[0], 2))
+    return [_row(gateway, offer, because) for because, offer in judged[:INSTANCES_MAX]]
 
 
-def _row(
-    gateway: "Gateway", candidates: "Sequence[Offer]", offer: "Offer", version: str, picked: "Offer | None"
-) -> dict[str, Any]:
+def _row(gateway: "Gateway", offer: "Offer", because: str) -> dict[str, Any]:
     instance, wire = offer.instance, gateway.wire
     return {
         "instance": instance.instance,
@@ -44,25 +43,33 @@ def _row(
         "health": instance.health.value,
         "in_flight": wire.in_flight[offer.slot],
         "latency_us": round(wire.latency_us[offer.slot]),
-        "because": _because(gateway, candidates, offer, version, picked),
+        "because": because,
     }
 
 
-def _because(
-    gateway: "Gateway", candidates: "Sequence[Offer]", offer: "Offer", version: str, picked: "Offer | None"
-) -> str:
-    instance = offer.instance
-    if picked is not None and instance is picked.instance:
-        return "picked"
-    if any(each.instance is instance for each in candidates):
-        return "a candidate"
-    if instance.health not in CHOOSABLE:
-        return why(instance, trio.current_time()) or instance.health.value
-    if version and offer.version.partition("+")[0] != version.partition("+")[0]:
-        return "another version"
-    tier = gateway.configured.terms.regions.tier
-    if candidates and tier(offer.region) > min(tier(each.region) for each in candidates):
-        return "a nearer region has instances"
-    if candidates and offer.is_degraded and not all(each.is_degraded for each in candidates):
-        return "a healthy instance is there"
-    return "the tenant is in another shard"
+class _Judge:
+    """Says why somebody was chosen, or not."""
+
+    def __init__(self, regions: Regions, candidates: "Sequence[Offer]", version: str, picked: "Offer | None") -> None:
+        self._regions = regions
+        self._picked = picked.instance if picked else None
+        self._version = version.partition("+")[0]
+        self._candidates = {id(each.instance) for each in candidates}
+        self._nearest = min((regions.tier(each.region) for each in candidates), default=None)
+        self._is_healthy_there = any(not each.is_degraded for each in candidates)
+
+    def because(self, offer: "Offer") -> str:
+        instance = offer.instance
+        if instance is self._picked:
+            return "picked"
+        if id(instance) in self._candidates:
+            return "a candidate"
+        if instance.health not in CHOOSABLE:
+            return why(instance, trio.current_time()) or instance.health.value
+        if self._version and offer.version.partition("+")[0] != self._version:
+            return "another version"
+        if self._nearest is not None and self._regions.tier(offer.region) > self._nearest:
+            return "a nearer region has instances"
+        if offer.is_degraded and self._is_healthy_there:
+            return "a healthy instance is there"
+        return "the tenant is in another shard"
