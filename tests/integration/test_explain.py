@@ -101,6 +101,10 @@ def lines_of(told: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("HEAD", "/open", [], "sent 1.4.0"),
         ("GET", "/open/", [], "308"),
         ("OPTIONS", "/open", [], "204"),
+        ("OPTIONS", "*", [], "204"),
+        ("GET", "http://edge/open", [], "sent 1.4.0"),
+        ("GET", "/open", ["expect: x"], "417 bad_expectation"),
+        ("GET", "/op\u00e4n", [], "400 bad_target"),
         ("POST", "/open", [], "405 method_not_allowed"),
         ("GET", "/nowhere", [], "404 no_route"),
         ("GET", "/a/../open", [], "400 bad_path"),
@@ -139,6 +143,15 @@ async def test_what_is_explained_is_what_happens(method: str, target: str, lines
                 assert answer.reason == told["reason"]
                 assert answer.json()["title"] == told["title"]
                 assert told["fix"]
+
+
+@pytest.mark.parametrize(("byte_count", "status"), [(10, 200), (11, 413)])
+async def test_a_body_is_judged_by_its_length(byte_count: int, status: int) -> None:
+    async with platform() as lab:
+        told = await explained(lab, "POST", "/closed", KEY, body_bytes=str(byte_count))
+        answer = await (await lab.client()).ask("POST", "/closed", KEY, body=b"x" * byte_count)
+        assert (answer.status, told["status"] or 200) == (status, status)
+        assert ("body", "at most 10B", "rule closed (PENSTOCK_RULES[1])") in lines_of(told)
 
 
 async def test_tenants_fall_where_it_is_said() -> None:

@@ -8,8 +8,9 @@ import trio
 from admin_support import state_with
 from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair
 
-from proxy.admin.connection import HEAD_BYTES_MAX, LINGER_S, REQUEST_S, serve_connection
+from proxy.admin.connection import ACTION_S, HEAD_BYTES_MAX, LINGER_S, REQUEST_S, serve_connection
 from proxy.admin.pages import Pages
+from proxy.admin.state import AdminState
 
 Stream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 GET = b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -22,12 +23,12 @@ def failing() -> list[str]:
 PAGES_STATE = state_with(ready=failing)
 
 
-async def talk(client: Callable[[Stream], Awaitable[None]]) -> None:
+async def talk(client: Callable[[Stream], Awaitable[None]], state: AdminState = PAGES_STATE) -> None:
     """Runs a client against a connection, until the connection's side has ended by itself."""
     near, far = memory_stream_pair()
 
     async def serve() -> None:
-        await serve_connection(far, Pages(PAGES_STATE))
+        await serve_connection(far, Pages(state))
         await far.aclose()
 
     async with trio.open_nursery() as nursery:
@@ -221,3 +222,22 @@ async def test_a_page_that_fails_is_logged_and_tells_nothing(
     assert status == 500
     assert b"secret" not in body
     assert "the admin page /ready failed" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "answered"), [("POST", True), ("GET", False)])
+async def test_what_changes_something_may_take_longer(autojump_clock: MockClock, method: str, answered: bool) -> None:
+    async def slowly(*_: object) -> tuple[bool, dict[str, bool]]:
+        await trio.sleep(ACTION_S - 1)
+        return True, {"applied": True}
+
+    received = b""
+
+    async def client(stream: Stream) -> None:
+        nonlocal received
+        await stream.send_all(f"{method} /reload HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+        received = await receive_all(stream)
+        await stream.aclose()
+
+    await talk(client, state_with(reload=slowly, reloaded=slowly))
+    assert received.startswith(b"HTTP/1.1 200 ") is answered
+    assert bool(received) is answered
