@@ -234,7 +234,9 @@ async def test_why_credentials_prove_nothing_is_told_to_operators() -> None:
     async with platform() as lab:
         told = await explained(lab, "GET", "/closed", f"x-api-key: {make_key().key}")
         assert ("who", "nobody in particular: the credentials prove nothing (api_key)", "") in lines_of(told)
-        assert MADE.key not in str(await explained(lab, "GET", "/closed", KEY))
+        told = await explained(lab, "GET", "/closed", KEY)
+        assert ("who", "robot, by an API key", "identity.api_keys") in lines_of(told)
+        assert MADE.key not in str(told)
 
 
 async def test_a_token_is_judged_as_a_requests_would_be() -> None:

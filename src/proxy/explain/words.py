@@ -93,8 +93,8 @@ def who(view: View) -> Iterator[Line]:
     if identity is not None and view.question.principal:
         yield Line(f"{identity.principal}, as imagined: no credentials are judged")
     elif identity is not None:
-        issuer = f"issuer {identity.issuer}" if identity.issuer else "an API key"
-        yield Line(f"{identity.principal}, by {issuer}", view.origins.setting("identity.issuers"))
+        by, name = (f"issuer {identity.issuer}", "issuers") if identity.issuer else ("an API key", "api_keys")
+        yield Line(f"{identity.principal}, by {by}", view.origins.setting(f"identity.{name}"))
     elif cause:
         yield Line(f"nobody in particular: the credentials prove nothing ({cause})")
     else:
