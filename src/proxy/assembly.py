@@ -4,7 +4,10 @@ What changes is made again, and nothing else: an instance that comes or goes tou
 configuration changes, every route is made again, beside the traffic, and then all of them are swapped at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
 
 import trio
 
@@ -18,6 +21,10 @@ Registered = Mapping[RouteKey, RegisteredRoute]
 
 SLICE_S = 0.001
 """Of making routes, between two looks at what other tasks want: as long as `frames.wire` goes on without one."""
+
+
+LET_GO: Final = 256
+"""Routes that are freed in one go, which takes a fraction of a millisecond."""
 
 
 class RouteIndexes:
@@ -87,18 +94,27 @@ class Assembly:
         self._tables = self._tables.changed(made.values(), removed)
         self.snapshot = self._snapshot(self.snapshot.revision + 1)
 
-    async def replace(self, terms: Terms, registered: Callable[[], Registered]) -> None:
-        """Make every route again by other terms, in small steps; then swap all of them. registered: what is now."""
+    async def replace(
+        self, terms: Terms, registered: Callable[[], Registered], swapped: Callable[[], None] = lambda: None
+    ) -> None:
+        """Make every route again by other terms, in small steps; then swap all of them.
+
+        registered: what is now; swapped: called when that was done, before anything else runs.
+        """
         self._late = set()
         try:
-            made, builder = await self._make_all(terms, registered())
+            with _without_collecting():
+                made, builder = await self._make_all(terms, registered())
             while self._late:
                 late, self._late = self._late, set()
                 self._make_late(terms, registered(), late, made, builder)
         finally:
             self._late = None
+        before = list(self._routes.values())
         self._terms, self._routes, self._tables = terms, made, builder.build()
         self.snapshot = self._snapshot(self.snapshot.revision + 1)
+        swapped()
+        await _let_go(before)
 
     async def _make_all(self, terms: Terms, registered: Registered) -> tuple[dict[RouteKey, Route], HostTablesBuilder]:
         made: dict[RouteKey, Route] = {}
@@ -108,6 +124,7 @@ class Assembly:
             made[key] = self._make(key, route, terms)
             builder.put(made[key])
             if trio.current_time() > yields_at:
+                _set_aside()
                 await trio.lowlevel.checkpoint()
                 yields_at = trio.current_time() + SLICE_S
         return made, builder
@@ -147,3 +164,29 @@ class Assembly:
     def _snapshot(self, revision: int) -> Snapshot:
         tables = self._tables
         return Snapshot(tables.sole or RouteTable(), self._terms.limits, revision, tables)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Put off the collection of garbage, which would look at everything that was made so far, again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        _set_aside()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _set_aside() -> None:
+    """Collect what has become garbage in this slice, and have what is left never looked at again: it lives long."""
+    gc.collect(0)
+    gc.freeze()
+
+
+async def _let_go(routes: list[Route]) -> None:
+    """Free routes that nobody asks for any more, some at a time: to free ten thousand takes ten milliseconds."""
+    while routes:
+        del routes[-LET_GO:]
+        await trio.lowlevel.checkpoint()

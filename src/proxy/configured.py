@@ -70,18 +70,20 @@ class Configured:
             raise SettingsError(problems)
         pipeline = make_pipeline(config, self.parts)
         terms = make_terms(config, pipeline)
+
+        def swap() -> None:  # nothing waits in it, and nothing fails
+            self.config, self.pipeline, self.terms = config, pipeline, terms
+            self.identities.swap(identities)
+            self.placement.paths = config.placement.maps
+            self.placement.swap(maps)
+            self.store.keys_max = config.rates.keys_max
+            self.limiter.is_open_on_failure = config.rates.on_store_failure == "open"
+            swapped()
+
         try:
-            await assembly.replace(terms, registered)
+            await assembly.replace(terms, registered, swap)
         except RouteError as error:
             raise SettingsError([_contested(error)]) from None
-        # From here on nothing waits and nothing fails.
-        self.config, self.pipeline, self.terms = config, pipeline, terms
-        self.identities.swap(identities)
-        self.placement.paths = config.placement.maps
-        self.placement.swap(maps)
-        self.store.keys_max = config.rates.keys_max
-        self.limiter.is_open_on_failure = config.rates.on_store_failure == "open"
-        swapped()
 
 
 def make_terms(config: GatewayConfig, pipeline: Pipeline) -> Terms:
