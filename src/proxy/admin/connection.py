@@ -82,6 +82,9 @@ async def _receive_request(stream: trio.abc.ReceiveStream, connection: h11.Conne
 
 
 async def _page(request: h11.Request, pages: Pages) -> Page:
+    if request.method not in (b"GET", b"HEAD") and any(name == b"origin" for name, _ in request.headers):
+        # A browser says so of a script of some other page, which is let in on loopback just as its user is.
+        return error_page(403, "Pages of browsers may change nothing here.")
     target = request.target.decode("ascii")
     fields = {name: b",".join(value for given, value in request.headers if given == name) for name in _READ}
     accept, authorization = (fields[name].decode("latin-1") for name in _READ)

@@ -241,3 +241,11 @@ async def test_what_changes_something_may_take_longer(autojump_clock: MockClock,
     await talk(client, state_with(reload=slowly, reloaded=slowly))
     assert received.startswith(b"HTTP/1.1 200 ") is answered
     assert bool(received) is answered
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 403), ("DELETE", 403), ("GET", 200)])
+async def test_a_page_in_a_browser_may_change_nothing(autojump_clock: MockClock, method: str, status: int) -> None:
+    lines = "host: a\r\norigin: https://elsewhere.example\r\nconnection: close"
+    sent = f"{method} /health HTTP/1.1\r\n{lines}\r\n\r\n".encode()
+    [(answered, _, _)] = answers_in(await exchange(sent), [method])
+    assert answered == status
