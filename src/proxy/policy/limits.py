@@ -7,7 +7,7 @@ whoever carries it, against the same two bounds.
 from typing import Protocol
 
 from frames.wire_values import HEAD_ODD, RequestHead
-from proxy.errors import BODY_TOO_LARGE
+from proxy.errors import BODY_TOO_LARGE, INTERNAL
 from proxy.exchange import Exchange
 from proxy.stage import Answer, Stage, for_odd_heads, for_routes
 
@@ -49,7 +49,9 @@ def make_check_body(port: HeadPort) -> Stage:
         if exchange.flags & HEAD_ODD:
             return None  # check_limits has
         head, most = port.request_head(exchange.id), exchange.route.policy.body_bytes
-        return None if head is None or most is None else _judge(head.content_length, most)
+        if head is None:
+            return Answer(INTERNAL)
+        return None if most is None else _judge(head.content_length, most)
 
     return check_body
 

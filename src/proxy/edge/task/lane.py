@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from frames.wire import Wire
-from frames.wire_values import Event, Handed
+from frames.wire_values import HEAD_ODD, Event, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.client import Secured
 from proxy.edge.task.gather import Budget, Found, Gatherer, Gathering
@@ -133,6 +133,8 @@ class TaskLane:
         if job is None:
             return None
         job.exchange.fields = HeldFields(self._wire, exchange.id)
+        job.exchange.head, job.exchange.content_length = job.head, job.head.content_length
+        job.exchange.flags |= HEAD_ODD  # the wire has forgotten its head: whoever asks for it reads this one
         job.exchange.deadline_ms = exchange.snapshot.limits.deadline_ms  # until the stage that sets it has run
         try:
             self._gatherer.begin_waiting(job, awaited, partial(self._resume, job, stage))
