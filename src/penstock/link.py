@@ -26,10 +26,11 @@ CLOSE_S = 1.0
 _ADVICE: dict[int, str] = {
     FaultCode.UNAUTHENTICATED: "set PENSTOCK_SERVICE_TOKEN (or PENSTOCK_SERVICE_TOKEN_FILE) to the token that the "
     "gateway has in PENSTOCK_SERVICES_TOKEN",
-    FaultCode.FORBIDDEN: "allow this service's name and paths in the gateway's configuration, or use another token",
+    FaultCode.FORBIDDEN: "",
     FaultCode.UNSUPPORTED_VERSION: "install the same version of penstock on both sides",
-    FaultCode.INVALID_HELLO: "install the same version of penstock on both sides",
+    FaultCode.INVALID_HELLO: "",
 }
+"""What somebody must do before it can be otherwise; empty where the gateway's own text says it."""
 
 
 class Ending(Enum):
@@ -229,7 +230,7 @@ class Link:
     def _turned_away(self, event: FaultReceived) -> None:
         name = event.code.name.lower() if isinstance(event.code, FaultCode) else str(event.code)
         advice = _ADVICE.get(event.code)
-        if advice:
+        if advice is not None:
             self.ending = Ending.TURNED_AWAY
         text = event.text.encode("unicode_escape").decode()  # from the peer: one line of it, whatever it holds
         fix = f"; {advice}" if advice else ""

@@ -19,7 +19,7 @@ class AdminConfig(msgspec.Struct, frozen=True):
         Setting(
             ListenAddress(),
             "127.0.0.1:9901",
-            "where /health, /ready and /metrics are",
+            "where the admin pages are: /health, /ready, /metrics, and what `penstock` asks",
             "apart from the edge, so that no client reaches it by mistake",
             restart=True,
         ),

@@ -277,7 +277,7 @@ class FramedTransport(Generic[AnyChange]):
         self._greeter.registered(hello)
         self._slim += event.hello.endpoints is None
         logger.info(
-            "%s: %s %s with %d endpoints, region %s",
+            "%s: %s %s, endpoints: %d, region %s",
             link.name,
             "says again:" if event.again else "joined:",
             hello.version,
