@@ -20,8 +20,7 @@ from proxy.policy.rates.limiter import RateLimiter
 from proxy.policy.rates.store import MemoryStore
 from proxy.route.hosts import HostRules
 from proxy.route.placement import make_offers_of_tenant
-from proxy.route.placement_file import FilePlacement
-from proxy.route.placement_reader import read_placement
+from proxy.route.placement_file import FilePlacement, read_maps
 from proxy.route.regions import Regions
 from proxy.route.rules import Policies
 from proxy.route.table import RouteError
@@ -64,7 +63,7 @@ class Configured:
             SettingsError: something in it, or in a file that it names, is wrong; nothing was changed.
         """
         identities = await trio.to_thread.run_sync(prepare_identities, config.identity)
-        maps = await trio.to_thread.run_sync(read_placement, config.placement.maps)
+        maps = await trio.to_thread.run_sync(read_maps, config.placement.maps)
         problems = self.placement.check(maps)
         if problems:
             raise SettingsError(problems)

@@ -10,8 +10,9 @@ What the C side reports is a number (enum http1_verdict of csrc/http1_head.h, en
 reasons of docs/protocol.md); the two tables at the end of this file give each number its reason.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Fault(Enum):
@@ -30,8 +31,7 @@ class Resend(Enum):
     IF_NOT_STARTED = "if_not_started"  # a service may have carried it out: only what is idempotent may be repeated
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, eq=False):
     """Why an exchange was not simply answered by a service. Compared by identity: there is one constant for each."""
 
     code: str  # stable, snake_case

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from proxy.admin.figures import Figures
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 from proxy.edge.secured import Secured
 from proxy.targets.health import CHOOSABLE
 
 if TYPE_CHECKING:
+    from proxy.admin.figures import Figures
     from proxy.app import Gateway
     from proxy.overview_lists import Lists
     from proxy.reload import Reloader
@@ -69,7 +69,7 @@ class Overview:
 
         return Lists(self._gateway)
 
-    async def figures(self) -> Figures:
+    async def figures(self) -> "Figures":
         """Return the numbers of now."""
         from proxy.overview_figures import figures_of
 

@@ -3,14 +3,13 @@
 An exchange keeps the snapshot that it began with. So no request sees half of a change, and nothing is locked.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from proxy.route.hosts import HostRules, HostTables
 from proxy.route.table import Route, RouteTable
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What every exchange is held to, unless its route is stricter."""
 
     deadline_ms: int = 10_000
@@ -20,8 +19,7 @@ class Limits:
 _NO_HOSTS = HostTables(HostRules())
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """All that the stages look things up in. ``revision`` rises with every change."""
 
     table: RouteTable

@@ -1,10 +1,12 @@
 """What the admin pages are made from. The application fills it in, so that this folder need not know the others."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from proxy.admin.figures import Figures
+import msgspec
+
+if TYPE_CHECKING:
+    from proxy.admin.figures import Figures
 
 LIMIT: Final = 200
 LIMIT_MAX: Final = 1_000
@@ -37,8 +39,7 @@ class AdminProblem(Exception):  # noqa: N818 - it is an answer
         self.more = more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminState:
+class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     """
     Callables that are asked anew for every request, in the event loop's thread. Those that are not awaitable must not
     take long, the others give way to the traffic. What they return is shown as JSON: whatever msgspec encodes.
@@ -47,7 +48,7 @@ class AdminState:
 
     token: Callable[[], str]  # what has to be shown; empty for none
     ready: Callable[[], Sequence[str]]  # why not, one sentence each; empty when ready
-    figures: Callable[[], Awaitable[Figures]]
+    figures: "Callable[[], Awaitable[Figures]]"
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
     config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets

@@ -29,8 +29,12 @@ def open_listener(address: Address, name: str) -> socket.socket:
     takes a free port. The caller owns the socket.
     """
     try:
+        host = address.host
         family, _, _, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+            host.encode() if host.isascii() else host,  # a text loads what knows all of Unicode, even for digits
+            address.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
         )[0]
         return _listen(family, where, is_edge=name.startswith("edge."))
     except OSError as error:

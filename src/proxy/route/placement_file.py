@@ -19,10 +19,18 @@ import trio
 
 from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from proxy.route.placement import PlacementMap
-from proxy.route.placement_reader import read_placement
 
 if TYPE_CHECKING:
     from proxy.rules import Rule
+
+
+def read_maps(paths: Sequence[Path]) -> tuple[PlacementMap, ...]:
+    """Return the maps of some files, or raise `SettingsError`. What reads them is loaded where there are files."""
+    if not paths:
+        return ()
+    from proxy.route.placement_reader import read_placement
+
+    return read_placement(paths)
 
 
 class FilePlacement:
@@ -45,11 +53,11 @@ class FilePlacement:
 
     def load(self) -> None:
         """Read the files and swap the maps. Raises `SettingsError`."""
-        self.swap(read_placement(self.paths))
+        self.swap(read_maps(self.paths))
 
     async def reload(self) -> None:
         """Do the same beside the traffic: the files are read in a thread. Raises `SettingsError`."""
-        self.swap(await trio.to_thread.run_sync(read_placement, self.paths))
+        self.swap(await trio.to_thread.run_sync(read_maps, self.paths))
 
     def check(self, maps: Iterable[PlacementMap]) -> list[Problem]:
         """Return why these maps may not replace those that hold: a revision must rise with every change."""

@@ -1,7 +1,6 @@
 """One running process of a service, as the gateway knows it; and what is said about it to others."""
 
 import logging
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,8 +14,7 @@ RouteKey = tuple[Method, str, str]
 """What makes a route this one: the method, the path with its parameters unnamed, and the service that has it."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Instance:
+class Instance(msgspec.Struct, eq=False):
     """One running process of a service, over one connection. Times are seconds of one clock. Compared by identity."""
 
     service: str
@@ -27,7 +25,7 @@ class Instance:
     region: str = ""
     said: Hello | None = None
     """Its last HELLO, with the list of endpoints and without the token."""
-    endpoints: dict[RouteKey, EndpointOffer] = field(default_factory=dict)
+    endpoints: dict[RouteKey, EndpointOffer] = msgspec.field(default_factory=dict)
     health: Health = Health.HEALTHY
     last_heard: float = 0.0
     patience: float = 1.0
@@ -42,7 +40,7 @@ class Instance:
     """What it may be sent on a new stream."""
     is_going: bool = False
     """It said GOAWAY, or was told so: it finishes what it has, and closes."""
-    retired: dict[int, RouteKey] = field(default_factory=dict)
+    retired: dict[int, RouteKey] = msgspec.field(default_factory=dict)
     """Ids of endpoints that it has taken back: a request may be on its way to one."""
 
     @property

@@ -1,9 +1,9 @@
 """Who offers which route, kept up to date by the registry; read as one immutable value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import msgspec
 from msgspec.structs import astuple, replace
 
 from frames.frame import Method
@@ -12,12 +12,11 @@ from proxy.targets.health import CHOOSABLE, Health
 from proxy.targets.instance import Change, Instance, RegisteredRoute, RouteKey
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(msgspec.Struct):
     """A route's offers by connection, those of instances that are not well among them."""
 
     path: str
-    offers: dict[int, Offer] = field(default_factory=dict)
+    offers: dict[int, Offer] = msgspec.field(default_factory=dict)
 
 
 class Routes:

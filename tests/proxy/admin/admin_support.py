@@ -1,8 +1,9 @@
 """An admin state that says as little as can be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from proxy.admin.figures import Figures
 from proxy.admin.state import AdminState, Rows, Selection
@@ -48,4 +49,4 @@ STATE = AdminState(
 
 def state_with(**changes: Any) -> AdminState:
     """The state with some of it another."""
-    return replace(STATE, **changes)
+    return msgspec.structs.replace(STATE, **changes)
