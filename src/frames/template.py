@@ -3,8 +3,8 @@ r"""Path templates: what an endpoint's ``path`` may look like (docs/protocol.md,
 A template is ``/`` alone, or segments that each begin with ``/``. A segment is literal text of RFC 3986 ``pchar`` or,
 as a whole, a parameter ``{name}``; the last one may be a wildcard ``{name...}``, which matches all that follows its
 slash. There is one spelling for one path: no empty segment, no dot segment, and nothing percent-encoded that a
-normalised request would not hold that way (``/``, ``\``, ``.`` and NUL), so that no template is there that never
-matches, or that looks like one path and is another.
+normalised request would not hold that way (``/``, ``\``, ``.``, NUL and what need not be, or in lower case), so that
+no template is there that never matches, or that looks like one path and is another.
 """
 
 import re
@@ -19,6 +19,9 @@ _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WILDCARD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\.\.\.\}")
 _LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+")
 _ENCODED_UNUSUAL = re.compile(r"%(?:2[fF]|5[cC]|2[eE]|00)")
+_ENCODED_NEEDLESSLY = re.compile(r"%(?:2[dD]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[fF]|7[eE])")  # unreserved characters
+_LOWER_HEXADECIMAL = re.compile(r"%(?:[a-f].|.[a-f])")
+_DOTS_WITH_PARAMETER = re.compile(r"\.\.?(?:;|%3B)")
 _NAME = re.compile(r"\{[^/]*?(\.\.\.)?\}")
 
 
@@ -82,6 +85,13 @@ def _check_segment(segment: str, *, is_last: bool) -> str | None:
         raise TemplateError(
             f"has the segment {quoted(segment)}, which encodes '/', '\\', '.' or NUL; no request would match it"
         )
+    if _ENCODED_NEEDLESSLY.search(segment) or _LOWER_HEXADECIMAL.search(segment):
+        raise TemplateError(
+            f"has the segment {quoted(segment)}, which no request would match; write letters, digits and - . _ ~ as"
+            " they are, and what is encoded in upper case, as %C3"
+        )
+    if _DOTS_WITH_PARAMETER.match(segment):
+        raise TemplateError(f"has the segment {quoted(segment)}, which some take for a dot segment")
     return None
 
 

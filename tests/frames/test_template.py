@@ -5,7 +5,20 @@ from frames.template import TemplateError, check_template, parameter_name, templ
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/a", "/a/{b}", "/a.b/~c/%20", "/{a}/{b}", "/a/{b}/{c...}", "/{a...}", "/a" * TEMPLATE_SEGMENTS_MAX]
+    "path",
+    [
+        "/",
+        "/a",
+        "/a/{b}",
+        "/a.b/~c/%20",
+        "/caf%C3%A9/%3D%40%25",
+        "/...",
+        "/a..;b",
+        "/{a}/{b}",
+        "/a/{b}/{c...}",
+        "/{a...}",
+        "/a" * TEMPLATE_SEGMENTS_MAX,
+    ],
 )
 def test_what_is_a_template(path: str) -> None:
     check_template(path)
@@ -30,6 +43,12 @@ def test_what_is_a_template(path: str) -> None:
         ("/{...}", "whole segment"),
         ("/{a....}", "whole segment"),
         ("/%2e%2e", "encodes"),
+        ("/%61dmin", "'%61dmin', which no request would match; write letters"),
+        ("/a%7Eb", "no request would match"),
+        ("/caf%c3%a9", "in upper case, as %C3"),
+        ("/a%3d", "in upper case"),
+        ("/..;x", "'..;x', which some take for a dot segment"),
+        ("/.%3B", "some take for a dot segment"),
         ("/a" * (TEMPLATE_SEGMENTS_MAX + 1), "33 segments"),
         ("/" + "a" * 8192, "8,193 characters"),
     ],
