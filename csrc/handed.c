@@ -60,11 +60,14 @@ int wire_hand_over(wire *w, uint64_t id, wire_handed *handed)
     return take_away(w, x, handed);
 }
 
-/* Of its deadline, at least 1; 0 where none holds any more: the final head has come, or nothing is with a service. */
+/* Of its deadline, at least 1, also once its passing was told; 0 where none holds any more: the final head has come, or nothing is with a
+ * service. */
 static uint32_t remaining_ms(const wire *w, const exchange *x)
 {
-    if (x->is_measured || !timer_is_set(&x->timer))
+    if (x->is_measured || x->state != EXCHANGE_SENT)
         return 0;
+    if (!timer_is_set(&x->timer))
+        return 1;
     uint64_t now_ms = wire_now_ms(w), until_ms = x->timer.tick * TIMER_TICK_MS;
     return until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 1;
 }

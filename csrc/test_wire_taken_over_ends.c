@@ -85,6 +85,34 @@ static void test_expired(void)
     CHECK_EQUAL(wire_cancel(w, id, 2), WIRE_OK);
     answer_text(id, 504, "late", 0);
     check_not_taken(id);
+    check_answer(client, 504, "late");
+    check_cancel(&s, id, 2);
+
+    id = ask_streaming(GET_A); /* it was told of and nobody has cancelled: nothing is left of it, and who hands it in gives it another */
+    say_head(id, 103, 0, "");
+    advance(DEADLINE_MS + 1000);
+    step();
+    CHECK_EQUAL(count_events(EVENT_EXPIRED), 1);
+    CHECK_EQUAL(count_events(EVENT_STREAM), 1);
+    CHECK_EQUAL(take(id).remaining_ms, 1);
+    CHECK_EQUAL(wire_hand_in(w, id, NULL, 0, 0, 1000), WIRE_OK);
+    settle();
+    CHECK_EQUAL(count_events(EVENT_EXPIRED), 0);
+    advance(2000);
+    CHECK(await_event(EVENT_EXPIRED)->exchange == id);
+    CHECK_EQUAL(wire_cancel(w, id, 2), WIRE_OK);
+    answer_text(id, 504, "late", 0);
+    check_answer(client, 504, "late");
+    check_cancel(&s, id, 2);
+
+    id = ask_streaming(GET_A); /* its head has come: none holds any more, told of or not */
+    say_head(id, 200, 0, "x");
+    advance(DEADLINE_MS + 1000);
+    step();
+    CHECK_EQUAL(count_events(EVENT_EXPIRED), 1);
+    CHECK_EQUAL(take(id).remaining_ms, 0);
+    CHECK_EQUAL(wire_cancel(w, id, 2), WIRE_OK);
+    give_back(id, HAND_BACK_RESET, "");
     finish();
 }
 

@@ -174,7 +174,7 @@ typedef struct {
     uint32_t held_bytes;
     int closes;              /* the connection is to close after this answer: the client, a bound or a drain wants it so */
     uint32_t route;          /* what wire_send was told, for wire_take_over */
-    uint32_t remaining_ms;   /* of the deadline, for wire_take_over; 0 where none holds any more, since the final head has come */
+    uint32_t remaining_ms;   /* of the deadline, for wire_take_over, at least 1; 0 where none holds any more, since the final head has come */
     uint16_t flags;          /* HEAD_TAKES_TRAILERS or none, for wire_take_over: then there is no head any more to look at */
     uint8_t method;          /* enum frame_method */
 } wire_handed;

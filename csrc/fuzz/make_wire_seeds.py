@@ -301,6 +301,7 @@ PROGRAMS = {
     "taken_over_at_its_end": ROOMY + STREAMING + stream(0, HEAD) + stream(0, LAST_DATA) + step(KEEP) + take_over(0),
     "taken_over_and_handed_in": ROOMY + STREAMING + TAKEN_EARLY + hand_in(0) + respond(0) + step(KEEP) + hear(0),
     "taken_over_late": ROOMY + HEADED + LATE + take_over(0) + step(KEEP) + LET_GO + HEADED + LATE + LATE + step(),
+    "taken_over_when_it_was_over": ROOMY + STREAMING + advance(60, 32) + TAKEN_EARLY + hand_in(0) + LATE * 8 + step(),
     "not_taken_over": ROOMY
     + STREAMING
     + stream(0, CREDIT)

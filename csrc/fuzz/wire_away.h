@@ -90,6 +90,7 @@ static void take_over(open_exchange *x)
     if (result != WIRE_OK)
         return;
     demand(handed.route == x->route && handed.remaining_ms <= 40 + 255 + 16, "what it was sent with is known");
+    demand((handed.remaining_ms != 0) == (x->state == SENT && !x->has_head), "its deadline holds until its final head has come");
     x->may_stream = x->is_streaming = 0;
     keep_handed(x, &handed);
 }
@@ -144,7 +145,7 @@ static void hand_in(open_exchange *x, uint32_t remaining_ms)
     int result = wire_hand_in(w, x->id, x->rest, x->rest_bytes, x->received, remaining_ms);
     demand(result == (is_there ? WIRE_OK : WIRE_NO_EXCHANGE), "what is with a service is handed in");
     if (result == WIRE_OK)
-        x->is_away = 0;
+        x->is_away = x->has_expired = 0; /* its deadline is a new one: that of what was taken over may have passed before */
 }
 
 /* By the bits of how: whether it ends, and what is wrong with it. */
@@ -200,6 +201,7 @@ static void take_stream_event(const wire_event *event)
         x->is_streaming = 1;
         x->streamed_in = batch;
     }
+    x->has_head |= event->detail == FRAME_RESPONSE && (event->a >= 200 || event->a == 101);
     touch_arena(event->at, event->bytes);
     if (event->detail == FRAME_RESPONSE && x->is_away)
         pass_on(x, event);

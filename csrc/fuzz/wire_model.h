@@ -69,6 +69,7 @@ typedef struct {
     uint8_t is_cut;     /* but not whole */
     uint8_t may_stream; /* it was sent so, and was not taken over */
     uint8_t is_streaming; /* and its answer has turned out to */
+    uint8_t has_head;   /* the final one of what streams */
     uint32_t streamed_in; /* that batch */
     uint32_t route;
     uint32_t batch;     /* that yielded it */
@@ -198,6 +199,7 @@ static void send_on(open_exchange *x, uint8_t how)
     x->route = how & 1;
     x->connection = s->connection;
     x->may_stream = (how & 4) != 0;
+    x->has_head = 0;
 }
 
 static void end_exchange(open_exchange *x, uint8_t how)
