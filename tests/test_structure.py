@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,40 @@ def test_frames_without_its_wire_leave_trio_unimported(module: str) -> None:
 def test_the_data_path_loads_nothing_that_only_people_need() -> None:
     code = "import sys, proxy.app; print(*{'click', 'yaml', 'rich', 'prometheus_client', 'h11'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == []
+
+
+LATER = {
+    *("dataclasses", "encodings.idna", "joserfc", "cryptography", "click", "yaml", "h11"),
+    *("penstock.semver", "penstock.settings.claims", "penstock.settings.differences", "penstock.settings.flow"),
+    *("penstock.settings.identity", "penstock.settings.tables", "penstock.settings.yaml_nodes"),
+    *("proxy.admin.figures", "proxy.config_references", "proxy.explain", "proxy.overview_figures"),
+    *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
+    *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
+    *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
+    *("proxy.settings_rules", "proxy.settings_structured"),
+}
+"""What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
+
+
+def test_a_gateway_with_defaults_loads_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys, trio\n"
+        "from proxy.config import load_gateway\n"
+        "from proxy.running import Sources, serve\n"
+        "listen = {f'PENSTOCK_{name}_LISTEN': '127.0.0.1:0' for name in ('EDGE', 'SERVICES', 'ADMIN')}\n"
+        "loaded = load_gateway(listen)\n"
+        "async def main():\n"
+        "    async with trio.open_nursery() as nursery:\n"
+        "        await nursery.start(serve, Sources(loaded, lambda: loaded))\n"
+        "        print(*sys.modules)\n"
+        "        nursery.cancel_scope.cancel()\n"
+        "trio.run(main)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    loaded = set(run.stdout.split())
+    assert "proxy.app" in loaded
+    assert loaded & LATER == set()
+    assert [name for name in sorted(LATER) if find_spec(name) is None] == []
 
 
 def test_the_page_names_only_what_is_there() -> None:

@@ -16,8 +16,7 @@ import msgspec
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.later import Later
 
-from .config_checks import check_together
-from .config_references import advice
+from .config_checks import advise, check_together
 from .settings_choice import PlacementConfig, RegionsConfig, VersionsConfig
 from .settings_edge import EdgeConfig
 from .settings_identity import IdentityConfig
@@ -92,5 +91,5 @@ def load_gateway(
         flags=flags,
         file=file,
         check=check_together,
-        advise=advice,
+        advise=advise,
     )

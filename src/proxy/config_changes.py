@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from penstock.settings import Loaded, Registry
-from penstock.settings.differences import Difference, differences
 
 from .config import GatewayConfig
 
@@ -26,6 +25,8 @@ class Change(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return it as a sentence."""
+        from penstock.settings.differences import Difference
+
         waits = "; takes effect on restart" if self.needs_restart else ""
         return f"{Difference(self.name, self.before, self.after)}{waits}"
 
@@ -52,6 +53,8 @@ def compare(registry: Registry, old: Mapping[str, Any], new: Mapping[str, Any]) 
 
 
 def _changes(registry: Registry, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    from penstock.settings.differences import differences  # what is loaded by who has other settings than before
+
     for setting in registry:
         for each in differences(setting, old[setting.name], new[setting.name]):
             yield Change(setting.name, each.name, each.before, each.after, setting.restart)

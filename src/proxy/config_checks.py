@@ -11,17 +11,44 @@ from penstock.settings import Origins, Problem
 from penstock.settings.types import Duration, Size
 
 from .config_listeners import conflict, listeners, tls
-from .config_references import references
 
 _MS = Duration("ms")
 _SIZE = Size()
+
+_REFERRING = (
+    "services.required",
+    "services.calls",
+    "services.dial",
+    "routes.hosts",
+    "regions.neighbours",
+    "versions.header",
+    "rules",
+)
+"""The settings without which nothing can be wrong with references: their defaults refer to nothing."""
 
 
 def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
     checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls)
     problems = [problem for check in checks for problem in check(values, origins)]
-    return problems + references(values, origins)
+    return problems + _references(values, origins)
+
+
+def advise(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    """Return what is right, and yet does not do what somebody may expect of it: all of it is about rules."""
+    if not values["rules"]:
+        return []
+    from .config_references import advice
+
+    return advice(values, origins)
+
+
+def _references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    if all(origins[name] == "default" for name in _REFERRING):
+        return []
+    from .config_references import references  # what a gateway with defaults does not load
+
+    return references(values, origins)
 
 
 def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:

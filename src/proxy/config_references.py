@@ -14,10 +14,10 @@ from penstock.settings.errors import Step, path_text
 from penstock.settings.types import Duration, Size
 
 from .route_policy import Access
-from .settings_services import ServiceCall
 
 if TYPE_CHECKING:
     from .settings_rules import RuleTable
+    from .settings_structured import ServiceCall
 
 NONE = "none"
 

@@ -10,13 +10,14 @@ Nothing here blocks the event loop: a large file takes a second to read, which a
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 import trio
 
-from penstock.settings import Loaded, Problem, SettingsError
+from penstock.settings import Loaded, Problem, Registry, SettingsError
 
 from .beside_traffic import beside_traffic
 from .config import GatewayConfig, gateway_registry
@@ -87,10 +88,13 @@ class Reloader:
         self._load = load
         self._apply = apply
         self._path = path
-        self._registry = gateway_registry()
         self._lock = trio.Lock()
         self._watch = FileWatch()
         self._watch.add(self._files(loaded))
+
+    @cached_property
+    def _registry(self) -> Registry:
+        return gateway_registry()
 
     @property
     def config(self) -> GatewayConfig:

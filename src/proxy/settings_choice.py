@@ -7,12 +7,15 @@ from typing import Annotated
 import msgspec
 
 from penstock.settings import Setting
-from penstock.settings.files import FileName
 from penstock.settings.http import FieldName
-from penstock.settings.tables import ListOf, TextMap
+from penstock.settings.later import Later
 from penstock.settings.types import Flag, Text
 
 REGION_NAME = Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -", "eu-1")
+
+_KINDS = "proxy.settings_structured"
+_NEIGHBOURS: Later[Mapping[str, tuple[str, ...]]] = Later(_KINDS, "NEIGHBOURS", {}, "map")
+_MAPS: Later[tuple[Path, ...]] = Later(_KINDS, "MAPS", (), "list of files")
 
 
 class RegionsConfig(msgspec.Struct, frozen=True):
@@ -24,7 +27,7 @@ class RegionsConfig(msgspec.Struct, frozen=True):
     neighbours: Annotated[
         Mapping[str, tuple[str, ...]],
         Setting(
-            TextMap(ListOf(REGION_NAME, "region"), key=REGION_NAME),
+            _NEIGHBOURS,
             "",
             "by region: the regions that are asked next, where the own one has no instance",
             "with none given, all other regions are equally far",
@@ -61,7 +64,7 @@ class PlacementConfig(msgspec.Struct, frozen=True):
     maps: Annotated[
         tuple[Path, ...],
         Setting(
-            ListOf(FileName(), "file"),
+            _MAPS,
             "",
             "the files of placement maps, one for each kind",
             "without one, every instance serves every tenant",

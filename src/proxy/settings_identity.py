@@ -1,16 +1,24 @@
 """Settings of identities: whose tokens and keys are taken, and how long what they prove is kept."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from penstock.settings import Setting
 from penstock.settings.files import FilePath
-from penstock.settings.identity import ApiKey, Issuer, api_keys_kind, issuers_kind
+from penstock.settings.later import Later
 from penstock.settings.types import Choice, Count, Duration, Flag
 
+if TYPE_CHECKING:
+    from penstock.settings.identity import ApiKey, Issuer
+else:  # what a gateway that knows nobody does not load
+    ApiKey = Issuer = Any
+
 _MS = Duration("ms")
+_KINDS = "penstock.settings.identity"
+_ISSUERS: Later[tuple[Issuer, ...]] = Later(_KINDS, "ISSUERS", (), "list of issuers")
+_API_KEYS: Later[tuple[ApiKey, ...]] = Later(_KINDS, "API_KEYS", (), "list of API keys")
 
 
 class IdentityConfig(msgspec.Struct, frozen=True):
@@ -28,7 +36,7 @@ class IdentityConfig(msgspec.Struct, frozen=True):
     issuers: Annotated[
         tuple[Issuer, ...],
         Setting(
-            issuers_kind(),
+            _ISSUERS,
             "",
             "whose tokens are taken: JWTs in `Authorization: Bearer`",
             "with none given, that field is the services' own, and goes on to them",
@@ -37,7 +45,7 @@ class IdentityConfig(msgspec.Struct, frozen=True):
     api_keys: Annotated[
         tuple[ApiKey, ...],
         Setting(
-            api_keys_kind(),
+            _API_KEYS,
             "",
             "keys of machines, shown in `X-Api-Key`, by their hashes",
             "with none given, that field is the services' own, and goes on to them",

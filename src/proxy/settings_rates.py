@@ -5,9 +5,11 @@ from typing import Annotated
 import msgspec
 
 from penstock.settings import Setting
-from penstock.settings.rate import ADMIT_LIMIT, RateLimit
-from penstock.settings.tables import ListOf
+from penstock.settings.later import Later
+from penstock.settings.rate import RateLimit
 from penstock.settings.types import Choice, Count
+
+_ADMIT: Later[tuple[RateLimit, ...]] = Later("proxy.settings_structured", "ADMIT", (), "list of rate limits")
 
 
 class RatesConfig(msgspec.Struct, frozen=True):
@@ -16,7 +18,7 @@ class RatesConfig(msgspec.Struct, frozen=True):
     admit: Annotated[
         tuple[RateLimit, ...],
         Setting(
-            ListOf(ADMIT_LIMIT),
+            _ADMIT,
             "",
             "limits for all requests that have a route, like `1000/s by address`, before it is looked at who asks",
             "only the operator knows what is too much; what is kept from all is nothing by default",

@@ -6,11 +6,10 @@ from typing import Annotated
 import msgspec
 
 from penstock.settings import Setting
-from penstock.settings.http import HostPattern
-from penstock.settings.tables import ListOf, TextMap
+from penstock.settings.later import Later
 from penstock.settings.types import Choice, Count
 
-from .settings_services import SERVICE_NAME
+_HOSTS: Later[Mapping[str, tuple[str, ...]]] = Later("proxy.settings_structured", "HOSTS", {}, "map")
 
 
 class RoutesConfig(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class RoutesConfig(msgspec.Struct, frozen=True):
     hosts: Annotated[
         Mapping[str, tuple[str, ...]],
         Setting(
-            TextMap(ListOf(SERVICE_NAME, "service"), key=HostPattern()),
+            _HOSTS,
             "",
             "by host, `*.example.com` or `*`: the services that it has; another host is answered 421",
             "with none given, every host has all services",

@@ -2,42 +2,30 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from penstock.settings import Address, Secret, Setting
 from penstock.settings.address import ListenAddress
 from penstock.settings.allow import AllowMap
-from penstock.settings.claims import ClaimValue, GivenClaim
+from penstock.settings.later import Later
 from penstock.settings.numbers import PerMinute
-from penstock.settings.tables import NOWHERE, ListOf, Places, TableList, TextMap
 from penstock.settings.types import Count, Duration, SecretText, Size, Text
+
+if TYPE_CHECKING:
+    from .settings_structured import ServiceCall
+else:  # what a gateway without calls between services does not load
+    ServiceCall = Any
 
 SERVICE_NAME = Text(r"[a-z][a-z0-9-]{0,63}", "1 to 64 of a-z 0-9 -, beginning with a letter", "billing")
 
 _MS = Duration("ms")
+_KINDS = "proxy.settings_structured"
+_DIAL: Later[tuple[Address, ...]] = Later(_KINDS, "DIAL", (), "list of addresses")
+_REQUIRED: Later[tuple[str, ...]] = Later(_KINDS, "REQUIRED", (), "list of services")
+_CALLS: Later[tuple[ServiceCall, ...]] = Later(_KINDS, "CALLS", (), "list of calls")
 _silence = partial(Setting, _MS, at_least="100ms", at_most="24h", restart=True)
-
-
-class ServiceCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One service may call another. claims: what its identity says there."""
-
-    caller: Annotated[
-        str,
-        Setting(SERVICE_NAME, "", "the service that calls", "there is no call without one", name="from", required=True),
-    ]
-    callee: Annotated[
-        str,
-        Setting(
-            SERVICE_NAME, "", "the service that is called", "nobody may call all of them", name="to", required=True
-        ),
-    ]
-    claims: Annotated[
-        Mapping[str, ClaimValue],
-        Setting(TextMap(GivenClaim()), "", "the claims that it is given for these calls", "none, unless it needs one"),
-    ]
-    where: Places = NOWHERE
 
 
 class ServicesConfig(msgspec.Struct, frozen=True):
@@ -158,7 +146,7 @@ class ServicesConfig(msgspec.Struct, frozen=True):
     dial: Annotated[
         tuple[Address, ...],
         Setting(
-            ListOf(ListenAddress()),
+            _DIAL,
             "",
             "services that listen, and that the gateway dials",
             "services dial the gateway, unless they cannot",
@@ -167,7 +155,7 @@ class ServicesConfig(msgspec.Struct, frozen=True):
     required: Annotated[
         tuple[str, ...],
         Setting(
-            ListOf(SERVICE_NAME, "service"),
+            _REQUIRED,
             "",
             "services without which the gateway is not ready",
             "it cannot know which there should be",
@@ -176,7 +164,7 @@ class ServicesConfig(msgspec.Struct, frozen=True):
     calls: Annotated[
         tuple[ServiceCall, ...],
         Setting(
-            TableList(ServiceCall, "call"),
+            _CALLS,
             "",
             "which service may call which, and with what claims",
             "no service calls another unless it may",

@@ -11,7 +11,7 @@ from proxy.config import load_gateway
 from proxy.route_policy import Access, Case, Key, KeyKind, Mirror, Split, TenantRule
 from proxy.rules import Rule, VersionsRule
 from proxy.settings_rules import make_rules
-from proxy.settings_services import ServiceCall
+from proxy.settings_structured import ServiceCall
 
 YAML = """\
 regions:

@@ -230,3 +230,7 @@ def issuers_kind() -> TableList[Issuer]:
 def api_keys_kind() -> TableList[ApiKey]:
     """Return the kind of ``identity.api_keys``."""
     return TableList(ApiKey, "API key")
+
+
+ISSUERS: Final = issuers_kind()
+API_KEYS: Final = api_keys_kind()

@@ -33,7 +33,9 @@ def test_the_entry_is_for_the_key(tmp_path: Path, arguments: list[str]) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text("identity:" + entry)
     config = load_gateway({}, path=path).settings.identity
-    identity = prepare_identities(config).api_keys.prove(key.encode(), now_s=0).identity
+    api_keys = prepare_identities(config).api_keys
+    assert api_keys is not None
+    identity = api_keys.prove(key.encode(), now_s=0).identity
     assert identity.principal == arguments[0]
     assert identity.tenants == (frozenset({"acme", "b"}) if "--tenant" in arguments else None)
     assert (identity.expires_at_s < float("inf")) is ("--expires" in arguments)

@@ -8,7 +8,7 @@ whatever tenants are named with it.
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from frames.wire_values import NO_IDENTITY, make_identity
 from penstock.telemetry.occasional import Occasional
@@ -17,9 +17,11 @@ from proxy.errors import KEYS_UNAVAILABLE
 from proxy.stage import Answer, Await
 
 from .cache import Generations
-from .causes import Cause, RefusedError
+from .causes import Cause, KeysWantedError, RefusedError
 from .tenant import INVALID, is_tenant, select_tenant
-from .verify import KeysWantedError, Verifier
+
+if TYPE_CHECKING:
+    from .verify import Verifier
 
 _log = logging.getLogger("penstock.identity")
 
@@ -51,14 +53,17 @@ class Callers:
 
     def __init__(
         self,
-        verifier: Verifier,
+        verifier: "Verifier | None",
         *,
         count_max: int = 10_000,
         forwards_credentials: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """count_max: how many who proved an identity are kept; clock: seconds that only rise; wall_clock: Unix time."""
+        """verifier: None where no credentials are looked at; count_max: how many who proved an identity are kept.
+
+        clock: seconds that only rise; wall_clock: Unix time.
+        """
         self._verifier = verifier
         self._drops = not forwards_credentials
         self._clock = clock
@@ -111,12 +116,13 @@ class Callers:
         if tenant and not is_tenant(tenant):
             return INVALID
         authorization, _, api_key = credentials.partition(b"\n")
-        bearer, ours = self._verifier.bearer(authorization), self._verifier.api_key(api_key)
-        if bearer is None and ours is None:
+        verifier = self._verifier
+        bearer, ours = (verifier.bearer(authorization), verifier.api_key(api_key)) if verifier else (None, None)
+        if verifier is None or (bearer is None and ours is None):
             return self._remember_stranger(said, _nobody(tenant, NO_IDENTITY))
         nobody = _nobody(tenant, self._nobody_wire if self._drops else NO_IDENTITY, has_bad_token=bearer is not None)
         try:
-            known = self._prove(credentials, bearer, ours)
+            known = self._prove(verifier, credentials, bearer, ours)
         except RefusedError as refused:
             self._count(refused.cause)
             return nobody if refused.cause in _PASSING else self._remember_stranger(said, nobody)
@@ -124,14 +130,14 @@ class Callers:
             return self._without_keys(wanted, nobody, is_public)
         return self._introduce(said, tenant, known)
 
-    def _prove(self, credentials: bytes, bearer: bytes | None, api_key: bytes | None) -> _Known:
+    def _prove(self, verifier: "Verifier", credentials: bytes, bearer: bytes | None, api_key: bytes | None) -> _Known:
         now_s = self.wall_clock()
         known = self._proofs.get(credentials)
         if known is not None:
             if now_s < known.identity.expires_at_s:
                 return known
             self._proofs.drop(credentials)
-        proof = self._verifier.prove(bearer, api_key, now_s)
+        proof = verifier.prove(bearer, api_key, now_s)
         assert proof is not None  # noqa: S101 - one of the two is there
         wire = make_identity(proof.identity.principal.encode(), proof.told, drops_credentials=self._drops)
         known = _Known(proof.identity, wire)
@@ -177,7 +183,7 @@ class Callers:
 
     # ---- changing ----
 
-    def change(self, verifier: Verifier, *, count_max: int, forwards_credentials: bool) -> None:
+    def change(self, verifier: "Verifier | None", *, count_max: int, forwards_credentials: bool) -> None:
         """Judge by another configuration from now on. Nobody is known any more."""
         self._verifier = verifier
         self._drops = not forwards_credentials

@@ -1,6 +1,10 @@
 """Why credentials prove nothing: for counters and debug logs, never for the client."""
 
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .keyring import Keyring
 
 
 class Cause(Enum):
@@ -34,3 +38,11 @@ class RefusedError(Exception):
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.value)
         self.cause = cause
+
+
+class KeysWantedError(Exception):
+    """A token cannot be judged without keys that are not there."""
+
+    def __init__(self, keyring: "Keyring") -> None:
+        super().__init__("keys are wanted")
+        self.keyring = keyring

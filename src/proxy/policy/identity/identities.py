@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import trio
 
-from penstock.settings.identity import Issuer
 from proxy.policy.authorize import authorize
 from proxy.policy.identify import make_identify
 from proxy.settings_identity import IdentityConfig
 
 from .callers import Callers
 from .prepare import PreparedIdentities, SourceId, prepare_identities, source_of
-from .verify import Verifier
 
 if TYPE_CHECKING:
+    from penstock.settings.identity import Issuer
+
     from .keyring import Keyring, KeyringStatistics
+    from .verify import Verifier
 
 FILE_EVERY_S: Final = 5.0
 """How often files of keys are looked at, which costs one call."""
@@ -106,13 +107,20 @@ class Identities:
             keyrings={issuer.name: self._keyrings[source_of(issuer)].statistics() for issuer in self._issuers},
         )
 
-    def _verifier(self, prepared: PreparedIdentities) -> Verifier:
-        """Return what judges by a configuration, and note its keyrings: those that there are, as far as they serve."""
+    def _verifier(self, prepared: PreparedIdentities) -> "Verifier | None":
+        """Return what judges by a configuration, and note its keyrings: those that there are, as far as they serve.
+
+        None for a configuration that knows nobody: it loads nothing that judges.
+        """
         config = prepared.config
         sources = dict.fromkeys(map(source_of, config.issuers))
         self._issuers = config.issuers
         self._keyrings = {source: self._keyring(source, prepared) for source in sources}
         issuers = [(issuer, self._keyrings[source_of(issuer)]) for issuer in config.issuers]
+        if prepared.api_keys is None:
+            return None
+        from .verify import Verifier
+
         return Verifier(issuers, prepared.api_keys, config.skew_ms / 1000)
 
     def _keyring(self, source: SourceId, prepared: PreparedIdentities) -> "Keyring":

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from penstock.settings import Problem, SettingsError
-from penstock.settings.identity import ApiKey, Issuer
 from proxy.settings_identity import IdentityConfig
 
-from .api_keys import ApiKeys
 from .causes import RefusedError
 
 if TYPE_CHECKING:
+    from penstock.settings.identity import ApiKey, Issuer
+
+    from .api_keys import ApiKeys
     from .keys import KeySet
     from .source import FileSource
 
@@ -26,7 +27,7 @@ class SourceId(NamedTuple):
     authorities: Path | None
 
 
-def source_of(issuer: Issuer) -> SourceId:
+def source_of(issuer: "Issuer") -> SourceId:
     """Return where the keys of an issuer are."""
     return SourceId(issuer.jwks.path, issuer.jwks.url, issuer.jwks_ca)
 
@@ -35,7 +36,8 @@ class PreparedIdentities(msgspec.Struct, frozen=True, eq=False):
     """A configuration that was found good, and what was read for it. Nothing has been changed by it yet."""
 
     config: IdentityConfig
-    api_keys: ApiKeys
+    api_keys: "ApiKeys | None"
+    """None where there are neither issuers nor keys."""
     files: Mapping[SourceId, "tuple[FileSource, KeySet]"]
     """Sources that are files, with the keys that are in them."""
 
@@ -47,7 +49,7 @@ def prepare_identities(config: IdentityConfig) -> PreparedIdentities:
         SettingsError: everything that is wrong.
     """
     if not (config.issuers or config.api_keys or config.api_keys_file):
-        return PreparedIdentities(config, ApiKeys([]), {})
+        return PreparedIdentities(config, None, {})
     from .problems import missing_library, read_api_keys, same_twice
 
     problems = missing_library(config)
@@ -84,7 +86,7 @@ def _read_files(config: IdentityConfig, problems: list[Problem]) -> dict[SourceI
     return files
 
 
-def _read_file(issuer: Issuer, path: Path) -> "tuple[FileSource, KeySet]":
+def _read_file(issuer: "Issuer", path: Path) -> "tuple[FileSource, KeySet]":
     from .document import KeysError, parse_keys
     from .problems import problem_of_source, read_file_source
     from .source import FileSource
@@ -101,7 +103,7 @@ def _read_file(issuer: Issuer, path: Path) -> "tuple[FileSource, KeySet]":
     return source, keys
 
 
-def _check_authorities(issuer: Issuer, path: Path) -> list[Problem]:
+def _check_authorities(issuer: "Issuer", path: Path) -> list[Problem]:
     import ssl
 
     try:
@@ -115,7 +117,9 @@ def _check_authorities(issuer: Issuer, path: Path) -> list[Problem]:
     return []
 
 
-def _api_keys(keys: tuple[ApiKey, ...], problems: list[Problem]) -> ApiKeys:
+def _api_keys(keys: "tuple[ApiKey, ...]", problems: list[Problem]) -> "ApiKeys":
+    from .api_keys import ApiKeys
+
     good = []
     for key in keys:
         try:

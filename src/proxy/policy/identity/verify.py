@@ -8,26 +8,18 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from penstock.settings.identity import Issuer
-
 from .api_keys import ApiKeys
-from .causes import Cause, RefusedError
+from .causes import Cause, KeysWantedError, RefusedError
 from .compact import Token, parse_token
 from .issuer import Proof, check_token
 
 if TYPE_CHECKING:
+    from penstock.settings.identity import Issuer
+
     from .keyring import Keyring
 
 _BEARER: Final = re.compile(rb"(?i:bearer)(?![!#$%&'*+.^_`|~0-9A-Za-z-]) *(.*)", re.DOTALL)
 """The scheme is read in any case (RFC 9110, section 11.1), and what follows it strictly, by `parse_token`."""
-
-
-class KeysWantedError(Exception):
-    """A token cannot be judged without keys that are not there."""
-
-    def __init__(self, keyring: "Keyring") -> None:
-        super().__init__("keys are wanted")
-        self.keyring = keyring
 
 
 class Verifier:
