@@ -6,6 +6,7 @@ uint64_t wire_begin(wire *w, int method)
     exchange *x = method >= METHOD_GET && method <= METHOD_OPTIONS ? exchange_make(w) : NULL;
     if (!x)
         return 0;
+    wire_read_clock(w); /* no step may have been taken for long */
     x->is_begun = 1;
     x->method = (uint8_t)method;
     x->scheme = SCHEME_NONE;

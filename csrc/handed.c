@@ -127,6 +127,7 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     exchange *x = find_away(w, id);
     if (!x || x->state != EXCHANGE_SENT)
         return WIRE_NO_EXCHANGE;
+    wire_read_clock(w);
     edge_connection *edge = x->edge;
     edge->received += received;
     w->counters.edge_bytes_in += received;
@@ -166,6 +167,7 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
         upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes) || target[0] != '/' || !identity_is_valid(identity))
         return WIRE_INVALID;
+    wire_read_clock(w); /* a task calls, and time has passed since the step */
     request_parts parts = {
         .endpoint = endpoint, .attempt = attempt, .remaining_ms = remaining_ms, .target = target, .target_bytes = target_bytes,
         .fields = fields_or_none(fields, field_count), .field_count = field_count, .fields_bytes = fields_bytes, .length_text = length_text,

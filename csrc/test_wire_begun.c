@@ -269,6 +269,22 @@ static void test_what_is_not_for_it(void)
     finish();
 }
 
+/* An idle wire has not looked at the clock for long: that is nobody's time to respond. */
+static void test_time_that_has_passed_before(void)
+{
+    start(NULL);
+    s = join_framed(0);
+    wire_advance_clock(w, 5000);
+    uint64_t id = begin_open();
+    CHECK(wire_age_ms(w, id) < 1000);
+    respond(&s, id, 200, "stock");
+    await_event(EVENT_STREAM);
+    float latency_us = wire_latency_us(w)[s.connection & 4095];
+    CHECK(latency_us > 0 && latency_us < 1e6f);
+    CHECK_EQUAL(wire_end(w, id), WIRE_OK);
+    finish();
+}
+
 static void test_bounds(void)
 {
     wire_settings settings = small_settings();
@@ -300,6 +316,7 @@ int main(void)
     test_lost_and_refused();
     test_taken_back_and_forgotten();
     test_what_is_not_for_it();
+    test_time_that_has_passed_before();
     test_bounds();
     return test_report();
 }
