@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import trio
 from identity_lab import Signer, b64, jwks, signer
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
 from lab_client import HttpAnswer, request
 from test_identity import told_by
 
 from penstock import Call, Service
+from proxy.config import load_gateway
 from proxy.policy.identity.api_keys import make_key
 
 RSA, EC, SECRET = signer("RS256", "rsa"), signer("ES256", "ec"), signer("HS256", "secret")
@@ -326,6 +327,25 @@ async def test_who_is_remembered_is_forgotten_when_the_token_is_over(lab: Lab) -
     await until(lambda: time.time() >= ends_at_s)
     for lines in ((good,), (good, "X-Tenant-Id: b")):
         assert shown(await client.get("/closed", *lines)) == refusal(BAD_TOKEN)
+
+
+async def test_who_is_remembered_is_forgotten_when_their_key_is_taken_from_the_settings(lab: Lab) -> None:
+    client, key = await lab.client(), f"X-Api-Key: {MADE.key}"
+    assert (await client.get("/closed", key)).status == 200
+    other = [{**KEYS[0], "hash": make_key().hash}]
+    await lab.gateway.change(load_gateway(environment(identity_api_keys=json.dumps(other))).settings)
+    assert shown(await client.get("/closed", key)) == refusal(NO_IDENTITY)
+
+
+async def test_who_asks_next_on_a_connection_is_nobody_again(lab: Lab) -> None:
+    good, chunked = f"Authorization: Bearer {token()}", "Transfer-Encoding: chunked"
+    client = await lab.client()
+    await client.send(request("GET", "/closed", good) + request("GET", "/closed") + request("GET", "/open"))
+    assert [(await client.answer()).status for _ in range(2)] == [200, 401]
+    assert (await client.answer()).json()["principal"] is None
+    carried_by_a_task = request("GET", "/closed", good, chunked) + b"0\r\n\r\n"
+    await client.send(carried_by_a_task + request("GET", "/closed"))
+    assert [(await client.answer()).status for _ in range(2)] == [200, 401]
 
 
 async def test_many_bad_tokens_push_no_good_one_out(lab: Lab) -> None:
