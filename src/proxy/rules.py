@@ -34,7 +34,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     """Holds for this path and all below it, by whole segments; a parameter covers any one segment."""
     methods: frozenset[Method] | None = None
-    """Holds for these methods only. GET holds for HEAD, too, where a service offers no HEAD of its own."""
+    """Holds for these methods only. Who says GET says HEAD, too, whether or not a service offers a HEAD of its own."""
     access: Access | None = None
     claims: Mapping[str, frozenset[str]] | None = None
     """By claim's name: the values of which one is needed; empty: any value."""

@@ -54,7 +54,9 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     ]
     methods: Annotated[
         tuple[Method, ...] | None,
-        Setting(ListOf(MethodName(), "method"), "", "the methods that it is for", "it is for all of them"),
+        Setting(
+            ListOf(MethodName(), "method"), "", "the methods that it is for; GET is HEAD, too", "it is for all of them"
+        ),
     ]
     access: Annotated[
         Access | None, Setting(Word(Access), "", "who may ask: only ever stricter than declared", _SAYS_NOTHING)
@@ -119,13 +121,19 @@ def make_rules(tables: Iterable[RuleTable]) -> tuple[Rule, ...]:
     return tuple(_make_rule(table) for table in tables)
 
 
+def _with_head(methods: Iterable[Method]) -> frozenset[Method]:
+    """HEAD asks for what GET would say (RFC 9110, section 9.3.2): what protects the one has to protect the other."""
+    said = frozenset(methods)
+    return said | {Method.HEAD} if Method.GET in said else said
+
+
 def _make_rule(table: RuleTable) -> Rule:
     return Rule(
         origin=table.where.table,
         name=table.name,
         service=table.service,
         path=table.path,
-        methods=frozenset(table.methods) if table.methods else None,
+        methods=_with_head(table.methods) if table.methods else None,
         access=table.access,
         claims=table.claims,
         tenant=table.tenant,

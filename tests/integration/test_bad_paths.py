@@ -4,6 +4,7 @@ A public wildcard lies around a route that wants an identity: whatever is not th
 spelling that only looks like another path would be let in.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -193,3 +194,20 @@ async def test_hosts_that_try_to_reach_another_ones_services(host: str, status: 
         await client.send(head.encode("latin-1") + b"\r\n\r\n")
         answer = await client.answer()
         assert (answer.status, answer.reason if status >= 400 else answer.body.decode()) == (status, told)
+
+
+@pytest.mark.parametrize(("methods", "expected"), [(["GET"], [401, 401, 200]), (["POST"], [200, 200, 401])])
+async def test_a_rule_for_get_holds_for_a_head_of_the_services_own(methods: list[str], expected: list[int]) -> None:
+    """An application behind the bridge offers each method by itself: HEAD would tell what GET may not."""
+    rules = [{"path": "/things", "methods": methods, "access": "authenticated"}]
+    one = Service("things", version="1.0.0", access="public")
+    for method in ("GET", "HEAD", "POST"):
+        one.endpoint(method, "/things")(lambda call: "")
+    async with open_lab(rules=json.dumps(rules)) as lab:
+        await lab.serve(one)
+        found = []
+        for method in ("GET", "HEAD", "POST"):
+            client = await lab.client()
+            await client.send(request(method, "/things"))
+            found.append((await client.answer(method)).status)
+        assert found == expected

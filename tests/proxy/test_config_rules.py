@@ -66,7 +66,7 @@ def test_a_rule_with_all_there_is(tmp_path: Path) -> None:
         name="invoices",
         service="billing",
         path="/invoices/{id}",
-        methods=frozenset({Method.GET, Method.POST}),
+        methods=frozenset({Method.GET, Method.HEAD, Method.POST}),
         access=Access.AUTHENTICATED,
         claims={"scope": frozenset({"read", "write"}), "admin": frozenset()},
         tenant=TenantRule.REQUIRED,
