@@ -288,3 +288,15 @@ async def test_another_version_that_asks_for_more_by_then() -> None:
         await until(lambda: len(lab.gateway.registry.instances) == 1)
         await client.send(b"0\r\n\r\n")
         assert told(await client.answer("POST")) == (401, "unauthenticated")
+
+
+async def test_another_route_that_takes_less_by_then() -> None:
+    async with open_lab() as lab:
+        await lab.raw(service="site", instance="site-1", endpoints=(offer("/{path...}", access="public"),))
+        client = await begun(lab)
+        endpoints = (offer("/admin", access="public", body_bytes=4),)
+        await lab.raw(service="office", instance="office-1", endpoints=endpoints)
+        await client.send(b"0\r\n\r\n")
+        answer = await client.answer("POST")
+        assert (answer.status, answer.reason) == (413, "body_too_large")
+        assert answer.json()["detail"] == "At most 4 bytes are taken here."

@@ -15,7 +15,7 @@ from proxy.edge.task.body import CONTINUE, Refusal, RequestBody
 from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
-from proxy.errors import BODY_TIMEOUT, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING, INTERNAL
+from proxy.errors import BODY_TIMEOUT, BODY_TOO_LARGE, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING, INTERNAL
 from proxy.exchange import Exchange
 from proxy.stage import Answer, Await, Reply
 
@@ -196,7 +196,7 @@ class Gatherer:
             gathering.body.bound(self._hand_over.settings.buffered_bytes)
             if not gathering.look(first):
                 await gathering.wait()
-                refused = self._choose_again(exchange)
+                refused = self._choose(gathering)
             return self._send(gathering) if refused is None else _final(refused)
 
         await self._carry(gathering, go_on, Answer(DEADLINE))
@@ -209,13 +209,22 @@ class Gatherer:
         if scope.cancelled_caught:
             raise ClientGone
 
+    def _choose(self, gathering: Gathering) -> Found:
+        """Choose again: the route may be another one by now, which takes less."""
+        exchange = gathering.job.exchange
+        found = self._choose_again(exchange)
+        most = exchange.route.policy.body_bytes
+        if found is None and most is not None and gathering.body.byte_count > most:
+            return Answer(BODY_TOO_LARGE, f"At most {most} bytes are taken here.")
+        return found
+
     async def _gather(self, gathering: Gathering) -> None:
         """Wait for the body's rest, choose again, since instances may have come and gone meanwhile, and send."""
         exchange = gathering.job.exchange
 
         async def go_on() -> Answer | Reply | None:
             await gathering.wait()
-            refused = self._choose_again(exchange)
+            refused = self._choose(gathering)
             if refused is not None:
                 return _final(refused)
             return (self._stream if exchange.offer.streams else self._send)(gathering)
