@@ -26,7 +26,9 @@ def test_seconds(value: float, text: str) -> None:
     assert seconds(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "-"), (40, "0.04 ms"), (446, "0.45 ms"), (9_430, "9.4 ms"), (12_345, "12 ms")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "-"), (40, "0.04 ms"), (446, "0.45 ms"), (9_430, "9.4 ms"), (12_345, "12 ms")]
+)
 def test_milliseconds(value: float, text: str) -> None:
     assert milliseconds(value) == text
 
