@@ -74,11 +74,11 @@ LATER = {
     *("dataclasses", "encodings.idna", "joserfc", "cryptography", "click", "yaml", "h11"),
     *("penstock.semver", "penstock.settings.claims", "penstock.settings.differences", "penstock.settings.flow"),
     *("penstock.settings.identity", "penstock.settings.tables", "penstock.settings.yaml_nodes"),
-    *("proxy.admin.figures", "proxy.config_references", "proxy.explain", "proxy.overview_figures"),
+    *("proxy.admin.figures", "proxy.config.references", "proxy.explain", "proxy.overview_figures"),
     *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
     *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
-    *("proxy.settings_rules", "proxy.settings_structured"),
+    *("proxy.config.rules", "proxy.config.structured"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 

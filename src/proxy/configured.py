@@ -99,7 +99,7 @@ def make_terms(config: GatewayConfig, pipeline: Pipeline) -> Terms:
 def _rules(config: GatewayConfig) -> tuple[Rule, ...]:
     if not config.rules:
         return ()
-    from proxy.settings_rules import make_rules  # what a gateway without rules does not load
+    from proxy.config.rules import make_rules  # what a gateway without rules does not load
 
     return make_rules(config.rules)
 

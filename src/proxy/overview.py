@@ -17,8 +17,8 @@ from proxy.targets.health import CHOOSABLE
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
     from proxy.app import Gateway
+    from proxy.config.reload import Reloader
     from proxy.overview_lists import Lists
-    from proxy.reload import Reloader
 
 _NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
 _BUSY = "Another reload is under way; its report will be at GET /reload."

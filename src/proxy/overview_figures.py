@@ -26,7 +26,7 @@ from proxy.route.table import Route
 
 if TYPE_CHECKING:
     from proxy.app import Gateway
-    from proxy.reload import Reloader
+    from proxy.config.reload import Reloader
 
 
 async def figures_of(

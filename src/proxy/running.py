@@ -19,9 +19,9 @@ import trio
 from penstock.settings import Loaded
 from proxy.app import Addresses, Gateway
 from proxy.config import DrainConfig, GatewayConfig
-from proxy.config_changes import Changes
+from proxy.config.changes import Changes
+from proxy.config.reload import Reloader
 from proxy.edge.listen import open_listener
-from proxy.reload import Reloader
 
 _log = logging.getLogger("penstock.gateway")
 

@@ -162,18 +162,17 @@ async def final_answer(client: Client) -> HttpAnswer:
     return await client.answer("POST")
 
 
-@pytest.fixture(params=[False, True], ids=["http", "https"])
-def is_secured(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+ENTRANCES = [
+    pytest.param((name, is_secured), id=f"{name}-{'https' if is_secured else 'http'}")
+    for is_secured in (False, True)
+    for name in WAYS
+    if not (is_secured and name == "absolute")  # its scheme is http
+]
 
 
-@pytest.fixture(params=WAYS)
-async def entrance(
-    request: pytest.FixtureRequest, tmp_path: Path, is_secured: bool, files: TlsFiles
-) -> AsyncIterator[Entrance]:
-    name = str(request.param)
-    if is_secured and name == "absolute":
-        pytest.skip("its scheme is http")
+@pytest.fixture(params=ENTRANCES)
+async def entrance(request: pytest.FixtureRequest, tmp_path: Path, files: TlsFiles) -> AsyncIterator[Entrance]:
+    name, is_secured = request.param
     (tmp_path / "jwks.json").write_bytes(jwks(KEY))
     port = free_port() if is_secured else 0
     more = files.settings(port) if is_secured else {}

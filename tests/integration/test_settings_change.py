@@ -18,7 +18,7 @@ from penstock import Call, Service
 from penstock.settings.service import load_service
 from penstock.streaming import StreamCall
 from proxy.config import load_gateway
-from proxy.reload import Reloader
+from proxy.config.reload import Reloader
 from proxy.running import Sources, make_reloader
 
 service = Service("billing", version="1.4.0", access="public")

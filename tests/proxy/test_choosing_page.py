@@ -5,8 +5,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from proxy.config import load_gateway
+from proxy.config.rules import make_rules
 from proxy.route.placement_file import FilePlacement
-from proxy.settings_rules import make_rules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "choosing.md").read_text()
 

@@ -13,9 +13,9 @@ from penstock.settings.load import Found, SettingsFile
 from penstock.settings.tables import ListOf, Table, TextMap
 from penstock.settings.types import Kind
 from proxy.config import gateway_registry
-from proxy.config_changes import compare
-from proxy.config_checks import check_together
-from proxy.config_references import advice
+from proxy.config.changes import compare
+from proxy.config.checks import check_together
+from proxy.config.references import advice
 
 REGISTRY = gateway_registry()
 ODD = [

@@ -8,10 +8,10 @@ from frames.frame import Method
 from penstock.settings import Address, SettingsError
 from penstock.settings.rate import RateKey, RateLimit
 from proxy.config import load_gateway
+from proxy.config.rules import make_rules
+from proxy.config.structured import ServiceCall
 from proxy.route_policy import Access, Case, Key, KeyKind, Mirror, Split, TenantRule
 from proxy.rules import Rule, VersionsRule
-from proxy.settings_rules import make_rules
-from proxy.settings_structured import ServiceCall
 
 YAML = """\
 regions:

@@ -14,9 +14,9 @@ import trio.testing
 
 from penstock.settings import Loaded, Problem, SettingsError
 from proxy.config import GatewayConfig, load_gateway
-from proxy.config_changes import Changes
-from proxy.reload import Reloader
-from proxy.watching import FileWatch
+from proxy.config.changes import Changes
+from proxy.config.reload import Reloader
+from proxy.config.watching import FileWatch
 
 Applied = list[tuple[Loaded[GatewayConfig], Changes]]
 

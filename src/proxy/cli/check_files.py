@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from penstock.settings import Loaded, Problem, SettingsError
 
 from ..config import GatewayConfig
-from ..settings_rules import NONE
+from ..config.rules import NONE
 
 
 def check_files(loaded: Loaded[GatewayConfig]) -> list[Problem]:

@@ -23,7 +23,7 @@ def command(ctx: click.Context, /, new: Path, output: str, **_: object) -> None:
 
     Exits with 0 when nothing differs, with 1 when something does, with 2 when one of the files is wrong.
     """
-    from ..config_changes import compare
+    from ..config.changes import compare
 
     with failures_explained():
         old_loaded, new_loaded = settings_loader(ctx)(), settings_loader(ctx, new)()

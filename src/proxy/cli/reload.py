@@ -45,7 +45,7 @@ def _show_applied(report: dict[str, Any]) -> None:
 
 
 def _sentence(change: dict[str, Any]) -> str:
-    from ..config_changes import Change
+    from ..config.changes import Change
 
     return str(msgspec.convert(change, Change))
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from frames.wire import Wire
 from proxy.config import GatewayConfig
-from proxy.settings_edge import EdgeConfig
+from proxy.config.edge import EdgeConfig
 
 if TYPE_CHECKING:
     from proxy.edge.tls.batch import TlsEdge

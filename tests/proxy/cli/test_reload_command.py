@@ -16,8 +16,8 @@ from penstock.settings import Address, Secret
 from proxy.cli.admin_client import AdminClient
 from proxy.cli.failures import AdminError
 from proxy.cli.reload import command
-from proxy.config_changes import Change
-from proxy.reload import Report
+from proxy.config.changes import Change
+from proxy.config.reload import Report
 
 APPLIED = Report(
     "POST /reload",

@@ -10,6 +10,7 @@ from frames.frame import Method
 from penstock.settings.rate import ADMIT_LIMIT, RateLimit, parse_rate_limit
 from penstock.settings.registry import Registry
 from proxy.caller import Caller, Identity
+from proxy.config.rates import RatesConfig
 from proxy.edge.respond import respond
 from proxy.errors import RATE_LIMITED
 from proxy.exchange import Exchange
@@ -19,7 +20,6 @@ from proxy.policy.rates.stages import GATEWAY, make_admit, make_rate_limit, peek
 from proxy.policy.rates.store import Demand, MemoryStore, Refused
 from proxy.route.table import Route, RouteTable
 from proxy.route_policy import RoutePolicy
-from proxy.settings_rates import RatesConfig
 from proxy.snapshot import Limits, Snapshot
 from proxy.stage import Answer, stages_of
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from proxy.watching import Stamp, stamp_of
+from proxy.config.watching import Stamp, stamp_of
 
 from .problems import CertificateError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import trio
 
+from proxy.config.identity import IdentityConfig
 from proxy.policy.authorize import authorize
 from proxy.policy.identify import make_identify
-from proxy.settings_identity import IdentityConfig
 
 from .callers import Callers
 from .prepare import PreparedIdentities, SourceId, prepare_identities, source_of

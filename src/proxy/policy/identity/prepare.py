@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from penstock.settings import Problem, SettingsError
-from proxy.settings_identity import IdentityConfig
+from proxy.config.identity import IdentityConfig
 
 from .causes import RefusedError
 

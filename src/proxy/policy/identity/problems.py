@@ -6,7 +6,7 @@ from penstock.settings import Problem
 from penstock.settings.errors import BadValueError, path_text
 from penstock.settings.identity import ApiKey, Issuer, api_keys_kind
 from penstock.settings.nodes import Duplicate, UnreadableError
-from proxy.settings_identity import IdentityConfig
+from proxy.config.identity import IdentityConfig
 
 from .source import FileSource, SourceError
 

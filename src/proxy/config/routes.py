@@ -9,7 +9,7 @@ from penstock.settings import Setting
 from penstock.settings.later import Later
 from penstock.settings.types import Choice, Count
 
-_HOSTS: Later[Mapping[str, tuple[str, ...]]] = Later("proxy.settings_structured", "HOSTS", {}, "map")
+_HOSTS: Later[Mapping[str, tuple[str, ...]]] = Later("proxy.config.structured", "HOSTS", {}, "map")
 
 
 class RoutesConfig(msgspec.Struct, frozen=True):

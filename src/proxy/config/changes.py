@@ -8,7 +8,7 @@ import msgspec
 
 from penstock.settings import Loaded, Registry
 
-from .config import GatewayConfig
+from .gateway import GatewayConfig
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -1,5 +1,5 @@
 """What can be wrong with settings that are right one by one: order of thresholds and bounds, an open door, a missing
-file. Colliding listeners and TLS are in `proxy.config_listeners`, names that nothing has in `proxy.config_references`.
+file. Colliding listeners and TLS are in `proxy.config.listeners`, names that nothing has in `proxy.config.references`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from frames.limits import HEARTBEATS_MISSED_MAX
 from penstock.settings import Origins, Problem
 from penstock.settings.types import Duration, Size
 
-from .config_listeners import conflict, listeners, tls
+from .listeners import conflict, listeners, tls
 
 _MS = Duration("ms")
 _SIZE = Size()
@@ -38,7 +38,7 @@ def advise(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is right, and yet does not do what somebody may expect of it: all of it is about rules."""
     if not values["rules"]:
         return []
-    from .config_references import advice
+    from .references import advice
 
     return advice(values, origins)
 
@@ -46,7 +46,7 @@ def advise(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
 def _references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     if all(origins[name] == "default" for name in _REFERRING):
         return []
-    from .config_references import references  # what a gateway with defaults does not load
+    from .references import references  # what a gateway with defaults does not load
 
     return references(values, origins)
 

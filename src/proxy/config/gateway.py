@@ -3,7 +3,7 @@
 Each field is an entry of the registry (see `penstock.settings.registry`): ``edge.head_timeout_ms`` here is
 ``edge.head_timeout`` in a file and ``PENSTOCK_EDGE_HEAD_TIMEOUT`` in the environment. `load_gateway` puts the sources
 together and checks what no single value can tell: that thresholds are in order, that listeners do not collide, that
-nobody is let in without a token. The sections are in files of their own, `proxy.settings_*`.
+nobody is let in without a token. The sections are in files of their own, `proxy.config`.
 """
 
 import os
@@ -16,22 +16,22 @@ import msgspec
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.later import Later
 
-from .config_checks import advise, check_together
-from .settings_choice import PlacementConfig, RegionsConfig, VersionsConfig
-from .settings_edge import EdgeConfig
-from .settings_identity import IdentityConfig
-from .settings_process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
-from .settings_process import DrainConfig as DrainConfig
-from .settings_rates import RatesConfig
-from .settings_routes import RoutesConfig
-from .settings_services import ServicesConfig
+from .checks import advise, check_together
+from .choosing import PlacementConfig, RegionsConfig, VersionsConfig
+from .edge import EdgeConfig
+from .identity import IdentityConfig
+from .process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
+from .process import DrainConfig as DrainConfig
+from .rates import RatesConfig
+from .routes import RoutesConfig
+from .services import ServicesConfig
 
 if TYPE_CHECKING:
-    from .settings_rules import RuleTable
+    from .rules import RuleTable
 else:  # what a gateway without rules does not load
     RuleTable = Any
 
-_RULES: Later[tuple[RuleTable, ...]] = Later("proxy.settings_rules", "RULES", (), "list of rules")
+_RULES: Later[tuple[RuleTable, ...]] = Later("proxy.config.rules", "RULES", (), "list of rules")
 
 
 class GatewayConfig(msgspec.Struct, frozen=True):

@@ -14,14 +14,14 @@ from penstock.settings.numbers import PerMinute
 from penstock.settings.types import Count, Duration, SecretText, Size, Text
 
 if TYPE_CHECKING:
-    from .settings_structured import ServiceCall
+    from .structured import ServiceCall
 else:  # what a gateway without calls between services does not load
     ServiceCall = Any
 
 SERVICE_NAME = Text(r"[a-z][a-z0-9-]{0,63}", "1 to 64 of a-z 0-9 -, beginning with a letter", "billing")
 
 _MS = Duration("ms")
-_KINDS = "proxy.settings_structured"
+_KINDS = "proxy.config.structured"
 _DIAL: Later[tuple[Address, ...]] = Later(_KINDS, "DIAL", (), "list of addresses")
 _REQUIRED: Later[tuple[str, ...]] = Later(_KINDS, "REQUIRED", (), "list of services")
 _CALLS: Later[tuple[ServiceCall, ...]] = Later(_KINDS, "CALLS", (), "list of calls")

@@ -6,7 +6,7 @@ from penstock.settings import Setting
 from penstock.settings.lists import Protocols
 from penstock.settings.types import Choice, Count, Duration, Flag, Rate, Size
 
-from .settings_connections import EdgeConnections, timeout
+from .connections import EdgeConnections, timeout
 
 _MS = Duration("ms")
 

@@ -13,7 +13,7 @@ from penstock.settings.types import Flag, Text
 
 REGION_NAME = Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -", "eu-1")
 
-_KINDS = "proxy.settings_structured"
+_KINDS = "proxy.config.structured"
 _NEIGHBOURS: Later[Mapping[str, tuple[str, ...]]] = Later(_KINDS, "NEIGHBOURS", {}, "map")
 _MAPS: Later[tuple[Path, ...]] = Later(_KINDS, "MAPS", (), "list of files")
 

@@ -13,11 +13,11 @@ from penstock.settings import Address, Origins, Problem
 from penstock.settings.errors import Step, path_text
 from penstock.settings.types import Duration, Size
 
-from .route_policy import Access
+from ..route_policy import Access
 
 if TYPE_CHECKING:
-    from .settings_rules import RuleTable
-    from .settings_structured import ServiceCall
+    from .rules import RuleTable
+    from .structured import ServiceCall
 
 NONE = "none"
 

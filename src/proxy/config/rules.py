@@ -19,10 +19,10 @@ from penstock.settings.types import Duration, Flag, Size, Text
 from penstock.settings.versions import VersionRange
 from penstock.settings.words import Word
 
-from .route_policy import Access, TenantRule
-from .rules import Rule, VersionsRule
-from .settings_services import SERVICE_NAME
-from .settings_splits import MirrorTable, SplitTable, check_split, make_mirror, make_split
+from ..route_policy import Access, TenantRule
+from ..rules import Rule, VersionsRule
+from .services import SERVICE_NAME
+from .splits import MirrorTable, SplitTable, check_split, make_mirror, make_split
 
 NONE = "none"
 RULE_NAME = Text(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", "1 to 64 of A-Z a-z 0-9 space . _ -", "canary-of-billing")

@@ -19,11 +19,11 @@ import trio
 
 from penstock.settings import Loaded, Problem, Registry, SettingsError
 
-from .beside_traffic import beside_traffic
-from .config import GatewayConfig, gateway_registry
-from .config_changes import Change, Changes, compare, effective
-from .config_checks import check_together
-from .config_files import watched_files
+from ..beside_traffic import beside_traffic
+from .changes import Change, Changes, compare, effective
+from .checks import check_together
+from .files import watched_files
+from .gateway import GatewayConfig, gateway_registry
 from .watching import FileWatch
 
 Load = Callable[[], Loaded[GatewayConfig]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from penstock.settings import Loaded
 
-from .config import GatewayConfig, gateway_registry
+from .gateway import GatewayConfig, gateway_registry
 
 
 def watched_files(loaded: Loaded[GatewayConfig]) -> tuple[Path, ...]:

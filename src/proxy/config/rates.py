@@ -9,7 +9,7 @@ from penstock.settings.later import Later
 from penstock.settings.rate import RateLimit
 from penstock.settings.types import Choice, Count
 
-_ADMIT: Later[tuple[RateLimit, ...]] = Later("proxy.settings_structured", "ADMIT", (), "list of rate limits")
+_ADMIT: Later[tuple[RateLimit, ...]] = Later("proxy.config.structured", "ADMIT", (), "list of rate limits")
 
 
 class RatesConfig(msgspec.Struct, frozen=True):

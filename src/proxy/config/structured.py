@@ -13,8 +13,8 @@ from penstock.settings.http import HostPattern
 from penstock.settings.rate import ADMIT_LIMIT
 from penstock.settings.tables import NOWHERE, ListOf, Places, TableList, TextMap
 
-from .settings_choice import REGION_NAME
-from .settings_services import SERVICE_NAME
+from .choosing import REGION_NAME
+from .services import SERVICE_NAME
 
 
 class ServiceCall(msgspec.Struct, frozen=True, kw_only=True):
