@@ -9,7 +9,7 @@ import trio
 from lab import Lab
 from lab_client import WAIT_S, Client, HttpAnswer, request
 from lab_streams import chunked, reset
-from random_ledger import Drawn, Ledger
+from random_ledger import Drawn, Ledger, is_cut_answer_to
 
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 TURNS = 10
@@ -125,6 +125,18 @@ async def _next_event(reader: h11.Connection, client: Client) -> object:
 # ---- who asks ----
 
 
+class Sending:
+    """What became of a client's sending.
+
+    was_cut: it was told that the connection had been reset. A socket tells that once: who reads after it sees an end
+    in order.
+    """
+
+    def __init__(self) -> None:
+        self.was_cut = False
+        self.is_over = trio.Event()
+
+
 class RandomClient:
     """One client: connects, asks and goes, again and again."""
 
@@ -155,17 +167,18 @@ class RandomClient:
         chance = self._draw.random()
         if chance < 0.25:
             data = data[: self._draw.randrange(len(data))]
+        sending = Sending()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send, client, data)
+            nursery.start_soon(self._send, client, data, sending)
             if chance < 0.4:
                 await trio.sleep(self._draw.random() * 0.03)
                 if may_reset and self._draw.random() < 0.5:
                     reset(client)
             else:
-                await self._read(client, drawn)
+                await self._read(client, drawn, sending)
             nursery.cancel_scope.cancel()
 
-    async def _send(self, client: Client, data: bytes) -> None:
+    async def _send(self, client: Client, data: bytes, sending: Sending) -> None:
         draw = random.Random(len(data))  # its own: it draws between the draws of others
         at = 0
         try:
@@ -176,14 +189,16 @@ class RandomClient:
                 if draw.random() < 0.3:
                     await trio.sleep(draw.random() * 0.003)
         except GONE:
-            pass  # what was answered before is still to be read
+            sending.was_cut = True  # what was answered before is still to be read
+        finally:
+            sending.is_over.set()
 
-    async def _read(self, client: Client, drawn: list[Drawn]) -> None:
+    async def _read(self, client: Client, drawn: list[Drawn], sending: Sending) -> None:
         """Read the answers in the order of the requests, until one is the last."""
         for one in drawn:
             try:
                 with trio.fail_after(WAIT_S):
-                    answer = await read_answer(client, one.method)
+                    answer = await self._next_answer(client, one, sending)
             except CutError:
                 self._ledger.counts["cut"] += 1
                 return
@@ -193,3 +208,18 @@ class RandomClient:
             self._ledger.answer(one, answer)
             if one.is_last or answer.headers.get(b"connection") == b"close":
                 return
+
+    async def _next_answer(self, client: Client, one: Drawn, sending: Sending) -> HttpAnswer:
+        """Raise CutError also for an end that only looks in order, because the sender was told of the reset."""
+        try:
+            answer = await read_answer(client, one.method)
+        except SilentEndError:
+            await sending.is_over.wait()
+            if sending.was_cut:
+                raise CutError from None
+            raise
+        if one.is_last:
+            await sending.is_over.wait()
+            if sending.was_cut and is_cut_answer_to(one, answer.body):
+                raise CutError
+        return answer

@@ -36,6 +36,15 @@ def is_answer_to(drawn: Drawn, body: bytes) -> bool:
     return len(parts) == 4 and parts[2].isdigit() and body == make_answer(drawn.target, drawn.body, int(parts[2]))
 
 
+def is_cut_answer_to(drawn: Drawn, body: bytes) -> bool:
+    """Whether it is the beginning of the answer to that request, and not all of it."""
+    parts = body.split(b" ", 3)
+    if len(parts) < 4 or not parts[2].isdigit():
+        return make_answer(drawn.target, drawn.body).startswith(body)
+    whole = make_answer(drawn.target, drawn.body, int(parts[2]))
+    return len(body) < len(whole) and whole.startswith(body)
+
+
 class Ledger:
     """What happened how often, and what was wrong."""
 

@@ -15,7 +15,7 @@ from free_port import free_port
 from lab import open_lab, until
 from lab_tls import TlsFiles, make_tls_files
 from random_client import Edges, RandomClient
-from random_ledger import Drawn, Ledger, is_answer_to, make_answer
+from random_ledger import Drawn, Ledger, is_answer_to, is_cut_answer_to, make_answer
 from random_service import RandomService
 
 FUZZ_SECONDS = float(os.environ.get("PENSTOCK_FUZZ_SECONDS", "0"))
@@ -77,3 +77,7 @@ def test_judge() -> None:
     assert is_answer_to(drawn, right)
     for wrong in (right[:-1], right + b"z", make_answer(b"/s/2", b"body"), make_answer(b"/s/1", b"bod"), b"", b"WRONG"):
         assert not is_answer_to(drawn, wrong)
+    for cut in (b"", right[:3], right[:-1]):
+        assert is_cut_answer_to(drawn, cut)
+    for whole_or_wrong in (right, right + b"z", make_answer(b"/s/2", b"body")[:-1], make_answer(b"/s/1", b"bod")[:-1]):
+        assert not is_cut_answer_to(drawn, whole_or_wrong)
