@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from proxy.route.split import BUCKETS
-from proxy.route.split_key import ReadKey, key_reader
+from proxy.request_key import ReadKey, key_reader
 from proxy.route_policy import Case, KeyKind, Mirror, Split
 
 if TYPE_CHECKING:

@@ -1,8 +1,12 @@
-"""The key of a split: by what of a request it is told to which part it belongs."""
+"""The key of a request: by what of it requests are told apart, where one asker is always to be treated alike.
+
+A split reads it to know which part a request belongs to, and consistent hashing to know which instance.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from frames.template import parameter_name, wildcard_name
 from proxy.exchange import Exchange
 from proxy.route_policy import Key, KeyKind
 
@@ -10,12 +14,14 @@ ReadKey = Callable[[Exchange], bytes | None]
 """The value of the key; None or empty where the request has none."""
 
 
-def key_reader(key: Key) -> ReadKey:
-    """Return what reads a key of requests."""
+def key_reader(key: Key, template: str = "") -> ReadKey:
+    """Return what reads a key of requests. template: the path of their route, for a parameter of it."""
     if key.kind is KeyKind.HEADER:
         return _header_reader(key.name.lower().encode("latin-1"))
     if key.kind is KeyKind.COOKIE:
         return _cookie_reader(key.name.encode("latin-1"))
+    if key.kind is KeyKind.PARAMETER:
+        return _parameter_reader(key.name, template)
     return _READERS[key.kind]
 
 
@@ -63,5 +69,33 @@ def _cookie_reader(name: bytes) -> ReadKey:
             return None
         pairs = (pair.strip() for pair in cookies.replace(b",", b";").split(b";"))
         return next((pair[len(begin) :].strip(b'"') for pair in pairs if pair.startswith(begin)), None)
+
+    return read
+
+
+def _parameter_reader(name: str, template: str) -> ReadKey:
+    """Read a parameter of the path, as it came; of a wildcard all that it matches. No template has it: there is none.
+
+    The path was matched by the template, so it has the segments that the template has.
+    """
+    for place, segment in enumerate(template.split("/")):
+        if parameter_name(segment) == name:
+            return _segment_reader(place)
+        if wildcard_name(segment) == name:
+            return _rest_reader(place)
+    return _no_key
+
+
+def _segment_reader(place: int) -> ReadKey:
+    def read(exchange: Exchange) -> bytes | None:
+        return exchange.path.split(b"/", place + 1)[place]
+
+    return read
+
+
+def _rest_reader(place: int) -> ReadKey:
+    def read(exchange: Exchange) -> bytes | None:
+        segments = exchange.path.split(b"/", place)
+        return segments[place] if len(segments) > place else None
 
     return read
