@@ -35,8 +35,8 @@ int64_t wire_age_ms(wire *w, uint64_t id)
 
 /* ---- deciding ---- */
 
-int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
-              const wire_identity *identity, int may_stream)
+int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
+              uint32_t deadline_ms, uint32_t attempt_ms, const wire_identity *identity)
 {
     exchange *x = exchange_find_in_batch(w, id);
     if (!x || x->state != EXCHANGE_UNDECIDED || !x->edge || x->is_away || x->is_odd)
@@ -44,18 +44,19 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;
-    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || !identity_is_valid(identity))
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || gauge >= WIRE_GAUGES_MAX || how > SEND_HOW_ALL || !identity_is_valid(identity))
         return WIRE_INVALID;
     uint64_t age_ms = (w->now_us - x->started_us) / 1000;
     uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
-    int result = request_write_plain(w, x, framed, endpoint, attempt, remaining_ms, identity);
+    request_parts parts = request_parts_of(x, remaining_ms, identity);
+    parts.endpoint = endpoint;
+    x->tag = 0;
+    int result = request_write(w, x, framed, &parts, how & SEND_KEEP);
     if (result != WIRE_OK)
         return result;
-    x->route = route;
-    x->may_stream = may_stream != 0;
-    x->is_streamed = x->is_put_off = x->is_measured = 0;
-    exchange_attach(w, x, framed);
-    timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
+    exchange_go(w, x, framed, &(sending){route, gauge, how, 1});
+    x->deadline_ms = wire_now_ms(w) + remaining_ms;
+    exchange_set_timer(w, x, attempt_ms);
     return WIRE_OK;
 }
 
@@ -66,7 +67,7 @@ static void write_cancel(wire *w, const exchange *x, int reason)
     uint8_t *out = framed_write_beyond(w, x->framed, FRAME_HEADER_BYTES + 4);
     if (!out)
         return;
-    frame_write_header(out, 4, FRAME_CANCEL, 0, exchange_id(x) | (x->framed->dialled ? OPENED_BY_DIALLER : 0));
+    frame_write_header(out, 4, FRAME_CANCEL, 0, exchange_wire_id(x, x->framed));
     memset(out + FRAME_HEADER_BYTES, 0, 4);
     out[FRAME_HEADER_BYTES] = (uint8_t)reason;
     w->counters.frames_out++;
@@ -106,6 +107,13 @@ int wire_answer(wire *w, uint64_t id, int status, const uint8_t *lines, uint32_t
     return WIRE_OK;
 }
 
+/* The id as the frame is to carry it: the caller does not know of attempts. */
+static uint64_t complete_id(const wire *w, const framed_connection *framed, uint64_t id)
+{
+    const exchange *x = id && framed_is_ours(framed, id) ? exchange_find(w, id & ~OPENED_BY_DIALLER) : NULL;
+    return x && x->framed == framed ? exchange_wire_id(x, framed) : id;
+}
+
 int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t id, const uint8_t *payload, uint32_t payload_bytes)
 {
     framed_connection *framed = framed_find(w, connection);
@@ -116,7 +124,7 @@ int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t id, c
     uint8_t *out = payload_bytes <= FRAME_PAYLOAD_BYTES_MAX ? framed_write(w, framed, FRAME_HEADER_BYTES + payload_bytes) : NULL;
     if (!out)
         return WIRE_FULL;
-    frame_write_header(out, payload_bytes, (uint8_t)type, (uint8_t)flags, id);
+    frame_write_header(out, payload_bytes, (uint8_t)type, (uint8_t)flags, complete_id(w, framed, id));
     if (payload_bytes)
         memcpy(out + FRAME_HEADER_BYTES, payload, payload_bytes);
     w->counters.frames_out++;

@@ -10,6 +10,13 @@ exchange *exchange_find(const wire *w, uint64_t id)
     return slab_find(&w->exchanges, (uint32_t)id, (uint32_t)(id >> 32));
 }
 
+exchange *exchange_find_on_wire(const wire *w, uint64_t wire_id)
+{
+    const uint64_t tag_mask = 0xffull << ATTEMPT_SHIFT;
+    exchange *x = exchange_find(w, wire_id & ~(tag_mask | OPENED_BY_DIALLER));
+    return x && x->tag == (wire_id & tag_mask) >> ATTEMPT_SHIFT ? x : NULL;
+}
+
 exchange *exchange_find_in_batch(const wire *w, uint64_t id)
 {
     exchange *x = exchange_find(w, id);
@@ -56,7 +63,7 @@ exchange *exchange_open(wire *w, edge_connection *edge)
     return x;
 }
 
-void exchange_attach(wire *w, exchange *x, framed_connection *framed)
+static void attach(wire *w, exchange *x, framed_connection *framed)
 {
     x->state = EXCHANGE_SENT;
     x->sent_us = w->now_us;
@@ -66,7 +73,38 @@ void exchange_attach(wire *w, exchange *x, framed_connection *framed)
     if (x->next)
         x->next->back = &x->next;
     framed->exchanges = x;
+    x->group = w->route_group[x->route];
     w->in_flight[framed->item.slot]++;
+    w->route_in_flight[x->route]++;
+    w->group_in_flight[x->group]++;
+    w->groups[x->group].requests += x->attempt == 1;
+}
+
+void exchange_go(wire *w, exchange *x, framed_connection *framed, const sending *sent)
+{
+    x->route = sent->route;
+    x->gauge = (uint16_t)sent->gauge;
+    x->attempt = (uint8_t)sent->attempt;
+    x->may_stream = (sent->how & SEND_MAY_STREAM) != 0;
+    x->holds = (sent->how & SEND_HOLD) != 0;
+    x->tells = (sent->how & SEND_TELL) != 0;
+    x->is_streamed = x->is_put_off = x->is_measured = 0;
+    attach(w, x, framed);
+}
+
+void exchange_set_timer(wire *w, exchange *x, uint32_t after_ms)
+{
+    uint64_t at_ms = x->deadline_ms;
+    if (after_ms && (!at_ms || wire_in_ms(w, after_ms) < at_ms))
+        at_ms = wire_in_ms(w, after_ms);
+    if (at_ms)
+        timer_set(&w->timers, &x->timer, at_ms);
+}
+
+uint32_t exchange_remaining_ms(const wire *w, const exchange *x)
+{
+    uint64_t now_ms = wire_now_ms(w);
+    return x->deadline_ms > now_ms ? (uint32_t)(x->deadline_ms - now_ms) : 0;
 }
 
 void exchange_detach(wire *w, exchange *x)
@@ -77,6 +115,8 @@ void exchange_detach(wire *w, exchange *x)
     if (x->next)
         x->next->back = x->back;
     w->in_flight[x->framed->item.slot]--;
+    w->route_in_flight[x->route]--;
+    w->group_in_flight[x->group]--;
     x->framed = NULL;
     x->back = NULL;
     x->state = EXCHANGE_UNDECIDED;
@@ -91,6 +131,7 @@ void exchange_close(wire *w, exchange *x)
     if (x->edge)
         x->edge->exchange = NULL;
     free(x->kept);
+    kept_drop(w, x);
     w->counters.exchanges_now--;
     slab_give(&w->exchanges, x);
 }
@@ -130,6 +171,11 @@ void exchange_measure(wire *w, const exchange *x, uint16_t status)
     uint64_t counted_us = latency_us + (status >= 500 ? w->settings.failure_us : 0);
     measure_target(w, x->framed->item.slot, counted_us ? (float)counted_us : 1.0f);
     w->route_statuses[x->route][status / 100]++;
+    if (!status_is_failure(status)) {
+        w->gauge_answers[x->gauge]++;
+        w->groups[x->group].answers++;
+        w->groups[x->group].latency_sum_us += latency_us;
+    }
     uint64_t *counts = latency_counts(w, x->route);
     if (counts)
         counts[latency_index(latency_us)]++;

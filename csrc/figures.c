@@ -60,6 +60,34 @@ uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max)
     return count;
 }
 
+uint32_t *wire_gauge_answers(wire *w)
+{
+    return w->gauge_answers;
+}
+
+uint32_t *wire_route_in_flight(wire *w)
+{
+    return w->route_in_flight;
+}
+
+uint32_t *wire_group_in_flight(wire *w)
+{
+    return w->group_in_flight;
+}
+
+int wire_set_group(wire *w, uint32_t route, uint32_t group)
+{
+    if (route >= w->settings.routes_max || group >= WIRE_GROUPS_MAX)
+        return WIRE_INVALID;
+    w->route_group[route] = (uint16_t)group;
+    return WIRE_OK;
+}
+
+const wire_group_figures *wire_group_figures_of(const wire *w, uint32_t group)
+{
+    return group < WIRE_GROUPS_MAX ? &w->groups[group] : NULL;
+}
+
 const uint64_t *wire_route_statuses(wire *w, uint32_t route)
 {
     return route < w->settings.routes_max ? w->route_statuses[route] : NULL;

@@ -123,6 +123,8 @@ void framed_bury(wire *w)
             event->exchange = exchange_id(x);
             event->connection = framed->handle;
             event->detail = framed->cause;
+            event->flags = x->frame_end > framed->flushed ? LOST_UNSENT : 0;
+            event->a = x->gauge;
         }
         if (!wire_event_room(w))
             return;
@@ -157,6 +159,7 @@ uint8_t *framed_write_beyond(wire *w, framed_connection *framed, uint32_t bytes)
     if (!room)
         return NULL;
     w->unsent[framed->item.slot] = held + bytes;
+    framed->written += bytes;
     if (!framed->is_dirty) {
         framed->is_dirty = 1;
         framed->next_dirty = w->dirty;
@@ -168,7 +171,10 @@ uint8_t *framed_write_beyond(wire *w, framed_connection *framed, uint32_t bytes)
 /* An error of sending is left for the receiving side to find: what the peer said before it went is still worth reading. */
 void framed_flush(wire *w, framed_connection *framed)
 {
-    int result = output_send(framed->descriptor, &framed->out, &w->counters.framed_bytes_out);
+    uint64_t sent = 0;
+    int result = output_send(framed->descriptor, &framed->out, &sent);
+    framed->flushed += sent;
+    w->counters.framed_bytes_out += sent;
     if (result < 0)
         output_drop(w, &framed->out);
     uint32_t unsent = framed->out.end - framed->out.start;

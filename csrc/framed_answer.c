@@ -8,7 +8,7 @@ exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_
         w->counters.foreign_responses++;
         return NULL;
     }
-    exchange *x = exchange_find(w, id & ~OPENED_BY_DIALLER);
+    exchange *x = exchange_find_on_wire(w, id);
     if (!x || x->state != EXCHANGE_SENT || !exchange_is_wanted(x) || x->is_spoiled) {
         w->counters.late_responses++;
         return NULL;
@@ -27,6 +27,7 @@ void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
     event->exchange = exchange_id(x);
     event->connection = x->framed->handle;
     event->detail = detail;
+    event->a = x->gauge;
 }
 
 /* Whether a RESPONSE is all there is to say, and says it as any answer does: 426 names what may be upgraded to, which the caller knows, and
@@ -35,6 +36,16 @@ static int is_whole_answer(const exchange *x, const frame_view *view)
 {
     enum { UPGRADE_REQUIRED = 426 };
     return view->status >= 200 && (view->flags & FRAME_END) && view->status != UPGRADE_REQUIRED && (x->method != METHOD_HEAD || view->body_bytes);
+}
+
+static void tell_answered(wire *w, const exchange *x, const uint8_t *base, const frame_view *view, int is_held)
+{
+    wire_event *event = framed_add_event(w, x->framed, base, view, EVENT_ANSWERED);
+    event->exchange = exchange_id(x);
+    event->detail = view->status;
+    event->flags = is_held ? ANSWERED_HELD : 0;
+    event->a = x->gauge;
+    event->b = (uint32_t)(w->now_us - x->sent_us);
 }
 
 /* From frame to HTTP answer without a decision. An interim response (1xx) is dropped: RFC 9110, section 15.2, lets a proxy do so. */
@@ -65,6 +76,13 @@ void framed_take_response(wire *w, framed_connection *framed, const uint8_t *bas
     }
     exchange_measure(w, x, view->status);
     w->counters.answers_from_services++;
+    int has_failed = status_is_failure(view->status);
+    if (has_failed || x->tells)
+        tell_answered(w, x, base, view, has_failed && x->holds);
+    if (has_failed && x->holds) {
+        exchange_detach(w, x);
+        return;
+    }
     edge_answer(w, x, (uint32_t)head_bytes, base + view->body, view->body_bytes);
 }
 
@@ -82,8 +100,9 @@ void framed_take_refused(wire *w, framed_connection *framed, const uint8_t *base
     }
     exchange_detach(w, x);
     wire_event *event = wire_add_event(w, EVENT_REFUSED);
-    event->exchange = view->exchange & ~OPENED_BY_DIALLER;
+    event->exchange = exchange_id(x);
     event->connection = framed->handle;
     event->detail = base[view->payload];
     event->a = frame_read_u32(base + view->payload + 4);
+    event->b = x->gauge;
 }

@@ -66,10 +66,8 @@ static uint32_t remaining_ms(const wire *w, const exchange *x)
 {
     if (x->is_measured || x->state != EXCHANGE_SENT)
         return 0;
-    if (!timer_is_set(&x->timer))
-        return 1;
-    uint64_t now_ms = wire_now_ms(w), until_ms = x->timer.tick * TIMER_TICK_MS;
-    return until_ms > now_ms ? (uint32_t)(until_ms - now_ms) : 1;
+    uint32_t left_ms = exchange_remaining_ms(w, x);
+    return left_ms ? left_ms : 1;
 }
 
 int wire_take_over(wire *w, uint64_t id, wire_handed *handed)
@@ -83,6 +81,7 @@ int wire_take_over(wire *w, uint64_t id, wire_handed *handed)
     if (result != WIRE_OK)
         return result;
     timer_clear(&x->timer);
+    kept_drop(w, x);
     x->may_stream = 0; /* it does */
     handed->remaining_ms = left_ms;
     return WIRE_OK;
@@ -134,7 +133,8 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     w->counters.handed_over_now--;
     x->is_away = x->is_streamed = x->is_odd = x->has_rest = 0;
     x->lingers = 1; /* should it close: the client may have sent more that nobody has seen, which would make the close a reset */
-    timer_set(&w->timers, &x->timer, wire_now_ms(w) + remaining_ms);
+    x->deadline_ms = wire_in_ms(w, remaining_ms);
+    exchange_set_timer(w, x, 0);
     if (edge_watch_again(w, edge, bytes, count) == 0)
         return WIRE_OK;
     edge->is_broken = 1;
@@ -153,7 +153,8 @@ static int is_within_frame(uint32_t field_count, uint32_t fields_bytes, uint32_t
     return field_count <= FRAME_FIELDS_MAX && fields_bytes >= 4 * field_count && (field_count || !fields_bytes) && target_bytes && target_bytes <= FRAME_TARGET_BYTES_MAX;
 }
 
-int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
+              uint32_t attempt, uint32_t remaining_ms,
               const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
               const uint8_t *body, uint32_t body_bytes, int end, const wire_identity *identity)
@@ -164,7 +165,7 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     framed_connection *framed = framed_find(w, connection);
     if (!framed)
         return WIRE_NO_CONNECTION;
-    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
+    if (route >= w->settings.routes_max || endpoint > UINT16_MAX || gauge >= WIRE_GAUGES_MAX || how > SEND_HOW_ALL || !attempt || attempt > UINT8_MAX || length_text_bytes > 16 ||
         upgrade_bytes > WIRE_UPGRADE_BYTES_MAX || !is_within_frame(field_count, fields_bytes, target_bytes) || target[0] != '/' || !identity_is_valid(identity))
         return WIRE_INVALID;
     wire_read_clock(w); /* a task calls, and time has passed since the step */
@@ -176,12 +177,12 @@ int wire_open(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
     };
     if (identity_drops_credentials(identity) && !http1_drop_measure(parts.fields, &parts.field_count, &parts.fields_bytes))
         return WIRE_INVALID;
-    int result = request_write(w, x, framed, &parts);
+    x->tag = 0;
+    int result = request_write(w, x, framed, &parts, end && (how & SEND_KEEP));
     if (result != WIRE_OK)
         return result;
-    x->route = route;
+    exchange_go(w, x, framed, &(sending){route, gauge, how & ~(uint32_t)SEND_MAY_STREAM, attempt});
     x->is_streamed = 1;
-    x->is_measured = 0;
-    exchange_attach(w, x, framed);
+    x->deadline_ms = wire_in_ms(w, remaining_ms);
     return WIRE_OK;
 }

@@ -1,5 +1,6 @@
 /* Making a wire, closing all it owns, and freeing it. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
@@ -66,6 +67,11 @@ static int reserve_memory(wire *w)
     w->latency_samples = make_array(&is_short, connections, sizeof *w->latency_samples);
     w->route_latency = make_array(&is_short, s->routes_max, sizeof *w->route_latency);
     w->route_statuses = make_array(&is_short, s->routes_max, sizeof *w->route_statuses);
+    w->gauge_answers = make_array(&is_short, WIRE_GAUGES_MAX, sizeof *w->gauge_answers);
+    w->route_in_flight = make_array(&is_short, s->routes_max, sizeof *w->route_in_flight);
+    w->route_group = make_array(&is_short, s->routes_max, sizeof *w->route_group);
+    w->group_in_flight = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->group_in_flight);
+    w->groups = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->groups);
     w->arena = map_memory(WIRE_ARENA_BYTES);
     w->heads = map_memory(HEADS_BYTES);
     w->context = map_memory(CONTEXT_ROOM_BYTES);
@@ -155,8 +161,11 @@ static void shut_connections(wire *w)
         if (!x)
             continue;
         free(x->kept);
+        kept_drop(w, x);
         slab_give(&w->exchanges, x);
     }
+    memset(w->route_in_flight, 0, w->settings.routes_max * sizeof *w->route_in_flight);
+    memset(w->group_in_flight, 0, WIRE_GROUPS_MAX * sizeof *w->group_in_flight);
     w->resumed = NULL;
     w->resumed_end = &w->resumed;
     w->listed = NULL;
@@ -202,6 +211,7 @@ static void free_memory(wire *w)
     void *owned[] = {
         w->events,    w->requests,   w->scratch,       w->views,           w->fields,        w->in_flight,      w->unsent,
         w->heard,     w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses,
+        w->gauge_answers, w->route_in_flight, w->route_group, w->group_in_flight, w->groups,
     };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);

@@ -81,45 +81,92 @@ static uint8_t *put_fields(const exchange *x, const request_parts *parts, uint8_
     return text + text_bytes;
 }
 
-int request_write(wire *w, const exchange *x, framed_connection *framed, const request_parts *parts)
+/* Gathers the context, and returns the payload's bytes; 0 when it would be over a limit of the frame. */
+static uint32_t measure(const exchange *x, context *c, const request_parts *parts)
 {
-    context c;
-    gather(x, &c, parts);
-    uint32_t count = c.count + parts->field_count;
-    uint64_t payload_bytes = FRAME_REQUEST_FIXED_BYTES + 4ull * c.count + c.text_bytes + parts->fields_bytes + parts->target_bytes +
-                             parts->body_bytes;
-    if (count > FRAME_FIELDS_MAX || payload_bytes > FRAME_PAYLOAD_BYTES_MAX)
-        return WIRE_NO_ROOM;
-    uint8_t *out = framed_write(w, framed, FRAME_HEADER_BYTES + (uint32_t)payload_bytes);
-    if (!out)
-        return WIRE_FULL;
-    frame_write_header(out, (uint32_t)payload_bytes, FRAME_REQUEST, parts->end ? FRAME_END : 0,
-                       exchange_id(x) | (framed->dialled ? OPENED_BY_DIALLER : 0));
-    uint8_t *fixed = out + FRAME_HEADER_BYTES;
-    frame_write_u32(fixed, parts->remaining_ms);
-    frame_write_u16(fixed + 4, (uint16_t)parts->endpoint);
+    gather(x, c, parts);
+    uint64_t bytes = FRAME_REQUEST_FIXED_BYTES + 4ull * c->count + c->text_bytes + parts->fields_bytes + parts->target_bytes +
+                     parts->body_bytes;
+    return c->count + parts->field_count > FRAME_FIELDS_MAX || bytes > FRAME_PAYLOAD_BYTES_MAX ? 0 : (uint32_t)bytes;
+}
+
+/* What differs from one attempt to the next. */
+static void put_attempt(uint8_t *fixed, uint32_t remaining_ms, uint32_t endpoint, uint32_t attempt)
+{
+    frame_write_u32(fixed, remaining_ms);
+    frame_write_u16(fixed + 4, (uint16_t)endpoint);
+    fixed[7] = (uint8_t)attempt;
+}
+
+static void put_payload(const exchange *x, const context *c, const request_parts *parts, uint8_t *fixed)
+{
+    uint32_t count = c->count + parts->field_count;
+    put_attempt(fixed, parts->remaining_ms, parts->endpoint, parts->attempt);
     fixed[6] = x->method;
-    fixed[7] = (uint8_t)parts->attempt;
     frame_write_u16(fixed + 8, (uint16_t)parts->target_bytes);
     frame_write_u16(fixed + 10, (uint16_t)count);
     uint8_t *table = fixed + FRAME_REQUEST_FIXED_BYTES;
     uint8_t *target = table + 4 * count;
     memcpy(target, parts->target, parts->target_bytes);
-    uint8_t *text = put_context(&c, table, target + parts->target_bytes);
-    text = put_fields(x, parts, table + 4 * c.count, text);
+    uint8_t *text = put_context(c, table, target + parts->target_bytes);
+    text = put_fields(x, parts, table + 4 * c->count, text);
     if (parts->body_bytes)
         memcpy(text, parts->body, parts->body_bytes);
+}
+
+/* Writes the header, and returns the payload's place; NULL when the connection is full. */
+static uint8_t *begin_frame(wire *w, exchange *x, framed_connection *framed, uint32_t payload_bytes, int end)
+{
+    uint8_t *out = framed_write(w, framed, FRAME_HEADER_BYTES + payload_bytes);
+    if (!out)
+        return NULL;
+    frame_write_header(out, payload_bytes, FRAME_REQUEST, end ? FRAME_END : 0, exchange_wire_id(x, framed));
+    x->frame_end = framed->written;
     w->counters.frames_out++;
+    return out + FRAME_HEADER_BYTES;
+}
+
+int request_write(wire *w, exchange *x, framed_connection *framed, const request_parts *parts, int keeps)
+{
+    context c;
+    uint32_t bytes = measure(x, &c, parts);
+    if (!bytes)
+        return WIRE_NO_ROOM;
+    uint8_t *payload = begin_frame(w, x, framed, bytes, parts->end), *kept;
+    if (!payload)
+        return WIRE_FULL;
+    put_payload(x, &c, parts, payload);
+    if (keeps && (kept = kept_make(w, x, bytes)))
+        memcpy(kept, payload, bytes);
     return WIRE_OK;
 }
 
-int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
-                        const wire_identity *identity)
+int request_keep(wire *w, exchange *x, const request_parts *parts)
+{
+    context c;
+    uint32_t bytes = measure(x, &c, parts);
+    uint8_t *kept = bytes ? kept_make(w, x, bytes) : NULL;
+    if (!kept)
+        return WIRE_NO_ROOM;
+    put_payload(x, &c, parts, kept);
+    return WIRE_OK;
+}
+
+int request_write_kept(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms)
+{
+    uint8_t *payload = begin_frame(w, x, framed, x->request->bytes, 1);
+    if (!payload)
+        return WIRE_FULL;
+    memcpy(payload, x->request->payload, x->request->bytes);
+    put_attempt(payload, remaining_ms, endpoint, attempt);
+    return WIRE_OK;
+}
+
+request_parts request_parts_of(const exchange *x, uint32_t remaining_ms, const wire_identity *identity)
 {
     const http1_head *head = x->head;
     request_parts parts = {
-        .endpoint = endpoint,
-        .attempt = attempt,
+        .attempt = 1,
         .remaining_ms = remaining_ms,
         .target = x->bytes + head->target,
         .target_bytes = head->target_bytes,
@@ -129,5 +176,5 @@ int request_write_plain(wire *w, const exchange *x, framed_connection *framed, u
         .end = 1,
     };
     parts.fields_bytes = http1_forward_bytes(head, identity_drops_credentials(identity), &parts.field_count);
-    return request_write(w, x, framed, &parts);
+    return parts;
 }

@@ -10,6 +10,8 @@ static void tell(wire *w, framed_connection *framed, exchange *x, const uint8_t 
     event->exchange = exchange_id(x);
     event->a = view->type == FRAME_RESPONSE ? view->status : 0;
     event->b = view->type == FRAME_RESPONSE ? view->body_bytes : 0;
+    event->c = view->type == FRAME_RESPONSE ? x->gauge : 0;
+    event->d = view->type == FRAME_RESPONSE ? (uint32_t)(w->now_us - x->sent_us) : 0;
     if (is_last)
         exchange_detach(w, x);
 }

@@ -78,7 +78,7 @@ static uint32_t expected_request(uint8_t *out, uint64_t id, const uint8_t *trace
     frame_write_u32(payload, DEADLINE_MS);
     frame_write_u16(payload + 4, 513);
     payload[6] = METHOD_POST;
-    payload[7] = 2;
+    payload[7] = 1;
     frame_write_u16(payload + 8, sizeof target - 1);
     frame_write_u16(payload + 10, (uint16_t)block.count);
     memcpy(at, block.table, block.table_bytes);
@@ -130,7 +130,7 @@ static void check_there_and_back(int dialled)
     CHECK_EQUAL(head->field_count, 6);
     CHECK_BYTES(bytes, head->head_bytes, post, sizeof post - 6);
     set_known_context(id, trace);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 3, 513, 2, DEADLINE_MS, NULL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 3, 513, 0, 0, DEADLINE_MS, 0, NULL), WIRE_OK);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 1);
     wire_flush(w);
     uint64_t on_wire = id | (dialled ? BIT_63 : 0);
@@ -282,7 +282,7 @@ static void check_calls_after_shut(uint64_t id, uint32_t connection)
     const uint8_t *bytes;
     CHECK_EQUAL(wire_step(w, 1000), WIRE_SYSTEM);
     CHECK(wire_head(w, id, &bytes) == NULL);
-    CHECK_EQUAL(wire_send(w, id, connection, 0, 0, 1, 1, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, connection, 0, 0, 0, 0, 1, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_answer(w, id, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_set_context(w, id, FIELD_TENANT, out, 1), WIRE_NO_EXCHANGE);

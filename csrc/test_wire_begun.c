@@ -241,7 +241,7 @@ static void test_what_is_not_for_it(void)
     int client = join_edge();
     s = join_framed(0);
     uint64_t id = begin(METHOD_HEAD);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 100, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 100, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_answer(w, id, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_hand_over(w, id, &handed), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_KEEP, NULL, 0, 0), WIRE_NO_EXCHANGE);

@@ -218,7 +218,7 @@ static void check_refused(const char *request, int detail, enum frame_method met
     const uint8_t *bytes;
     CHECK(wire_head(w, id, &bytes) == NULL);
     service s = join_framed(0);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 1, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 1, 0, NULL), WIRE_NO_EXCHANGE);
     answer_text(id, 400, method == METHOD_HEAD ? "" : "why", 0);
     check_answer(client, 400, method == METHOD_HEAD ? "" : "why");
     CHECK(strstr((char *)room, "connection: close") != NULL);

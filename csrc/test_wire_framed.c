@@ -352,7 +352,7 @@ static void test_full(void)
     CHECK_EQUAL(wire_frame(w, full.connection, FRAME_DATA, 0, 1, out, 1000 - FRAME_HEADER_BYTES + 1), WIRE_FULL);
     CHECK_EQUAL(wire_frame(w, full.connection, FRAME_DATA, 0, 1, out, 1000 - FRAME_HEADER_BYTES), WIRE_OK);
     uint64_t id = ask(client, GET_A);
-    CHECK_EQUAL(wire_send(w, id, full.connection, 0, 0, 1, 1000, NULL, 0), WIRE_FULL);
+    CHECK_EQUAL(wire_send(w, id, full.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_FULL);
     CHECK_EQUAL(wire_in_flight(w)[full.connection & 4095], 0);
     send_to(&other, id);
     CHECK_EQUAL(wire_count(w)->frames_out, 2);

@@ -115,7 +115,7 @@ static inline uint32_t length_of(const char *text)
 
 static inline int open_with(uint64_t id, uint32_t connection, const opening *o)
 {
-    return wire_open(w, id, connection, o->route, o->endpoint, o->attempt, o->remaining_ms, (const uint8_t *)o->target,
+    return wire_open(w, id, connection, o->route, o->endpoint, 0, 0, o->attempt, o->remaining_ms, (const uint8_t *)o->target,
                      length_of(o->target), o->fields, o->field_count, o->fields_bytes, (const uint8_t *)o->length,
                      length_of(o->length), (const uint8_t *)o->upgrade, length_of(o->upgrade), (const uint8_t *)o->body,
                      length_of(o->body), o->end, o->identity);
@@ -124,7 +124,7 @@ static inline int open_with(uint64_t id, uint32_t connection, const opening *o)
 /* The decision to send it there, with the same route, endpoint and deadline for all. */
 static inline void send_to(const service *s, uint64_t id)
 {
-    CHECK_EQUAL(wire_send(w, id, s->connection, 1, 7, 1, DEADLINE_MS, NULL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s->connection, 1, 7, 0, 0, DEADLINE_MS, 0, NULL), WIRE_OK);
     wire_flush(w);
 }
 

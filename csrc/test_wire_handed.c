@@ -280,7 +280,7 @@ static void test_states(void)
     CHECK_EQUAL(wire_hand_in(w, id, NULL, 0, 0, 1), WIRE_NO_EXCHANGE);
     take_over(id);
     CHECK_EQUAL(wire_hand_over(w, id, &handed), WIRE_NO_EXCHANGE);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 1, 100, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 0, 0, 100, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_answer(w, id, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_hand_back(w, id, -1, NULL, 0, 0), WIRE_INVALID);
@@ -307,7 +307,7 @@ static void test_an_odd_request_is_not_sent(void)
     int client = join_edge();
     service s = join_framed(0);
     uint64_t id = ask(client, CHUNKED);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 1, 100, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 0, 0, 100, 0, NULL), WIRE_NO_EXCHANGE);
     answer_text(id, 501, "", 0);
     check_answer(client, 501, "");
     finish();

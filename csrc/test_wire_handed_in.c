@@ -152,7 +152,7 @@ static void check_service_fails(int refuses)
     else
         hang_up(s.descriptor);
     CHECK(await_event(refuses ? EVENT_REFUSED : EVENT_LOST)->exchange == id);
-    CHECK_EQUAL(wire_send(w, id, another.connection, 1, 7, 1, 1000, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, another.connection, 1, 7, 0, 0, 1000, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 0);
     answer_text(id, 502, "", 0);
     check_answer(client, 502, "");

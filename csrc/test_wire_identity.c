@@ -67,7 +67,7 @@ static void check_request(const char *principal, const char *claims, const char 
 static void check_sent(const wire_identity *identity, const char *principal, const char *claims, const char *named)
 {
     uint64_t id = ask(client, WITH_CREDENTIALS);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 1, DEADLINE_MS, identity, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 0, 0, DEADLINE_MS, 0, identity), WIRE_OK);
     check_request(principal, claims, named, "hi");
     respond(&s, id, 204, "");
     check_answer(client, 204, "");
@@ -122,7 +122,7 @@ static void test_bounds(void)
     for (int over = 0; over < 2; over++) {
         guarded made = over ? make_identity("p", claims, 0) : make_identity(principal, "c", 0);
         uint64_t id = ask(client, GET_A);
-        CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 1, DEADLINE_MS, identity_of(&made), 0), WIRE_INVALID);
+        CHECK_EQUAL(wire_send(w, id, s.connection, 1, 7, 0, 0, DEADLINE_MS, 0, identity_of(&made)), WIRE_INVALID);
         take_over(id);
         const opening o = {.attempt = 1, .target = "/a", .identity = identity_of(&made)};
         CHECK_EQUAL(open_with(id, s.connection, &o), WIRE_INVALID);

@@ -25,7 +25,7 @@ static void test_many_responses_in_one_read(void)
         const wire_request *request = &wire_requests(w)[i];
         int client = atoi((const char *)wire_arena(w) + request->path + 1);
         ids[client] = request->exchange;
-        CHECK_EQUAL(wire_send(w, request->exchange, s.connection, 1, 7, 1, DEADLINE_MS, NULL, 0), WIRE_OK);
+        CHECK_EQUAL(wire_send(w, request->exchange, s.connection, 1, 7, 0, 0, DEADLINE_MS, 0, NULL), WIRE_OK);
     }
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], CLIENTS);
     wire_flush(w);
@@ -37,7 +37,7 @@ static void test_many_responses_in_one_read(void)
     }
     say(s.descriptor, out, bytes);
     step();
-    CHECK_EQUAL(event_count, 0);
+    CHECK_EQUAL(event_count, CLIENTS > 29 ? 1 : 0); /* 429 is told of */
     CHECK_EQUAL(wire_count(w)->answers_from_services, CLIENTS);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 0);
     for (int i = 0; i < CLIENTS; i++) {
@@ -134,7 +134,7 @@ static void test_remaining(void)
     uint64_t id = ask(client, "P/1.1\r\nhost: a\r\n\r\n");
     int64_t age_ms = wire_age_ms(w, id);
     CHECK(age_ms >= 700 && age_ms < 700 + 5000);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 100, NULL, 0), WIRE_OK); /* already too late */
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 100, 0, NULL), WIRE_OK); /* already too late */
     wire_flush(w);
     CHECK_EQUAL(frame_read_u32(hear_frame(&s)->payload), 0);
     advance(20);
@@ -210,23 +210,23 @@ static void test_refused(void)
     CHECK_EQUAL(event->detail, 2);
     CHECK_EQUAL(event->a, 256);
     CHECK_EQUAL(wire_in_flight(w)[s.connection & 4095], 0);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 2, 1000, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, id, 1), WIRE_NO_EXCHANGE);
     answer_text(id, 503, "later", 0);
     wire_flush(w);
     check_answer(client, 503, "later");
     settle();
     CHECK(is_silent(s.descriptor));
-    id = ask(client, GET_A); /* in the same batch, another attempt can follow a cancel */
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 1000, NULL, 0), WIRE_OK);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 2, 1000, NULL, 0), WIRE_NO_EXCHANGE);
+    id = ask(client, GET_A); /* in the same batch, it can be sent anew after a cancel */
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, id, 5), WIRE_OK);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 2, 1000, NULL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_OK);
     wire_flush(w);
     CHECK_EQUAL(hear_frame(&s)->type, FRAME_REQUEST);
     check_cancel(&s, id | BIT_63, 5);
     const heard_frame *heard = hear_frame(&s);
-    CHECK_EQUAL(heard->payload[7], 2);
+    CHECK_EQUAL(heard->payload[7], 1);
     respond(&s, heard->exchange, 200, "second");
     check_answer(client, 200, "second");
     finish();
@@ -337,8 +337,8 @@ static void test_stale(void)
     uint64_t id = ask(client, GET_A);
     CHECK_EQUAL((uint32_t)id, (uint32_t)old);
     CHECK(id != old);
-    CHECK_EQUAL(wire_send(w, id, first.connection, 0, 0, 1, 1000, NULL, 0), WIRE_NO_CONNECTION);
-    CHECK_EQUAL(wire_send(w, old, second.connection, 0, 0, 1, 1000, NULL, 0), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_send(w, id, first.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_NO_CONNECTION);
+    CHECK_EQUAL(wire_send(w, old, second.connection, 0, 0, 0, 0, 1000, 0, NULL), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_answer(w, old, 200, NULL, 0, NULL, 0, 0), WIRE_NO_EXCHANGE);
     CHECK_EQUAL(wire_cancel(w, old, 1), WIRE_NO_EXCHANGE);
     send_to(&second, id);

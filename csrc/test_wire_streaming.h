@@ -16,7 +16,7 @@ static inline void open_both(void)
 
 static inline uint64_t send_streaming(uint64_t id)
 {
-    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 1, DEADLINE_MS, NULL, 1), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 0, SEND_MAY_STREAM, DEADLINE_MS, 0, NULL), WIRE_OK);
     wire_flush(w);
     CHECK(hear_frame(&s)->exchange == id);
     return id;

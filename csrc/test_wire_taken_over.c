@@ -238,9 +238,9 @@ static void test_not_for_it(void)
     give_back(id, HAND_BACK_KEEP, "");
 
     id = ask(client, GET_A); /* decided twice in its batch: the last word counts */
-    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 1, DEADLINE_MS, NULL, 1), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 0, SEND_MAY_STREAM, DEADLINE_MS, 0, NULL), WIRE_OK);
     CHECK_EQUAL(wire_cancel(w, id, 5), WIRE_OK);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 2, DEADLINE_MS, NULL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 2, 7, 0, 0, DEADLINE_MS, 0, NULL), WIRE_OK);
     wire_flush(w);
     settle();
     say_head(id, 200, 0, "x");

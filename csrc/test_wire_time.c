@@ -149,7 +149,7 @@ static void test_descriptor_tells_deadlines(void)
     while (is_readable_within(0))
         step();
     uint64_t id = ask(client, GET_A);
-    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 1, 20, NULL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_send(w, id, s.connection, 0, 0, 0, 0, 20, 0, NULL), WIRE_OK);
     wire_flush(w);
     CHECK(is_readable_within(3000));
     CHECK(await_event(EVENT_EXPIRED)->exchange == id);

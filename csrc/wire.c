@@ -126,6 +126,18 @@ static void *owner_of(timer *t, size_t offset)
     return (uint8_t *)t - offset;
 }
 
+static void tell_expired(wire *w, const exchange *x)
+{
+    int is_early = x->deadline_ms > wire_now_ms(w);
+    w->counters.expired += !is_early;
+    exchange_measure_expired(w, x);
+    wire_event *event = wire_add_event(w, EVENT_EXPIRED);
+    event->exchange = exchange_id(x);
+    event->connection = x->framed ? x->framed->handle : 0;
+    event->flags = is_early ? EXPIRED_EARLY : 0;
+    event->a = x->gauge;
+}
+
 static void expire(wire *w, timer *t)
 {
     if (t->kind == TIMER_EDGE) {
@@ -137,9 +149,7 @@ static void expire(wire *w, timer *t)
             timer_set(&w->timers, t, wire_now_ms(w));
             return;
         }
-        w->counters.expired++;
-        exchange_measure_expired(w, x);
-        wire_add_event(w, EVENT_EXPIRED)->exchange = exchange_id(x);
+        tell_expired(w, x);
     } else {
         wire_resume_accepting(w, SOCKET_EDGE);
         wire_resume_accepting(w, SOCKET_FRAMED);

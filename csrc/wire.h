@@ -26,6 +26,8 @@ enum {
     WIRE_ARENA_BYTES = 4194304,        /* input that one step can take in; a whole frame always fits */
     WIRE_FRAMED_CONNECTIONS_MAX = 4096,
     WIRE_ROUTES_MAX = 65536,
+    WIRE_GAUGES_MAX = 65536,           /* see wire_gauge_answers */
+    WIRE_GROUPS_MAX = 4096,            /* see wire_set_group */
     WIRE_ID_BYTES_MAX = 64,            /* request and correlation ids */
     WIRE_TRACE_BYTES = 25,             /* trace id 16, span id 8, flags 1 */
     WIRE_LATENCY_COUNTS = 2688,        /* entries of a route's latency counts, see wire_route_latency */
@@ -59,6 +61,9 @@ typedef struct {
     uint64_t connection_bytes_max;     /* received */
     uint32_t connections_per_address_max; /* at once, by IPv4 address or IPv6 /64; one more is answered 429 and closed; 0: no bound */
     uint32_t keeps_malformed;          /* 1: a malformed head stays held after EVENT_BAD_REQUEST, so that wire_hand_over gives it */
+    /* Copies of requests, so that they can be sent again (SEND_KEEP, wire_keep): bytes of one, and of all together; 0: none is kept. */
+    uint32_t kept_bytes_max;
+    uint64_t kept_total_bytes_max;
     http1_limits http1;
 } wire_settings;
 
@@ -68,14 +73,16 @@ enum wire_event_kind {
     EVENT_BAD_REQUEST = 2,
     /* The client closed before its exchange was answered. exchange: to be given up with wire_cancel. */
     EVENT_CLIENT_GONE = 3,
-    /* The deadline of a sent exchange has passed. exchange: wire_cancel, then wire_answer. */
+    /* The deadline of a sent exchange has passed, or what wire_wait has set of any. exchange: wire_cancel, then wire_answer.
+     * flags: EXPIRED_EARLY where the deadline has not passed, only the attempt's time or wire_wait's; a: gauge. */
     EVENT_EXPIRED = 4,
-    /* The connection that carried the exchange is lost. exchange: undecided again. detail: enum wire_close_cause. */
+    /* The connection that carried the exchange is lost. exchange: undecided again. detail: enum wire_close_cause;
+     * flags: LOST_UNSENT where the REQUEST had not left whole, so that no service can have begun it; a: gauge. */
     EVENT_LOST = 5,
-    /* The service answered REFUSED: not started. exchange: undecided again. detail: reason; a: retry after, ms. */
+    /* The service answered REFUSED: not started. exchange: undecided again. detail: reason; a: retry after, ms; b: gauge. */
     EVENT_REFUSED = 6,
     /* The response cannot become an HTTP answer. exchange: wire_cancel, then wire_answer. detail: minus enum http1_response_error,
-     * or BAD_RESPONSE_STREAM or BAD_RESPONSE_REFUSED. */
+     * or BAD_RESPONSE_STREAM or BAD_RESPONSE_REFUSED; a: gauge. */
     EVENT_BAD_RESPONSE = 7,
     /* connection: accepted on a framed listener. */
     EVENT_FRAMED_OPENED = 8,
@@ -89,8 +96,8 @@ enum wire_event_kind {
      * at, bytes: payload; a: remaining ms; b: target's offset in the arena; c: target bytes; d: body bytes (the payload's end). */
     EVENT_CALL = 11,
     /* A frame of an exchange that was opened by wire_open: RESPONSE, DATA, TRAILERS, CREDIT or CANCEL; REFUSED only after a RESPONSE.
-     * exchange; connection; detail: type; flags: of the frame; at, bytes: payload; a: status, b: body bytes (the payload's end), of a
-     * RESPONSE. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the service is done: the exchange is undecided
+     * exchange; connection; detail: type; flags: of the frame; at, bytes: payload; a: status, b: body bytes (the payload's end), c: gauge,
+     * d: microseconds since it was sent, of a RESPONSE. After END of the final RESPONSE, DATA or TRAILERS, and after CANCEL, the service is done: the exchange is undecided
      * again, and counts as in flight no more. */
     EVENT_STREAM = 12,
     /* connection: what waits to be sent on it has become little enough after wire_want_room. */
@@ -98,7 +105,22 @@ enum wire_event_kind {
     /* Ciphertext from a client. connection: the client's, by a handle that it keeps; flags: 1 for the first of a connection; at, bytes. */
     EVENT_TLS_INPUT = 14,
     /* connection: a client's that spoke TLS; closed, its handle is void now. detail: enum wire_tls_close_cause. */
-    EVENT_TLS_CLOSED = 15
+    EVENT_TLS_CLOSED = 15,
+    /* A service answered an exchange that is not streamed, and either failed (429, or 500 and above) or SEND_TELL was asked. exchange;
+     * connection; detail: status; at, bytes: the RESPONSE's payload; a: gauge; b: microseconds since it was sent. flags: ANSWERED_HELD where
+     * SEND_HOLD was asked and it failed: the client has no answer, and the exchange is undecided; else the exchange is over. */
+    EVENT_ANSWERED = 16
+};
+
+enum { EXPIRED_EARLY = 1, LOST_UNSENT = 1, ANSWERED_HELD = 1 };
+
+/* How to send: bits. */
+enum wire_send_how {
+    SEND_MAY_STREAM = 1, /* the answer need not be whole */
+    SEND_KEEP = 2,       /* keep a copy of the request, so that wire_again can send it; where no bound forbids it */
+    SEND_HOLD = 4,       /* hold an answer that says that the service failed */
+    SEND_TELL = 8,       /* tell of any answer */
+    SEND_HOW_ALL = 15
 };
 
 enum wire_tls_close_cause {
@@ -179,6 +201,18 @@ typedef struct {
     uint8_t method;          /* enum frame_method */
 } wire_handed;
 
+/* What wire_facts gives. What is about the last sending is 0 before the first. */
+typedef struct {
+    uint32_t connection;   /* that carries it now; 0: none does */
+    uint32_t route;
+    uint32_t gauge;
+    uint32_t remaining_ms; /* of its deadline; 0: it has passed, or there is none */
+    uint32_t kept_bytes;   /* of the REQUEST's payload; 0: nothing is kept */
+    uint8_t attempt;
+    uint8_t method;        /* enum frame_method */
+    uint8_t has_client;
+} wire_exchange_facts;
+
 enum wire_hand_back_how {
     HAND_BACK_KEEP = 0,   /* a request boundary: the wire goes on with the next request (or closes, where a bound or a drain wants it) */
     HAND_BACK_LINGER = 1, /* the last answer is out: close so that the client can read it */
@@ -200,6 +234,11 @@ enum wire_result {
 
 enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2, SOCKET_EDGE_TLS = 3 };
 
+/* Only ever rise. */
+typedef struct {
+    uint64_t requests, answers, latency_sum_us;
+} wire_group_figures;
+
 /* Counters since the start; only ever rise, but for those marked now. */
 typedef struct {
     uint64_t steps, events, batch_requests_max;
@@ -212,7 +251,9 @@ typedef struct {
     uint64_t accept_errors, buffers_now, buffer_bytes_now;
     uint64_t handed_over, handed_over_now, edge_refused_by_address, edge_addresses_now;
     uint64_t edge_requests_reached, edge_age_reached, edge_bytes_reached; /* connections that closed at a bound of their own */
-    uint64_t begun; /* by wire_begin */
+    uint64_t begun; /* by wire_begin and wire_branch */
+    uint64_t again; /* sent by wire_again */
+    uint64_t kept_now, kept_bytes_now, kept_refused; /* refused: over a bound of its own or of all, or no memory */
 } wire_counters;
 
 /* NULL when memory or descriptors are short (errno tells), or a setting is out of range (errno is EINVAL). */
@@ -281,15 +322,35 @@ int wire_is_head(wire *w, uint64_t exchange);
 /* Milliseconds since the first byte of the exchange's request came, or WIRE_NO_EXCHANGE. */
 int64_t wire_age_ms(wire *w, uint64_t exchange);
 
-/* Sends the request to a framed connection as one REQUEST frame, with deadline_ms (counted from the request's first byte) less
- * its age as what remains, and starts the deadline's timer. Only in the batch that yielded the request. identity: NULL for none.
- * may_stream: the answer need not be whole. Where it is not, or is interim, or 426, or one to HEAD without a body, it comes as EVENT_STREAM, and
+/* Sends the request to a framed connection as one REQUEST frame (its attempt 1), with deadline_ms (counted from the request's first byte)
+ * less its age as what remains, and starts the deadline's timer, or attempt_ms's where that is earlier (0: none). Only in the batch that
+ * yielded the request. gauge: below WIRE_GAUGES_MAX, whose answers are counted; 0: nobody's. how: bits of enum wire_send_how; identity: NULL
+ * for none. SEND_MAY_STREAM: the answer need not be whole. Where it is not, or is interim, or 426, or one to HEAD without a body, it comes as EVENT_STREAM, and
  * so does all that follows; the client's connection is then to be had by wire_take_over. Until then it is an exchange as any other:
  * EVENT_CLIENT_GONE, EVENT_EXPIRED (not in the batch of the first EVENT_STREAM) and EVENT_LOST tell of it, and once it is undecided it may be
  * answered. CREDIT for what was sent whole is dropped. */
-int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t deadline_ms,
-              const wire_identity *identity, int may_stream);
-/* Takes the client's connection out of the wire's hands when the answer to what wire_send sent with may_stream has come as EVENT_STREAM; from
+int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
+              uint32_t deadline_ms, uint32_t attempt_ms, const wire_identity *identity);
+/* Keeps a copy of a plain request of this batch without sending it: the exchange, which stays undecided, outlives its batch. Context that is
+ * set afterwards is not in it. WIRE_OK, WIRE_NO_EXCHANGE, WIRE_INVALID, or WIRE_NO_ROOM: over a bound of wire_settings. */
+int wire_keep(wire *w, uint64_t exchange, uint32_t deadline_ms, const wire_identity *identity);
+/* Sends the kept request of an undecided exchange, with what is left of its deadline. attempt: 1 to 255, and more than the last one's where
+ * that was sent: answers to earlier ones, which carry another id, are dropped. An exchange that was begun or handed over is streamed.
+ * WIRE_NO_EXCHANGE also where nothing is kept (wire_facts tells). */
+int wire_again(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
+               uint32_t attempt, uint32_t attempt_ms);
+/* Begins an exchange, as wire_begin does, with the kept request of another, its ids, trace and deadline. Returns its id, or 0: nothing is kept,
+ * or there is no room. wire_again sends it. */
+uint64_t wire_branch(wire *w, uint64_t exchange);
+/* Sets the timer of an exchange anew, be it sent or undecided: EVENT_EXPIRED comes after that time, or at the deadline if that is earlier. As any
+ * timer, it is told by the descriptor from the next flush or step on. */
+int wire_wait(wire *w, uint64_t exchange, uint32_t milliseconds);
+/* Answers an undecided exchange with a whole RESPONSE, of which payload is the payload, wherever it was kept. WIRE_OK, WIRE_NO_EXCHANGE,
+ * WIRE_NO_ROOM: no memory, or WIRE_INVALID: it cannot become an HTTP answer, and none was given. */
+int wire_pass_on(wire *w, uint64_t exchange, const uint8_t *payload, uint32_t payload_bytes);
+/* Where an exchange stands. WIRE_OK or WIRE_NO_EXCHANGE. */
+int wire_facts(wire *w, uint64_t exchange, wire_exchange_facts *facts);
+/* Takes the client's connection out of the wire's hands when the answer to what was sent with SEND_MAY_STREAM has come as EVENT_STREAM; from
  * then on the exchange is as one that wire_open has sent, or undecided where the answer has ended, or was lost, by then. The deadline's timer is
  * stopped. The tenant, the tracestate and the believed address of the client are gone: they were sent. WIRE_OK, or WIRE_NO_EXCHANGE: its
  * client is gone, or will be with the next step. */
@@ -312,11 +373,13 @@ uint64_t wire_begin(wire *w, int method);
 /* Ends an exchange that wire_begin began. One that is with a service is forgotten: nothing is written (wire_cancel it before), and what still
  * comes for it is dropped. WIRE_OK or WIRE_NO_EXCHANGE. */
 int wire_end(wire *w, uint64_t exchange);
-/* Sends a handed-over or begun exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. fields: as wire_forward
+/* Sends a handed-over or begun exchange to a framed connection as a REQUEST frame, with END or without. No timer is started. gauge and how: as
+ * for wire_send; SEND_KEEP needs END, and what SEND_HOLD and SEND_TELL ask holds after wire_hand_in. fields: as wire_forward
  * wrote them, without those that the identity drops; length_text, upgrade: FIELD_BODY_LENGTH and FIELD_UPGRADE, left out where their count
  * is 0; identity: NULL for none. Its frames come as EVENT_STREAM.
  * A bad request without a method that is known is not in a state for this. */
-int wire_open(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
+int wire_open(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
+              uint32_t attempt, uint32_t remaining_ms,
               const uint8_t *target, uint32_t target_bytes, const uint8_t *fields, uint32_t field_count, uint32_t fields_bytes,
               const uint8_t *length_text, uint32_t length_text_bytes, const uint8_t *upgrade, uint32_t upgrade_bytes,
               const uint8_t *body, uint32_t body_bytes, int end, const wire_identity *identity);
@@ -359,7 +422,8 @@ int wire_cancel(wire *w, uint64_t exchange, int reason);
 /* Answers an undecided exchange. lines: whole field lines, as in http1_answer_write. close: close after the answer. */
 int wire_answer(wire *w, uint64_t exchange, int status, const uint8_t *lines, uint32_t lines_bytes, const uint8_t *body,
                 uint32_t body_bytes, int close);
-/* Writes any frame to a framed connection. The payload's form is the caller's business; its length is checked. */
+/* Writes any frame to a framed connection. The payload's form is the caller's business; its length is checked. The id of an exchange that we
+ * have sent is completed with the attempt that it is at. */
 int wire_frame(wire *w, uint32_t connection, int type, int flags, uint64_t exchange, const uint8_t *payload, uint32_t payload_bytes);
 /* Closes a framed connection after a last try to send what waits. Its exchanges yield EVENT_LOST, then it EVENT_FRAMED_CLOSED. */
 int wire_close(wire *w, uint32_t connection);
@@ -379,6 +443,16 @@ uint32_t *wire_unsent(wire *w);
 uint32_t *wire_heard(wire *w);
 /* The ids of exchanges that wire_send sent and that are with a service, unless their connections were taken over: at most ids_max of them, at ids. Returns how many. */
 uint32_t wire_sent(const wire *w, uint64_t *ids, uint32_t ids_max);
+/* Good answers (neither 429 nor 500 and above) by gauge, WIRE_GAUGES_MAX entries, which wrap. A gauge is whatever the caller takes one for: an
+ * endpoint of an instance. */
+uint32_t *wire_gauge_answers(wire *w);
+/* Requests that are with a service, by route (routes_max entries) and by group (WIRE_GROUPS_MAX entries). */
+uint32_t *wire_route_in_flight(wire *w);
+uint32_t *wire_group_in_flight(wire *w);
+/* The group that a route's requests count for from now on, below WIRE_GROUPS_MAX; 0: nobody's. WIRE_OK or WIRE_INVALID. */
+int wire_set_group(wire *w, uint32_t route, uint32_t group);
+/* Of a group: requests that were sent for the first time, good answers, and the microseconds that these took together. NULL past the last. */
+const wire_group_figures *wire_group_figures_of(const wire *w, uint32_t group);
 /* Counts of services' responses of a route by status class (index 1 to 5). NULL when routes_max is passed. */
 const uint64_t *wire_route_statuses(wire *w, uint32_t route);
 /* Counts of times to respond of a route, WIRE_LATENCY_COUNTS entries by the bucket rule of HdrHistogram with unit 1 microsecond,

@@ -1,5 +1,5 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
- * decide.c: the caller's decisions; begun.c: exchanges of the caller's own; caller.c: values of a request's head; context.c: context fields; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
+ * decide.c: the caller's decisions; again.c: sending again what was kept (kept.c); begun.c: exchanges of the caller's own; caller.c: values of a request's head; context.c: context fields; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
  * exchange.c: the table of exchanges and what is measured; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
@@ -37,7 +37,8 @@ enum {
     CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
     LATENCY_SAMPLES_FIRST = 16,
     VIEWS_MAX = 256,
-    VIEW_FIELDS_MAX = 2048
+    VIEW_FIELDS_MAX = 2048,
+    ATTEMPT_SHIFT = 24, /* an id on the wire: generation (31 bits), attempts before this one (8), slot (24) */
 };
 
 /* The top byte of an epoll event's data. */
@@ -126,10 +127,20 @@ typedef struct edge_connection {
     struct edge_connection *next_listed;
 } edge_connection;
 
+/* A REQUEST's payload, of a whole request, so that it can be sent again. Several exchanges may share it. */
+typedef struct kept_request {
+    uint32_t references;
+    uint32_t bytes;
+    uint8_t payload[];
+} kept_request;
+
 typedef struct exchange {
     slab_item item;
     uint64_t started_us;
     uint64_t sent_us;
+    uint64_t deadline_ms;            /* on the wire's clock; 0: none */
+    uint64_t frame_end;              /* of its REQUEST, among all bytes ever written to its connection */
+    kept_request *request;           /* or NULL */
     struct edge_connection *edge;    /* NULL when the client is gone, or there never was one */
     struct framed_connection *framed; /* while it is sent */
     struct exchange *next;           /* in the list of the framed connection */
@@ -143,6 +154,8 @@ typedef struct exchange {
     uint8_t *kept;                   /* memory of the three, once the exchange has outlived its batch */
     uint64_t batch;
     uint32_t route;
+    uint16_t gauge;
+    uint16_t group;
     uint16_t tracestate_bytes;
     uint8_t tenant_bytes;
     uint8_t client_bytes;
@@ -159,6 +172,10 @@ typedef struct exchange {
     uint8_t takes_trailers : 1;      /* its client does */
     uint8_t is_measured : 1;         /* its final RESPONSE has come */
     uint8_t has_response : 1;        /* any RESPONSE has: it is too late for REFUSED */
+    uint8_t holds : 1;               /* SEND_HOLD */
+    uint8_t tells : 1;               /* SEND_TELL */
+    uint8_t attempt;                 /* of the last sending */
+    uint8_t tag;                     /* of its id on the wire: see ATTEMPT_SHIFT */
     uint8_t method;
     uint8_t is_spoiled;              /* its response was bad: nothing more is taken for it */
     uint8_t closes;                  /* the client, or a refusal, wants the connection closed */
@@ -177,6 +194,7 @@ typedef struct framed_connection {
     uint32_t needed;                 /* bytes that must be held before another scan can yield something */
     held_input in;
     held_output out;
+    uint64_t written, flushed;       /* bytes ever: given to be sent, and taken by the socket */
     exchange *exchanges;             /* sent over this connection, not answered */
     struct framed_connection *next_dirty;
     struct framed_connection *next_dying;
@@ -255,6 +273,11 @@ struct wire {
     uint8_t *latency_samples;        /* counted up to LATENCY_SAMPLES_FIRST */
     uint64_t **route_latency;
     uint64_t (*route_statuses)[6];
+    uint32_t *gauge_answers;
+    uint32_t *route_in_flight;
+    uint16_t *route_group;
+    uint32_t *group_in_flight;
+    wire_group_figures *groups;
     wire_counters counters;
 
     uint64_t date_second;
@@ -314,7 +337,14 @@ static inline uint64_t exchange_id(const exchange *x)
 {
     return (uint64_t)x->item.generation << 32 | x->item.slot;
 }
+/* The id that frames about it carry: of each attempt that wire_again sends another, so that late answers to earlier ones are known. */
+static inline uint64_t exchange_wire_id(const exchange *x, const struct framed_connection *framed)
+{
+    return exchange_id(x) | (uint64_t)x->tag << ATTEMPT_SHIFT | (framed->dialled ? OPENED_BY_DIALLER : 0);
+}
 exchange *exchange_find(const wire *w, uint64_t id);
+/* The same by the id on the wire of the attempt that it is at. */
+exchange *exchange_find_on_wire(const wire *w, uint64_t wire_id);
 /* One of a request of this batch; NULL when there is none (any more). */
 exchange *exchange_find_in_batch(const wire *w, uint64_t id);
 /* Whether anybody waits for its answer: its client, or the caller who began it. */
@@ -330,10 +360,24 @@ static inline int exchange_has_client(const wire *w, const exchange *x)
 /* Both undecided, with random ids and trace. NULL when there is no place. */
 exchange *exchange_make(wire *w);
 exchange *exchange_open(wire *w, edge_connection *edge);
-void exchange_attach(wire *w, exchange *x, framed_connection *framed);
+/* What the caller says of a sending, checked. */
+typedef struct {
+    uint32_t route, gauge, how, attempt;
+} sending;
+/* Its REQUEST is written: it is with a service from now on. */
+void exchange_go(wire *w, exchange *x, framed_connection *framed, const sending *sent);
 /* Takes a sent exchange off its target; it is undecided again. */
 void exchange_detach(wire *w, exchange *x);
 void exchange_close(wire *w, exchange *x);
+/* Starts its timer: for its deadline, or for after_ms (0: none) where that is earlier. */
+void exchange_set_timer(wire *w, exchange *x, uint32_t after_ms);
+/* Of its deadline; 0 where it has passed, or there is none. */
+uint32_t exchange_remaining_ms(const wire *w, const exchange *x);
+static inline int status_is_failure(uint16_t status)
+{
+    enum { TOO_MANY_REQUESTS = 429 };
+    return status >= 500 || status == TOO_MANY_REQUESTS;
+}
 void exchange_measure_expired(wire *w, const exchange *x);
 void exchange_measure(wire *w, const exchange *x, uint16_t status);
 
@@ -350,10 +394,20 @@ typedef struct {
     uint32_t given_count;            /* of fields; those that the identity drops are in it, and not in field_count and fields_bytes */
     int end;
 } request_parts;
-/* Writes it to the connection. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
-int request_write(wire *w, const exchange *x, framed_connection *framed, const request_parts *parts);
-int request_write_plain(wire *w, const exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms,
-                        const wire_identity *identity);
+/* Writes it to the connection, and with keeps a copy of it to memory where there is room. WIRE_OK, WIRE_FULL, WIRE_NO_ROOM. */
+int request_write(wire *w, exchange *x, framed_connection *framed, const request_parts *parts, int keeps);
+/* Of a plain request of this batch. */
+request_parts request_parts_of(const exchange *x, uint32_t remaining_ms, const wire_identity *identity);
+/* Only keeps it: WIRE_OK or WIRE_NO_ROOM. */
+int request_keep(wire *w, exchange *x, const request_parts *parts);
+/* Writes what is kept. WIRE_OK or WIRE_FULL. */
+int request_write_kept(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+
+/* kept.c: memory for the payload of the exchange's request, in place of what it has; NULL, counted, where a bound or memory forbids it. */
+uint8_t *kept_make(wire *w, exchange *x, uint32_t bytes);
+void kept_drop(wire *w, exchange *x);
+void kept_share(exchange *x, const exchange *from);
+
 static inline int identity_is_valid(const wire_identity *identity)
 {
     return !identity || (identity->principal_bytes <= WIRE_PRINCIPAL_BYTES_MAX && identity->claims_bytes <= WIRE_CLAIMS_BYTES_MAX);

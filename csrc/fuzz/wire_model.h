@@ -186,7 +186,7 @@ static void cancel(open_exchange *x)
 static void send_on(open_exchange *x, uint8_t how)
 {
     service *s = &services[how % SERVICES];
-    int result = wire_send(w, x->id, s->connection, how & 1, how, 1 + (how & 3), 40u + how, some_identity(how), how & 4);
+    int result = wire_send(w, x->id, s->connection, how & 1, how, 0, how & 4 ? SEND_MAY_STREAM : 0, 40u + how, 0, some_identity(how));
     int is_void = !s->connection || s->is_closing;
     if (x->is_odd) {
         demand(result == WIRE_NO_EXCHANGE, "an odd request is not sent");

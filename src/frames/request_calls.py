@@ -67,6 +67,8 @@ class RequestCalls(HeadCalls):
         body: bytes = b"",
         *,
         end: bool,
+        gauge: int = 0,
+        how: int = 0,
         attempt: int = 1,
         body_length: int | None = None,
         upgrade: bytes = b"",
@@ -74,7 +76,8 @@ class RequestCalls(HeadCalls):
     ) -> int:
         """Send a handed-over exchange as a REQUEST frame; its frames then come as STREAM events.
 
-        fields: as they came, with the client's credentials; identity says whether those go on (`make_identity`).
+        fields: as they came, with the client's credentials; identity says whether those go on (`make_identity`); gauge
+        and how: as for ``send``; what HOLD and TELL ask holds after ``hand_in``.
         """
         length = b"" if body_length is None else b"%d" % body_length
         result: int = lib.wire_open(
@@ -83,6 +86,8 @@ class RequestCalls(HeadCalls):
             connection,
             route,
             endpoint,
+            gauge,
+            how,
             attempt,
             remaining_ms,
             target,

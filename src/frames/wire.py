@@ -26,7 +26,7 @@ import msgspec
 import trio
 
 from frames._native import ffi, lib
-from frames.request_calls import RequestCalls
+from frames.again_calls import AgainCalls
 from frames.tls_port import TlsPort
 from frames.wire_values import (
     Decide,
@@ -67,7 +67,7 @@ def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes | memoryview],
     return frame
 
 
-class Wire(RequestCalls):
+class Wire(AgainCalls):
     """A set of sockets, drained and flushed in batches.
 
     Resource handling: ``listen`` and ``adopt`` take a socket over, whatever they return or raise. ``run`` closes
@@ -100,15 +100,21 @@ class Wire(RequestCalls):
         self.latency_us = self._array(lib.wire_latency_us(wire), connections, "f")
         self.unsent = self._array(lib.wire_unsent(wire), connections, "I")
         self._heard = self._array(lib.wire_heard(wire), connections, "I")
+        self.gauge_answers = self._array(lib.wire_gauge_answers(wire), lib.WIRE_GAUGES_MAX, "I")
+        self.route_in_flight = self._array(lib.wire_route_in_flight(wire), self.settings.routes_max, "I")
+        self.group_in_flight = self._array(lib.wire_group_in_flight(wire), lib.WIRE_GROUPS_MAX, "I")
+        self.on_turn: list[Callable[[], None]] = []
+        """Called after each ``decide``, once per step; each may take itself out. To be kept empty while there is no need."""
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
         self._yields_wanted = 0
         self._lively_steps = 0
         # Bound once: these are called for every request.
-        self.send: Callable[[int, int, int, int, int, int, Any, bool], int] = partial(lib.wire_send, self._wire)
-        """(exchange, connection, route, endpoint, attempt, deadline_ms, identity, may_stream).
+        self.send: Callable[[int, int, int, int, int, int, int, int, Any], int] = partial(lib.wire_send, self._wire)
+        """(exchange, connection, route, endpoint, gauge, how, deadline_ms, attempt_ms, identity).
 
-        identity: NO_IDENTITY, or of make_identity; may_stream: the answer may turn out to stream (`take_over`).
+        how: of `SendHow`; identity: NO_IDENTITY, or of make_identity. MAY_STREAM: the answer may turn out to stream
+        (`take_over`); KEEP: ``again`` can send it, where ``facts`` tell that it was kept. attempt_ms: 0 for none.
         """
         self.flush: Callable[[], None] = partial(lib.wire_flush, self._wire)
         self.frame = _bind_frame(self._wire)
@@ -255,6 +261,9 @@ class Wire(RequestCalls):
         yielded_at = clock()
         while True:
             decide(self.step(wait_us))
+            if self.on_turn:
+                for look in tuple(self.on_turn):
+                    look()
             flush()
             if was_active(wire) or has_more(wire):
                 wait_us = 0 if self._lively_steps else self.linger_us

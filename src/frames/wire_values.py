@@ -1,7 +1,7 @@
 """What the C wire and Python say to each other: numbers, and values that stand for C structures (csrc/wire.h)."""
 
 from collections.abc import Callable, Iterator
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +37,26 @@ class EventKind(IntEnum):
     FRAMED_ROOM = lib.EVENT_FRAMED_ROOM
     TLS_INPUT = lib.EVENT_TLS_INPUT
     TLS_CLOSED = lib.EVENT_TLS_CLOSED
+    ANSWERED = lib.EVENT_ANSWERED
+
+
+class SendHow(IntFlag):
+    """How ``send``, ``again`` and ``open`` send (``enum wire_send_how``)."""
+
+    MAY_STREAM = lib.SEND_MAY_STREAM
+    KEEP = lib.SEND_KEEP
+    HOLD = lib.SEND_HOLD
+    TELL = lib.SEND_TELL
+
+
+EXPIRED_EARLY: Final[int] = lib.EXPIRED_EARLY
+"""Flag of EXPIRED: not the deadline, but the time of the attempt, or of ``wait``, has passed."""
+LOST_UNSENT: Final[int] = lib.LOST_UNSENT
+"""Flag of LOST: the REQUEST had not left whole, so that no service can have begun it."""
+ANSWERED_HELD: Final[int] = lib.ANSWERED_HELD
+"""Flag of ANSWERED: the client has no answer yet, and the exchange is undecided."""
+GAUGES_MAX: Final[int] = lib.WIRE_GAUGES_MAX
+GROUPS_MAX: Final[int] = lib.WIRE_GROUPS_MAX
 
 
 class WireResult(IntEnum):
@@ -182,6 +202,31 @@ class Handed(msgspec.Struct, frozen=True):
     flags: int = 0
 
 
+class ExchangeFacts(msgspec.Struct, frozen=True):
+    """Where an exchange stands (``wire_exchange_facts``).
+
+    connection: that carries it now, or 0; remaining_ms: of its deadline; kept_bytes: of the request that ``again`` would
+    send, 0 where none is kept; attempt: of the last sending, 0 before the first.
+    """
+
+    connection: int
+    route: int
+    gauge: int
+    remaining_ms: int
+    kept_bytes: int
+    attempt: int
+    method: int
+    has_client: bool
+
+
+class GroupFigures(msgspec.Struct, frozen=True):
+    """Of a group, ever rising: requests sent for the first time, good answers, and what those took together."""
+
+    requests: int
+    answers: int
+    latency_sum_us: int
+
+
 class ForwardedFields(msgspec.Struct, frozen=True):
     """The client's fields that go on to the service: a field table and its text (docs/protocol.md, section 3)."""
 
@@ -210,6 +255,8 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     connection_bytes_max: int = 0
     connections_per_address_max: int = 0
     keeps_malformed: int = 0
+    kept_bytes_max: int = 65_536
+    kept_total_bytes_max: int = 67_108_864
     head_bytes_max: int = 16_384
     fields_max: int = 100
     target_bytes_max: int = 8_192

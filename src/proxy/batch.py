@@ -164,6 +164,13 @@ def _handlers(
         elif not waiting.refused(event[0], event[3], event[7]):
             lane.refused(event[0], event[3], event[7])
 
+    def answered(event: Event) -> None:
+        take = takers.get(event[0])
+        if take is not None:
+            take(event)
+        else:
+            lane.answered(event)
+
     def stream(event: Event) -> None:
         (takers.get(event[0]) or waiting.stream)(event)
 
@@ -194,6 +201,7 @@ def _handlers(
         EventKind.FRAMED_CLOSED: closed,
         EventKind.FRAMED_ROOM: room,
         EventKind.STREAM: stream,
+        EventKind.ANSWERED: answered,
         EventKind.FRAME: frame,
         EventKind.CALL: call,
     }

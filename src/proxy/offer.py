@@ -31,3 +31,5 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     version: str = "0.0.0"
     region: str = "local"
     is_degraded: bool = False
+    gauge: int = 0
+    """What the wire counts its good answers by; 0: nothing."""

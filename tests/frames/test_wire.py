@@ -106,7 +106,7 @@ def test_a_wire_that_is_forgotten_closes_its_sockets() -> None:
 
 
 AFTER_THE_END: dict[str, tuple[Callable[[Wire], object], object]] = {
-    "send": (lambda wire: wire.send(1, 1, 0, 0, 1, 100, NO_IDENTITY, False), WireResult.NO_EXCHANGE),
+    "send": (lambda wire: wire.send(1, 1, 0, 0, 0, 0, 100, 0, NO_IDENTITY), WireResult.NO_EXCHANGE),
     "answer": (lambda wire: wire.answer(1, 200, b"", b"", False), WireResult.NO_EXCHANGE),
     "cancel": (lambda wire: wire.cancel(1, 1), WireResult.NO_EXCHANGE),
     "set_context": (lambda wire: wire.set_context(1, FieldId.TENANT, b"a"), WireResult.NO_EXCHANGE),
@@ -258,10 +258,10 @@ def test_results_of_an_exchange(wire: Wire) -> None:
     assert wire.context(exchange, FieldId.TENANT) == b""
     assert wire.answer(exchange, 199, b"", b"", False) == WireResult.INVALID
     assert wire.answer(exchange, 600, b"", b"", False) == WireResult.INVALID
-    assert wire.send(exchange, connection + 1, 0, 0, 1, 100, NO_IDENTITY, False) == WireResult.NO_CONNECTION
-    assert wire.send(exchange, connection, 4, 0, 1, 100, NO_IDENTITY, False) == WireResult.INVALID
-    assert wire.send(exchange, connection, 3, 7, 1, 100, NO_IDENTITY, False) == WireResult.OK
-    assert wire.send(exchange, connection, 3, 7, 1, 100, NO_IDENTITY, False) == WireResult.NO_EXCHANGE
+    assert wire.send(exchange, connection + 1, 0, 0, 0, 0, 100, 0, NO_IDENTITY) == WireResult.NO_CONNECTION
+    assert wire.send(exchange, connection, 4, 0, 0, 0, 100, 0, NO_IDENTITY) == WireResult.INVALID
+    assert wire.send(exchange, connection, 3, 7, 0, 0, 100, 0, NO_IDENTITY) == WireResult.OK
+    assert wire.send(exchange, connection, 3, 7, 0, 0, 100, 0, NO_IDENTITY) == WireResult.NO_EXCHANGE
     assert wire.answer(exchange, 200, b"", b"", False) == WireResult.NO_EXCHANGE
     assert wire.in_flight[slot_of(connection)] == 1
     wire.flush()
@@ -289,7 +289,7 @@ def test_a_request_that_is_refused_and_an_exchange_that_is_lost(wire: Wire) -> N
     edge_far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
     nothing(wire.step(1000))
     ((exchange, *_),) = wire.requests()
-    wire.send(exchange, connection, 0, 0, 1, 100, NO_IDENTITY, False)
+    wire.send(exchange, connection, 0, 0, 0, 0, 100, 0, NO_IDENTITY)
     far.close()
     lost, closed = list(wire.step(1000))
     assert (lost[2], lost[0], lost[3]) == (EventKind.LOST, exchange, CloseCause.EOF)

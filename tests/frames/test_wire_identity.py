@@ -81,7 +81,7 @@ def test_an_identity_takes_the_place_of_credentials(
         opened = lab.wire.open(exchange, lab.connection, 0, 7, 1_000, b"/a", fields, end=True, identity=identity)
         assert opened == WireResult.OK
     else:
-        assert lab.wire.send(exchange, lab.connection, 0, 7, 1, 1_000, identity, False) == WireResult.OK
+        assert lab.wire.send(exchange, lab.connection, 0, 7, 0, 0, 1_000, 0, identity) == WireResult.OK
     sent = lab.sent_fields()
     assert {field for field in sent if field[0] in (FieldId.PRINCIPAL, FieldId.CLAIMS)} == claimed
     assert sent & CREDENTIALS == kept
@@ -91,7 +91,7 @@ def test_an_identity_takes_the_place_of_credentials(
 def test_the_bounds_of_an_identity(lab: Lab) -> None:
     principal, claims = b"p" * PRINCIPAL_BYTES_MAX, b"c" * CLAIMS_BYTES_MAX
     identity = make_identity(principal, claims, drops_credentials=True)
-    assert lab.wire.send(lab.ask(), lab.connection, 0, 7, 1, 1_000, identity, False) == WireResult.OK
+    assert lab.wire.send(lab.ask(), lab.connection, 0, 7, 0, 0, 1_000, 0, identity) == WireResult.OK
     assert lab.sent_fields() >= {(FieldId.PRINCIPAL, b"", principal), (FieldId.CLAIMS, b"", claims)}
     with pytest.raises(ValueError, match=r"^a principal has at most 256 bytes; this one has 257$"):
         make_identity(principal + b"p", b"", drops_credentials=True)

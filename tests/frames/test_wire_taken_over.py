@@ -46,7 +46,7 @@ class Lab(NamedTuple):
     def send(self, request: bytes = GET, *, may_stream: bool = True) -> int:
         """Send a request to the service; return its exchange."""
         exchange = self.ask(request)
-        result = self.wire.send(exchange, self.connection, ROUTE, 7, 1, DEADLINE_MS, NO_IDENTITY, may_stream)
+        result = self.wire.send(exchange, self.connection, ROUTE, 7, 0, may_stream, DEADLINE_MS, 0, NO_IDENTITY)
         assert result == WireResult.OK
         self.wire.flush()
         return exchange

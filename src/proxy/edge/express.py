@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
-from frames.wire_values import HEAD_ODD, WireResult
+from frames.wire_values import HEAD_ODD, Event, WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.respond import Rendered, respond
@@ -135,6 +135,9 @@ class ExpressLane:
     def shut_down(self, exchange_id: int) -> None:
         """The time to drain is over, and the service has not answered."""
         self._give_up(exchange_id, CancelReason.SHUTDOWN, DRAINING)
+
+    def answered(self, event: Event) -> None:
+        """A service said that it failed, and its client has that answer: EVENT_ANSWERED. There is nothing to do."""
 
     def lost(self, exchange_id: int) -> None:
         """The connection that carried it is lost: EVENT_LOST."""

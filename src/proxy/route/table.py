@@ -63,6 +63,10 @@ class Route(msgspec.Struct, eq=False):
     """What rate_limit counts its requests by: made, and remembered, at the first one."""
     streams: bool = False
     """Whether any of those who offer it streams."""
+    how: int = 0
+    """How its requests are sent: bits of `SendHow`, beside MAY_STREAM, which is the offer's to say."""
+    attempt_ms: int = 0
+    """The time of one attempt; 0: only the deadline's."""
     stages: "tuple[Stage, ...]" = ()
     """The path of its requests from match on."""
     usual_stages: "tuple[Stage, ...]" = ()

@@ -24,7 +24,7 @@ class SendPort(Protocol):
 
 
 class SendCall(Protocol):
-    """(exchange, connection, route, endpoint, attempt, deadline_ms, identity, may_stream) -> WireResult."""
+    """(exchange, connection, route, endpoint, gauge, how, deadline_ms, attempt_ms, identity) -> WireResult."""
 
     def __call__(
         self,
@@ -32,10 +32,11 @@ class SendCall(Protocol):
         connection: int,
         route: int,
         endpoint: int,
-        attempt: int,
+        gauge: int,
+        how: int,
         deadline_ms: int,
+        attempt_ms: int,
         identity: Any,
-        may_stream: bool,
         /,
     ) -> int:
         """Send the request as one REQUEST frame."""
@@ -47,18 +48,19 @@ def make_send(port: SendPort) -> Stage:
     send = port.send
 
     def send_request(exchange: Exchange) -> Answer | Lane | None:
-        offer, caller = exchange.offer, exchange.caller
+        offer, caller, route = exchange.offer, exchange.caller, exchange.route
         if exchange.flags & NEEDS_TASK:
             return TASK_LANE
         result = send(
             exchange.id,
             offer.connection,
-            exchange.route.index,
+            route.index,
             offer.endpoint_id,
-            1,
+            offer.gauge,
+            offer.streams | route.how,
             exchange.deadline_ms,
+            route.attempt_ms,
             NO_IDENTITY if caller is None else caller.wire,
-            offer.streams,
         )
         return _refusal(result) if result else None
 

@@ -6,7 +6,7 @@ import pytest
 from request_fields import NoFields
 
 from frames.frame import Method
-from frames.wire_values import NO_IDENTITY, WireResult, make_identity
+from frames.wire_values import NO_IDENTITY, SendHow, WireResult, make_identity
 from proxy.caller import Caller
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
@@ -25,7 +25,6 @@ class FakePort:
         self.result = result
         self.sent: list[tuple[int, ...]] = []
         self.identities: list[Any] = []
-        self.may_stream: list[bool] = []
 
     def send(
         self,
@@ -33,22 +32,22 @@ class FakePort:
         connection: int,
         route: int,
         endpoint: int,
-        attempt: int,
+        gauge: int,
+        how: int,
         deadline_ms: int,
+        attempt_ms: int,
         identity: Any,
-        may_stream: bool,
         /,
     ) -> int:
-        self.sent.append((exchange, connection, route, endpoint, attempt, deadline_ms))
+        self.sent.append((exchange, connection, route, endpoint, gauge, how, deadline_ms, attempt_ms))
         self.identities.append(identity)
-        self.may_stream.append(may_stream)
         return self.result
 
 
 def decided() -> Exchange:
     exchange = Exchange(NoFields(), SNAPSHOT)
     exchange.begin(11, Method.GET, 0, b"/", SNAPSHOT)
-    exchange.route = Route(12, Method.GET, "/", ())
+    exchange.route = Route(12, Method.GET, "/", (), how=SendHow.KEEP, attempt_ms=16)
     exchange.deadline_ms = 13
     exchange.caller = None
     exchange.offer = Offer(
@@ -59,6 +58,7 @@ def decided() -> Exchange:
         idempotent=False,
         streams=False,
         instance=Instance("billing", "b-1", 14, 0.0),
+        gauge=17,
     )
     return exchange
 
@@ -66,7 +66,7 @@ def decided() -> Exchange:
 def test_what_was_decided_is_what_is_sent() -> None:
     port = FakePort(WireResult.OK)
     assert make_send(port)(decided()) is None
-    assert port.sent == [(11, 14, 12, 15, 1, 13)]
+    assert port.sent == [(11, 14, 12, 15, 17, SendHow.KEEP, 13, 16)]
     assert port.identities == [NO_IDENTITY]
 
 
