@@ -180,6 +180,44 @@ DEADLINE = Reason(
     "deadline", 504, "The service did not answer before the deadline.", Fault.SERVICE, Resend.IF_NOT_STARTED
 )
 
+# What one request asks of several services at once. The last three are of one leg: they stand in the merged answer.
+FANOUT_FAILED = Reason(
+    "fanout_failed",
+    502,
+    "Too few of the services that this path asks have answered well.",
+    Fault.SERVICE,
+    Resend.IF_NOT_STARTED,
+)
+FANOUT_TOO_WIDE = Reason(
+    "fanout_too_wide", 500, "This path would have to ask more instances than it may.", Fault.US, Resend.NO
+)
+FANOUT_FULL = _later("fanout_full", "This path asks services for as many requests at once as it may.", Fault.US)
+FANOUT_BODY = Reason(
+    "fanout_body",
+    413,
+    "A request that asks several services needs a body that comes whole, and is no longer than a batch carries.",
+    Fault.CLIENT,
+    Resend.NO,
+    closes=True,
+)
+FANOUT_TOO_LARGE = Reason(
+    "fanout_too_large", 502, "The answers are larger together than this path takes.", Fault.SERVICE, Resend.NO
+)
+FANOUT_LEG_TIMEOUT = Reason(
+    "fanout_leg_timeout",
+    504,
+    "A service that was asked beside others did not answer in the time that each of them has.",
+    Fault.SERVICE,
+    Resend.IF_NOT_STARTED,
+)
+FANOUT_LEG_STOPPED = Reason(
+    "fanout_leg_stopped",
+    502,
+    "A service that was asked beside others was told to stop, or not asked: its answer was not needed any more.",
+    Fault.US,
+    Resend.IF_NOT_STARTED,
+)
+
 # What is about this gateway.
 DRAINING = _later("draining", "This gateway is shutting down.", Fault.US, closes=True)
 EXCHANGES_FULL = _later("exchanges_full", "This gateway carries as many requests as it may.", Fault.US, closes=True)
@@ -196,6 +234,9 @@ TOO_MANY_CONNECTIONS = Reason(
     closes=True,
 )
 INTERNAL = Reason("internal", 500, "This gateway failed to carry the request.", Fault.US, Resend.IF_NOT_STARTED)
+FAULT_INJECTED = Reason(
+    "fault_injected", 503, "A fault was injected here on purpose, as the configuration says.", Fault.US, Resend.YES
+)
 
 # The reasons without an answer of their own. Their status is for logs and metrics alone.
 CLIENT_GONE = _unanswered(
@@ -209,6 +250,13 @@ RESPONSE_ABORTED = _unanswered(
     502,
     "The response was broken off after its head was sent.",
     Fault.SERVICE,
+    Resend.IF_NOT_STARTED,
+)
+FAULT_CUT = _unanswered(
+    "fault_cut",
+    502,
+    "The connection was reset here on purpose, as the configuration says.",
+    Fault.US,
     Resend.IF_NOT_STARTED,
 )
 
