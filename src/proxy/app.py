@@ -86,7 +86,7 @@ class Gateway:
             hosts_overlap=lambda one, other: services_overlap(self.configured.terms.hosts, one, other),
             required=config.services.required,
         )
-        self.assembly = Assembly(self.configured.terms, config.routes.max, reset=self.wire.reset_route)
+        self.assembly = Assembly(self.configured.terms, config.routes.max, reset=self.wire.reset_route, set_group=self.wire.set_group)
         self.lane = ExpressLane(
             self.wire,
             self.configured.pipeline.entry,

@@ -13,6 +13,7 @@ import trio
 
 from proxy.route.hosts import HostTables, HostTablesBuilder
 from proxy.route.table import Route, RouteTable
+from proxy.service_groups import ServiceGroups
 from proxy.snapshot import Snapshot
 from proxy.targets.instance import RegisteredRoute, RouteKey
 from proxy.terms import Terms
@@ -69,8 +70,20 @@ class RouteIndexes:
 class Assembly:
     """Keeps the routes in step with registry and configuration. ``snapshot`` is another one after each change."""
 
-    def __init__(self, terms: Terms, routes_max: int, *, reset: Callable[[int], object]) -> None:
-        """Begin without routes. reset: zeroes the counts of an index that is given to another route."""
+    def __init__(
+        self,
+        terms: Terms,
+        routes_max: int,
+        *,
+        reset: Callable[[int], object],
+        set_group: Callable[[int, int], object] = lambda route, group: None,
+    ) -> None:
+        """Begin without routes.
+
+        reset: zeroes the counts of an index that is given to another route; set_group: lets an index count for a
+        service (`ServiceGroups`).
+        """
+        self.groups = ServiceGroups(set_group)
         self._terms = terms
         self._indexes = RouteIndexes(routes_max)
         self._reset = reset
@@ -159,7 +172,9 @@ class Assembly:
         index, is_reused = self._indexes.enter(key)
         if is_reused:
             self._reset(index)
-        return terms.route(index, registered)
+        route = terms.route(index, registered)
+        route.group = self.groups.enter(index, registered.service)
+        return route
 
     def _snapshot(self, revision: int) -> Snapshot:
         tables = self._tables

@@ -63,6 +63,8 @@ class Route(msgspec.Struct, eq=False):
     """What rate_limit counts its requests by: made, and remembered, at the first one."""
     streams: bool = False
     """Whether any of those who offer it streams."""
+    group: int = 0
+    """What the wire counts its service's requests by; 0: nothing."""
     how: int = 0
     """How its requests are sent: bits of `SendHow`, beside MAY_STREAM, which is the offer's to say."""
     attempt_ms: int = 0
