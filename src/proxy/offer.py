@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from frames.endpoint import EndpointOffer
+from proxy.breaker_state import BreakerState
 
 if TYPE_CHECKING:
+    from proxy.targets.breaker import Breaker
     from proxy.targets.instance import Instance
 
 NOTHING_DECLARED: Final = EndpointOffer(id=0, method="GET", path="/")
@@ -33,3 +35,7 @@ class Offer(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     is_degraded: bool = False
     gauge: int = 0
     """What the wire counts its good answers by; 0: nothing."""
+    breaker: BreakerState = BreakerState.CLOSED
+    """The worse of the instance's and the endpoint's own."""
+    breakers: "tuple[Breaker, ...]" = ()
+    """Those that are not closed."""

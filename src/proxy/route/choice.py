@@ -48,6 +48,7 @@ class Choice:
         "_exact",
         "_known",
         "default",
+        "is_recovering",
         "mirror",
         "regions",
         "split",
@@ -58,12 +59,15 @@ class Choice:
     """For a request that names no version."""
     split: "Splitting | None"
     mirror: "Mirroring | None"
+    is_recovering: bool
+    """Whether some breaker of the offers is not closed."""
 
     def __init__(
         self, offers: "tuple[Offer, ...]", regions: Regions, policy: RoutePolicy, registered: Iterable[str] = ()
     ) -> None:
         """Compile the choice. offers: all that may be chosen; registered: versions that are there, choosable or not."""
         self.regions = regions
+        self.is_recovering = any(offer.breaker for offer in offers)
         self.takes_ranges = policy.versions.takes_ranges
         self._by_version = _group(offers, regions, registered)
         self._exact: dict[bytes, Candidates] | None = None
@@ -75,11 +79,21 @@ class Choice:
             self._compile_parts(policy)
 
     @property
+    def is_panic(self) -> bool:
+        """Whether there is a version of which too few instances are left by their breakers, so that all are used."""
+        return self.is_recovering and any(_is_panic(group) for group in (self.default, *self._by_version.values()))
+
+    @property
     def versions(self) -> tuple[str, ...]:
         """The versions that there are, the highest first."""
         return tuple(
             sorted(self._by_version, key=_precedence, reverse=True) if len(self._by_version) > 1 else self._by_version
         )
+
+    @property
+    def all(self) -> tuple[Candidates, ...]:
+        """The candidates of each version, without build metadata."""
+        return tuple(self._by_version.values())
 
     def find(self, asked: bytes) -> Candidates | None:
         """Return the candidates for what a request asks for: a version, or, where the route takes them, a range."""
@@ -165,6 +179,10 @@ def _group(offers: "tuple[Offer, ...]", regions: Regions, registered: Iterable[s
     for offer in offers:
         groups.setdefault(_without_build(offer.version), []).append(offer)
     return {version: Candidates(version, regions.nearest(group), tuple(group)) for version, group in groups.items()}
+
+
+def _is_panic(group: Candidates) -> bool:
+    return getattr(group.offers, "is_panic", False)
 
 
 def _without_build(version: str) -> str:

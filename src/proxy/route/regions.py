@@ -16,17 +16,30 @@ OWN: Final = 0
 NEIGHBOURS: Final = 1
 OTHERS: Final = 2
 
+PANIC_PART: Final = 0.5
+
 _is_degraded = attrgetter("is_degraded")
+_breaker = attrgetter("breaker")
 
 
 class Regions:
     """The gateway's own region, and which are its neighbours."""
 
-    __slots__ = ("_tiers", "own")
+    __slots__ = ("_tiers", "own", "panic_part")
 
-    def __init__(self, own: str = "local", neighbours: Mapping[str, Iterable[str]] | None = None) -> None:
-        """neighbours: of each region, of which only the own region's matter here; one file may serve all regions."""
+    def __init__(
+        self,
+        own: str = "local",
+        neighbours: Mapping[str, Iterable[str]] | None = None,
+        *,
+        panic_part: float = PANIC_PART,
+    ) -> None:
+        """neighbours: of each region, of which only the own region's matter here; one file may serve all regions.
+
+        panic_part: of a tier's instances, which part must be left by breakers for these to be heeded, 0 to 1.
+        """
         self.own = own
+        self.panic_part = panic_part
         self._tiers = dict.fromkeys((neighbours or {}).get(own, ()), NEIGHBOURS) | {own: OWN}
 
     def tier(self, region: str) -> int:
@@ -34,7 +47,14 @@ class Regions:
         return self._tiers.get(region, OTHERS)
 
     def nearest(self, offers: "Sequence[Offer]") -> "tuple[Offer, ...]":
-        """Return the offers to choose among: those of the nearest tier, the healthy ones if there are any."""
+        """Return the offers to choose among: those of the nearest tier, the healthy ones if there are any.
+
+        Where a breaker is not closed, `panic` has more to say about it.
+        """
+        if any(map(_breaker, offers)):
+            from proxy.route.panic import select  # what hardly any gateway needs in the first minute
+
+            return select(offers, self.tier, self.panic_part)
         if len(offers) < 2:
             return tuple(offers)
         tiers = [self.tier(offer.region) for offer in offers]

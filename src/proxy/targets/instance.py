@@ -1,14 +1,20 @@
 """One running process of a service, as the gateway knows it; and what is said about it to others."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from frames.frame import HealthStatus, Method
 from frames.greeting import STREAMS, EndpointOffer, Hello
 from frames.wire_values import slot_of
+from proxy.breaker_state import BreakerState
 from proxy.offer import Offer
 from proxy.targets.health import Health
+
+if TYPE_CHECKING:
+    from proxy.targets.breaker import Breaker
+    from proxy.targets.breakers import Move
 
 RouteKey = tuple[Method, str, str]
 """What makes a route this one: the method, the path with its parameters unnamed, and the service that has it."""
@@ -42,6 +48,12 @@ class Instance(msgspec.Struct, eq=False):
     """It said GOAWAY, or was told so: it finishes what it has, and closes."""
     retired: dict[int, RouteKey] = msgspec.field(default_factory=dict)
     """Ids of endpoints that it has taken back: a request may be on its way to one."""
+    gauges: dict[int, int] = msgspec.field(default_factory=dict)
+    """By endpoint's id: what the wire counts its good answers by; 0 for none."""
+    breaker: "Breaker | None" = None
+    """Its own, unless that is closed."""
+    breakers: "dict[int, Breaker]" = msgspec.field(default_factory=dict)
+    """By gauge: those of its endpoints that are not closed."""
 
     @property
     def name(self) -> str:
@@ -69,8 +81,17 @@ class Instance(msgspec.Struct, eq=False):
         """Return to which endpoint each id was given, ever since it connected."""
         return self.retired | {endpoint.id: key for key, endpoint in self.endpoints.items()}
 
+    def breakers_of(self, gauge: int) -> "tuple[Breaker, ...]":
+        """Return the breakers that are not closed: its own, and that of the endpoint with this gauge."""
+        if self.breaker is None and not self.breakers:
+            return ()
+        own = self.breakers.get(gauge)
+        return tuple(breaker for breaker in (self.breaker, own) if breaker is not None)
+
     def offer(self, endpoint: EndpointOffer) -> Offer:
         """Return the endpoint as something that a request can be sent to."""
+        gauge = self.gauges.get(endpoint.id, 0)
+        breakers = self.breakers_of(gauge)
         return Offer(
             slot=self.slot,
             connection=self.connection,
@@ -84,6 +105,9 @@ class Instance(msgspec.Struct, eq=False):
             version=self.version,
             region=self.region,
             is_degraded=self.health is Health.DEGRADED,
+            gauge=gauge,
+            breaker=max((breaker.state for breaker in breakers), default=BreakerState.CLOSED),
+            breakers=breakers,
         )
 
     def __repr__(self) -> str:
@@ -131,7 +155,7 @@ class Change(msgspec.Struct, frozen=True):
     """What one thing that happened changed, and what is to be done now. False when it is nothing.
 
     added, removed, changed: keys of routes, by which the snapshot is to be made again. replaced: connections to be
-    sent GOAWAY `replaced`. lost: connections that were silent for too long, to be closed.
+    sent GOAWAY `replaced`. lost: connections that were silent for too long, to be closed. moves: of breakers.
     """
 
     added: tuple[RouteKey, ...] = ()
@@ -140,6 +164,7 @@ class Change(msgspec.Struct, frozen=True):
     transitions: tuple[Transition, ...] = ()
     replaced: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
+    moves: "tuple[Move, ...]" = ()
 
     @property
     def is_routes(self) -> bool:

@@ -16,6 +16,7 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,6 +26,7 @@ from frames.frame import FaultCode
 from frames.greeting import EndpointOffer, Hello
 from frames.template import quoted
 from proxy.targets.declared import check_declared
+from proxy.targets.gauges import Gauges
 from proxy.targets.health import CHOOSABLE, Health, HealthThresholds, health_of
 from proxy.targets.instance import (
     NO_CHANGE,
@@ -37,6 +39,9 @@ from proxy.targets.instance import (
     keyed,
 )
 from proxy.targets.routes import Routes
+
+if TYPE_CHECKING:
+    from proxy.targets.breakers import Move
 
 ROUTES_MAX = 65_536
 """As many as the wire keeps counts for (WIRE_ROUTES_MAX in csrc/wire.h)."""
@@ -52,15 +57,17 @@ class Registry:
         *,
         hosts_overlap: Callable[[str, str], bool] = lambda _one, _other: True,
         required: Iterable[str] = (),
+        gauges: Gauges | None = None,
     ) -> None:
         """Begin empty.
 
         hosts_overlap: whether a request may be meant for either of two services; required: names of services that must
-        be there. Both may be set anew at any time.
+        be there. Both may be set anew at any time. gauges: gives each endpoint of each instance its number.
         """
         self.thresholds = thresholds or HealthThresholds()
         self.hosts_overlap = hosts_overlap
         self.required = tuple(required)
+        self.gauges = gauges or Gauges()
         self._routes_max = routes_max
         self._routes = Routes()
         self._by_connection: dict[int, Instance] = {}
@@ -165,6 +172,7 @@ class Registry:
 
     def sweep(self, now: float) -> Change:
         """Find who has been silent for too long; who was for removed_s is forgotten, and is to be closed."""
+        self.gauges.tick(now)
         transitions = tuple(move for instance in self.instances for move in self._assess(instance, now))
         if not transitions:
             return NO_CHANGE
@@ -175,6 +183,13 @@ class Registry:
             self._forget(instance)
         lost = tuple(instance.connection for instance in gone)
         return msgspec.structs.replace(self._routes.refresh(touched), transitions=transitions, lost=lost)
+
+    def moved(self, moves: "tuple[Move, ...]") -> Change:
+        """Take in that breakers are in other states."""
+        touched: set[RouteKey] = set()
+        for move in moves:
+            touched.update(move.instance.endpoints if move.key is None else (move.key,))
+        return msgspec.structs.replace(self._routes.refresh(touched), moves=moves)
 
     def excuse(self, seconds: float) -> None:
         """Do not count these seconds as anybody's silence: this process did not listen, being stopped or too busy."""
@@ -215,6 +230,7 @@ class Registry:
         """Let the instance be what the HELLO says. left: routes that another instance has left for it."""
         before = instance.endpoints
         instance.take(hello, self.thresholds.patience(hello.heartbeat_ms / 1000), now)
+        self.gauges.hold(instance)
         self._by_connection[instance.connection] = instance
         self._by_identity[instance.service, instance.instance] = instance
         transitions = self._assess(instance, now)
@@ -243,7 +259,9 @@ class Registry:
         identity = (instance.service, instance.instance)
         if self._by_identity.get(identity) is instance:
             del self._by_identity[identity]
-        return self._routes.leave(instance)
+        touched = self._routes.leave(instance)
+        self.gauges.release(instance)
+        return touched
 
 
 def _check_ids(instance: Instance, hello: Hello) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from frames.frame import Method
+from proxy.breaker_state import BreakerState
 from proxy.offer import Offer
 from proxy.targets.health import CHOOSABLE, Health
 from proxy.targets.instance import Change, Instance, RegisteredRoute, RouteKey
@@ -116,9 +117,14 @@ def _kept(before: Offer | None, now: Offer) -> Offer:
 
 
 def _choosable(offers: dict[int, Offer]) -> tuple[Offer, ...]:
-    """Return the offers of the healthy and degraded instances; an offer that says another health is made anew."""
+    """Return the offers of the healthy and degraded instances; one that says another state than is so is made anew."""
     for connection, offer in offers.items():
-        is_degraded = offer.instance.health is Health.DEGRADED
+        instance = offer.instance
+        is_degraded, breakers = instance.health is Health.DEGRADED, instance.breakers_of(offer.gauge)
+        if breakers or offer.breakers:
+            state = max((breaker.state for breaker in breakers), default=BreakerState.CLOSED)
+            if state is not offer.breaker or breakers != offer.breakers:
+                offer = offers[connection] = replace(offer, breaker=state, breakers=breakers)
         if offer.is_degraded is not is_degraded:
             offers[connection] = replace(offer, is_degraded=is_degraded)
     return tuple(offer for offer in offers.values() if offer.instance.health in CHOOSABLE)
