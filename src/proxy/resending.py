@@ -1,0 +1,49 @@
+"""Puts together what sends requests again: loaded with the first one that fails."""
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from proxy.attempts.budget import BudgetTerms
+from proxy.attempts.budgets import AttemptBudgets
+from proxy.attempts.elsewhere import less_loaded
+from proxy.attempts.retrying import Retrying
+from proxy.config import GatewayConfig
+from proxy.route.table import Route
+
+if TYPE_CHECKING:
+    from proxy.app import Gateway
+
+
+def budget_terms(config: GatewayConfig) -> BudgetTerms:
+    """Return how much may be sent again, by the settings."""
+    retries = config.retries
+    return BudgetTerms(percent=retries.budget, floor=retries.budget_floor, window_s=retries.budget_window_ms / 1000)
+
+
+def make_budgets(gateway: "Gateway") -> AttemptBudgets:
+    """Return the budgets of all services, which retries and hedges share."""
+    wire, groups = gateway.wire, gateway.assembly.groups
+
+    def requests_of(service: str) -> int:
+        return wire.group_figures(groups.number(service)).requests
+
+    return AttemptBudgets(budget_terms(gateway.configured.config), requests_of, time.monotonic)
+
+
+def make_retrying(gateway: "Gateway") -> Retrying:
+    """Return who sends requests again."""
+    wire, assembly = gateway.wire, gateway.assembly
+
+    def route_of(index: int) -> Route | None:
+        key = assembly.key(index)
+        return None if key is None else assembly.route(key)
+
+    return Retrying(
+        wire,
+        gateway.attempt_budgets,
+        gateway.bytes_in_flight,
+        gateway.configured.notes,
+        route_of=route_of,
+        choose=lambda offers: less_loaded(offers, wire.in_flight, random.random),
+    )
