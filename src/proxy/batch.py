@@ -87,7 +87,7 @@ class Own(Protocol):
 
     @property
     def takers(self) -> Mapping[int, Callable[[Event], None]]:
-        """Who takes the events of an exchange that the gateway has begun."""
+        """Who takes the events of an exchange that the gateway has begun, or parked (`proxy.parked`)."""
         ...
 
     def room(self, connection: int, /) -> None:
@@ -155,14 +155,28 @@ def _handlers(
         if take is not None:
             take(event)
         elif not waiting.lost(event[0]):
-            lane.lost(event[0])
+            lane.lost(event)
 
     def refused(event: Event) -> None:
         take = takers.get(event[0])
         if take is not None:
             take(event)
         elif not waiting.refused(event[0], event[3], event[7]):
-            lane.refused(event[0], event[3], event[7])
+            lane.refused(event)
+
+    def client_gone(event: Event) -> None:
+        take = takers.get(event[0])
+        if take is not None:
+            take(event)
+        else:
+            lane.client_gone(event[0])
+
+    def expired(event: Event) -> None:
+        take = takers.get(event[0])
+        if take is not None:
+            take(event)
+        else:
+            lane.expired(event)
 
     def answered(event: Event) -> None:
         take = takers.get(event[0])
@@ -192,11 +206,11 @@ def _handlers(
 
     return {
         EventKind.BAD_REQUEST: lambda event: lane.refuse(event[0], event[3]),
-        EventKind.CLIENT_GONE: lambda event: lane.client_gone(event[0]),
-        EventKind.EXPIRED: lambda event: lane.expired(event[0]),
+        EventKind.CLIENT_GONE: client_gone,
+        EventKind.EXPIRED: expired,
         EventKind.LOST: lost,
         EventKind.REFUSED: refused,
-        EventKind.BAD_RESPONSE: lambda event: lane.bad_response(event[0], event[3], event[1]),
+        EventKind.BAD_RESPONSE: lane.bad_response,
         EventKind.FRAMED_OPENED: lambda event: transport.opened(event[1]),
         EventKind.FRAMED_CLOSED: closed,
         EventKind.FRAMED_ROOM: room,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from proxy.errors import INTERNAL
 from proxy.exchange import Exchange
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Await, Lane, Reply, Stage
+from proxy.stage import Answer, Await, Lane, Reply, Result, Stage
 
 Found = Answer | Reply | Await | None
 """What the stages have found: None when an instance was chosen."""
@@ -46,6 +46,19 @@ class Path:
         place = self._order.get(stage, 0)
         return self._run(exchange, snapshot, {one for one, at in self._order.items() if at >= place})
 
+    def after(self, exchange: Exchange, stage: Stage, snapshot: Snapshot) -> Result:
+        """Run the stages behind one that has parked a request, up to the choice: None when an instance was chosen.
+
+        Where the snapshot is another one by now, its route is found anew, and it is asked again whether it may be. A
+        stage that this configuration has no more is taken for the last one before the choice.
+        """
+        wanted = self._behind(stage)
+        if snapshot is exchange.snapshot:
+            return self._run_until(exchange, wanted)
+        exchange.snapshot = snapshot
+        result = self._match_again(exchange)
+        return self._run_until(exchange, wanted | self._choosing) if result is None else result
+
     def choose(self, exchange: Exchange) -> Answer | None:
         """Choose an instance for the call of a service, if it may be made. Its route and its caller are known."""
         found = self._run_stages(exchange, self._choosing)
@@ -53,18 +66,40 @@ class Path:
 
     def _run(self, exchange: Exchange, snapshot: Snapshot, wanted: Collection[Stage]) -> Found:
         exchange.snapshot = snapshot
+        result = self._match_again(exchange)
+        return self._run_stages(exchange, wanted) if result is None else _found(result)
+
+    def _run_stages(self, exchange: Exchange, wanted: Collection[Stage]) -> Found:
+        result = self._run_until(exchange, wanted)
+        return None if result is None else _found(result)
+
+    def _match_again(self, exchange: Exchange) -> Result:
         for stage in self._match:
             result = stage(exchange)
             if result is not None:
-                return _found(result)
-        return self._run_stages(exchange, wanted)
+                return result
+        return None
 
-    def _run_stages(self, exchange: Exchange, wanted: Collection[Stage]) -> Found:
+    def _run_until(self, exchange: Exchange, wanted: Collection[Stage]) -> Result:
         for stage in exchange.route.stages:
             result = stage(exchange) if stage in wanted and stage is not self._send else None
             if result is not None:
-                return _found(result)
+                return result
         return None
+
+    def _behind(self, stage: Stage) -> frozenset[Stage]:
+        """Return the stages behind one, which may be of a configuration before: then it is known by its name."""
+        place = self._order.get(stage)
+        if place is None:
+            name = _name(stage)
+            place = next((at for one, at in self._order.items() if _name(one) == name), None)
+        if place is None:
+            return self._choosing | self._behind(max(self._choosing, key=self._order.__getitem__))
+        return frozenset(one for one, at in self._order.items() if at > place)
+
+
+def _name(stage: Stage) -> str:
+    return getattr(stage, "__qualname__", "")
 
 
 def _found(result: Answer | Reply | Await | Lane) -> Found:

@@ -3,6 +3,7 @@
     stage(exchange) -> None       go on with the next one
     stage(exchange) -> Answer     stop here, and answer so
     stage(exchange) -> TASK_LANE  stop here: the rest must wait for its client or its service, which a task does
+    stage(exchange) -> PARKED     stop here: the stage has parked it, and will say how it goes on (`proxy.parked`)
     stage(exchange) -> Await      something must be waited for first, in a task; then this stage is asked again, once
 
 A stage neither waits nor does I/O of its own, so the same one serves every lane and is tested with plain values. What
@@ -49,15 +50,19 @@ class Await(NamedTuple):
 
     wait: Callable[[], Awaitable[None]]
     """Called in a task of its own, bounded by the request's deadline. What it finds out is kept by its owner."""
+    deadline_ms: int | None = None
+    """The request's, where the stage comes after the one that sets it; else the one of all requests bounds the wait."""
 
 
 class Lane(Enum):
     """Who carries an exchange on."""
 
     TASK = "task"
+    PARKED = "parked"
 
 
 TASK_LANE: Final = Lane.TASK
+PARKED: Final = Lane.PARKED
 ANY_FLAGS: Final = -1
 
 Result = Answer | Reply | Await | Lane | None

@@ -64,6 +64,8 @@ def decide(
 RECEIVED, TLS_CLOSED = (event(kind, connection=2) for kind in (EventKind.TLS_INPUT, EventKind.TLS_CLOSED))
 STREAMED = event(EventKind.STREAM, exchange=1, connection=2, detail=FrameType.DATA, at=3, bytes=4)
 
+ANSWERED = event(EventKind.ANSWERED, exchange=1, connection=2, detail=503, at=3, bytes=4)
+
 TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
     (event(EventKind.BAD_REQUEST, exchange=1, detail=11, flags=1), [("lane.refuse", 1, 11)]),
     (event(EventKind.CLIENT_GONE, exchange=1), [("lane.client_gone", 1)]),
@@ -71,9 +73,10 @@ TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
     (event(EventKind.LOST, exchange=1, connection=2, detail=1), [("waiting.lost", 1), ("lane.lost", 1)]),
     (
         event(EventKind.REFUSED, exchange=1, connection=2, detail=3, a=4),
-        [("waiting.refused", 1, 3, 4), ("lane.refused", 1, 3, 4)],
+        [("waiting.refused", 1, 3, 4), ("lane.refused", 1)],
     ),
-    (event(EventKind.BAD_RESPONSE, exchange=1, connection=2, detail=3), [("lane.bad_response", 1, 3, 2)]),
+    (event(EventKind.BAD_RESPONSE, exchange=1, connection=2, detail=3), [("lane.bad_response", 1)]),
+    (ANSWERED, [("lane.answered", ANSWERED)]),
     (event(EventKind.FRAMED_OPENED, connection=2), [("transport.opened", 2)]),
     (
         event(EventKind.FRAMED_CLOSED, connection=2, detail=3, flags=4),
@@ -100,6 +103,7 @@ OURS = {
     EventKind.LOST,
     EventKind.REFUSED,
     EventKind.BAD_RESPONSE,
+    EventKind.ANSWERED,
 }
 """Events about an exchange that somebody waits for."""
 
@@ -115,8 +119,14 @@ def test_what_the_task_lane_carries_is_not_for_the_express_lane(kind: EventKind)
     assert [call[0] for call in called] == [f"waiting.{kind.name.lower()}"]
 
 
-@pytest.mark.parametrize("kind", [EventKind.LOST, EventKind.REFUSED, EventKind.STREAM])
-def test_what_the_gateway_has_begun_is_for_nobody_else(kind: EventKind) -> None:
+TAKEN = [
+    *(EventKind.LOST, EventKind.REFUSED, EventKind.STREAM),
+    *(EventKind.CLIENT_GONE, EventKind.EXPIRED, EventKind.ANSWERED),
+]
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_what_the_gateway_has_begun_or_parked_is_for_nobody_else(kind: EventKind) -> None:
     given = event(kind, exchange=1)
     assert decide(given, is_own=True) == [("own.taken", given)]
 

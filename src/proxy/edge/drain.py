@@ -5,6 +5,7 @@ once, the others with their next answer. When the time is over, what is still in
 """
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -21,8 +22,19 @@ LAST_WORDS_S: Final = 1.0
 """How long those that are given up may take to tell their clients."""
 
 
-async def drain_edge(wire: Wire, lane: ExpressLane, tasks: TaskLane, timeout_s: float, spread_s: float) -> None:
-    """Stop listening, and wait until every client has gone, or the time is over. Then give up what is left."""
+async def drain_edge(
+    wire: Wire,
+    lane: ExpressLane,
+    tasks: TaskLane,
+    timeout_s: float,
+    spread_s: float,
+    *,
+    give_up_parked: Callable[[], int] = lambda: 0,
+) -> None:
+    """Stop listening, and wait until every client has gone, or the time is over. Then give up what is left.
+
+    give_up_parked: does so with those that are parked, and returns how many they were.
+    """
     wire.stop_listening(SocketKind.EDGE)
     wire.drain_edge(round(spread_s * 1000))
     tasks.drain()
@@ -31,8 +43,9 @@ async def drain_edge(wire: Wire, lane: ExpressLane, tasks: TaskLane, timeout_s: 
             await trio.sleep(POLL_S)
     if not scope.cancelled_caught:
         return
-    left = wire.sent_exchanges()
-    count = len(left) + tasks.in_progress
+    parked = give_up_parked()  # first: whoever is told of one may send another
+    left = [*wire.sent_exchanges(), *lane.waiting]
+    count = len(left) + tasks.in_progress + parked
     _log.warning("%d requests were still in progress after %g s and are given up", count, timeout_s)
     for exchange in left:
         lane.shut_down(exchange)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from frames.frame import CancelReason, FieldId
-from frames.wire_values import HEAD_ODD, Event, WireResult
+from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, HEAD_ODD, LOST_UNSENT, Event, WireResult
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.respond import Rendered, respond
@@ -26,10 +26,56 @@ from proxy.errors import (
     reason_of_verdict,
 )
 from proxy.exchange import Exchange, RequestFields
+from proxy.failure import Failure, FailureKind
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, Await, Lane, Reply, Stage, without_flags, without_odd
+from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags, without_odd
 
 _log = logging.getLogger("penstock.edge")
+
+
+class Arena(Protocol):
+    """The bytes that a step took in."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Copy a part out."""
+        ...
+
+
+class Attempts(Protocol):
+    """Who sends requests again: `proxy.attempts.retrying.Retrying`."""
+
+    def failed(self, exchange: int, connection: int, failure: Failure, /) -> Failure | None:
+        """Take in that an attempt has failed. None: there will be another. Else: what the client is to be told."""
+        ...
+
+    def early(self, exchange: int, connection: int, /) -> Failure | None:
+        """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
+        ...
+
+    def forget(self, exchange: int, /) -> None:
+        """Let go of what is known of an exchange."""
+        ...
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """The exchanges that wait to be sent again."""
+        ...
+
+
+class NoAttempts:
+    """Where nothing is sent again."""
+
+    waiting: tuple[int, ...] = ()
+
+    def failed(self, exchange: int, connection: int, failure: Failure) -> Failure:
+        """Return what the client is to be told: what has become of the only attempt."""
+        return failure
+
+    def early(self, exchange: int, connection: int) -> None:
+        """Go on waiting."""
+
+    def forget(self, exchange: int) -> None:
+        """There is nothing to let go of."""
 
 
 class EdgePort(RequestFields, Protocol):
@@ -41,6 +87,15 @@ class EdgePort(RequestFields, Protocol):
 
     def cancel(self, exchange: int, reason: int, /) -> int:
         """Take a sent exchange back."""
+        ...
+
+    def pass_on(self, exchange: int, payload: bytes, /) -> int:
+        """Answer an undecided exchange with a service's answer that was held."""
+        ...
+
+    @property
+    def arena(self) -> Arena:
+        """The bytes that a step took in."""
         ...
 
     def context(self, exchange: int, field: FieldId, /) -> bytes:
@@ -67,7 +122,7 @@ class ExpressLane:
         entry: the stages up to match, which finds the route; the rest are the route's own. counts: of reasons;
         name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
         reason in x-penstock-reason; mend: takes a request on whose head may be repaired, or says that it does not.
-        ``to_task`` and ``to_wait``, which carry on what this lane does not, are set by who puts both lanes together.
+        ``to_task`` and ``to_wait``, which carry on what this lane does not, and ``cut``, which resets connections, are set by who puts both lanes together.
         """
         self.swap(entry, snapshot)
         self._wire = wire
@@ -76,7 +131,10 @@ class ExpressLane:
         self._name_of = name_of
         self.reason_header = reason_header
         self._mend = mend
+        self._attempts: Attempts | None = None
+        self.make_attempts: Callable[[], Attempts] = NoAttempts
         self.to_task: Callable[[Exchange], Answer | None] = _nobody
+        self.cut: Callable[[int, Reason], None] = lambda exchange_id, reason: self.answer(exchange_id, Answer(INTERNAL))
         self.to_wait: Callable[[Exchange, Await, Stage], Answer | None] = lambda exchange, *_: _nobody(exchange)
         self._bad_responses = Occasional()
         self._failures = Occasional()
@@ -108,7 +166,7 @@ class ExpressLane:
                     self._turn_off(exchange, result, stage)
                     return
         except Exception as error:
-            self._fail(exchange, error)
+            self.fail(exchange, error)
 
     def refuse(self, exchange_id: int, verdict: int) -> None:
         """What came cannot be carried: EVENT_BAD_REQUEST."""
@@ -118,39 +176,100 @@ class ExpressLane:
     def client_gone(self, exchange_id: int) -> None:
         """Nobody waits for the answer any more: EVENT_CLIENT_GONE."""
         self._counts.count(CLIENT_GONE)
+        self.forget(exchange_id)
         self._wire.cancel(exchange_id, CancelReason.CLIENT_GONE)
 
-    def expired(self, exchange_id: int) -> None:
-        """The deadline has passed: EVENT_EXPIRED."""
+    def expired(self, event: Event) -> None:
+        """The deadline has passed, or what an attempt, or the wait for one, was given: EVENT_EXPIRED."""
+        exchange_id, connection, _, _, flags, *_ = event
+        if flags & EXPIRED_EARLY:
+            self._tell(exchange_id, self.attempts().early(exchange_id, connection))
+            return
+        self.forget(exchange_id)
         self._give_up(exchange_id, CancelReason.DEADLINE, DEADLINE)
 
-    def bad_response(self, exchange_id: int, detail: int, connection: int) -> None:
+    def bad_response(self, event: Event) -> None:
         """The service's response cannot be passed on: EVENT_BAD_RESPONSE."""
+        exchange_id, connection, _, detail, *_ = event
         held_back = self._bad_responses.held_back((connection, detail))
         if held_back is not None:
             cause = RESPONSE_FAULTS.get(detail, "unknown cause")
             _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), cause, held_back)
-        self._give_up(exchange_id, CancelReason.BAD_RESPONSE, BAD_RESPONSE)
+        self._failed(
+            exchange_id,
+            connection,
+            Failure(FailureKind.BAD, Answer(BAD_RESPONSE), cancel=CancelReason.BAD_RESPONSE),
+        )
 
     def shut_down(self, exchange_id: int) -> None:
         """The time to drain is over, and the service has not answered."""
+        self.forget(exchange_id)
         self._give_up(exchange_id, CancelReason.SHUTDOWN, DRAINING)
 
     def answered(self, event: Event) -> None:
-        """A service said that it failed, and its client has that answer: EVENT_ANSWERED. There is nothing to do."""
+        """A service said that it failed; or it answered what was sent again: EVENT_ANSWERED."""
+        exchange_id, connection, _, status, flags, at, count, *_ = event
+        if not flags & ANSWERED_HELD:
+            self.forget(exchange_id)
+            return
+        payload = self._wire.arena[at : at + count]
+        self._failed(
+            exchange_id,
+            connection,
+            Failure(FailureKind.ANSWERED, Answer(BAD_RESPONSE), status=status, payload=payload),
+        )
 
-    def lost(self, exchange_id: int) -> None:
+    def lost(self, event: Event) -> None:
         """The connection that carried it is lost: EVENT_LOST."""
-        self.answer(exchange_id, Answer(SERVICE_LOST))
+        exchange_id, connection, _, _, flags, *_ = event
+        is_started = not flags & LOST_UNSENT
+        self._failed(exchange_id, connection, Failure(FailureKind.LOST, Answer(SERVICE_LOST), is_started=is_started))
 
-    def refused(self, exchange_id: int, reason: int, retry_after_ms: int) -> None:
+    def refused(self, event: Event) -> None:
         """The service has not started it: EVENT_REFUSED."""
+        exchange_id, connection, _, reason, _, _, _, retry_after_ms, *_ = event
         retry_after_s = -(-retry_after_ms // 1000) if retry_after_ms else None
-        self.answer(exchange_id, Answer(reason_of_refusal(reason), retry_after_s=retry_after_s))
+        answer = Answer(reason_of_refusal(reason), retry_after_s=retry_after_s)
+        self._failed(
+            exchange_id,
+            connection,
+            Failure(FailureKind.REFUSED, answer, is_started=False, retry_after_ms=retry_after_ms),
+        )
 
     def give_up(self, exchange_id: int) -> None:
         """An event about it could not be handled: a fault of ours, a plain 500. Its service need not go on."""
+        self.forget(exchange_id)
         self._give_up(exchange_id, CancelReason.DEADLINE, INTERNAL)
+
+    def _failed(self, exchange_id: int, connection: int, failure: Failure) -> None:
+        """One attempt has failed: the request is sent again, or its client is told."""
+        self._tell(exchange_id, self.attempts().failed(exchange_id, connection, failure))
+
+    def _tell(self, exchange_id: int, failure: Failure | None) -> None:
+        """Answer with what became of the last attempt; nothing, while there is to be another."""
+        if failure is None:
+            return
+        if failure.cancel is not None:
+            self._wire.cancel(exchange_id, failure.cancel)
+        if failure.payload and self._wire.pass_on(exchange_id, failure.payload) != WireResult.INVALID:
+            return
+        self.answer(exchange_id, failure.answer)
+
+    def forget(self, exchange_id: int) -> None:
+        """It is over, or will be: what is known of its attempts is let go of."""
+        if self._attempts is not None:
+            self._attempts.forget(exchange_id)
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """The exchanges that wait to be sent again: no service has them now."""
+        return self._attempts.waiting if self._attempts is not None else ()
+
+    def attempts(self) -> Attempts:
+        """Return who sends requests again, made when the first one has failed."""
+        if self._attempts is None:
+            self._attempts = self.make_attempts()
+        return self._attempts
 
     # ---- answers ----
 
@@ -176,18 +295,24 @@ class ExpressLane:
         if isinstance(result, Reply):
             self._wire.answer(exchange.id, result.status, result.lines, b"", False)
             return
+        if result is PARKED:
+            return
         if isinstance(result, Await):
             answer = self.to_wait(exchange, result, stage)
         else:
             answer = self.to_task(exchange) if isinstance(result, Lane) else result
-        if answer is not None:
+        if answer is None:
+            return
+        if answer.reason.is_answered:
             self.answer(exchange.id, answer)
+        else:
+            self.cut(exchange.id, answer.reason)
 
     def _give_up(self, exchange_id: int, cancel: CancelReason, reason: Reason) -> None:
         self._wire.cancel(exchange_id, cancel)
         self.answer(exchange_id, Answer(reason))
 
-    def _fail(self, exchange: Exchange, error: Exception) -> None:
+    def fail(self, exchange: Exchange, error: Exception) -> None:
         """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
         held_back = self._failures.held_back(type(error).__name__)  # not by path: that is the client's to choose
         if held_back is not None:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from frames.wire import Wire
-from frames.wire_values import HEAD_ODD, Event, Handed
+from frames.wire_values import HEAD_ODD, Event, HandBack, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.client import Secured
 from proxy.edge.task.gather import Budget, Found, Gatherer, Gathering
 from proxy.edge.task.handover import HandOver, TaskSettings
-from proxy.edge.task.held import HeldFields
 from proxy.edge.task.job import Job
-from proxy.errors import ReasonCounts
+from proxy.errors import Reason, ReasonCounts
 from proxy.exchange import Exchange
+from proxy.held import HeldFields
 from proxy.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
@@ -135,13 +135,20 @@ class TaskLane:
         job.exchange.fields = HeldFields(self._wire, exchange.id)
         job.exchange.head, job.exchange.content_length = job.head, job.head.content_length
         job.exchange.flags |= HEAD_ODD  # the wire has forgotten its head: whoever asks for it reads this one
-        job.exchange.deadline_ms = exchange.snapshot.limits.deadline_ms  # until the stage that sets it has run
+        # Until the stage that sets it has run:
+        job.exchange.deadline_ms = awaited.deadline_ms or exchange.snapshot.limits.deadline_ms
         try:
             self._gatherer.begin_waiting(job, awaited, partial(self._resume, job, stage))
         except Exception:
             self._hand_over.abandon(job.id)
             raise
         return None
+
+    def cut(self, exchange: int, reason: Reason) -> None:
+        """Reset the connection of a request of this batch, unanswered."""
+        if self._hand_over.take_connection(exchange) is not None:
+            self._hand_over.counts.count(reason)
+            self._hand_over.give_back(exchange, HandBack.RESET)
 
     def _resume(self, job: Job, stage: Stage) -> Found:
         """Go on with a request that has waited, from the stage on that has waited."""

@@ -1,0 +1,56 @@
+"""Send again: hands a request to the wire that the wire has kept, for who was parked or is tried once more."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from frames.wire_values import WireResult
+from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
+from proxy.exchange import Exchange
+from proxy.stage import Answer
+
+FIRST_ATTEMPT: Final = 1
+
+_ANSWERS = {
+    WireResult.FULL: Answer(SERVICE_CONGESTED),
+    WireResult.NO_CONNECTION: Answer(NO_INSTANCE),  # it was lost since it was chosen: nothing was sent
+    WireResult.NO_EXCHANGE: None,  # the client is gone, and an event says so
+}
+
+
+class AgainPort(Protocol):
+    """What sends a kept request; the wire is one, a test has its own."""
+
+    def again(
+        self,
+        exchange: int,
+        connection: int,
+        route: int,
+        endpoint: int,
+        gauge: int,
+        how: int,
+        attempt: int,
+        attempt_ms: int,
+        /,
+    ) -> int:
+        """Send the kept request of an undecided exchange, with what is left of its deadline."""
+        ...
+
+
+def make_send_again(port: AgainPort) -> Callable[[Exchange], Answer | None]:
+    """Return what sends a kept request for the first time, to where its stages have said."""
+
+    def send_again(exchange: Exchange) -> Answer | None:
+        offer, route = exchange.offer, exchange.route
+        result = port.again(
+            exchange.id,
+            offer.connection,
+            route.index,
+            offer.endpoint_id,
+            offer.gauge,
+            route.how | offer.streams,
+            FIRST_ATTEMPT,
+            route.attempt_ms,
+        )
+        return _ANSWERS.get(WireResult(result), Answer(INTERNAL)) if result else None
+
+    return send_again
