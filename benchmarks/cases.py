@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from benchmarks import codec_case, contenders, match_case, memory_cases, reload_case
+from benchmarks import codec_case, contenders, match_case, memory_cases, pool_case, reload_case
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
 from benchmarks.platform import HEADERS, penstock_platform
 from benchmarks.rounds import Open, Outcome, Plan, measure_in_turns
@@ -113,5 +113,6 @@ _CASES = (
     Case("codec", "the C codec, REQUEST frames of 200 bytes with 8 fields", codec_case.against_memcpy),
     Case("decode", "the same request decoded from Python", codec_case.against_httptools),
     Case("match", "a path matched among few routes and among many", match_case.among_many_routes),
+    Case("pool", "a connection of the pool taken and given back", pool_case.checkout_and_return),
 )
 CASES = {case.name: case for case in _CASES}

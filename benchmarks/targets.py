@@ -147,6 +147,13 @@ TARGETS = (
         must=1.0,
         aim=0.2,
     ),
+    Target(
+        "pool checkout and return, hit ÷ what is allowed (2 µs)",
+        *("pool", "one", ALLOWED, "ns"),
+        must=1.0,
+        aim=0.5,
+    ),
+    Target("the same among 64 targets of four connections", *("pool", "among 256", ALLOWED, "ns"), must=1.0, aim=0.5),
     *_BODIES,
     Target(
         "highest growth of resident memory, 200 downloads of 100 MiB to slow readers ÷ what is allowed",
