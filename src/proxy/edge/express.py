@@ -13,6 +13,7 @@ from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, HEAD_ODD, LOST_UNSE
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.respond import Rendered, respond
+from proxy.ended import GONE, Ended, Endings
 from proxy.errors import (
     BAD_RESPONSE,
     CLIENT_GONE,
@@ -131,6 +132,8 @@ class ExpressLane:
         self._name_of = name_of
         self.reason_header = reason_header
         self._mend = mend
+        self.endings: Endings = {}
+        """Who is to be told, beside the client, how an exchange ends."""
         self._attempts: Attempts | None = None
         self.make_attempts: Callable[[], Attempts] = NoAttempts
         self.to_task: Callable[[Exchange], Answer | None] = _nobody
@@ -178,6 +181,8 @@ class ExpressLane:
         self._counts.count(CLIENT_GONE)
         self.forget(exchange_id)
         self._wire.cancel(exchange_id, CancelReason.CLIENT_GONE)
+        if exchange_id in self.endings:
+            self.endings.pop(exchange_id)(GONE)
 
     def expired(self, event: Event) -> None:
         """The deadline has passed, or what an attempt, or the wait for one, was given: EVENT_EXPIRED."""
@@ -211,6 +216,8 @@ class ExpressLane:
         exchange_id, connection, _, status, flags, at, count, *_ = event
         if not flags & ANSWERED_HELD:
             self.forget(exchange_id)
+            if exchange_id in self.endings:
+                self.endings.pop(exchange_id)(Ended(status, self._wire.arena[at : at + count]))
             return
         payload = self._wire.arena[at : at + count]
         self._failed(
@@ -252,8 +259,10 @@ class ExpressLane:
         if failure.cancel is not None:
             self._wire.cancel(exchange_id, failure.cancel)
         if failure.payload and self._wire.pass_on(exchange_id, failure.payload) != WireResult.INVALID:
+            if exchange_id in self.endings:
+                self.endings.pop(exchange_id)(Ended(failure.status, failure.payload))
             return
-        self.answer(exchange_id, failure.answer)
+        self.answer(exchange_id, failure.answer, is_unstarted=not failure.is_started)
 
     def forget(self, exchange_id: int) -> None:
         """It is over, or will be: what is known of its attempts is let go of."""
@@ -273,10 +282,15 @@ class ExpressLane:
 
     # ---- answers ----
 
-    def answer(self, exchange_id: int, answer: Answer) -> None:
-        """Answer an undecided exchange, and count the reason if that was done: two events may be about one end."""
+    def answer(self, exchange_id: int, answer: Answer, *, is_unstarted: bool = False) -> None:
+        """Answer an undecided exchange, and count the reason if that was done: two events may be about one end.
+
+        is_unstarted: no service can have begun it, although the reason leaves that open.
+        """
         if self._wire.answer(exchange_id, *self.render(exchange_id, answer)) == WireResult.OK:
             self._counts.count(answer.reason)
+        if exchange_id in self.endings:
+            self.endings.pop(exchange_id)(Ended(answer=answer, is_unstarted=is_unstarted))
 
     def render(self, exchange_id: int, answer: Answer) -> Rendered:
         """Return what an answer to an exchange says."""

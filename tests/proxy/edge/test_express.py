@@ -8,16 +8,24 @@ import pytest
 from request_fields import Fields
 
 from frames.frame import CancelReason, FieldId, Method, RefusedReason
+from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, LOST_UNSENT, Event, WireResult
 from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
-from proxy.errors import NO_INSTANCE, NO_ROUTE, ReasonCounts
+from proxy.ended import GONE, Ended
+from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, ReasonCounts
 from proxy.exchange import Exchange
+from proxy.failure import Failure, FailureKind
 from proxy.route.table import Route, RouteTable
 from proxy.snapshot import Limits, Snapshot
 from proxy.stage import Answer, Stage, without_flags, without_odd
 
 OK, NO_EXCHANGE = 0, -1
 SNAPSHOT = Snapshot(RouteTable(), Limits())
+
+
+def event(connection: int = 3, *, detail: int = 0, flags: int = 0, a: int = 0, payload: bytes = b"") -> Event:
+    """An event about exchange 7; what came is at the arena's beginning."""
+    return 7, connection, 0, detail, flags, 0, len(payload), a, 0, 0, 0
 
 
 class FakePort(Fields):
@@ -29,6 +37,12 @@ class FakePort(Fields):
         self.calls: list[tuple[Any, ...]] = []
         self.bodies: list[dict[str, Any]] = []
         self.lines = b""
+        self.arena = b""
+        self.passes = OK
+
+    def pass_on(self, exchange: int, payload: bytes) -> int:
+        self.calls.append(("pass on", exchange, payload))
+        return self.passes
 
     def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool) -> int:
         self.calls.append(("answer", exchange, status, close))
@@ -115,7 +129,7 @@ def test_an_answer_carries_the_ids_the_detail_and_more_headers() -> None:
 
 def test_the_reason_is_told_in_a_header_where_that_is_wanted() -> None:
     bench = Bench(reason_header=True)
-    bench.lane.lost(7)
+    bench.lane.lost(event())
     assert b"x-penstock-reason: service_lost\r\n" in bench.port.lines
 
 
@@ -195,14 +209,14 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
 
 def test_the_deadline() -> None:
     bench = Bench()
-    bench.lane.expired(7)
+    bench.lane.expired(event())
     assert bench.port.calls == [("cancel", 7, "DEADLINE"), ("answer", 7, 504, False)]
     assert bench.counted == {"deadline": 1}
 
 
 def test_the_connection_is_lost() -> None:
     bench = Bench()
-    bench.lane.lost(7)
+    bench.lane.lost(event())
     assert bench.port.calls == [("answer", 7, 502, False)]
     assert bench.counted == {"service_lost": 1}
 
@@ -221,7 +235,7 @@ def test_the_connection_is_lost() -> None:
 )
 def test_a_refusal(reason: int, after_ms: int, status: int, counted: str, line: bytes) -> None:
     bench = Bench()
-    bench.lane.refused(7, reason, after_ms)
+    bench.lane.refused(event(detail=reason, a=after_ms))
     assert bench.port.calls == [("answer", 7, status, False)]
     assert bench.counted == {counted: 1}
     assert line in bench.port.lines
@@ -231,7 +245,7 @@ def test_a_refusal(reason: int, after_ms: int, status: int, counted: str, line: 
 @pytest.mark.parametrize("detail", [*RESPONSE_FAULTS, 99])
 def test_a_bad_response_is_told_of_with_who_and_why(caplog: pytest.LogCaptureFixture, detail: int) -> None:
     bench = Bench()
-    bench.lane.bad_response(7, detail, 3)
+    bench.lane.bad_response(event(detail=detail))
     assert bench.port.calls == [("cancel", 7, "BAD_RESPONSE"), ("answer", 7, 502, False)]
     assert bench.counted == {"bad_response": 1}
     (record,) = caplog.records
@@ -244,17 +258,17 @@ def test_bad_responses_of_each_service_are_told_now_and_then(caplog: pytest.LogC
     bench = Bench()
     for connection in (1, 2):
         for _ in range(50):
-            bench.lane.bad_response(7, 3, connection)
+            bench.lane.bad_response(event(connection, detail=3))
     assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize(
     "end",
     [
-        lambda lane: lane.expired(7),
-        lambda lane: lane.lost(7),
-        lambda lane: lane.refused(7, 1, 0),
-        lambda lane: lane.bad_response(7, 1, 3),
+        lambda lane: lane.expired(event()),
+        lambda lane: lane.lost(event()),
+        lambda lane: lane.refused(event(detail=1)),
+        lambda lane: lane.bad_response(event(detail=1)),
         lambda lane: lane.refuse(7, 1),
     ],
     ids=["expired", "lost", "refused", "bad response", "bad request"],
@@ -264,3 +278,181 @@ def test_an_exchange_that_is_over_is_not_counted_again(end: Any) -> None:
     bench.port.undecided.clear()
     end(bench.lane)
     assert bench.counted == {}
+
+
+# ---- what fails is judged before it is told ----
+
+
+class FakeAttempts:
+    """Sends again, or does not, as the test wants; keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.sends = True
+        self.waiting: tuple[int, ...] = (9,)
+        self.told: list[tuple[Any, ...]] = []
+
+    def failed(self, exchange: int, connection: int, failure: Failure) -> Failure | None:
+        self.told.append((exchange, connection, failure))
+        return None if self.sends else failure
+
+    def early(self, exchange: int, connection: int) -> Failure | None:
+        self.told.append((exchange, connection, "early"))
+        return None if self.sends else Failure(FailureKind.SLOW, Answer(DEADLINE), cancel=CancelReason.DEADLINE)
+
+    def forget(self, exchange: int) -> None:
+        self.told.append((exchange, "forget"))
+
+
+def bench_that_sends_again(*, sends: bool = True) -> tuple[Bench, FakeAttempts]:
+    bench, attempts = Bench(), FakeAttempts()
+    attempts.sends = sends
+    bench.lane.make_attempts = lambda: attempts
+    return bench, attempts
+
+
+FAILURES = [
+    pytest.param(lambda lane: lane.lost(event()), FailureKind.LOST, True, [("answer", 7, 502, False)], id="lost"),
+    pytest.param(
+        lambda lane: lane.lost(event(flags=LOST_UNSENT)),
+        FailureKind.LOST,
+        False,
+        [("answer", 7, 502, False)],
+        id="lost before it was sent",
+    ),
+    pytest.param(
+        lambda lane: lane.refused(event(detail=1, a=20)),
+        FailureKind.REFUSED,
+        False,
+        [("answer", 7, 503, False)],
+        id="refused",
+    ),
+    pytest.param(
+        lambda lane: lane.bad_response(event(detail=1)),
+        FailureKind.BAD,
+        True,
+        [("cancel", 7, "BAD_RESPONSE"), ("answer", 7, 502, False)],
+        id="bad response",
+    ),
+]
+
+
+@pytest.mark.parametrize(("happens", "kind", "is_started", "calls"), FAILURES)
+def test_a_failure_is_told_only_when_it_is_not_sent_again(
+    happens: Any, kind: FailureKind, is_started: bool, calls: list[Any]
+) -> None:
+    bench, attempts = bench_that_sends_again()
+    happens(bench.lane)
+    ((exchange, connection, failure),) = attempts.told
+    assert (exchange, connection, failure.kind, failure.is_started) == (7, 3, kind, is_started)
+    assert bench.port.calls == []
+    bench, _ = bench_that_sends_again(sends=False)
+    happens(bench.lane)
+    assert bench.port.calls == calls
+
+
+def test_an_answer_that_was_held_is_passed_on_when_it_is_not_sent_again() -> None:
+    bench, attempts = bench_that_sends_again()
+    bench.port.arena = b"payload"
+    held = event(detail=503, flags=ANSWERED_HELD, payload=b"payload")
+    bench.lane.answered(held)
+    (told,) = attempts.told
+    assert (told[2].kind, told[2].status, told[2].payload) == (FailureKind.ANSWERED, 503, b"payload")
+    assert bench.port.calls == []
+    attempts.sends = False
+    bench.lane.answered(held)
+    assert bench.port.calls == [("pass on", 7, b"payload")]
+    assert bench.counted == {}
+
+
+def test_an_answer_that_was_held_and_makes_none_is_a_bad_response() -> None:
+    bench, _ = bench_that_sends_again(sends=False)
+    bench.port.arena, bench.port.passes = b"payload", WireResult.INVALID
+    bench.lane.answered(event(detail=503, flags=ANSWERED_HELD, payload=b"payload"))
+    assert bench.port.calls == [("pass on", 7, b"payload"), ("answer", 7, 502, False)]
+    assert bench.counted == {"bad_response": 1}
+
+
+def test_what_is_over_is_forgotten() -> None:
+    ends: list[Any] = [
+        lambda lane: lane.answered(event(detail=200)),
+        lambda lane: lane.expired(event()),
+        lambda lane: lane.client_gone(7),
+        lambda lane: lane.shut_down(7),
+        lambda lane: lane.give_up(7),
+    ]
+    for end in ends:
+        bench, attempts = bench_that_sends_again()
+        end(bench.lane)
+        assert attempts.told == []  # nothing had failed: nothing was made
+        bench.lane.attempts()
+        end(bench.lane)
+        assert attempts.told == [(7, "forget")]
+
+
+def test_the_time_of_an_attempt_is_not_the_deadline() -> None:
+    bench, attempts = bench_that_sends_again()
+    bench.lane.expired(event(flags=EXPIRED_EARLY))
+    assert attempts.told == [(7, 3, "early")]
+    assert bench.port.calls == []
+    attempts.sends = False
+    bench.lane.expired(event(flags=EXPIRED_EARLY))
+    assert bench.port.calls == [("cancel", 7, "DEADLINE"), ("answer", 7, 504, False)]
+
+
+def test_who_drains_asks_which_exchanges_wait_to_be_sent_again() -> None:
+    bench, attempts = bench_that_sends_again()
+    assert bench.lane.waiting == ()
+    bench.lane.attempts()
+    assert bench.lane.waiting == (9,)
+
+
+def test_where_nothing_is_sent_again_an_attempt_goes_on_to_its_deadline() -> None:
+    bench = Bench()
+    bench.lane.expired(event(flags=EXPIRED_EARLY))
+    assert bench.port.calls == []
+
+
+# ---- who is told of the end ----
+
+
+def ended_by(end: Any, *, exchanges: tuple[int, ...] = (7,)) -> list[Ended]:
+    """What somebody is told who wants to know how exchange 7 ends."""
+    bench, told = Bench(), list[Ended]()
+    bench.port.undecided = set(exchanges)
+    bench.port.arena = b"payload"
+    bench.lane.endings[7] = told.append
+    end(bench.lane)
+    assert bench.lane.endings == {}
+    end(bench.lane)
+    return told
+
+
+def test_who_wants_to_know_is_told_once_of_a_services_answer() -> None:
+    assert ended_by(lambda lane: lane.answered(event(detail=201, payload=b"payload"))) == [Ended(201, b"payload")]
+
+
+def test_who_wants_to_know_is_told_once_of_an_answer_that_was_held() -> None:
+    held = event(detail=503, flags=ANSWERED_HELD, payload=b"payload")
+    assert ended_by(lambda lane: lane.answered(held)) == [Ended(503, b"payload")]
+
+
+def test_who_wants_to_know_is_told_once_of_an_answer_of_ours() -> None:
+    assert ended_by(lambda lane: lane.expired(event())) == [Ended(answer=Answer(DEADLINE))]
+
+
+@pytest.mark.parametrize(("flags", "is_unstarted"), [(0, False), (LOST_UNSENT, True)])
+def test_who_wants_to_know_is_told_whether_a_service_may_have_begun(flags: int, is_unstarted: bool) -> None:
+    (told,) = ended_by(lambda lane: lane.lost(event(flags=flags)))
+    assert told.is_unstarted is is_unstarted
+
+
+def test_who_wants_to_know_is_told_once_that_the_client_has_left() -> None:
+    assert ended_by(lambda lane: lane.client_gone(7)) == [GONE]
+
+
+def test_while_it_is_sent_again_nothing_has_ended() -> None:
+    bench, _ = bench_that_sends_again()
+    told: list[Ended] = []
+    bench.lane.endings[7] = told.append
+    bench.lane.lost(event())
+    assert told == []
