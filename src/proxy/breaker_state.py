@@ -38,3 +38,15 @@ class Recovering(tuple["Offer", ...]):
         made = super().__new__(cls, offers)
         made.probing, made.is_panic = probing, is_panic
         return made
+
+
+class Probe(tuple["Offer", ...]):
+    """The only candidate of a request that is a probe. of: the candidates that it would have had."""
+
+    of: Recovering
+
+    def __new__(cls, offer: "Offer", of: Recovering) -> "Probe":
+        """Make the tuple."""
+        made = super().__new__(cls, (offer,))
+        made.of = of
+        return made

@@ -121,7 +121,7 @@ class Choice:
         if self._by_offers is None:
             everyone = (self.default, *self._by_version.values(), *self._exactly().values())
             self._by_offers = {id(candidates.offers): candidates for candidates in everyone}
-        return self._by_offers[id(offers)]
+        return self._by_offers[id(getattr(offers, "of", offers))]  # a probe's are of those that it would have had
 
     def _compile_parts(self, policy: RoutePolicy) -> None:
         from proxy.route.split_parts import compile_mirror, compile_split

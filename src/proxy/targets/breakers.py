@@ -329,7 +329,8 @@ class Breakers:
         for breaker, (instance, key, gauge) in list(self._out.items()):
             was_probing = breaker.probing
             if breaker.tick(self.settings, self._answers.__getitem__, now):
-                self.probes["good"] += bool(was_probing) and breaker.state is BreakerState.RAMPING
+                if was_probing and breaker.state is BreakerState.RAMPING:
+                    self.probes["good"] += 1
                 moves.append(self._moved(instance, key, gauge, breaker))
         return moves
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from frames.frame import Method
-from proxy.breaker_state import BreakerState, Recovering
+from proxy.breaker_state import BreakerState, Probe, Recovering
 from proxy.exchange import Exchange
 from proxy.offer import Offer
 
@@ -38,7 +38,7 @@ class Prober:
         now = self._clock()
         for offer in offers.probing:
             if self._claim(offer, exchange, now):
-                exchange.offers = (offer,)
+                exchange.offers = Probe(offer, offers)
                 self.sent += 1
                 return
 

@@ -1,0 +1,189 @@
+"""Keeps the breakers of one gateway: shows them what is to be seen on the wire, and counts what comes of it."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from frames.frame import Method
+from penstock.telemetry.occasional import Occasional
+from proxy.admin.latency import upper_bound_us
+from proxy.breaker_state import BreakerState
+from proxy.outcomes import OutcomeKind
+from proxy.targets.breaker import BreakerSettings, Cause
+from proxy.targets.breakers import Breakers, Move
+from proxy.targets.instance import Change, Instance, RouteKey
+from proxy.targets.registry import Registry
+from proxy.targets.silence import Sight
+
+if TYPE_CHECKING:
+    from frames.wire import Wire
+    from proxy.breaking import Ramps
+    from proxy.route.table import Route
+
+SLOWEST_PART: Final = 0.01
+"""Of a route's requests, those that take longest: what is silent for as long as they is not just busy with one."""
+
+MEASURED_MIN: Final = 20
+"""Answers of a route, without which nobody knows how long it takes."""
+
+UNKNOWN_US: Final = 5_000_000.0
+"""How long a route is taken to take of which too little is known."""
+
+_SOON_MS: Final = 1
+
+
+class BreakerKeeper:
+    """The breakers, and what they are shown."""
+
+    def __init__(
+        self,
+        wire: "Wire",
+        registry: Registry,
+        ramps: "Ramps",
+        settings: BreakerSettings,
+        route_of: "Callable[[RouteKey], Route | None]",
+    ) -> None:
+        """route_of: the route of now."""
+        self._wire = wire
+        self._registry = registry
+        self._ramps = ramps
+        self._route_of = route_of
+        self.breakers = Breakers(
+            settings, registry.gauges, wire.gauge_answers, others=self._others, slowest_us=self._slowest_us
+        )
+        self._ramping: set[Move] = set()
+        self._panicking: set[RouteKey] = set()
+        self.panics: Counter[str] = Counter()
+        """How often, by service, too few instances were left for some of its routes."""
+        self.rescued = 0
+        """Requests that were taken back from an instance that fell silent."""
+        self._told = Occasional()
+
+    # ---- what happens ----
+
+    def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, now: float) -> Change | None:
+        """Take in what became of a request; None where nothing changes."""
+        owner = self._registry.gauges.owner(gauge)
+        if owner is None:
+            return None
+        usual_us = self._wire.latency_us[owner.instance.slot]
+        return self._moved(self.breakers.failed(gauge, kind, latency_us, usual_us, now))
+
+    def tick(self, now: float) -> Change | None:
+        """Do what time does; None where nothing changes."""
+        wire = self._wire
+        sights = [
+            Sight(each, wire.frames_heard(each.connection), wire.in_flight[each.slot], wire.latency_us[each.slot])
+            for each in self._registry.instances
+        ]
+        change = self._moved(self.breakers.tick(sights, now))
+        for move in self._ramping:
+            self._set_ramp(move, move.breaker.share(now))
+        return change
+
+    def _moved(self, moves: tuple[Move, ...]) -> Change | None:
+        if not moves:
+            return None
+        for move in moves:
+            self._ramping = {other for other in self._ramping if other.breaker is not move.breaker}
+            if move.state is BreakerState.RAMPING:
+                self._ramping.add(move)
+                self._set_ramp(move, move.breaker.share(move.breaker.since))
+            else:
+                self._set_ramp(move, 1.0)
+            if move.key is None and move.state is BreakerState.OPEN and move.breaker.cause is Cause.SILENCE:
+                self._rescue(move.instance)
+        return self._registry.moved(moves)
+
+    def _set_ramp(self, move: Move, share: float) -> None:
+        if move.key is None:
+            self._ramps.set_ramp(move.instance.slot, share)
+        else:
+            self._ramps.set_gauge(move.gauge, share)
+
+    def _rescue(self, instance: Instance) -> None:
+        """End the attempts that are with a silent instance now: what may be sent again goes elsewhere.
+
+        The others wait on: their deadline is not over, and it may answer yet.
+        """
+        wire = self._wire
+        for exchange in wire.sent_exchanges():
+            facts = wire.facts(exchange)
+            if facts is not None and facts.kept_bytes and facts.has_client and facts.connection == instance.connection:
+                wire.wait(exchange, _SOON_MS)
+                self.rescued += 1
+        wire.flush_soon()
+
+    # ---- panic ----
+
+    def look_for_panic(self, keys: Iterable[RouteKey]) -> None:
+        """Count routes of which all instances have to be used, since too few are left."""
+        for key in keys:
+            route = self._route_of(key)
+            is_panic = route is not None and route.choice is not None and route.choice.is_panic
+            if is_panic and key not in self._panicking:
+                if not any(other[2] == key[2] for other in self._panicking):
+                    self.panics[key[2]] += 1
+                    logging.getLogger("penstock.breakers").warning(
+                        "%s: too few instances are left by their breakers, all are used again", key[2]
+                    )
+                self._panicking.add(key)
+            elif not is_panic:
+                self._panicking.discard(key)
+
+    @property
+    def panicking(self) -> Counter[str]:
+        """Routes of which all instances are used, by service."""
+        return Counter(service for _, _, service in self._panicking)
+
+    # ---- what is to be seen ----
+
+    def _others(self, key: RouteKey) -> Iterator[int]:
+        route = self._registry.routes.get(key)
+        return (offer.gauge for offer in route.everyone if offer.gauge) if route else iter(())
+
+    def _slowest_us(self, service: str) -> float:
+        """Return how long requests of a service take that are in flight now, but for the slowest of each route."""
+        slowest = 0.0
+        for key in self._registry.routes:
+            route = self._route_of(key) if key[2] == service else None
+            if route is not None and self._wire.route_in_flight[route.index]:
+                slowest = max(slowest, _within_us(self._wire.route_latency(route.index)))
+        return slowest
+
+    # ---- for people ----
+
+    def notes(self, moves: Iterable[Move]) -> Iterator[tuple[int, str]]:
+        """Yield what an operator should know: level and text of log lines. Endpoints of an instance share a line."""
+        for move in moves:
+            what = move.instance.name if move.key is None else f"{move.instance.name}: {text_of(move.key)}"
+            held_back = 0 if move.key is None else self._told.held_back((move.instance.name, move.state))
+            if held_back is None:
+                continue
+            more = f" ({held_back} more)" if held_back else ""
+            if move.state is BreakerState.OPEN:
+                lasts_s = move.breaker.until - move.breaker.since
+                yield logging.WARNING, f"{what} is out for {lasts_s:.1f} s: {move.breaker.detail}{more}"
+            elif move.state is BreakerState.HALF_OPEN:
+                yield logging.INFO, f"{what} is probed{more}"
+            elif move.state is BreakerState.RAMPING:
+                yield logging.INFO, f"{what} works again, and gets its share again little by little{more}"
+
+
+def text_of(key: RouteKey) -> str:
+    """Return a route as people write it."""
+    return f"{Method(key[0]).name} {key[1]}"
+
+
+def _within_us(counts: Sequence[int]) -> float:
+    """Return within which time all but the slowest answers came."""
+    total = sum(counts)
+    if total < MEASURED_MIN:
+        return UNKNOWN_US
+    left = total * SLOWEST_PART
+    for index in range(len(counts) - 1, -1, -1):
+        left -= counts[index]
+        if left < 0:
+            return float(upper_bound_us(index))
+    return 0.0

@@ -1,0 +1,159 @@
+"""Where breakers meet the gateway: what fails is told to them, and who is out is told to the registry.
+
+What decides is loaded when something fails for the first time, or when there are several instances to be compared.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+
+from frames.wire_values import EXPIRED_EARLY, LOST_UNSENT, Event, EventKind
+from proxy.exchange import Exchange
+from proxy.outcomes import OutcomeKind, kind_of_refusal, kind_of_status
+from proxy.stage import Stage, for_routes
+from proxy.targets.instance import Change, Instance, RouteKey
+from proxy.targets.registry import Registry
+
+if TYPE_CHECKING:
+    from frames.wire import Wire
+    from proxy.breaker_keeper import BreakerKeeper
+    from proxy.route.table import Route
+    from proxy.targets.breaker import BreakerSettings
+    from proxy.targets.probe import Prober
+
+_log = logging.getLogger("penstock.breakers")
+
+Handler = Callable[[Event], None]
+_US: Final = 1000
+
+
+class Ramps(Protocol):
+    """Who gives an instance that comes back a part of its share: `proxy.targets.shares.Shares`."""
+
+    def set_ramp(self, slot: int, share: float, /) -> None:
+        """Set the share of an instance, until it is 1."""
+        ...
+
+    def set_gauge(self, gauge: int, share: float, /) -> None:
+        """Set the share of one endpoint of an instance, until it is 1."""
+        ...
+
+
+class Breaking:
+    """Takes events of the batch, and ticks. ``settings`` may be set anew at any time."""
+
+    def __init__(
+        self,
+        wire: "Wire",
+        registry: Callable[[], Registry],
+        ramps: Callable[[], Ramps],
+        settings: "Callable[[], BreakerSettings]",
+        *,
+        route_of: "Callable[[RouteKey], Route | None]",
+        on_change: Callable[[Change], None],
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        """ramps: who gives shares, asked when it is first needed; settings: of now; route_of: the route of now.
+
+        on_change: told what changes in the registry.
+        """
+        self._wire = wire
+        self._registry = registry
+        self._ramps = ramps
+        self._settings = settings
+        self._route_of = route_of
+        self._on_change = on_change
+        self._clock = clock
+
+        @for_routes(lambda route: route.choice is not None and route.choice.is_recovering)
+        def probe(exchange: Exchange) -> None:
+            self.prober.probe(exchange)
+
+        self.stage: Stage = probe
+        """The stage before pick."""
+
+    @cached_property
+    def keeper(self) -> "BreakerKeeper":
+        """Who decides."""
+        from proxy.breaker_keeper import BreakerKeeper
+
+        return BreakerKeeper(self._wire, self._registry(), self._ramps(), self._settings(), self._route_of)
+
+    @cached_property
+    def prober(self) -> "Prober":
+        """Who sends probes."""
+        from proxy.targets.probe import Prober
+
+        return Prober(self._wire.gauge_answers, self._clock)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there has been anything to decide."""
+        return "keeper" in self.__dict__
+
+    def changed(self) -> None:
+        """Follow other settings."""
+        if self.is_loaded:
+            self.keeper.breakers.settings = self._settings()
+
+    # ---- from the batch, and from time ----
+
+    def watching(self, handlers: Mapping[int, Handler]) -> dict[int, Handler]:
+        """Return handlers of events that first tell here what failed: whoever sends it again should know who is out."""
+
+        def watched(kind: EventKind, look: Callable[[Event], tuple[int, OutcomeKind, int]]) -> Handler:
+            handle = handlers[kind]
+
+            def take(event: Event) -> None:
+                self.failed(*look(event), self._clock())
+                handle(event)
+
+            return take
+
+        looks = {
+            EventKind.ANSWERED: lambda event: (event[7], kind_of_status(event[3]), event[8]),
+            EventKind.LOST: self._look_at_lost,
+            EventKind.EXPIRED: self._look_at_expired,
+            EventKind.REFUSED: lambda event: (event[8], kind_of_refusal(event[3]), 0),
+            EventKind.BAD_RESPONSE: lambda event: (event[7], OutcomeKind.BAD_RESPONSE, 0),
+        }
+        return {kind: watched(kind, look) for kind, look in looks.items()}
+
+    def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, now: float) -> None:
+        """Take in what became of a request: `proxy.outcomes.Outcomes`."""
+        if gauge:
+            self._apply(self.keeper.failed(gauge, kind, latency_us, now))
+
+    def tick(self, now: float) -> None:
+        """Do what time does."""
+        if self.is_loaded or len(self._registry().instances) > 1:
+            self._apply(self.keeper.tick(now))
+
+    def registered(self, change: Change) -> None:
+        """Look whether all instances have to be used, after routes have changed."""
+        if self.is_loaded:
+            self.keeper.look_for_panic((*change.changed, *change.removed))
+
+    def _look_at_lost(self, event: Event) -> tuple[int, OutcomeKind, int]:
+        """Whose only connection is lost is forgotten in a moment, and what was not sent tells nothing."""
+        instance = self._registry().maybe_instance(event[1])
+        is_known = event[4] & LOST_UNSENT or instance is None or self._is_only(instance)
+        return event[7], OutcomeKind.OTHER if is_known else OutcomeKind.LOST, 0
+
+    def _is_only(self, instance: Instance) -> bool:
+        return True
+
+    def _look_at_expired(self, event: Event) -> tuple[int, OutcomeKind, int]:
+        """How long was waited is asked where the client may have chosen the time."""
+        is_ours = event[4] & EXPIRED_EARLY
+        return event[7], OutcomeKind.EXPIRED, 0 if is_ours else max(1, self._wire.age_ms(event[0])) * _US
+
+    def _apply(self, change: Change | None) -> None:
+        if change is None:
+            return
+        for level, text in self.keeper.notes(change.moves):
+            _log.log(level, "%s", text)
+        self._on_change(change)
