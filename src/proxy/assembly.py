@@ -16,9 +16,7 @@ from proxy.route.table import Route, RouteTable
 from proxy.service_groups import ServiceGroups
 from proxy.snapshot import Snapshot
 from proxy.targets.instance import RegisteredRoute, RouteKey
-from proxy.terms import Terms
-
-Registered = Mapping[RouteKey, RegisteredRoute]
+from proxy.terms import Registered, Terms
 
 SLICE_S = 0.001
 """Of making routes, between two looks at what other tasks want: as long as `frames.wire` goes on without one."""
@@ -91,13 +89,20 @@ class Assembly:
         self._late: set[RouteKey] | None = None
         self._tables = HostTables(terms.hosts)
         self.snapshot = self._snapshot(0)
+        if terms.fanouts:
+            self.change({}, terms.fanouts)
 
     def key(self, index: int) -> RouteKey | None:
         """Return which route has an index, or had it last."""
         return self._indexes.keys.get(index)
 
+    def route(self, key: RouteKey) -> Route | None:
+        """Return a route as it is now."""
+        return self._routes.get(key)
+
     def change(self, registered: Registered, touched: Iterable[RouteKey]) -> None:
         """Take in that these routes have come, gone, or changed."""
+        registered = self._terms.with_fanouts(registered)
         keys = dict.fromkeys(touched)
         if self._late is not None:
             self._late.update(keys)  # what is being made again may have seen them as they were
@@ -117,12 +122,16 @@ class Assembly:
         self._late = set()
         try:
             with _without_collecting():
-                made, builder = await self._make_all(terms, registered())
+                made, builder = await self._make_all(terms, terms.with_fanouts(registered()))
             while self._late:
                 late, self._late = self._late, set()
-                self._make_late(terms, registered(), late, made, builder)
+                self._make_late(terms, terms.with_fanouts(registered()), late, made, builder)
+        except BaseException:
+            self._leave_fanouts(terms, self._routes)
+            raise
         finally:
             self._late = None
+        self._leave_fanouts(self._terms, made)
         before = list(self._routes.values())
         self._terms, self._routes, self._tables = terms, made, builder.build()
         self.snapshot = self._snapshot(self.snapshot.revision + 1)
@@ -159,6 +168,12 @@ class Assembly:
                 builder.put(made[key])
             elif before is not None:
                 builder.remove(before)
+
+    def _leave_fanouts(self, terms: Terms, routes: Mapping[RouteKey, Route]) -> None:
+        """Give back the indexes of routes that only other terms know."""
+        for key in terms.fanouts:
+            if key not in routes:
+                self._indexes.leave(key)
 
     def _leave(self, keys: Iterable[RouteKey]) -> list[Route]:
         """Forget routes that are gone; return those that there were."""

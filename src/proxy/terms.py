@@ -1,9 +1,12 @@
 """The terms of routes: what the configuration says about them, and how a route is made by it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from frames.frame import Method
+from frames.template import template_shape
 from proxy.route.choice import Choice
 from proxy.route.hosts import HostRules
 from proxy.route.regions import Regions
@@ -11,7 +14,13 @@ from proxy.route.rules import Policies
 from proxy.route.table import Route
 from proxy.snapshot import Limits
 from proxy.stage import Stage, stages_of, without_flags, without_odd
-from proxy.targets.instance import RegisteredRoute
+from proxy.targets.instance import RegisteredRoute, RouteKey
+
+if TYPE_CHECKING:
+    from proxy.attempts.profiles import Profile
+    from proxy.fanout.plan import FanOutPlan
+
+Registered = Mapping[RouteKey, RegisteredRoute]
 
 
 class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -22,6 +31,27 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     hosts: HostRules
     regions: Regions
     policies: Policies
+    profiles: "Mapping[str, Profile] | None" = None
+    """Retry profiles, where there are more than those that always are."""
+
+    fanouts: "Mapping[RouteKey, FanOutPlan]" = {}
+    """Routes that ask several. They are there whether or not anybody has registered them."""
+
+    @property
+    def reserved(self) -> Mapping[tuple[Method, str], str]:
+        """Whose methods and paths those are."""
+        return {key[:2]: key[2] for key in self.fanouts}
+
+    def with_fanouts(self, registered: Registered) -> Registered:
+        """Return what is registered, and the routes that only the configuration knows."""
+        if not self.fanouts:
+            return registered
+        own = {
+            key: RegisteredRoute(plan.method, plan.path, (), 0, plan.service)
+            for key, plan in self.fanouts.items()
+            if key not in registered
+        }
+        return {**registered, **own}
 
     def route(self, index: int, registered: RegisteredRoute) -> Route:
         """Return the route for what is registered. index: of the wire's counters."""
@@ -39,9 +69,22 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             choice=choice,
             streams=any(offer.streams for offer in registered.everyone),
         )
+        if self.fanouts:
+            route.fanout = self.fanouts.get((Method(method), template_shape(template), service))
+        self._plan(route, registered)
         route.stages = stages_of(self.stages, route)
         route.usual_stages, route.plain_stages = without_odd(route.stages), without_flags(route.stages)
         return route
+
+    def _plan(self, route: Route, registered: RegisteredRoute) -> None:
+        """Settle how its requests are sent again."""
+        from proxy.attempts.profiles import BUILT_IN, plan_of  # loaded with the first route
+
+        is_idempotent = bool(registered.everyone) and all(offer.idempotent for offer in registered.everyone)
+        plan = plan_of(
+            route.method, is_idempotent=is_idempotent, name=route.policy.retries, profiles=self.profiles or BUILT_IN
+        )
+        route.plan, route.how, route.attempt_ms = plan, plan.how, plan.attempt_ms
 
 
 def _versions(registered: RegisteredRoute) -> set[str]:

@@ -16,18 +16,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from frames.frame import FieldId
 from frames.limits import FIELDS_MAX
-from frames.wire_values import (
-    HEAD_HAS_FORWARDED,
-    HEAD_HAS_TRACEPARENT,
-    NO_IDENTITY,
-    ForwardedFields,
-    KnownName,
-    RequestHead,
-)
-from proxy.edge.context import is_tracestate, parse_traceparent
-from proxy.exchange import Exchange, RequestFields
+from frames.wire_values import NO_IDENTITY, ForwardedFields, RequestHead
+from proxy.edge.copied import ContextPort, context_of
+from proxy.exchange import Exchange
 from proxy.gathered import Outcome, Whole
 from proxy.originated import Originated, Outgoing, Place
 from proxy.stage import Answer
@@ -48,7 +40,7 @@ _MARK_TEXT: Final = MARK[0] + MARK[1]
 _FAILED_STATUS: Final = 500
 
 
-class MirrorPort(RequestFields, Protocol):
+class MirrorPort(ContextPort, Protocol):
     """What is asked of the wire about a request of this batch."""
 
     @property
@@ -66,14 +58,6 @@ class MirrorPort(RequestFields, Protocol):
 
     def request_body(self, exchange: int, /) -> bytes:
         """Return its body."""
-        ...
-
-    def context(self, exchange: int, field: FieldId, /) -> bytes:
-        """Return its request id or its correlation id."""
-        ...
-
-    def is_secured(self, exchange: int, /) -> bool:
-        """Return whether it came over TLS."""
         ...
 
 
@@ -146,32 +130,9 @@ class Mirror:
             deadline_ms=exchange.deadline_ms,
             fields=_marked(fields),
             body=wire.request_body(exchange.id),
-            context=self._context(exchange),
+            context=context_of(wire, exchange),
             identity=identity,
         )
-
-    def _context(self, exchange: Exchange) -> tuple[tuple[FieldId, bytes], ...]:
-        """Return what the gateway says of the request. A trace that it began itself is not known here."""
-        wire, number, flags = self._wire, exchange.id, exchange.flags
-        found = [
-            (FieldId.REQUEST_ID, wire.context(number, FieldId.REQUEST_ID)),
-            (FieldId.CORRELATION_ID, wire.context(number, FieldId.CORRELATION_ID)),
-            (FieldId.SCHEME, b"https" if wire.is_secured(number) else b"http"),
-        ]
-        if exchange.caller is not None and exchange.caller.tenant:
-            found.append((FieldId.TENANT, exchange.caller.tenant))
-        if not flags & HEAD_HAS_FORWARDED:  # else it is the address of a proxy
-            found.append((FieldId.CLIENT_ADDRESS, wire.client_address(number).encode()))
-        if flags & HEAD_HAS_TRACEPARENT:
-            found += self._trace(number)
-        return tuple(found)
-
-    def _trace(self, number: int) -> list[tuple[FieldId, bytes]]:
-        trace = parse_traceparent(self._wire.request_field(number, KnownName.TRACEPARENT) or b"")
-        if trace is None:
-            return []
-        state = self._wire.request_field(number, KnownName.TRACESTATE) or b""
-        return [(FieldId.TRACE, trace), *([(FieldId.TRACESTATE, state)] if is_tracestate(state) else [])]
 
 
 def _marked(fields: ForwardedFields) -> ForwardedFields:

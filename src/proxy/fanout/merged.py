@@ -35,10 +35,11 @@ class LegName(NamedTuple):
     instance: str = ""
 
 
-def merged_payload(names: Sequence[LegName], results: Sequence[LegResult]) -> bytes | None:
-    """Return the RESPONSE's payload; None where it is longer than a frame can be."""
+def merged_payload(names: Sequence[LegName], results: Sequence[LegResult]) -> tuple[bytes, int] | None:
+    """Return the RESPONSE's payload and how much of it is body; None where it is longer than a frame can be."""
+    body = merge(names, results)
     try:
-        return encode_response(_OK, _FIELDS, merge(names, results))
+        return encode_response(_OK, _FIELDS, body), len(body)
     except FrameError:
         return None
 

@@ -44,7 +44,8 @@ class RouteError(ValueError):
 class Route(msgspec.Struct, eq=False):
     """One method and path template of one service, and all that holds for its requests. Compared by identity.
 
-    It is put together by who makes the snapshot, and not changed once it is in a table that serves, but for `rates`.
+    It is put together by who makes the snapshot, and not changed once it is in a table that serves, but for `rates` and
+    `balances`.
     """
 
     index: int
@@ -61,6 +62,10 @@ class Route(msgspec.Struct, eq=False):
     """What version, split and placement choose by; None: there is nothing to choose."""
     rates: Any = None
     """What rate_limit counts its requests by: made, and remembered, at the first one."""
+    balances: Any = None
+    """By what pick chooses among its offers, where the default is not enough: likewise."""
+    fanout: Any = None
+    """Whom its requests are asked of, where it is several (`proxy.fanout.plan.FanOutPlan`); None: one."""
     streams: bool = False
     """Whether any of those who offer it streams."""
     group: int = 0
@@ -69,6 +74,8 @@ class Route(msgspec.Struct, eq=False):
     """How its requests are sent: bits of `SendHow`, beside MAY_STREAM, which is the offer's to say."""
     attempt_ms: int = 0
     """The time of one attempt; 0: only the deadline's."""
+    plan: Any = None
+    """How its requests are sent again (`proxy.attempts.profiles.Plan`); None: they are not."""
     stages: "tuple[Stage, ...]" = ()
     """The path of its requests from match on."""
     usual_stages: "tuple[Stage, ...]" = ()

@@ -8,7 +8,8 @@ Rules of this file:
 2. An instance is one service and instance id; a connection carries one instance. A newer connection of the same
    instance replaces the older: that one offers nothing from then on, is to be sent GOAWAY, and stays listed until it
    is lost. Whoever goes has said its last HELLO: another one from it changes nothing. The same HELLO again changes
-   nothing either.
+   nothing either. Where the gateway itself has dialled an instance several times, it has all of these connections, and
+   what it said last holds for all; where it has let go of the last one since nobody asked, the instance stays, dormant.
 3. What changes an instance's health goes through ``_assess``, and only there does it change.
 4. An unknown connection is not an error: what it said may have been on its way when it was given up.
 5. A method and path belong to one service, to the first that came, until its last instance has left. Several services
@@ -22,7 +23,7 @@ import msgspec
 
 from frames.errors import GreetingError
 from frames.events import HeartbeatReceived
-from frames.frame import FaultCode
+from frames.frame import FaultCode, Method
 from frames.greeting import EndpointOffer, Hello
 from frames.template import quoted
 from proxy.targets.declared import check_declared
@@ -41,7 +42,9 @@ from proxy.targets.instance import (
 from proxy.targets.routes import Routes
 
 if TYPE_CHECKING:
+    from proxy.pooled import Holder
     from proxy.targets.breakers import Move
+    from proxy.targets.pool_values import Ring
 
 ROUTES_MAX = 65_536
 """As many as the wire keeps counts for (WIRE_ROUTES_MAX in csrc/wire.h)."""
@@ -68,15 +71,23 @@ class Registry:
         self.hosts_overlap = hosts_overlap
         self.required = tuple(required)
         self.gauges = gauges or Gauges()
+        self.reserved: Mapping[tuple[Method, str], str] = {}
+        """Methods and paths that the configuration gives to a service, whoever is there. To be set anew at any time."""
+        self.ring_of: Callable[[int, Holder, float, float], Ring | None] = _no_ring
+        """Tells the pool who is at the other end of a connection that was dialled: connection, holder, now, patience.
+
+        To be set at any time.
+        """
         self._routes_max = routes_max
         self._routes = Routes()
         self._by_connection: dict[int, Instance] = {}
+        self._dormant: dict[Holder, Instance] = {}
         self._by_identity: dict[tuple[str, str], Instance] = {}
         self._hellos = self._heartbeats = self._replacements = self._removals = 0
 
     def __repr__(self) -> str:
         """Counts on one line."""
-        return f"<Registry instances={len(self._by_connection)} routes={len(self._routes)}>"
+        return f"<Registry instances={len(self.instances)} routes={len(self._routes)}>"
 
     @property
     def routes(self) -> Mapping[RouteKey, RegisteredRoute]:
@@ -86,7 +97,7 @@ class Registry:
     @property
     def instances(self) -> tuple[Instance, ...]:
         """All instances, in the order in which they connected, those that go included."""
-        return tuple(self._by_connection.values())
+        return tuple(dict.fromkeys((*self._by_connection.values(), *self._dormant.values())))
 
     def maybe_instance(self, connection: int) -> Instance | None:
         """Return the instance that the connection carries, if any."""
@@ -103,7 +114,7 @@ class Registry:
 
     def missing(self) -> tuple[str, ...]:
         """Return the required services of which no instance can be chosen, in the order of ``required``."""
-        there = {instance.service for instance in self._by_connection.values() if instance.health in CHOOSABLE}
+        there = {instance.service for instance in self.instances if instance.health in CHOOSABLE}
         return tuple(service for service in self.required if service not in there)
 
     def hello(self, connection: int, hello: Hello, now: float) -> Change:
@@ -123,15 +134,22 @@ class Registry:
         self._check_room(endpoints)
         if instance is not None:
             _check_ids(instance, hello)
-        older = self._by_identity.get((hello.service, hello.instance))
-        if older is None or older is instance:
-            return self._register(instance or Instance(hello.service, hello.instance, connection, now), hello, now)
+        holder = (hello.service, hello.instance)
+        older = self._by_identity.get(holder)
+        if instance is not None and older in (None, instance):
+            return self._register(instance, hello, now)
+        ring = self.ring_of(connection, holder, now, self.thresholds.patience(hello.heartbeat_ms / 1000))
+        if older is None:
+            return self._register(Instance(*holder, connection, now, ring=ring), hello, now)
+        if ring is not None and older.ring is ring and not older.is_going:
+            return self._join(older, connection, hello, now)
         self._replacements += 1
         older.is_going = True
         left, transitions = self._routes.leave(older), self._assess(older, older.last_heard)
-        change = self._register(Instance(hello.service, hello.instance, connection, now), hello, now, left)
+        self._dormant.pop(holder, None)
+        change = self._register(Instance(*holder, connection, now, ring=ring), hello, now, left)
         transitions += change.transitions
-        return msgspec.structs.replace(change, transitions=transitions, replaced=(older.connection,))
+        return msgspec.structs.replace(change, transitions=transitions, replaced=older.connections)
 
     def check_again(self, connection: int) -> None:
         """Raise GreetingError when the instance has what is another service's, since hosts overlap that did not."""
@@ -160,15 +178,35 @@ class Registry:
     def draining(self, connection: int, now: float) -> Change:
         """Note that the instance goes: it gets nothing new, finishes what it has, and stays listed until it is lost."""
         instance = self._by_connection.get(connection)
-        if instance is None:
+        if instance is None or connection not in instance.connections:
             return NO_CHANGE
-        instance.is_going, instance.last_heard = True, now
+        instance.last_heard = now
+        if instance.others:
+            return self._leave_connection(instance, connection)
+        if instance.ring is not None and instance.ring.is_dormant:
+            instance.is_dormant = True
+            self._dormant[instance.holder] = instance
+            return self._settle(self._assess(instance, now))
+        instance.is_going = True
         return self._settle(self._assess(instance, now))
 
     def lost(self, connection: int) -> Change:
-        """Forget the instance: its connection is closed."""
+        """Forget the instance, unless it has other connections, or needs none for now: this one is closed."""
         instance = self._by_connection.get(connection)
-        return self._routes.refresh(self._forget(instance)) if instance else NO_CHANGE
+        if instance is None:
+            return NO_CHANGE
+        if connection not in instance.connections:
+            del self._by_connection[connection]
+            return NO_CHANGE
+        if instance.others:
+            del self._by_connection[connection]
+            return self._leave_connection(instance, connection)
+        return self._routes.refresh(self._forget(instance))
+
+    def vanished(self, holder: "Holder") -> Change:
+        """Forget an instance that is dormant, and was not found where it was."""
+        instance = self._dormant.get(holder)
+        return self._routes.refresh(self._forget(instance)) if instance is not None else NO_CHANGE
 
     def sweep(self, now: float) -> Change:
         """Find who has been silent for too long; who was for removed_s is forgotten, and is to be closed."""
@@ -181,7 +219,7 @@ class Registry:
         touched = {key for move in transitions for key in move.instance.endpoints}
         for instance in gone:
             self._forget(instance)
-        lost = tuple(instance.connection for instance in gone)
+        lost = tuple(connection for instance in gone for connection in instance.connections)
         return msgspec.structs.replace(self._routes.refresh(touched), transitions=transitions, lost=lost)
 
     def moved(self, moves: "tuple[Move, ...]") -> Change:
@@ -193,13 +231,13 @@ class Registry:
 
     def excuse(self, seconds: float) -> None:
         """Do not count these seconds as anybody's silence: this process did not listen, being stopped or too busy."""
-        for instance in self._by_connection.values():
+        for instance in self.instances:
             instance.last_heard += seconds
 
     def statistics(self) -> RegistryStatistics:
         """Return the counts of now."""
         instances = dict.fromkeys((health.value for health in Health if health is not Health.REMOVED), 0)
-        for instance in self._by_connection.values():
+        for instance in self.instances:
             instances[instance.health.value] += 1
         return RegistryStatistics(
             instances, len(self._routes), self._hellos, self._heartbeats, self._replacements, self._removals
@@ -208,6 +246,13 @@ class Registry:
     def _check_owners(self, service: str, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
         """Raise GreetingError when the service claims a method and path that another one has."""
         for key, endpoint in endpoints.items():
+            reserved = self.reserved.get(key[:2])
+            if reserved not in (None, service) and self.hosts_overlap(service, str(reserved)):
+                raise GreetingError(
+                    FaultCode.FORBIDDEN,
+                    f"the service {quoted(service)} may not register {endpoint.method} {quoted(endpoint.path)}:"
+                    f" fanouts in the gateway's configuration gives it to {quoted(str(reserved))}; use another path",
+                )
             for owner in self._routes.owners(key[0], key[1]):
                 if owner != service and self.hosts_overlap(service, owner):
                     raise GreetingError(
@@ -220,7 +265,7 @@ class Registry:
     def _check_room(self, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
         """Raise GreetingError when the HELLO would add more routes than there is room for."""
         new = sum(key not in self._routes for key in endpoints)
-        if len(self._routes) + new > self._routes_max:
+        if len(self._routes) + len(self.reserved) + new > self._routes_max:
             raise GreetingError(
                 FaultCode.LIMIT_EXCEEDED,
                 f"HELLO: this gateway has no room for its {new:,} new routes (at most {self._routes_max:,} in all)",
@@ -237,9 +282,38 @@ class Registry:
         change = self._routes.refresh(self._routes.enter(instance, before).union(left))
         return msgspec.structs.replace(change, transitions=transitions)
 
+    def _join(self, instance: Instance, connection: int, hello: Hello, now: float) -> Change:
+        """Let an instance be asked by one more connection, and be what it says there."""
+        _check_ids(instance, hello)
+        self._by_connection[connection] = instance
+        moved: set[RouteKey] = set()
+        if instance.is_dormant:
+            del self._dormant[instance.holder]
+            instance.is_dormant = False
+            moved = self._move(instance, (connection,))
+        else:
+            instance.others = (*instance.others, connection)
+        return self._register(instance, hello, now, moved)
+
+    def _leave_connection(self, instance: Instance, connection: int) -> Change:
+        """Let an instance be asked by its other connections alone."""
+        left = tuple(one for one in instance.connections if one != connection)
+        if connection == instance.connection:
+            return self._routes.refresh(self._move(instance, left))
+        instance.others = left[1:]
+        return NO_CHANGE
+
+    def _move(self, instance: Instance, connections: tuple[int, ...]) -> set[RouteKey]:
+        """Offer what the instance has by the first of these connections. Returns the keys to be refreshed."""
+        touched = self._routes.leave(instance)
+        instance.connection, *others = connections
+        instance.others = tuple(others)
+        return touched | self._routes.enter(instance)
+
     def _assess(self, instance: Instance, now: float) -> tuple[Transition, ...]:
         """Set the instance's health by what is known of it now. Returns the transition, or nothing."""
-        before, silent_s = instance.health, (now - instance.last_heard) / instance.patience
+        silent_s = 0.0 if instance.is_dormant else (now - instance.last_heard) / instance.patience
+        before = instance.health
         after = health_of(self.thresholds, silent_s, instance.reported, is_going=instance.is_going)
         if after is before:
             return ()
@@ -255,13 +329,19 @@ class Registry:
 
     def _forget(self, instance: Instance) -> set[RouteKey]:
         """Remove the instance. Returns the keys of the routes to be refreshed."""
-        del self._by_connection[instance.connection]
-        identity = (instance.service, instance.instance)
-        if self._by_identity.get(identity) is instance:
-            del self._by_identity[identity]
+        for connection in [one for one, each in self._by_connection.items() if each is instance]:
+            del self._by_connection[connection]
+        if self._dormant.get(instance.holder) is instance:
+            del self._dormant[instance.holder]
+        if self._by_identity.get(instance.holder) is instance:
+            del self._by_identity[instance.holder]
         touched = self._routes.leave(instance)
         self.gauges.release(instance)
         return touched
+
+
+def _no_ring(_connection: int, _holder: "Holder", _now: float, _patience: float) -> None:
+    """Nobody was dialled."""
 
 
 def _check_ids(instance: Instance, hello: Hello) -> None:
