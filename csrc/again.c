@@ -40,7 +40,8 @@ int wire_again(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32
     }
     exchange_go(w, x, framed, &(sending){route, gauge, how, attempt});
     x->is_streamed = x->is_begun || x->is_away;
-    exchange_set_timer(w, x, attempt_ms);
+    if (!x->is_away) /* whoever has the connection keeps the time */
+        exchange_set_timer(w, x, attempt_ms);
     w->counters.again++;
     return WIRE_OK;
 }
@@ -69,7 +70,7 @@ uint64_t wire_branch(wire *w, uint64_t id)
 int wire_wait(wire *w, uint64_t id, uint32_t milliseconds)
 {
     exchange *x = exchange_find(w, id);
-    if (!x || !exchange_is_wanted(x))
+    if (!x || x->is_away || !exchange_is_wanted(x))
         return WIRE_NO_EXCHANGE;
     wire_read_clock(w);
     exchange_set_timer(w, x, milliseconds ? milliseconds : 1);

@@ -33,6 +33,7 @@ static int take_away(wire *w, exchange *x, wire_handed *handed)
         return WIRE_NO_EXCHANGE;
     }
     edge_take_away(w, edge);
+    timer_clear(&x->timer); /* whoever has the connection keeps the time */
     x->is_away = 1;
     input_drop(w, &w->handed);
     w->handed = edge->in;
@@ -80,7 +81,6 @@ int wire_take_over(wire *w, uint64_t id, wire_handed *handed)
     int result = take_away(w, x, handed);
     if (result != WIRE_OK)
         return result;
-    timer_clear(&x->timer);
     kept_drop(w, x);
     x->may_stream = 0; /* it does */
     handed->remaining_ms = left_ms;

@@ -335,14 +335,15 @@ int wire_send(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, u
  * set afterwards is not in it. WIRE_OK, WIRE_NO_EXCHANGE, WIRE_INVALID, or WIRE_NO_ROOM: over a bound of wire_settings. */
 int wire_keep(wire *w, uint64_t exchange, uint32_t deadline_ms, const wire_identity *identity);
 /* Sends the kept request of an undecided exchange, with what is left of its deadline. attempt: 1 to 255, and more than the last one's where
- * that was sent: answers to earlier ones, which carry another id, are dropped. An exchange that was begun or handed over is streamed.
+ * that was sent: answers to earlier ones, which carry another id, are dropped. An exchange that was begun or handed over is streamed; of one
+ * that was handed over no timer is started.
  * WIRE_NO_EXCHANGE also where nothing is kept (wire_facts tells). */
 int wire_again(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
                uint32_t attempt, uint32_t attempt_ms);
 /* Begins an exchange, as wire_begin does, with the kept request of another, its ids, trace and deadline. Returns its id, or 0: nothing is kept,
  * or there is no room. wire_again sends it. */
 uint64_t wire_branch(wire *w, uint64_t exchange);
-/* Sets the timer of an exchange anew, be it sent or undecided: EVENT_EXPIRED comes after that time, or at the deadline if that is earlier. As any
+/* Sets the timer of an exchange that is not handed over anew, be it sent or undecided: EVENT_EXPIRED comes after that time, or at the deadline if that is earlier. As any
  * timer, it is told by the descriptor from the next flush or step on. */
 int wire_wait(wire *w, uint64_t exchange, uint32_t milliseconds);
 /* Answers an undecided exchange with a whole RESPONSE, of which payload is the payload, wherever it was kept. WIRE_OK, WIRE_NO_EXCHANGE,

@@ -134,7 +134,13 @@ static void say_response(service *s, uint8_t which, uint8_t size)
     uint32_t body_bytes = (uint32_t)size * 90, payload_bytes;
     int type = FRAME_RESPONSE, flags = FRAME_END, status = 200, keeps = 0;
     uint8_t fields = 1;
-    switch (which % 8) {
+    switch (which % 10) {
+    case 8:
+        status = 503;
+        break;
+    case 9:
+        status = 429;
+        break;
     case 0:
         flags = 0; /* goes on in DATA, which is not carried */
         break;
@@ -260,7 +266,8 @@ static void operate(program *p)
     client *c = &clients[a % CLIENTS];
     service *s = &services[a % SERVICES];
     open_exchange *x = &opened[a % EXCHANGES];
-    switch (operation % 30) {
+    int is_open = x->state != NONE && wire_age_ms(w, x->id) >= 0;
+    switch (operation % 35) {
     case 0:
         open_client(c);
         break;
@@ -314,11 +321,11 @@ static void operate(program *p)
     case 16:
         if (a == 255)
             wire_drain_edge(w, next(p) * 4u);
-        else if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        else if (is_open)
             end_exchange(x, next(p));
         break;
     case 18:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             hand_over(x);
         break;
     case 19:
@@ -328,15 +335,15 @@ static void operate(program *p)
         answer_by_hand(x, 90u * next(p));
         break;
     case 21:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             hand_back(x, next(p));
         break;
     case 22:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             hand_in(x, 4u * next(p));
         break;
     case 23:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             open_stream(x, &services[(a >> 4) % SERVICES], next(p), next(p));
         break;
     case 24:
@@ -352,16 +359,36 @@ static void operate(program *p)
         begin(a);
         break;
     case 27:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             set_any_context(x, next(p), next(p));
         break;
     case 29:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             take_over(x);
         break;
     case 28:
-        if (x->state != NONE && wire_age_ms(w, x->id) >= 0)
+        if (is_open)
             end_begun(x);
+        break;
+    case 30:
+        if (is_open)
+            keep(x);
+        break;
+    case 31:
+        if (is_open)
+            send_again(x, &services[(a >> 4) % SERVICES], next(p), next(p));
+        break;
+    case 32:
+        if (is_open)
+            branch(x);
+        break;
+    case 33:
+        if (is_open)
+            wait_for(x, next(p));
+        break;
+    case 34:
+        if (is_open)
+            pass_on_kept(x, next(p));
         break;
     default:
         step(a);
@@ -406,6 +433,7 @@ static void demand_nothing_unread(int descriptor)
 static void check_rest(void)
 {
     demand(wire_count(w)->exchanges_now == 0, "at rest, no exchange is open");
+    demand(wire_count(w)->kept_now == 0, "at rest, nothing is kept");
     demand(!is_countable || is_hostile || wire_count(w)->frames_in == frames_said, "at rest, every frame was taken");
     for (int i = 0; i < CLIENTS; i++) {
         client *c = &clients[i];
@@ -462,6 +490,8 @@ static void start(uint8_t how)
                                     .connection_age_ms = how & 32 ? 700 : 0,
                                     .connection_bytes_max = how & 32 ? 3000 : 0,
                                     .keeps_malformed = how & 64 ? 1 : 0,
+                                    .kept_bytes_max = 1000,
+                                    .kept_total_bytes_max = KEPT_BYTES_MAX,
                                     .http1 = {how & 4 ? 40000 : 1000, 20, 200, how & 8 ? 40000 : 1000}};
     w = wire_new(&settings);
     if (w == NULL)

@@ -162,6 +162,31 @@ def want_room(service: int) -> bytes:
     return bytes([25, service])
 
 
+def hold_back(exchange: int) -> bytes:
+    """Return the operation that keeps a request without sending it."""
+    return bytes([30, exchange])
+
+
+def again(exchange: int, service: int = 1, how: int = 0b110000, attempt: int = 2) -> bytes:
+    """Return the operation that sends what is kept again."""
+    return bytes([31, exchange | service << 4, how, attempt])
+
+
+def branch(exchange: int) -> bytes:
+    """Return the operation that makes an exchange with what is kept of another."""
+    return bytes([32, exchange])
+
+
+def wait(exchange: int, milliseconds: int) -> bytes:
+    """Return the operation that sets an exchange's timer."""
+    return bytes([33, exchange, milliseconds])
+
+
+def pass_on(exchange: int, size: int = 2) -> bytes:
+    """Return the operation that answers with a RESPONSE of before."""
+    return bytes([34, exchange, size])
+
+
 def step(how: int = ANSWER) -> bytes:
     """Return the operation that steps, decides and flushes."""
     return bytes([17, how])
@@ -175,6 +200,9 @@ OPENED = ask(0, 7) + AWAY + open_stream(0) + step(KEEP)
 IN_FLIGHT = ask(0, 0) + step(SEND_TO_FIRST)
 STREAMING = ask(0, 0) + step(0b1101)
 """Sent as a plain request, to who may stream."""
+SENT_AND_KEPT = join(1, True) + ask(0, 1) + step(0b1100001)
+"""By the first service, with its failure held."""
+FAILED = SENT_AND_KEPT + respond(0, 8) + step(KEEP)
 HEADED = STREAMING + stream(0, HEAD) + step(KEEP)
 TAKEN = HEADED + take_over(0)
 TAKEN_EARLY = stream(0, INTERIM) + step(KEEP) + take_over(0)
@@ -334,6 +362,47 @@ PROGRAMS = {
     "begun_beside": TIGHT + begin() + ask(0, 0) + step(SEND_TO_FIRST) + begin() + end(0) + begin() + step() + end(1),
     "context_away": ROOMY + ask(0, 7) + AWAY + context(0, 0) + context(0, 1) + context(0, 3) + open_stream(0) + step(),
     "credentials": ROOMY + ask(0, 12) + step(0b11001) + respond(0) + step() + hear(0),
+    "again": ROOMY + FAILED + again(0) + step(KEEP) + respond(1) + step(KEEP) + hear(0),
+    "again_and_late": ROOMY + SENT_AND_KEPT + LATE + again(0, 0) + respond(0) + respond(0) + step(KEEP) + hear(0),
+    "again_after_loss": ROOMY
+    + SENT_AND_KEPT
+    + close(0, 2)
+    + step(KEEP)
+    + again(0)
+    + respond(1, 9)
+    + step(KEEP)
+    + step(),
+    "held_and_passed_on": ROOMY + (FAILED + pass_on(0) + step(KEEP) + hear(0)) * 2 + FAILED + leave(0) + step() * 2,
+    "parked": ROOMY
+    + ask(0, 1)
+    + step(KEEP)
+    + hold_back(0)
+    + wait(0, 20)
+    + LATE
+    + again(0, 0, 0, 1)
+    + respond(0)
+    + step(),
+    "parked_and_gone": ROOMY + ask(0, 0) + step(KEEP) + hold_back(0) + wait(0, 200) + leave(0) + step() + step(),
+    "branched": ROOMY
+    + SENT_AND_KEPT
+    + branch(0)
+    + again(1)
+    + step(KEEP)
+    + respond(1)
+    + step(KEEP)
+    + pass_on(0)
+    + end(1),
+    "branched_twice": ROOMY
+    + FAILED
+    + branch(0) * 2
+    + again(1, 0)
+    + again(2)
+    + close(0, 2)
+    + respond(1)
+    + step(KEEP) * 2,
+    "kept_beyond_room": ROOMY
+    + b"".join(connect(i) + ask(i, 12) + step(KEEP) + hold_back(i) for i in range(4))
+    + branch(0),
     "drained_slowly": ROOMY
     + connect(1)
     + ask(0, 7)

@@ -153,7 +153,8 @@ static void open_stream(open_exchange *x, service *s, uint8_t how, uint8_t size)
 {
     static const uint8_t field[] = {0, 1, 0, 1, 'a', 'v'};
     int is_void = !s->connection || s->is_closing, is_wrong = (how & 0xe0) == 0xe0;
-    int result = wire_open(w, x->id, s->connection, is_wrong ? 2 : how & 1, how, 0, how & 2 ? SEND_KEEP | SEND_HOLD : SEND_TELL, is_wrong && (how & 2) ? 0 : 1, 40u + size,
+    uint32_t bits = how & 2 ? SEND_KEEP | SEND_HOLD : SEND_TELL;
+    int result = wire_open(w, x->id, s->connection, is_wrong ? 2 : how & 1, how, how, bits, is_wrong && (how & 2) ? 0 : 1, 40u + size,
                            (const uint8_t *)"/opened", how & 4 ? 7 : 1, how & 8 ? field : NULL, how & 8 ? 1 : 0, how & 8 ? 6 : 0,
                            (const uint8_t *)"12345", how & 16 ? 5 : 0, (const uint8_t *)"websocket", how & 32 ? 9 : 0, bytes_b,
                            (uint32_t)size * 90, how & 1, some_identity(size));
@@ -169,6 +170,7 @@ static void open_stream(open_exchange *x, service *s, uint8_t how, uint8_t size)
         return;
     x->state = SENT;
     x->connection = s->connection;
+    x->how = (uint8_t)bits;
 }
 
 /* The whole answer of a service, where it is one that the client can be given. */

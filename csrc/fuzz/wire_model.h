@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* PLACES: within one step as many exchanges may be answered as there may be, and as many anew be opened. */
-enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, PLACES = 2 * EXCHANGES, ASKED = 32, OUTPUT_MAX = 1 << 19, SAID_MAX = 1 << 16, REST_MAX = 40000 };
+enum { CLIENTS = 4, SERVICES = 3, EXCHANGES = 6, PLACES = 2 * EXCHANGES, ASKED = 32, OUTPUT_MAX = 1 << 19, SAID_MAX = 1 << 16, REST_MAX = 40000, KEPT_BYTES_MAX = 3000 };
 #define BIT_63 (UINT64_C(1) << 63)
 
 static void demand(int holds, const char *what)
@@ -70,6 +70,7 @@ typedef struct {
     uint8_t may_stream; /* it was sent so, and was not taken over */
     uint8_t is_streaming; /* and its answer has turned out to */
     uint8_t has_head;   /* the final one of what streams */
+    uint8_t how;        /* it was sent: enum wire_send_how */
     uint32_t streamed_in; /* that batch */
     uint32_t route;
     uint32_t batch;     /* that yielded it */
@@ -160,6 +161,7 @@ static const wire_identity *some_identity(uint8_t how)
 }
 
 #include "wire_away.h"
+#include "wire_again.h"
 
 /* ---- decisions ---- */
 
@@ -186,7 +188,8 @@ static void cancel(open_exchange *x)
 static void send_on(open_exchange *x, uint8_t how)
 {
     service *s = &services[how % SERVICES];
-    int result = wire_send(w, x->id, s->connection, how & 1, how, 0, how & 4 ? SEND_MAY_STREAM : 0, 40u + how, 0, some_identity(how));
+    uint32_t bits = how_to_send(how);
+    int result = wire_send(w, x->id, s->connection, how & 1, how, how, bits, 40u + how, how >> 3, some_identity(how));
     int is_void = !s->connection || s->is_closing;
     if (x->is_odd) {
         demand(result == WIRE_NO_EXCHANGE, "an odd request is not sent");
@@ -200,6 +203,7 @@ static void send_on(open_exchange *x, uint8_t how)
     x->connection = s->connection;
     x->may_stream = (how & 4) != 0;
     x->has_head = 0;
+    x->how = (uint8_t)bits;
 }
 
 static void end_exchange(open_exchange *x, uint8_t how)
@@ -253,6 +257,7 @@ static void check_figures(void)
 {
     const wire_counters *c = wire_count(w);
     demand(c->edge_open_now <= CLIENTS && c->framed_open_now <= SERVICES, "connections are bounded");
+    demand(c->kept_bytes_now <= KEPT_BYTES_MAX && (c->kept_now != 0) == (c->kept_bytes_now != 0), "copies are bounded");
     demand(c->buffers_now <= 2 * (CLIENTS + SERVICES) + 1, "buffers are bounded");
     demand(c->edge_closed + c->edge_open_now >= c->edge_accepted, "connections are counted");
     for (uint32_t slot = 0; slot < SERVICES; slot++)
@@ -278,8 +283,8 @@ static void take_exchange_event(const wire_event *event)
         x->state = UNDECIDED;
     } else if (event->kind == EVENT_EXPIRED) {
         demand(!x->is_streaming || x->streamed_in != batch, "a deadline leaves time to take over");
-        demand(!x->has_expired && !x->is_away && !x->is_begun, "a deadline passes once, and is the caller's while a connection is handed over");
-        x->has_expired = 1;
+        demand(!x->has_expired && !x->is_away, "a deadline passes once, and is the caller's while a connection is handed over");
+        x->has_expired = !(event->flags & EXPIRED_EARLY);
     }
 }
 
@@ -359,10 +364,13 @@ static void step(uint8_t how)
         take_request(&wire_requests(w)[i]);
     for (int i = 0; i < event_count; i++) {
         const wire_event *event = &wire_events(w)[i];
-        demand(event->kind >= EVENT_BAD_REQUEST && event->kind <= EVENT_FRAMED_ROOM, "an event is known");
+        int is_known = (event->kind >= EVENT_BAD_REQUEST && event->kind <= EVENT_FRAMED_ROOM) || event->kind == EVENT_ANSWERED;
+        demand(is_known, "an event is known");
         demand(event->kind != EVENT_FRAMED_OPENED, "nothing was accepted where nobody listens");
         if (event->kind == EVENT_STREAM)
             take_stream_event(event);
+        else if (event->kind == EVENT_ANSWERED)
+            take_answered_event(event);
         else if (event->kind >= EVENT_FRAMED_OPENED)
             take_connection_event(event);
         else

@@ -41,9 +41,7 @@ class AgainCalls(RequestCalls):
 
         attempt: 1 to 255, and more than that of the last sending; answers to earlier ones are dropped from then on.
         """
-        result: int = lib.wire_again(
-            self._wire, exchange, connection, route, endpoint, gauge, how, attempt, attempt_ms
-        )
+        result: int = lib.wire_again(self._wire, exchange, connection, route, endpoint, gauge, how, attempt, attempt_ms)
         return result
 
     def branch(self, exchange: int) -> int:
