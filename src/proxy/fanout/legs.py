@@ -74,6 +74,11 @@ class Table(Protocol):
         """Return the route for a path, or None."""
         ...
 
+    @property
+    def routes(self) -> "Sequence[Route]":
+        """All of them."""
+        ...
+
 
 class LegMaker:
     """Makes the legs of requests."""
@@ -161,7 +166,8 @@ class LegMaker:
         path = target.partition(b"?")[0]
         route: Route | None = table.match(outgoing.method, path)
         if route is None:
-            return Answer(NO_ROUTE)
+            is_there = any(each.fanout is None or each.offers for each in table.routes)
+            return Answer(NO_ROUTE) if is_there else _NOBODY
         body_max = route.policy.body_bytes
         if body_max is not None and len(outgoing.body) > body_max:
             return Answer(BODY_TOO_LARGE)
