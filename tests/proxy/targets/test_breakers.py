@@ -143,7 +143,7 @@ def test_a_window_holds_the_last_outcomes_and_none_from_long_ago() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_window_says_what_a_plain_list_says(seed: int) -> None:
     rand, size = random.Random(seed), 20
-    window, plain = Window(size), []
+    window, plain = Window(size), list[bool]()
     for number in range(200):
         good = rand.choice((0, 0, 1, 3, 30))
         window.failed(good, float(number) / 10)
