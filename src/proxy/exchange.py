@@ -7,6 +7,7 @@ from frames.wire_values import KnownName, RequestHead
 
 if TYPE_CHECKING:
     from proxy.caller import Caller
+    from proxy.faults.draw import Drawn
     from proxy.offer import Offer
     from proxy.route.table import Route
     from proxy.snapshot import Snapshot
@@ -20,6 +21,12 @@ VERSION_IN_PATH: Final = 1 << 17
 
 VERSION_NAMED: Final = 1 << 18
 """Likewise: it asked for a version, and has it; nobody is to choose another."""
+
+FAULTS_DRAWN: Final = 1 << 24
+"""Likewise: it was drawn which faults it gets on purpose; they are in ``drawn``."""
+
+ANSWER_SPOILED: Final = 1 << 25
+"""Likewise: its answer is to be slowed or cut on purpose, by a task."""
 
 
 class RequestFields(Protocol):
@@ -62,6 +69,7 @@ class Exchange:
         "caller",
         "content_length",
         "deadline_ms",
+        "drawn",
         "fields",
         "flags",
         "head",
@@ -97,6 +105,8 @@ class Exchange:
     """What the client asked for; set by context where HEAD_HAS_REQUEST_TIMEOUT is in flags."""
     deadline_ms: int
     """From the request's first byte to its answer; set by deadline."""
+    drawn: "Drawn"
+    """The faults that it gets on purpose; set by faults where FAULTS_DRAWN is in flags."""
     offer: "Offer"
     """Where it goes; set by pick."""
 

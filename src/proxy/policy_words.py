@@ -1,8 +1,9 @@
 """A route's policy as operators read it: plain values for JSON, and short texts."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from proxy.route_policy import Case, Claim, Key, Mirror, RoutePolicy, Split, Versions
+from proxy.route_policy import Balance, Case, Claim, Fault, FaultKind, Key, Mirror, RoutePolicy, Split, Versions
 
 
 def policy_row(policy: RoutePolicy) -> dict[str, Any]:
@@ -18,6 +19,10 @@ def policy_row(policy: RoutePolicy) -> dict[str, Any]:
         "split": split_text(policy.split) if policy.split else "",
         "mirror": mirror_text(policy.mirror) if policy.mirror else "",
         "placement": policy.placement,
+        "balance": balance_text(policy.balance) if policy.balance else "",
+        "retries": policy.retries,
+        "stream_idle_ms": policy.stream_idle_ms,
+        "faults": [fault_text(fault) for fault in policy.faults],
     }
 
 
@@ -45,9 +50,40 @@ def key_text(key: Key) -> str:
     return "" if key == Key() else f" by {key.kind.value}{name}"
 
 
+def balance_text(balance: Balance) -> str:
+    """Return what is other than the settings say of how one of several instances is chosen."""
+    policy = balance.policy.value if balance.policy else ""
+    factor = f"load factor {balance.load_factor:g}" if balance.load_factor else ""
+    parts = (f"{policy}{key_text(balance.key)}".strip(), factor, weights_text(balance.weights))
+    return ", ".join(part for part in parts if part)
+
+
+def weights_text(weights: Mapping[str, float]) -> str:
+    """Return the weights of instances; nothing where there are none."""
+    shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+    return f"weights {shown}" if shown else ""
+
+
 def mirror_text(mirror: Mirror) -> str:
     """Return what is copied, and where it goes."""
     return f"{mirror.percent:g} % to {mirror.version}, at most {mirror.in_flight_max} at once"
+
+
+def fault_text(fault: Fault) -> str:
+    """Return what is done on purpose, and to whom: ``10 % delayed by 200 ms to 250 ms, with x-fault: yes``."""
+    fields = " and ".join(f"{name.decode()}: {value.decode('utf-8', 'replace')}" for name, value in fault.headers)
+    return f"{fault.percent:g} % {_done_to(fault)}{f', with {fields}' if fields else ''}"
+
+
+def _done_to(fault: Fault) -> str:
+    amount = fault.amount
+    if fault.kind is FaultKind.DELAY:
+        return f"delayed by {amount} ms{f' to {amount + fault.jitter_ms} ms' if fault.jitter_ms else ''}"
+    if fault.kind is FaultKind.ABORT:
+        return f"answered {amount}"
+    if fault.kind is FaultKind.SLOW:
+        return f"answered at {amount:,} bytes per second"
+    return f"cut after {amount:,} bytes of the answer" if amount else "cut without an answer"
 
 
 def _case_text(case: Case) -> str:

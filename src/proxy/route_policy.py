@@ -45,10 +45,11 @@ class KeyKind(Enum):
     ADDRESS = "address"
     HEADER = "header"
     COOKIE = "cookie"
+    PARAMETER = "parameter"  # of the path
 
 
 class Key(msgspec.Struct, frozen=True):
-    """Where the key is read. name: of the header field (lower case) or the cookie, else empty."""
+    """Where the key is read. name: of the header field (lower case), the cookie or the parameter, else empty."""
 
     kind: KeyKind = KeyKind.NONE
     name: str = ""
@@ -85,6 +86,84 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_max: int = 16
 
 
+class FaultKind(Enum):
+    """What is done to a request on purpose."""
+
+    DELAY = "delay"
+    ABORT = "abort"
+    CUT = "cut"
+    SLOW = "slow"
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault on purpose, and whom it hits. headers: names in lower case and values, all of which a request must have.
+
+    amount: milliseconds of a delay, the status of an abort, bytes of the answer before a cut, bytes per second of a
+    slow answer; jitter_ms: up to so much is added to a delay; percent: of the requests, 0 to 100.
+    """
+
+    kind: FaultKind
+    amount: int
+    jitter_ms: int = 0
+    percent: float = 100.0
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class BalancePolicy(Enum):
+    """By what one of several instances is chosen; see ``proxy.targets.balance``."""
+
+    TWO_CHOICES = "two_choices"
+    LEAST_LOADED = "least_loaded"
+    ROUND_ROBIN = "round_robin"
+    CONSISTENT_HASH = "consistent_hash"
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """How one of several instances is chosen. None: as the gateway's settings say.
+
+    key: for consistent hashing; load_factor: how many times its fair share an instance may have in flight there, at
+    least 1; weights: by instance, of which every other one has 1. An instance of weight 0 gets nothing while there is
+    another one.
+    """
+
+    policy: BalancePolicy | None = None
+    key: Key = Key()
+    load_factor: float | None = None
+    weights: Mapping[str, float] = {}
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether anything is other than the gateway's settings say."""
+        return self != Balance()
+
+
+class CacheScope(Enum):
+    """Among whom an answer is shared."""
+
+    TENANT = "tenant"
+    PRINCIPAL = "principal"
+
+
+class CacheRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers to GET may be kept, and given to others who ask the same.
+
+    ttl_ms: how long one is fresh that does not say so itself; ttl_max_ms: and at most, whatever it says; stale_ms: how
+    long it may be given beyond that, while another is fetched. 0 for ttl_max_ms: nothing is kept.
+    """
+
+    ttl_ms: int = 1_000
+    ttl_max_ms: int = 60_000
+    stale_ms: int = 0
+    shared_by: CacheScope = CacheScope.TENANT
+
+
+class IdempotencyRule(msgspec.Struct, frozen=True, kw_only=True):
+    """The first answer to an Idempotency-Key is kept, and given again. ttl_ms: for how long; 0: nothing is kept."""
+
+    ttl_ms: int = 86_400_000
+    is_required: bool = False
+
+
 class Versions(msgspec.Struct, frozen=True, kw_only=True):
     """Which version a request gets that names none (empty: the highest but for pre-releases), and what it may name."""
 
@@ -107,6 +186,16 @@ class RoutePolicy(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     mirror: Mirror | None = None
     placement: str = ""
     """The kind of placement map, such as ``aggregate_placement``; empty for none."""
+    balance: Balance | None = None
+    """How one of several instances is chosen; None: as the gateway's settings say."""
+    retries: str = ""
+    """The name of the retry profile; empty: the one that its method has by default."""
+    stream_idle_ms: int | None = None
+    """How long nothing may move on a stream; None: the edge's."""
+    faults: tuple[Fault, ...] = ()
+    """Injected on purpose, in their order."""
+    cache: CacheRule | None = None
+    idempotency: IdempotencyRule | None = None
     origins: Mapping[str, str] = {}
     """By field's name: who said so, as ``billing 1.4.0`` or ``penstock.yaml:12``. What nobody set is left out."""
     demand: int = -1

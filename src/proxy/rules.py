@@ -10,7 +10,7 @@ import msgspec
 
 from frames.frame import Method
 from penstock.settings.rate import RateLimit
-from proxy.route_policy import Access, Mirror, Split, TenantRule
+from proxy.route_policy import Access, Balance, CacheRule, Fault, IdempotencyRule, Mirror, Split, TenantRule
 
 
 class VersionsRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +49,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Of 0 percent: none."""
     placement: str | None = None
     """The kind of placement map; empty: none, although a rule before this one has one."""
+    balance: Balance | None = None
+    """Without anything: as the gateway's settings say, although a rule before this one says otherwise."""
+    retries: str | None = None
+    """The name of a retry profile."""
+    stream_idle_ms: int | None = None
+    faults: tuple[Fault, ...] | None = None
+    """Empty: none, although a rule before this one has some."""
+    cache: CacheRule | None = None
+    """Of ttl_max_ms 0: nothing is kept, although a rule before this one says so."""
+    idempotency: IdempotencyRule | None = None
+    """Of ttl_ms 0: likewise."""
 
     @property
     def label(self) -> str:

@@ -147,3 +147,4 @@ class Figures:
     dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)
+    injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind

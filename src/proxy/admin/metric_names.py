@@ -111,6 +111,12 @@ RATE_FAILURES: Final = MetricName(
     "counter",
     "Requests that could not be counted; rates.on_store_failure says what becomes of them.",
 )
+INJECTED: Final = MetricName(
+    "penstock_faults_injected_total",
+    "counter",
+    "Faults that were injected on purpose, as faults.enabled and rules say, by service and kind.",
+    ("service", "fault"),
+)
 CALLERS: Final = MetricName("penstock_callers", "gauge", "Callers with a proven identity that are remembered now.")
 CREDENTIALS_REFUSED: Final = MetricName(
     "penstock_credentials_refused_total",
@@ -227,6 +233,7 @@ OF_SERVICES: Final = (
     CALLS_NOT_ANSWERED,
     CALLS_REFUSED,
     COPIES,
+    INJECTED,
     RELOADS,
     RELOADED,
     REVISION,

@@ -34,6 +34,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _registry(figures.registry)
     yield from _dialled(figures.dialled)
     yield from _calls(figures.calls)
+    yield names.INJECTED, bounded_samples(figures.injected)
     reloads = figures.reloads
     yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
     yield names.RELOADED, [] if reloads.applied_at is None else [((), reloads.applied_at)]

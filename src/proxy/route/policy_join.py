@@ -57,6 +57,12 @@ class Join:
             split=self._maybe(self._last("split", None), lambda split: bool(split.weights or split.cases)),
             mirror=self._maybe(self._last("mirror", None), lambda mirror: bool(mirror.percent)),
             placement=self._last("placement", ""),
+            balance=self._maybe(self._last("balance", None), lambda balance: bool(balance.says_anything)),
+            retries=self._last("retries", ""),
+            stream_idle_ms=self._last("stream_idle_ms", None),
+            faults=self._last("faults", ()),
+            cache=self._maybe(self._last("cache", None), lambda cache: bool(cache.ttl_max_ms)),
+            idempotency=self._maybe(self._last("idempotency", None), lambda idempotency: bool(idempotency.ttl_ms)),
             origins=self._origins,
         )
 

@@ -20,7 +20,7 @@ from penstock.stream import Stream
 from penstock.window import Window
 from proxy.edge.task.answering import SWITCHING, Answering, Arena, Head
 from proxy.edge.task.body import Refusal, RequestBody
-from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
+from proxy.edge.task.client import Client, ClientGone, ClientTooSlow
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job
 from proxy.errors import (
@@ -32,6 +32,7 @@ from proxy.errors import (
     CLIENT_GONE,
     CLIENT_TOO_SLOW,
     DEADLINE,
+    FAULT_CUT,
     RESPONSE_ABORTED,
     SERVICE_LOST,
     STREAM_IDLE,
@@ -53,6 +54,7 @@ _CANCELS: Final = {
     CLIENT_TOO_SLOW: CancelReason.CLIENT_GONE,
     BAD_RESPONSE: CancelReason.BAD_RESPONSE,
     DEADLINE: CancelReason.DEADLINE,
+    FAULT_CUT: CancelReason.CLIENT_GONE,
     STREAM_IDLE: CancelReason.DEADLINE,
 }
 
@@ -80,12 +82,12 @@ class Carriage:
     """One exchange that streams. ``run`` is its task; `take`, `refused`, `lost` and `end` never wait."""
 
     def __init__(
-        self, ways: Ways, job: Job, client: ClientSocket, body: RequestBody, *, closes: bool, age_s: float = 0.0
+        self, ways: Ways, job: Job, client: Client, body: RequestBody, *, closes: bool, age_s: float = 0.0
     ) -> None:
         """closes: the connection ends with this answer, whatever it is; age_s: since the request's first byte."""
         self.job = job
         self.body = body
-        self.client = client
+        self.client: Client = client
         self._ways = ways
         self._closes = closes
         self._spent_s = age_s if body.is_whole else 0.0  # of the deadline, which begins when the request is whole
@@ -141,6 +143,14 @@ class Carriage:
             self._ending = answer
             self._scope.cancel()
 
+    def spoil(self, bytes_per_second: int | None, cut_bytes: int | None) -> None:
+        """Have the answer written slowly, or only so far, on purpose. Before ``run``."""
+        from proxy.edge.task.spoiled import SpoiledSocket  # what a gateway without faults on purpose does not load
+
+        self.client = SpoiledSocket(
+            self.client, bytes_per_second=bytes_per_second, cut_bytes=cut_bytes, moved=self._arm
+        )
+
     def says_close(self, wanted: bool) -> bool:
         """Whether the head says that the connection closes; a request that is not read to its end must end with it."""
         self._closes |= wanted or not self.body.is_whole or self._ways.is_draining()
@@ -181,8 +191,8 @@ class Carriage:
                 self._switched.set()
             await self._write(head)
             self._is_done = self._ending is None
-        except ClientGone:
-            self.end(Answer(CLIENT_GONE))
+        except ClientGone as gone:
+            self.end(Answer(gone.reason))
         except ClientTooSlow:
             self.end(Answer(CLIENT_TOO_SLOW))
         except StreamBroken:

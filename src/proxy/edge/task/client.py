@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 import trio
 
+from proxy.errors import CLIENT_GONE
+
 READ_BYTES: Final = 262_144
 """One read: four DATA frames."""
 YIELD_S: Final = 0.001
@@ -21,8 +23,33 @@ PIECES_MAX: Final = 512
 _clock = time.monotonic
 
 
+class Client(Protocol):
+    """What an answer is written to: a `ClientSocket`, or what stands in its place."""
+
+    descriptor: int
+
+    @property
+    def received_bytes(self) -> int:
+        """What was read from the socket, in bytes on the wire."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Return what has come; empty at the end."""
+        ...
+
+    async def send(self, *pieces: bytes) -> bool:
+        """Send all of these bytes; whether the socket took them without a wait."""
+        ...
+
+    async def send_close_notify(self) -> None:
+        """Over TLS, say that nothing follows."""
+        ...
+
+
 class ClientGone(Exception):  # noqa: N818 - it says what is the case
     """The client has closed the connection, or it was lost."""
+
+    reason = CLIENT_GONE
 
 
 class ClientTooSlow(Exception):  # noqa: N818

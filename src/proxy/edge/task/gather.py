@@ -16,7 +16,7 @@ from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BODY_TIMEOUT, BODY_TOO_LARGE, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING, INTERNAL
-from proxy.exchange import Exchange
+from proxy.exchange import ANSWER_SPOILED, Exchange
 from proxy.stage import Answer, Await, Reply
 
 
@@ -157,6 +157,8 @@ class Gatherer:
     def _send(self, gathering: Gathering) -> Answer | None:
         """Send the request, and leave its answer to the wire. Returns an answer where it cannot be sent."""
         job = gathering.job
+        if job.exchange.flags & ANSWER_SPOILED:  # the wire would write it as fast as it can
+            return self._stream(gathering)
         refused = self._hand_over.open(job, gathering.whole(), end=True)
         gathering.forget()
         if refused is None:
@@ -260,7 +262,11 @@ class Gatherer:
         self._wire.flush_soon()
 
     async def _refuse(self, gathering: Gathering, answer: Answer | Reply) -> None:
-        """Answer a request that goes no further."""
+        """Answer a request that goes no further; or cut it, where that is what was found."""
+        if isinstance(answer, Answer) and not answer.reason.is_answered:
+            self._hand_over.counts.count(answer.reason)
+            self._give_back(gathering, HandBack.RESET)
+            return
         client, closes = gathering.client, gathering.closes or not gathering.body.is_whole
         closes |= isinstance(answer, Answer) and answer.reason.closes
         how = HandBack.RESET

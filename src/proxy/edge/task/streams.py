@@ -18,6 +18,7 @@ from proxy.edge.task.gather import Budget
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
+from proxy.exchange import ANSWER_SPOILED
 from proxy.stage import Answer
 
 _log = logging.getLogger("penstock.edge")
@@ -159,6 +160,8 @@ class Streams:
         age_s = self._wire.age_ms(job.id) / 1000
         carriage = Carriage(self._ways, job, client, body, closes=closes, age_s=age_s)
         self._attach(carriage)
+        if job.exchange.flags & ANSWER_SPOILED:
+            carriage.spoil(job.exchange.drawn.bytes_per_second, job.exchange.drawn.cut_bytes)
         try:
             self._open(carriage, take(carriage))
         except Refusal as refusal:
