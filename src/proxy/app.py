@@ -9,6 +9,7 @@ and within all of them the wait for a signal.
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -20,7 +21,8 @@ from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
-from proxy.bounds import framed_settings, hello_rate, task_settings, thresholds, wire_settings
+from proxy.bounds import breaker_settings, framed_settings, hello_rate, task_settings, thresholds, wire_settings
+from proxy.breaking import Breaking
 from proxy.config import GatewayConfig
 from proxy.configured import Configured
 from proxy.edge.drain import drain_edge
@@ -37,12 +39,17 @@ from proxy.policy.limits import BytesInFlight
 from proxy.route.hosts import services_overlap
 from proxy.rule_notes import RuleNotes
 from proxy.targets.allow import AllowList
+from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
+from proxy.targets.standing import Standing
 from proxy.transport.dialling import Dialling
 from proxy.transport.framed import FramedTransport, run_ticks
 
 if TYPE_CHECKING:
+    from proxy.attempts.budgets import AttemptBudgets
+    from proxy.attempts.retrying import Retrying
+    from proxy.parked import Parking
     from proxy.transport.dialled import Dialled
 
 
@@ -78,15 +85,40 @@ class Gateway:
             snapshot=lambda: self.lane.snapshot,
             choose=lambda exchange: self.configured.pipeline.path.choose(exchange),
             placed=lambda exchange, candidates: self.configured.offers_of_tenant(exchange, candidates),
+            pick=lambda offers: self.configured.pipeline.balancing.pick_of_two(offers),
+            parking=lambda: self.parking,
         )
-        self.configured = Configured(config, self.wire, self.doubts, self.own.mirror_stage)
+        self.breaking = Breaking(
+            self.wire,
+            lambda: self.registry,
+            lambda: self.configured.figures.shares,
+            lambda: breaker_settings(self.configured.config),
+            route_of=lambda key: self.assembly.route(key),
+            on_change=self._registered,
+        )
+        self.configured = Configured(
+            config,
+            self.wire,
+            self.doubts,
+            self.own.mirror_stage,
+            lambda: self.parking,
+            self.breaking.stage,
+            fanout=self.own.fanout_stage,
+        )
         self.registry = Registry(
             thresholds(config),
             config.routes.max,
             hosts_overlap=lambda one, other: services_overlap(self.configured.terms.hosts, one, other),
             required=config.services.required,
+            gauges=Gauges(reset=self._reset_gauge),
         )
-        self.assembly = Assembly(self.configured.terms, config.routes.max, reset=self.wire.reset_route, set_group=self.wire.set_group)
+        self.registry.reserved = self.configured.terms.reserved
+        self.assembly = Assembly(
+            self.configured.terms,
+            config.routes.max,
+            reset=self.wire.reset_route,
+            set_group=self.wire.set_group,
+        )
         self.lane = ExpressLane(
             self.wire,
             self.configured.pipeline.entry,
@@ -110,7 +142,8 @@ class Gateway:
             secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,
         )
-        self.lane.to_task, self.lane.to_wait = self.tasks.take, self.tasks.wait
+        self.lane.to_task, self.lane.to_wait, self.lane.cut = self.tasks.take, self.tasks.wait, self.tasks.cut
+        self.lane.make_attempts = self._make_attempts
         self.transport = FramedTransport[Change](
             self.wire,
             self.registry,
@@ -122,6 +155,33 @@ class Gateway:
         self.dialling = Dialling(self._make_dialled, config.services.dial)
         self.overview = Overview(self, secured)
         self._rule_notes = RuleNotes()
+        self.standing = Standing(self.configured.figures.shares, config.balancing.slow_start_ms / 1000)
+
+    @cached_property
+    def parking(self) -> "Parking":
+        """Exchanges that wait for something else than their answers; loaded with the first one."""
+        from proxy.parked import Parking
+        from proxy.transport.send_again import make_send_again
+
+        return Parking(
+            self.wire,
+            self.own.takers,
+            self.lane,
+            after=lambda exchange, stage, snapshot: self.configured.pipeline.path.after(exchange, stage, snapshot),
+            send=make_send_again(self.wire),
+        )
+
+    @cached_property
+    def attempt_budgets(self) -> "AttemptBudgets":
+        """What all attempts beyond the first share, by service: retries, and hedges."""
+        from proxy.resending import make_budgets
+
+        return make_budgets(self)
+
+    def _make_attempts(self) -> "Retrying":
+        from proxy.resending import make_retrying
+
+        return make_retrying(self)
 
     def _make_dialled(self) -> "Dialled":
         from proxy.transport.dialled import Dialled
@@ -139,6 +199,7 @@ class Gateway:
 
     def _recall(self, exchange: int, connection: int, handed: Handed) -> Exchange:
         """Return what was decided about a request that was sent, and that nothing was kept of."""
+        self.lane.forget(exchange)  # its answer has begun: it is not sent again
         sent = Exchange(self.wire, self.lane.snapshot)
         sent.begin(exchange, handed.method, 0, b"", self.lane.snapshot)
         left_ms = handed.remaining_ms or self.lane.snapshot.limits.deadline_ms  # the answer has begun: nothing is due
@@ -148,6 +209,15 @@ class Gateway:
         sent.offer = instance.offer(instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED)
         return sent
 
+    def _tick(self, now: float) -> None:
+        """Do what time does."""
+        self.transport.tick(now)
+        self.standing.tick(now, self.registry.instances)
+        self.breaking.tick(now)
+
+    def _reset_gauge(self, gauge: int) -> None:
+        self.wire.gauge_answers[gauge] = 0
+
     def _send_credit(self, connection: int) -> int:
         instance = self.registry.maybe_instance(connection)
         return instance.credit_bytes if instance else 0
@@ -156,10 +226,12 @@ class Gateway:
         """Services came, went, or are other than before."""
         if not change.is_routes:
             return
+        self.standing.tick(trio.current_time(), self.registry.instances)
         registered = self.registry.routes
         touched = {*change.added, *change.removed, *change.changed}
         self.assembly.change(registered, touched)
         self.lane.snapshot = self.assembly.snapshot
+        self.breaking.registered(change)
         self._rule_notes.tell(self.configured.terms.policies)
         if any(offer.streams for key in touched & registered.keys() for offer in registered[key].offers):
             self.tasks.open_streams()
@@ -174,7 +246,14 @@ class Gateway:
         self._rule_notes.tell(self.configured.terms.policies)
         self.lane.reason_header = config.edge.reason_header
         self.registry.required = config.services.required
+        self.registry.reserved = self.configured.terms.reserved
+        self.standing.slow_start_s = config.balancing.slow_start_ms / 1000
         self.own.change(config)
+        self.breaking.changed()
+        if "attempt_budgets" in self.__dict__:
+            from proxy.resending import budget_terms
+
+            self.attempt_budgets.change(budget_terms(config))
         self.transport.recheck(_check(config))
         self.transport.hello_rate = hello_rate(config)
         self.dialling.set_addresses(config.services.dial)
@@ -191,7 +270,14 @@ class Gateway:
         """Serve on these listening sockets, which are taken over, until cancelled. secured: for clients by TLS."""
         addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
         decide = make_decide(
-            self.lane, self.tasks, self.transport, self.wire.arena, self.wire.requests, self.own, self._tls
+            self.lane,
+            self.tasks,
+            self.transport,
+            self.wire.arena,
+            self.wire.requests,
+            self.own,
+            self._tls,
+            self.breaking,
         )
         try:
             with edge, services, admin, secured or nullcontext():  # closed here, unless somebody has taken them over
@@ -203,7 +289,7 @@ class Gateway:
                     if secured is not None and self.certificates is not None:
                         self.wire.listen(secured, SocketKind.EDGE_TLS)
                         nursery.start_soon(self.certificates.run)
-                    nursery.start_soon(run_ticks, self.transport)
+                    nursery.start_soon(run_ticks, self._tick)
                     nursery.start_soon(self.configured.identities.run)
                     nursery.start_soon(self.dialling.run)
                     nursery.start_soon(self.own.run)
@@ -227,6 +313,14 @@ class Gateway:
             finally:
                 scope.cancel()
 
+    def _give_up_parked(self) -> int:
+        """Answer whatever is parked, and return how many that were."""
+        if "parking" not in self.__dict__:
+            return 0
+        count = len(self.parking)
+        self.parking.give_up_all()
+        return count
+
     async def drain(self, timeout_s: float, spread_s: float = 0.0) -> None:
         """Take nothing new, let what is in flight end, and say goodbye to the services; then it can be cancelled.
 
@@ -234,7 +328,7 @@ class Gateway:
         """
         self.overview.is_draining = True
         ends_at = trio.current_time() + timeout_s
-        await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s)
+        await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s, give_up_parked=self._give_up_parked)
         self.transport.drain()
         await self.own.drain(ends_at)
         self.wire.flush()

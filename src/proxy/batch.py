@@ -21,6 +21,7 @@ _OF_EXCHANGES = frozenset(
         EventKind.LOST,
         EventKind.REFUSED,
         EventKind.BAD_RESPONSE,
+        EventKind.ANSWERED,
     )
 )
 """Events about an exchange of ours; in the others, the number is the peer's."""
@@ -95,6 +96,14 @@ class Own(Protocol):
         ...
 
 
+class Watching(Protocol):
+    """Who wants to know what fails: `proxy.breaking.Breaking`."""
+
+    def watching(self, handlers: Mapping[int, Callable[[Event], None]], /) -> Mapping[int, Callable[[Event], None]]:
+        """Return handlers that tell first, and then do what these do."""
+        ...
+
+
 class Arena(Protocol):
     """The bytes that a step took in."""
 
@@ -111,11 +120,14 @@ def make_decide(
     requests: Callable[[], Iterator[Request]],
     own: Own,
     tls: Tls | None = None,
+    breaking: Watching | None = None,
 ) -> Decide:
     """Return what the wire calls once per batch."""
     begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena, own), Occasional()
     if tls is not None:
         handlers |= {EventKind.TLS_INPUT: tls.received, EventKind.TLS_CLOSED: tls.closed}
+    if breaking is not None:
+        handlers |= breaking.watching(handlers)
     # Whoever takes a refused head on, to repair it, takes its connection over: by then it must hold all that has come.
     refused: list[Event] = []
     last: dict[int, Callable[[Event], None]] = {EventKind.BAD_REQUEST: handlers[EventKind.BAD_REQUEST]}

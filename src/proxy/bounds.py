@@ -1,14 +1,19 @@
 """What the settings mean for each part: the bounds that it is made with."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from frames.greeting import DIGEST, OPENAPI, STREAMS
+from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
 from proxy.config import GatewayConfig
 from proxy.edge.task.lane import TaskSettings
 from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
+
+if TYPE_CHECKING:
+    from proxy.targets.breaker import BreakerSettings
+    from proxy.targets.pool_values import PoolLimits
 
 _ROUTES_MAX: Final = 65_536
 """WIRE_ROUTES_MAX of csrc/wire.h."""
@@ -35,6 +40,8 @@ def wire_settings(config: GatewayConfig) -> WireSettings:
         connections_per_address_max=edge.connections_per_address,
         tls_handshake_ms=edge.tls_handshake_timeout_ms,
         keeps_malformed=edge.parsing == "tolerant",
+        kept_bytes_max=config.retries.buffer_bytes,
+        kept_total_bytes_max=config.retries.buffer_total_bytes,
         head_bytes_max=edge.head_bytes,
         fields_max=edge.head_fields,
         target_bytes_max=edge.target_bytes,
@@ -50,6 +57,45 @@ def thresholds(config: GatewayConfig) -> HealthThresholds:
         degraded_s=services.degraded_after_ms / 1000,
         unhealthy_s=services.unhealthy_after_ms / 1000,
         removed_s=services.removed_after_ms / 1000,
+    )
+
+
+def breaker_settings(config: GatewayConfig) -> "BreakerSettings":
+    """Return when breakers open, and for how long."""
+    from proxy.targets.breaker import BreakerSettings  # loaded with the first failure
+
+    breakers = config.breakers
+    return BreakerSettings(
+        failures=breakers.failures,
+        success_percent=breakers.success,
+        requests=breakers.requests,
+        requests_min=breakers.requests_min,
+        silence_s=breakers.silence_ms / 1000,
+        slow_factor=float(breakers.slow_factor),
+        open_s=breakers.open_ms / 1000,
+        open_max_s=breakers.open_max_ms / 1000,
+        ramp_s=breakers.ramp_ms / 1000,
+    )
+
+
+def pool_limits(config: GatewayConfig) -> "PoolLimits":
+    """Return the bounds of the pool. What nobody set is never above what it is to be under."""
+    from proxy.targets.pool_values import PoolLimits  # what a gateway that dials nobody does not load
+
+    pool = config.pool
+    connections = min(pool.connections, config.services.max_connections)
+    per_target = min(pool.per_target, connections)
+    return PoolLimits(
+        connections=connections,
+        per_target=per_target,
+        warm=min(pool.warm, per_target),
+        grow_at=min(pool.grow_at, pool.in_flight),
+        in_flight_max=pool.in_flight,
+        waiting_max=pool.waiting,
+        idle_s=pool.idle_ms / 1000,
+        age_s=pool.age_ms / 1000,
+        age_jitter=pool.age_jitter,
+        silent_s=max(pool.silent_after_ms, HEARTBEATS_MISSED_MAX * config.services.heartbeat_ms) / 1000,
     )
 
 

@@ -4,13 +4,17 @@ A change is prepared whole, beside the traffic, and whatever is wrong with it is
 all of it is swapped within one turn of the event loop, so that no request sees half of it.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import trio
 
+from frames.template import template_shape
 from frames.wire import Wire
 from penstock.settings import Problem, SettingsError
-from proxy.assembly import Assembly, Registered
+from proxy.assembly import Assembly
+from proxy.attempts.notes import Notes
 from proxy.config import GatewayConfig
 from proxy.edge.forwarded import Doubt
 from proxy.pipeline import Parts, Pipeline, make_pipeline
@@ -28,14 +32,35 @@ from proxy.route_policy import Access
 from proxy.rules import Rule
 from proxy.snapshot import Limits
 from proxy.stage import Stage
-from proxy.terms import Terms
+from proxy.targets.pick import Figures
+from proxy.targets.shares import Shares
+from proxy.terms import Registered, Terms
+
+if TYPE_CHECKING:
+    from proxy.attempts.profiles import Profile
+    from proxy.fanout.plan import FanOutPlan
+    from proxy.targets.instance import RouteKey
+    from proxy.parked import Parking
+
+WHOLE_PERCENT: Final = 100.0
 
 
 class Configured:
     """The parts that follow the configuration. ``config`` is what they follow now."""
 
-    def __init__(self, config: GatewayConfig, wire: Wire, doubts: dict[Doubt, int], mirror: Stage) -> None:
-        """Make them. mirror: the stage behind send.
+    def __init__(
+        self,
+        config: GatewayConfig,
+        wire: Wire,
+        doubts: dict[Doubt, int],
+        mirror: Stage,
+        parking: "Callable[[], Parking]",
+        probe: Stage,
+        *,
+        fanout: Stage,
+    ) -> None:
+        """Make them. mirror: the stage behind send; parking: where exchanges are parked; probe: the stage before pick;
+        fanout: the stage of routes that ask several.
 
         Raises `SettingsError` for files that the configuration names and that are wrong.
         """
@@ -45,10 +70,16 @@ class Configured:
         self.limiter = RateLimiter(self.store, is_open_on_failure=config.rates.on_store_failure == "open")
         self.placement = FilePlacement(config.placement.maps)
         self.placement.load()
-        self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror)
+        self.figures = Figures(wire.in_flight, wire.latency_us, Shares(len(wire.in_flight)), Counter())
+        self.injected: Counter[tuple[str, str]] = Counter()
+        """How often a fault was injected on purpose, by service and kind."""
+        self.notes = Notes()
+        self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror, parking, self.figures, self.injected, self.notes)
+        self.parts = self.parts._replace(probe=probe, fanout=fanout)
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self.parts)
         self.terms = make_terms(config, self.pipeline)
+        _tell_faults(config)
 
     async def change(
         self,
@@ -78,6 +109,7 @@ class Configured:
             self.store.keys_max = config.rates.keys_max
             self.limiter.is_open_on_failure = config.rates.on_store_failure == "open"
             swapped()
+            _tell_faults(config)
 
         try:
             await assembly.replace(terms, registered, swap)
@@ -91,9 +123,29 @@ def make_terms(config: GatewayConfig, pipeline: Pipeline) -> Terms:
         stages=pipeline.rest,
         limits=Limits(config.edge.deadline_ms, config.edge.deadline_max_ms),
         hosts=HostRules(config.routes.hosts),
-        regions=Regions(config.regions.own, config.regions.neighbours),
+        regions=Regions(
+            config.regions.own, config.regions.neighbours, panic_part=config.breakers.panic / WHOLE_PERCENT
+        ),
         policies=Policies(_rules(config), undeclared=Access(config.identity.undeclared)),
+        profiles=_profiles(config),
+        fanouts=_fanouts(config),
     )
+
+
+def _fanouts(config: GatewayConfig) -> "Mapping[RouteKey, FanOutPlan]":
+    if not config.fanouts:
+        return {}
+    from proxy.config.fanouts import make_plans  # what a gateway without fan-outs does not load
+
+    return {(plan.method, template_shape(plan.path), plan.service): plan for plan in make_plans(config.fanouts)}
+
+
+def _profiles(config: GatewayConfig) -> "Mapping[str, Profile] | None":
+    if not config.retries.profiles:
+        return None
+    from proxy.config.retry_profiles import make_profiles  # what a gateway without profiles of its own does not load
+
+    return make_profiles(config.retries.profiles)
 
 
 def _rules(config: GatewayConfig) -> tuple[Rule, ...]:
@@ -102,6 +154,15 @@ def _rules(config: GatewayConfig) -> tuple[Rule, ...]:
     from proxy.config.rules import make_rules  # what a gateway without rules does not load
 
     return make_rules(config.rules)
+
+
+def _tell_faults(config: GatewayConfig) -> None:
+    """Say in the log that faults are on, and which: nobody is to look for their cause elsewhere."""
+    if not config.faults.enabled:
+        return
+    from proxy.faults.telling import tell_faults
+
+    tell_faults(_rules(config))
 
 
 def _contested(error: RouteError) -> Problem:

@@ -12,19 +12,25 @@ Each has its place for a reason:
     rate limit      by tenant and principal, so it must know them; refusals by claims do not use up a limit
     limits          a body that is too long is refused before any of it is read
     deadline        before time is spent on choosing and queueing
+    fan-out         where several are asked, the rest is decided for each of them by itself (`proxy.fanout.legs`)
     version         what the client says about the version comes before what the operator does with the rest
     split           among versions, for who named none
     place           among the instances of a version: only those that have the tenant
+    faults          where faults on purpose are on: before an instance is chosen, so that none is blamed for them
+    probe           where a breaker is half-open: what goes to that instance is not chosen, but sent there
     pick            last of the decisions, since load is judged by what is true now
+    notes           what is left of the request, once it is sent, for who may send it again
     send            nothing may be decided after it: a service may have started. What must wait goes on in the task lane
     mirror          when the request is out, so that its copy cannot be in its way
 
 A stage that has nothing to say about a route is not in its path (`proxy.stage.for_routes`).
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from frames.wire import Wire
+from proxy.attempts.notes import Notes, make_note_key, make_note_marker
 from proxy.config import GatewayConfig
 from proxy.edge.context import read_context
 from proxy.edge.forwarded import Doubt, TrustedProxies
@@ -40,8 +46,13 @@ from proxy.route.placement import PlacementSource, make_place
 from proxy.route.split import make_split
 from proxy.route.versions import make_choose_version, make_take_version_prefix
 from proxy.stage import Stage
-from proxy.targets.choose import make_pick
+from proxy.targets.choose import Balancing, make_picks
+from proxy.targets.pick import Figures
 from proxy.transport.send import make_send
+
+if TYPE_CHECKING:
+    from proxy.faults.inject import Counts
+    from proxy.parked import Parking
 
 NO_FIELD = "none"
 """The name of the version's field where there is none."""
@@ -56,6 +67,18 @@ class Parts(NamedTuple):
     limiter: RateLimiter
     placement: PlacementSource
     mirror: Stage
+    parking: "Callable[[], Parking]"
+    """Where exchanges are parked: made, and loaded, when it is first asked for."""
+    figures: Figures
+    """By what instances are chosen."""
+    injected: "Counts | None" = None
+    """Of faults on purpose; None: none is injected, for who asks what would happen."""
+    notes: Notes | None = None
+    """Of what a retry must know; None: nothing is sent, by who asks what would happen."""
+    fanout: Stage | None = None
+    """Asks several; None: nobody is asked, for who asks what would happen."""
+    probe: Stage | None = None
+    """Sends a request to who is half-open; None: nothing is, for who asks what would happen."""
 
 
 class Pipeline(NamedTuple):
@@ -67,6 +90,8 @@ class Pipeline(NamedTuple):
     """From there on: a route's path is made of these."""
     path: Path
     """The same for requests that have waited."""
+    balancing: Balancing
+    """Knows another instance, for who sends a request again."""
 
 
 def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
@@ -81,8 +106,9 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *([make_choose_version(header, is_in_path=versions.path_prefix)] if header or versions.path_prefix else []),
         make_split(),
         make_place(parts.placement),
-        make_pick(wire.in_flight, wire.latency_us),
     )
+    balancing = Balancing(parts.figures, config.balancing.default)
+    picks = (*([parts.probe] if parts.probe else []), *make_picks(parts.figures, balancing))
     entry = (
         read_context,
         make_read_head(wire, proxies, parts.doubts, is_tolerant=is_tolerant),
@@ -97,8 +123,24 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         make_check_limits(edge.call_bytes, edge.buffered_bytes),
         make_check_body(wire),
         set_deadline,
+        *([parts.fanout] if config.fanouts and parts.fanout else []),
         *choosing,
-        make_send(wire),
+        *_make_faults(config, parts),
+        *picks,
+        *_make_notes(parts.notes),
+        make_send(wire, *([parts.notes.choose] if parts.notes else [])),
     )
-    path = Path([match], rest, choosing=[parts.identities.authorize, *choosing])
-    return Pipeline(entry, (*rest, parts.mirror), path)
+    path = Path([match], rest, choosing=[parts.identities.authorize, *choosing, *picks])
+    return Pipeline(entry, (*rest, parts.mirror), path, balancing)
+
+
+def _make_notes(notes: Notes | None) -> tuple[Stage, ...]:
+    return (make_note_marker(notes), make_note_key(notes)) if notes is not None else ()
+
+
+def _make_faults(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:
+    if not config.faults.enabled:
+        return ()
+    from proxy.faults.inject import make_inject_faults  # what a gateway without faults on purpose does not load
+
+    return (make_inject_faults(parts.injected),)

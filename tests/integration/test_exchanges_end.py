@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from lab import Lab, until
+from lab import Lab, open_lab, until
 from lab_client import WAIT_S, request
 from lab_service import RawService
 
@@ -164,7 +164,12 @@ async def test_a_service_process_that_is_killed(lab: Lab) -> None:
         (99, 503, "service_overloaded", b"3"),
     ],
 )
-async def test_a_service_that_refuses(lab: Lab, reason: int, status: int, name: str, retry_after: bytes) -> None:
+async def test_a_service_that_refuses(reason: int, status: int, name: str, retry_after: bytes) -> None:
+    async with open_lab(rules="[{retries: none}]") as lab:
+        await refuse(lab, reason, status, name, retry_after)
+
+
+async def refuse(lab: Lab, reason: int, status: int, name: str, retry_after: bytes) -> None:
     service, client = await lab.raw("GET /things"), await lab.client()
     await client.send(request("GET", "/things"))
     asked = await service.asked()

@@ -1,7 +1,7 @@
 """What of a request reaches the service, and what of a response reaches the client."""
 
 import pytest
-from lab import Lab
+from lab import Lab, open_lab
 from lab_client import request
 
 from frames.codec import Field, encode_frame, encode_response
@@ -114,8 +114,17 @@ async def test_headers_arrive_but_those_of_one_hop(lab: Lab) -> None:
 
 
 async def test_status_fields_and_body_reach_the_client(lab: Lab) -> None:
+    await answer_with_each_status(lab, (200, 299, 301, 404, 418, 500, 599))
+
+
+async def test_what_fails_reaches_the_client_as_it_is_when_it_is_not_sent_again() -> None:
+    async with open_lab(rules="[{retries: none}]") as lab:
+        await answer_with_each_status(lab, (429, 502, 503, 504))
+
+
+async def answer_with_each_status(lab: Lab, statuses: tuple[int, ...]) -> None:
     service, client = await lab.raw("GET /things"), await lab.client()
-    for status in (200, 299, 301, 404, 418, 503, 599):
+    for status in statuses:
         await client.send(request("GET", "/things"))
         await service.respond(
             await service.asked(), status, [named(b"x-a", b"1"), named(b"content-type", b"t/u")], b"b"

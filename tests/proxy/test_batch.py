@@ -66,16 +66,18 @@ STREAMED = event(EventKind.STREAM, exchange=1, connection=2, detail=FrameType.DA
 
 ANSWERED = event(EventKind.ANSWERED, exchange=1, connection=2, detail=503, at=3, bytes=4)
 
+EXPIRED = event(EventKind.EXPIRED, exchange=1)
+LOST = event(EventKind.LOST, exchange=1, connection=2, detail=1)
+REFUSED = event(EventKind.REFUSED, exchange=1, connection=2, detail=3, a=4)
+BAD_RESPONSE = event(EventKind.BAD_RESPONSE, exchange=1, connection=2, detail=3)
+
 TRANSCRIPT: list[tuple[Event, list[tuple[Any, ...]]]] = [
     (event(EventKind.BAD_REQUEST, exchange=1, detail=11, flags=1), [("lane.refuse", 1, 11)]),
     (event(EventKind.CLIENT_GONE, exchange=1), [("lane.client_gone", 1)]),
-    (event(EventKind.EXPIRED, exchange=1), [("lane.expired", 1)]),
-    (event(EventKind.LOST, exchange=1, connection=2, detail=1), [("waiting.lost", 1), ("lane.lost", 1)]),
-    (
-        event(EventKind.REFUSED, exchange=1, connection=2, detail=3, a=4),
-        [("waiting.refused", 1, 3, 4), ("lane.refused", 1)],
-    ),
-    (event(EventKind.BAD_RESPONSE, exchange=1, connection=2, detail=3), [("lane.bad_response", 1)]),
+    (EXPIRED, [("lane.expired", EXPIRED)]),
+    (LOST, [("waiting.lost", 1), ("lane.lost", LOST)]),
+    (REFUSED, [("waiting.refused", 1, 3, 4), ("lane.refused", REFUSED)]),
+    (BAD_RESPONSE, [("lane.bad_response", BAD_RESPONSE)]),
     (ANSWERED, [("lane.answered", ANSWERED)]),
     (event(EventKind.FRAMED_OPENED, connection=2), [("transport.opened", 2)]),
     (
@@ -140,14 +142,15 @@ def test_a_request_comes_with_its_path() -> None:
 
 
 def test_events_come_before_requests_and_each_in_order() -> None:
+    lost = event(EventKind.LOST, exchange=1)
     calls = decide(
-        event(EventKind.LOST, exchange=1),
+        lost,
         event(EventKind.FRAMED_CLOSED, connection=2),
         requests=((7, 10, 5, Method.GET, 0), (8, 10, 1, Method.PUT, 0)),
     )
     assert [call[:2] for call in calls] == [
         ("waiting.lost", 1),
-        ("lane.lost", 1),
+        ("lane.lost", lost),
         ("waiting.dropped", 2),
         ("transport.closed", 2),
         ("lane.begin", 7),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from proxy.attempts.backoff import backoff_ms
 from proxy.attempts.profiles import Plan
-from proxy.errors import SERVICE_DRAINING
+from proxy.errors import SERVICE_DRAINING, SERVICE_ENDPOINT_UNKNOWN, SERVICE_FEATURE_UNSUPPORTED
 from proxy.failure import Failure, FailureKind
 
 
@@ -28,6 +28,8 @@ class Why(Enum):
     NESTED = "nested"
     """Another gateway sends it again."""
 
+
+_LASTING = (SERVICE_ENDPOINT_UNKNOWN, SERVICE_FEATURE_UNSUPPORTED)
 
 LIMITS = (Why.ATTEMPTS, Why.BUFFER, Why.DEADLINE, Why.BUDGET, Why.INSTANCE, Why.NESTED)
 """Those that are counted."""
@@ -66,6 +68,8 @@ def judge(failure: Failure, request: Request, rand: Callable[[], float]) -> int 
     plan = request.plan
     if plan.is_none or not _is_wanted(failure, request):
         return Why.FINAL
+    if not request.has_other and _would_end_alike(failure):
+        return Why.FINAL
     if request.is_nested:
         return Why.NESTED
     if request.attempt >= plan.profile.attempts:
@@ -81,6 +85,11 @@ def _is_wanted(failure: Failure, request: Request) -> bool:
     if failure.kind is FailureKind.ANSWERED and failure.status not in plan.profile.statuses:
         return False
     return not failure.is_started or plan.repeats or (plan.repeats_with_key and request.has_key)
+
+
+def _would_end_alike(failure: Failure) -> bool:
+    """Whether the same instance would do the same again."""
+    return failure.kind is FailureKind.BAD or failure.answer.reason in _LASTING
 
 
 def _is_free(failure: Failure) -> bool:

@@ -214,7 +214,7 @@ class Retrying:
 
     def _request(self, exchange: int, record: _Record, facts: ExchangeFacts) -> Request:
         plan, notes = record.plan, self._notes
-        offers = self._offers(exchange, record) if plan.profile.elsewhere else ()
+        offers = self._offers(exchange, record)
         return Request(
             plan,
             attempt=record.tries,

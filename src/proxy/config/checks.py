@@ -10,10 +10,14 @@ from frames.limits import HEARTBEATS_MISSED_MAX
 from penstock.settings import Origins, Problem
 from penstock.settings.types import Duration, Size
 
+from .balancing import check_balancing
 from .listeners import conflict, listeners, tls
+from .pool import check_pool
 
 _MS = Duration("ms")
 _SIZE = Size()
+
+_FAULTS_OFF = "the rule harms requests on purpose, and faults.enabled is off"
 
 _REFERRING = (
     "services.required",
@@ -22,6 +26,7 @@ _REFERRING = (
     "routes.hosts",
     "regions.neighbours",
     "versions.header",
+    "retries.profiles",
     "rules",
 )
 """The settings without which nothing can be wrong with references: their defaults refer to nothing."""
@@ -29,9 +34,10 @@ _REFERRING = (
 
 def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
-    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls)
+    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool)
     problems = [problem for check in checks for problem in check(values, origins)]
-    return problems + _references(values, origins)
+    problems += check_balancing(values, origins)
+    return problems + _faults(values, origins) + _fanouts(values, origins) + _references(values, origins)
 
 
 def advise(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
@@ -49,6 +55,26 @@ def _references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     from .references import references  # what a gateway with defaults does not load
 
     return references(values, origins)
+
+
+def _fanouts(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    if not values["fanouts"]:
+        return []
+    from .fanouts import fanout_problems  # what a gateway without fan-outs does not load
+
+    return list(fanout_problems(values, origins))
+
+
+def _faults(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
+    """What harms requests on purpose takes two decisions."""
+    if values["faults.enabled"]:
+        return []
+    fix = "set faults.enabled: true (PENSTOCK_FAULTS_ENABLED=true) where that is what you want, or remove the rule's faults"
+    return [
+        Problem("faults_off", f"rules[{index}].faults", origins.place("rules", index, "faults"), _FAULTS_OFF, fix)
+        for index, rule in enumerate(values["rules"])
+        if rule.faults
+    ]
 
 
 def _thresholds(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:

@@ -16,21 +16,28 @@ import msgspec
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.later import Later
 
+from .balancing import BalancingConfig
+from .breakers import BreakersConfig
 from .checks import advise, check_together
 from .choosing import PlacementConfig, RegionsConfig, VersionsConfig
 from .edge import EdgeConfig
+from .faults import FaultsConfig
 from .identity import IdentityConfig
+from .pool import PoolConfig
 from .process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
 from .process import DrainConfig as DrainConfig
 from .rates import RatesConfig
+from .retries import RetriesConfig
 from .routes import RoutesConfig
 from .services import ServicesConfig
 
 if TYPE_CHECKING:
+    from .fanouts import FanOutTable
     from .rules import RuleTable
 else:  # what a gateway without rules does not load
-    RuleTable = Any
+    RuleTable = FanOutTable = Any
 
+_FANOUTS: Later[tuple[FanOutTable, ...]] = Later("proxy.config.fanouts", "FANOUTS", (), "list of fan-outs")
 _RULES: Later[tuple[RuleTable, ...]] = Later("proxy.config.rules", "RULES", (), "list of rules")
 
 
@@ -50,7 +57,21 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     placement: PlacementConfig
     identity: IdentityConfig
     rates: RatesConfig
+    pool: PoolConfig
+    balancing: BalancingConfig
+    retries: RetriesConfig
+    breakers: BreakersConfig
     reload: ReloadConfig
+    faults: FaultsConfig
+    fanouts: Annotated[
+        tuple[FanOutTable, ...],
+        Setting(
+            _FANOUTS,
+            "",
+            "routes that ask several services, or several instances of one, and make one answer of theirs",
+            "a request is for one service",
+        ),
+    ]
     rules: Annotated[
         tuple[RuleTable, ...],
         Setting(_RULES, "", "what holds for routes, in the order of the rules", "what the services declare is enough"),

@@ -10,7 +10,7 @@ import msgspec
 
 from frames.limits import CLAIMS_BYTES_MAX
 from penstock.settings import Address, Origins, Problem
-from penstock.settings.errors import Step, path_text
+from penstock.settings.errors import Step, did_you_mean, path_text
 from penstock.settings.types import Duration, Size
 
 from ..route_policy import Access
@@ -33,7 +33,10 @@ _SIZE = Size()
 
 def references(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with references between settings."""
-    checks = (_services, _hosts, _calls, _dial, _regions, _version_field, _rule_names, _rule_bounds, _placements)
+    checks = (
+        *(_services, _hosts, _calls, _dial, _regions, _version_field, _rule_names, _rule_bounds, _placements),
+        *(_built_in_profiles, _profiles),
+    )
     return [problem for check in checks for problem in check(values, origins)]
 
 
@@ -167,6 +170,26 @@ def _placements(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem
             why = f"there is no map of the kind {rule.placement!r}, since placement.maps names no file"
             fix = "name the map's file in placement.maps, or leave this out"
             yield _problem(origins, "rules", (index, "placement"), why, fix, "unknown_placement")
+
+
+def _built_in_profiles(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    from ..attempts.profiles import BUILT_IN
+
+    for name in values["retries.profiles"]:
+        if name in BUILT_IN:
+            why = f"{name!r} is always there, and means the same everywhere"
+            yield _problem(origins, "retries.profiles", (name,), why, "give yours another name", "duplicate")
+
+
+def _profiles(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
+    from ..attempts.profiles import BUILT_IN
+
+    known = (*BUILT_IN, *values["retries.profiles"])
+    for index, rule in enumerate(values["rules"]):
+        if rule.retries is not None and rule.retries not in known:
+            why = f"there is no profile {rule.retries!r}"
+            fix = did_you_mean(rule.retries, known, otherwise=f"write one of {', '.join(known)}")
+            yield _problem(origins, "rules", (index, "retries"), why, fix, "unknown_profile")
 
 
 def _closed_doors(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:

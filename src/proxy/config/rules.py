@@ -21,6 +21,9 @@ from penstock.settings.words import Word
 
 from ..route_policy import Access, TenantRule
 from ..rules import Rule, VersionsRule
+from .balances import BalanceTable, make_balance
+from .fault_rules import FaultTable, check_fault, make_fault
+from .retry_profiles import PROFILE_NAME
 from .services import SERVICE_NAME
 from .splits import MirrorTable, SplitTable, check_split, make_mirror, make_split
 
@@ -100,6 +103,44 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Setting(_MAP_KIND, "", "the kind of map that places its tenants; none for no map", "every instance serves all"),
     ]
+    balance: Annotated[
+        BalanceTable | None,
+        Setting(
+            Table(BalanceTable, label="balance"),
+            "",
+            "how one of several instances is chosen; {} for as balancing says",
+            "as balancing says",
+        ),
+    ]
+    faults: Annotated[
+        tuple[FaultTable, ...] | None,
+        Setting(
+            TableList(FaultTable, "fault", check=check_fault),
+            "",
+            "faults on purpose, tried in their order, where faults.enabled is on; [] for none",
+            "nothing is harmed on purpose",
+        ),
+    ]
+    retries: Annotated[
+        str | None,
+        Setting(
+            PROFILE_NAME,
+            "",
+            "the profile by which its requests are sent again: read, mutation, none, or one of retries.profiles",
+            "read for GET, HEAD and OPTIONS, mutation for others",
+        ),
+    ]
+    stream_idle_timeout_ms: Annotated[
+        int | None,
+        Setting(
+            Duration("ms"),
+            "",
+            "how long a stream of its may stay without a byte in either direction",
+            "edge.stream_idle_timeout",
+            at_least="10ms",
+            at_most="24h",
+        ),
+    ]
     where: Places = NOWHERE
 
 
@@ -144,6 +185,10 @@ def _make_rule(table: RuleTable) -> Rule:
         split=None if table.split is None else make_split(table.split),
         mirror=None if table.mirror is None else make_mirror(table.mirror),
         placement="" if table.placement == NONE else table.placement,
+        balance=None if table.balance is None else make_balance(table.balance),
+        retries=table.retries,
+        stream_idle_ms=table.stream_idle_timeout_ms,
+        faults=None if table.faults is None else tuple(map(make_fault, table.faults)),
     )
 
 

@@ -1,5 +1,6 @@
 """What stages work with, kept apart from what serves traffic wherever they would change it."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from frames.wire_values import NO_IDENTITY, KnownName
@@ -15,7 +16,7 @@ from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID, is_tenant
 from proxy.policy.rates.limiter import RateLimiter, Standing
 from proxy.policy.rates.plan import Plan
-from proxy.stage import Answer, Stage, for_routes
+from proxy.stage import Answer, Reply, Stage, for_routes
 
 if TYPE_CHECKING:
     from proxy.configured import Configured
@@ -78,10 +79,19 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
     def mirror(exchange: Exchange) -> None:
         """Copy nothing."""
 
+    @for_routes(lambda route: route.fanout is not None)
+    def fan_out(exchange: Exchange) -> Reply:
+        """Ask nobody."""
+        return Reply(200)
+
     return configured.parts._replace(
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
         identities=identities,
         limiter=limiter,
         mirror=mirror,
+        fanout=fan_out,
+        figures=configured.parts.figures._replace(tally=Counter()),
+        injected=None,
+        notes=None,
     )

@@ -1,11 +1,15 @@
 """Send: hands the request to the wire (last stage)."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from frames.wire_values import NO_IDENTITY, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
-from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.exchange import ANSWER_SPOILED, NEEDS_TASK, Exchange
 from proxy.stage import TASK_LANE, Answer, Lane, Stage
+
+BY_TASK = NEEDS_TASK | ANSWER_SPOILED
+"""In an exchange's flags: it goes on in the task lane."""
 
 _ANSWERS = {
     WireResult.FULL: Answer(SERVICE_CONGESTED),
@@ -43,13 +47,13 @@ class SendCall(Protocol):
         ...
 
 
-def make_send(port: SendPort) -> Stage:
-    """Return the stage that sends over this port."""
+def make_send(port: SendPort, note: Callable[[Exchange], object] = lambda exchange: None) -> Stage:
+    """Return the stage that sends over this port. note: told where the candidates were not the route's own."""
     send = port.send
 
     def send_request(exchange: Exchange) -> Answer | Lane | None:
         offer, caller, route = exchange.offer, exchange.caller, exchange.route
-        if exchange.flags & NEEDS_TASK:
+        if exchange.flags & BY_TASK:
             return TASK_LANE
         result = send(
             exchange.id,
@@ -62,7 +66,11 @@ def make_send(port: SendPort) -> Stage:
             route.attempt_ms,
             NO_IDENTITY if caller is None else caller.wire,
         )
-        return _refusal(result) if result else None
+        if result:
+            return _refusal(result)
+        if exchange.offers is not route.offers:
+            note(exchange)
+        return None
 
     return send_request
 
