@@ -4,9 +4,8 @@ Most gateways do none of it for long, so the code is imported when it is first n
 nobody in ``takers``, and the transport's words go nowhere.
 """
 
-import random
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
@@ -22,7 +21,7 @@ from proxy.exchange import Exchange
 from proxy.policy.limits import BytesInFlight
 from proxy.route.split import make_mirrored
 from proxy.snapshot import Snapshot
-from proxy.stage import Answer, for_routes
+from proxy.stage import Answer, Result, for_routes
 from proxy.targets.instance import Instance
 
 if TYPE_CHECKING:
@@ -30,8 +29,11 @@ if TYPE_CHECKING:
     from proxy.calls.relay import Relay
     from proxy.calls.rights import Rights
     from proxy.edge.mirror import Mirror
+    from proxy.fanout.asking import Asker
+    from proxy.fanout.routes import FanOuts
     from proxy.offer import Offer
     from proxy.originated import Originated
+    from proxy.parked import Parking
     from proxy.route.choice import Candidates
 
 DRAIN_POLL_S: Final = 0.02
@@ -59,6 +61,8 @@ class OwnRequests:
         snapshot: Callable[[], Snapshot],
         choose: Callable[[Exchange], Answer | None],
         placed: Placed,
+        pick: "Callable[[Sequence[Offer]], Offer | None]",
+        parking: "Callable[[], Parking]",
     ) -> None:
         """name_of: the service on a connection; is_dialled: whether the gateway has dialled it.
 
@@ -78,6 +82,8 @@ class OwnRequests:
         self._snapshot = snapshot
         self._choose = choose
         self._placed = placed
+        self._pick = pick
+        self._parking = parking
         self._is_wanted = trio.Event()
         self._mirrored = make_mirrored()
         self.takers: dict[int, Callable[[Event], None]] = {}
@@ -89,6 +95,13 @@ class OwnRequests:
 
         self.mirror_stage = mirror
         """The stage behind send."""
+
+        @for_routes(lambda route: route.fanout is not None)
+        def fan_out(exchange: Exchange) -> Result:
+            return self.fan_outs.ask(exchange, fan_out)
+
+        self.fanout_stage = fan_out
+        """The stage of routes that ask several."""
 
     async def run(self) -> NoReturn:
         """Keep deadlines until cancelled."""
@@ -135,14 +148,8 @@ class OwnRequests:
     def mirror(self) -> "Mirror":
         """The copies of requests."""
         from proxy.edge.mirror import Mirror
-        from proxy.targets.pick import pick
 
-        wire = self._wire
-
-        def pick_one(offers: "Sequence[Offer]") -> "Offer | None":
-            return pick(offers, wire.in_flight, wire.latency_us, random.random)
-
-        return Mirror(wire, self.originated, self._copy_to, pick_one, counter=self._counter)
+        return Mirror(self._wire, self.originated, self._copy_to, self._pick, counter=self._counter)
 
     @cached_property
     def descriptions(self) -> "Descriptions":
@@ -158,9 +165,34 @@ class OwnRequests:
             config=lambda: self._config,
         )
 
+    @cached_property
+    def asker(self) -> "Asker":
+        """What legs are asked with: of routes that ask several, and of the page that shows every instance."""
+        from proxy.fanout.asking import Asker
+
+        return Asker(self.originated, self._budget, trio.current_time)
+
+    @cached_property
+    def fan_outs(self) -> "FanOuts":
+        """Routes that ask several."""
+        from proxy.edge.copied import context_of
+        from proxy.fanout.legs import LegMaker
+        from proxy.fanout.routes import FanOuts
+        from proxy.route.of_service import ServiceTables
+
+        legs = LegMaker(
+            self._wire,
+            table_of=ServiceTables().table,
+            choose=self._choose,
+            context_of=partial(context_of, self._wire),
+        )
+        return FanOuts(self.asker, legs, self._parking)
+
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration."""
         self._config = config
+        if "fan_outs" in self.__dict__:
+            self.fan_outs.forget()
         if "relay" in self.__dict__:
             self.relay.rights = self._rights()
 

@@ -164,6 +164,27 @@ class IdempotencyRule(msgspec.Struct, frozen=True, kw_only=True):
     is_required: bool = False
 
 
+class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests may be with a route, and with its service, at once. None: as many as come.
+
+    is_adaptive: the service's limit is learned, between service_min and service_max; else service_max is what it is.
+    waiting: for a place, at most; wait_ms: each, at most; priority: of a request that names none, a word.
+    """
+
+    route_max: int | None = None
+    service_max: int | None = None
+    service_min: int = 1
+    is_adaptive: bool = False
+    waiting: int = 256
+    wait_ms: int = 100
+    priority: str = "normal"
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it holds anybody back."""
+        return self.route_max is not None or self.service_max is not None
+
+
 class Versions(msgspec.Struct, frozen=True, kw_only=True):
     """Which version a request gets that names none (empty: the highest but for pre-releases), and what it may name."""
 
@@ -194,6 +215,8 @@ class RoutePolicy(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """How long nothing may move on a stream; None: the edge's."""
     faults: tuple[Fault, ...] = ()
     """Injected on purpose, in their order."""
+    concurrency: Concurrency | None = None
+    """How many of its requests may be with its service at once; None: as many as come."""
     cache: CacheRule | None = None
     idempotency: IdempotencyRule | None = None
     origins: Mapping[str, str] = {}

@@ -17,23 +17,32 @@ from penstock.settings.versions import VersionRange
 from ..route_policy import Case, Key, KeyKind, Mirror, Split
 
 TENANT = Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -", "acme")
-_WITH_NAME = (KeyKind.HEADER, KeyKind.COOKIE)
+_WITH_NAME = (KeyKind.HEADER, KeyKind.COOKIE, KeyKind.PARAMETER)
 _COOKIE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 _WHOLE = 100.0
 _ROUNDING = 1e-6
 
 
-class SplitKey(TextKind[Key]):
-    """By what requests are told apart: ``tenant``, ``header x-user``; ``none`` to draw for each of them."""
+class RequestKey(TextKind[Key]):
+    """By what requests are told apart: ``tenant``, ``header x-user``."""
 
     label = "key"
-    example = "tenant, principal, address, header NAME, cookie NAME or none"
+
+    def __init__(self, *kinds: KeyKind) -> None:
+        """kinds: those that may be written."""
+        self._kinds = {kind.value: kind for kind in kinds}
+
+    @property
+    def example(self) -> str:
+        """All of them, as a sentence has them."""
+        words = [f"{kind.value} NAME" if kind in _WITH_NAME else kind.value for kind in self._kinds.values()]
+        return f"{', '.join(words[:-1])} or {words[-1]}"
 
     def parse_text(self, text: str) -> Key:
-        """Read a word, and the name after ``header`` and ``cookie``."""
+        """Read a word, and the name after ``header``, ``cookie`` and ``parameter``."""
         word, _, name = text.partition(" ")
         name = name.strip()
-        kind = next((kind for kind in KeyKind if kind.value == word.lower()), None)
+        kind = self._kinds.get(word.lower())
         if kind is None or (name and kind not in _WITH_NAME):
             raise BadValueError(f"{text!r} is no key", f"write {self.example}")
         if kind not in _WITH_NAME:
@@ -45,6 +54,12 @@ class SplitKey(TextKind[Key]):
     def render(self, value: Key) -> str:
         """Return the words."""
         return f"{value.kind.value} {value.name}".strip()
+
+
+SPLIT_KEY = RequestKey(
+    KeyKind.TENANT, KeyKind.PRINCIPAL, KeyKind.ADDRESS, KeyKind.HEADER, KeyKind.COOKIE, KeyKind.NONE
+)
+"""``none`` is for drawing anew for each request."""
 
 
 class CaseTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +101,7 @@ class SplitTable(msgspec.Struct, frozen=True, kw_only=True):
     key: Annotated[
         Key,
         Setting(
-            SplitKey(),
+            SPLIT_KEY,
             "none",
             "by what an asker always gets the same",
             "each request is drawn for, which needs nothing of it",

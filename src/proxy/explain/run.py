@@ -52,8 +52,10 @@ class _Run:
         limiter, callers = PeekingLimiter(configured.limiter), configured.identities.callers.apart()
         parts = parts_of(configured, imagined, identities_of(question, callers), limiter)
         self._pipeline: Pipeline = make_pipeline(configured.config, parts)
+        self._pipeline.balancing.plans_of = lambda _: {}
         self._exchange = Exchange(imagined, snapshot)
-        self._view = View(question, self._exchange, configured, origins, callers, limiter.standings)
+        standings, balancing = limiter.standings, self._pipeline.balancing
+        self._view = View(question, self._exchange, configured, origins, callers, standings, balancing)
         self._steps: list[Step] = []
         self._version = ""
 

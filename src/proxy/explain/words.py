@@ -7,17 +7,20 @@ from frames.frame import Method
 from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
 from proxy.config import GatewayConfig
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.explain.balance_words import instance
 from proxy.explain.origins import Origins
 from proxy.explain.question import Question
 from proxy.explain.told import Line
+from proxy.fanout.plan import ALL, Combine, FanOutPlan
 from proxy.policy.authorize import is_public
 from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.claims import claims_met
 from proxy.policy.rates.limiter import Standing
 from proxy.policy.rates.stages import GATEWAY
-from proxy.policy_words import claim_text, key_text, mirror_text
+from proxy.policy_words import claim_text, fault_text, key_text, mirror_text
 from proxy.route.split import BUCKETS, bucket_of, find_case
 from proxy.route_policy import TenantRule
+from proxy.targets.choose import Balancing
 
 if TYPE_CHECKING:
     from proxy.configured import Configured
@@ -34,6 +37,7 @@ class View(NamedTuple):
     origins: Origins
     callers: Callers
     standings: list[Standing]
+    balancing: Balancing
 
     @property
     def config(self) -> GatewayConfig:
@@ -215,12 +219,26 @@ def placement(view: View) -> Iterator[Line]:
         yield Line(f"shard {shard.name} by {kind}, revision {found.revision}", f"{found.origin}; {by_rule}")
 
 
-def instance(view: View) -> Iterator[Line]:
-    """Tell who would get it."""
-    exchange = view.exchange
-    count = len(exchange.offers)
-    how = "the only candidate" if count == 1 else f"of {count} candidates: two at random, the less loaded of them"
-    yield Line(f"{exchange.offer.instance.instance}, {how}")
+def faults(view: View) -> Iterator[Line]:
+    """Tell what may be done to the request on purpose; this explanation draws nothing."""
+    exchange, route = view.exchange, view.exchange.route
+    origin = f"{view.origins.policy(route, 'faults')}; {view.origins.setting('faults.enabled')}"
+    for fault in route.policy.faults:
+        has_all = all(exchange.fields.named_field(exchange.id, name) == value for name, value in fault.headers)
+        hits = "" if has_all else ": not this one, which has not these fields"
+        yield Line(f"ON PURPOSE: {fault_text(fault)}{hits}", origin)
+
+
+def fanout(view: View) -> Iterator[Line]:
+    """Tell who would be asked, and what would be made of the answers."""
+    plan: FanOutPlan = view.exchange.route.fanout
+    for leg in plan.legs:
+        count = {ALL: "every instance", 1: "one instance"}.get(leg.instances, f"{leg.instances} instances")
+        path = f" {leg.path}" if leg.path else ""
+        yield Line(f"{leg.name}: {count} of {leg.service} is asked{path}", plan.origin)
+    needed = {Combine.QUORUM: f"{plan.quorum} good answers", Combine.ALL: "a good answer of each"}
+    wanted = needed.get(plan.combine, "one good answer")
+    yield Line(f"{plan.combine.value}: {wanted} needed, {plan.leg_ms} ms for each leg", plan.origin)
 
 
 def sending(view: View) -> Iterator[Line]:
@@ -287,11 +305,14 @@ WORDS: Final[Mapping[str, Told]] = {
     "check_limits": Told("body", body, also_refused=True),
     "check_body": Told("body", _nothing),
     "set_deadline": Told("deadline", deadline),
+    "fan_out": Told("fan-out", fanout, also_refused=True),
     "choose_by_header": Told("version", version),
     "choose_by_either": Told("version", version),
     "split": Told("split", split),
     "place": Told("placement", placement, also_refused=True),
+    "inject_faults": Told("FAULTS", faults),
     "pick_offer": Told("instance", instance),
+    "balance": Told("instance", instance),
     "send_request": Told("sending", sending),
     "mirror": Told("mirror", mirror),
 }

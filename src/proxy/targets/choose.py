@@ -1,27 +1,137 @@
-"""Pick, as a stage: which instance gets the request."""
+"""Pick, as a stage: which instance gets the request; and which other one gets it when it is sent again.
 
-import random
-from collections.abc import Callable, Sequence
+There are two stages, of which a route has one. `pick_offer` is the default, two at random; it looks for a plan only
+while somebody gets less than its fair share. `balance` is for routes that go by something else. Plans are made in
+`proxy.targets.balance`, which is loaded when the first one is needed.
+"""
+
+from collections.abc import Callable, Collection
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from proxy.errors import NO_INSTANCE
 from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage
-from proxy.targets.pick import pick
+from proxy.offer import Offer
+from proxy.route_policy import Balance, BalancePolicy, Key
+from proxy.stage import Answer, Stage, for_routes
+from proxy.targets.pick import Figures, make_pick_of_two
+
+if TYPE_CHECKING:
+    from proxy.targets.balance.plans import PlansOf
 
 _NO_INSTANCE = Answer(NO_INSTANCE)
+_TWO_CHOICES = Balance(policy=BalancePolicy.TWO_CHOICES)
 
 
-def make_pick(
-    in_flight: Sequence[int], latency_us: Sequence[float], rand: Callable[[], float] = random.random
-) -> Stage:
-    """Return the stage that chooses among the candidates by these arrays of the wire."""
+class Balancing:
+    """Chooses by plans. ``default``: what holds for a route that says nothing of its own."""
 
+    def __init__(self, figures: Figures, default: Balance = _TWO_CHOICES) -> None:
+        self.default = default
+        self.plans_of: Callable[[Exchange], PlansOf] = _plans_of_route
+        """Where the plans of a request's route are kept."""
+        self._figures = figures
+        self.pick_of_two = make_pick_of_two(figures)
+        """Of offers that no exchange has been given."""
+
+    def balance_of(self, exchange: Exchange) -> Balance:
+        """Return what holds for a request's route: what its own policy leaves open is as by default."""
+        own, default = exchange.route.policy.balance, self.default
+        if own is None:
+            return default
+        return replace(
+            own,
+            policy=own.policy or default.policy,
+            key=default.key if own.key == Key() else own.key,
+            load_factor=own.load_factor or default.load_factor,
+        )
+
+    def choose(self, exchange: Exchange) -> Offer:
+        """Return one of the exchange's offers, of which there are several."""
+        offer: Offer = self.plan(exchange).choose(exchange)
+        return offer
+
+    def plan(self, exchange: Exchange) -> Any:
+        """Return the plan by which a request's offers are chosen from."""
+        return self._plan_of(exchange, self.plans_of(exchange), self.balance_of, self._figures)
+
+    def another(self, exchange: Exchange, tried: Collection[object]) -> Offer | None:
+        """Return an offer for sending a request again: of an instance that was not tried, by the route's policy.
+
+        tried: instances. Those of the exchange's offers come first, then degraded ones and other regions', unless the
+        request is bound to a place. None where all were tried, or there are none.
+        """
+        offers = exchange.offers
+        untried = tuple(offer for offer in offers if offer.instance not in tried)
+        if not untried:
+            untried = _farther(exchange, tried)
+        elif len(untried) > 1:
+            find = getattr(self.plan(exchange), "another", None)
+            found: Offer | None = find(exchange, tried) if find else None
+            if found is not None:
+                return found
+        given = self.balance_of(exchange).weights
+        weighty = tuple(offer for offer in untried if given.get(offer.instance.instance, 1.0)) if given else untried
+        return self.pick_of_two(weighty or untried)
+
+    @cached_property
+    def _plan_of(self) -> Callable[..., Any]:
+        from proxy.targets.balance.plans import plan_of
+
+        return plan_of
+
+
+def _plans_of_route(exchange: Exchange) -> "PlansOf":
+    route = exchange.route
+    if route.balances is None:
+        route.balances = {}
+    plans: PlansOf = route.balances
+    return plans
+
+
+def _farther(exchange: Exchange, tried: Collection[object]) -> tuple[Offer, ...]:
+    """Return the nearest of those that are no candidates now, as long as others are there."""
+    route = exchange.route
+    if route.choice is None or route.policy.placement or not exchange.offers:
+        return ()
+    try:
+        everywhere = route.choice.candidates_of(exchange.offers).everywhere
+    except KeyError:  # of another snapshot
+        return ()
+    nearest: tuple[Offer, ...] = route.choice.regions.nearest(
+        [offer for offer in everywhere if offer.instance not in tried]
+    )
+    return nearest
+
+
+def make_picks(figures: Figures, balancing: Balancing) -> tuple[Stage, Stage]:
+    """Return the stages that choose among the candidates: for routes that go by the default of defaults, and others."""
+    pick, shares, choose = make_pick_of_two(figures), figures.shares, balancing.choose
+    is_usual = balancing.default.policy is BalancePolicy.TWO_CHOICES
+
+    @for_routes(lambda route: route.policy.balance is None and is_usual)
     def pick_offer(exchange: Exchange) -> Answer | None:
         offers = exchange.offers
-        offer = offers[0] if len(offers) == 1 else pick(offers, in_flight, latency_us, rand)
+        if len(offers) == 1:
+            exchange.offer = offers[0]
+            return None
+        if not shares.is_even and offers:
+            exchange.offer = choose(exchange)
+            return None
+        offer = pick(offers)
         if offer is None:
             return _NO_INSTANCE
         exchange.offer = offer
         return None
 
-    return pick_offer
+    @for_routes(lambda route: route.policy.balance is not None or not is_usual)
+    def balance(exchange: Exchange) -> Answer | None:
+        offers = exchange.offers
+        if not offers:
+            return _NO_INSTANCE
+        exchange.offer = choose(exchange) if len(offers) > 1 else offers[0]
+        return None
+
+    return pick_offer, balance

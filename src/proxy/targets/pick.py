@@ -1,9 +1,10 @@
 """The choice of one instance for one request: two at random, the less loaded.
 
-Load is (requests in flight + 1) x the moving average of the time to respond, both as the wire measures them. Of two
-drawn at random the less loaded wins, which spreads requests almost as well as looking at all of them, costs the same
-for any number, and does not send everything to the same one at the same moment, as "the least loaded of all" does
-with figures that are a little old.
+Load is (requests in flight + 1) x the moving average of the time to respond, both as the wire measures them, x the
+handicap of what the instance says of itself (`standing`). Of two drawn at random the less loaded wins, which spreads
+requests almost as well as looking at all of them, costs the same for any number, and does not send everything to the
+same one at the same moment, as "the least loaded of all" does with figures that are a little old (M. Mitzenmacher, "The
+Power of Two Choices in Randomized Load Balancing", 2001, and "How Useful Is Old Information?", 2000).
 
 Two rules keep an instance from being starved by an old figure, since only a chosen one is measured again:
 
@@ -16,10 +17,13 @@ An average of 0 means that nothing was measured yet: only requests in flight are
 at once, and gets no more than its share.
 """
 
+import random
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.offer import Offer
+from proxy.targets.shares import Shares
 
 MARGIN: Final = 1.5
 """How many times as loaded the first must be to lose: above the noise of an average over few requests, and below 2,
@@ -29,29 +33,47 @@ EXPLORE: Final = 1 / 32
 """The part of the draws that is not compared: a slow one gets this part of its fair share, for being looked at."""
 
 
-def pick(
-    candidates: Sequence[Offer], in_flight: Sequence[int], latency_us: Sequence[float], rand: Callable[[], float]
-) -> Offer | None:
-    """Return one of the candidates, or None when there is none.
+class Figures(NamedTuple):
+    """What is chosen by. in_flight, latency_us: the wire's arrays by slot; rand: returns a float in [0, 1).
 
-    in_flight and latency_us are the wire's arrays by slot; rand returns a float in [0, 1), and is called once, for
-    two and more.
+    tally: how often it came otherwise than planned, counted by the plans of `proxy.targets.balance`.
     """
-    count = len(candidates)
-    if count < 2:
-        return candidates[0] if count else None
-    # One draw gives an ordered pair of different ones, and by what is left over, whether to compare them.
-    others = count - 1
-    draw = rand() * count * others
-    pair = int(draw)
-    first = pair // others
-    one = candidates[first]
-    if draw - pair < EXPLORE:
-        return one
-    second = pair - first * others
-    other = candidates[second if second < first else second + 1]
-    here, there = one.slot, other.slot
-    one_us, other_us = latency_us[here], latency_us[there]
-    if not (one_us and other_us):
-        return other if in_flight[there] < in_flight[here] else one
-    return other if (in_flight[there] + 1) * other_us * MARGIN < (in_flight[here] + 1) * one_us else one
+
+    in_flight: Sequence[int]
+    latency_us: Sequence[float]
+    shares: Shares
+    tally: Counter[str]
+    rand: Callable[[], float] = random.random
+
+
+Pick = Callable[[Sequence[Offer]], Offer | None]
+"""Returns one of the candidates, or None when there is none."""
+
+
+def make_pick_of_two(figures: Figures) -> Pick:
+    """Return the choice for candidates that all have their whole share. It draws one number, for two and more."""
+    in_flight, latency_us, rand = figures.in_flight, figures.latency_us, figures.rand
+    handicap = figures.shares.handicap
+
+    def pick_of_two(candidates: Sequence[Offer]) -> Offer | None:
+        count = len(candidates)
+        if count < 2:
+            return candidates[0] if count else None
+        # One draw gives an ordered pair of different ones, and by what is left over, whether to compare them.
+        others = count - 1
+        draw = rand() * count * others
+        pair = int(draw)
+        first = pair // others
+        one = candidates[first]
+        if draw - pair < EXPLORE:
+            return one
+        second = pair - first * others
+        other = candidates[second if second < first else second + 1]
+        here, there = one.slot, other.slot
+        one_us, other_us = latency_us[here], latency_us[there]
+        if not (one_us and other_us):
+            return other if in_flight[there] < in_flight[here] else one
+        load = (in_flight[there] + 1) * other_us * handicap[there]
+        return other if load * MARGIN < (in_flight[here] + 1) * one_us * handicap[here] else one
+
+    return pick_of_two

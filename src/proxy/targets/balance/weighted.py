@@ -1,0 +1,47 @@
+"""Two at random, drawn by their weights; the less loaded of them, where load counts for the weight.
+
+Load is (requests in flight / weight + 1) x time to respond x handicap: one of twice the weight is as loaded with twice
+as many in flight. Where nothing is in flight, weights alone decide, by the draw. The rest is as `targets.pick`.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+from proxy.exchange import Exchange
+from proxy.offer import Offer
+from proxy.targets.balance.weights import Weights
+from proxy.targets.pick import EXPLORE, MARGIN, Figures
+
+
+class Weighted:
+    """The plan."""
+
+    __slots__ = ("_handicap", "_in_flight", "_latency_us", "_rand", "_weights")
+
+    def __init__(self, offers: Sequence[Offer], given: Mapping[str, float], figures: Figures) -> None:
+        """given: weights by instance."""
+        self._in_flight, self._latency_us, self._rand = figures.in_flight, figures.latency_us, figures.rand
+        self._handicap = figures.shares.handicap
+        self._weights = Weights(offers, given, figures.shares)
+
+    def choose(self, exchange: Exchange) -> Offer:
+        """Return one of the candidates."""
+        weights, rand = self._weights, self._rand
+        weights.refresh()
+        offers, values, bounds, last = weights.offers, weights.values, weights.bounds, weights.last
+        first = bisect_right(bounds, rand() * bounds[-1], 0, last)
+        one, weight = offers[first], values[first]
+        if not last or rand() < EXPLORE:
+            return one
+        # The second is drawn from what is left without the first, which the draw steps over.
+        draw = rand() * (bounds[-1] - weight)
+        second = bisect_right(bounds, draw + weight if draw >= bounds[first] - weight else draw, 0, last)
+        other, other_weight = offers[second], values[second]
+        in_flight, latency_us, handicap = self._in_flight, self._latency_us, self._handicap
+        here, there = one.slot, other.slot
+        load, other_load = in_flight[here] / weight + 1, in_flight[there] / other_weight + 1
+        one_us, other_us = latency_us[here], latency_us[there]
+        if not (one_us and other_us):
+            return other if other_load < load else one
+        other_load *= other_us * handicap[there]
+        return other if other_load * MARGIN < load * one_us * handicap[here] else one
