@@ -64,7 +64,7 @@ class _Watch(msgspec.Struct):
 
 
 class Silence:
-    """Watches who has something to answer."""
+    """Watches who is heard."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
@@ -85,8 +85,8 @@ class Silence:
         self._look(sights, now)
         found = []
         for sight in sights:
-            watch = self._watches.get(sight.instance)
-            if watch is None or watch.waiting(sight.in_flight) < WAITING_MIN or not sight.usual_us:
+            watch = self._watches[sight.instance]
+            if watch.waiting(sight.in_flight) < WAITING_MIN or not sight.usual_us:
                 continue
             silent_s = now - watch.since
             if silent_s < max(silence_s, TIMES_USUAL * sight.usual_us / 1e6):
@@ -100,16 +100,14 @@ class Silence:
     def _look(self, sights: Iterable[Sight], now: float) -> None:
         before, self._watches = self._watches, {}
         for instance, heard, in_flight, _ in sights:
-            if in_flight:
-                watch = self._watches[instance] = before.get(instance) or _Watch(heard, now, low_since=now)
-                watch.look(heard, in_flight, now)
+            watch = self._watches[instance] = before.get(instance) or _Watch(heard, now, low_since=now)
+            watch.look(heard, in_flight, now)
 
     def _others_are_heard(self, sight: Sight, sights: Iterable[Sight], since: float) -> bool:
         """Whether another instance of the service was heard for some time after this one was for the last time."""
         return any(
             other.instance is not sight.instance
             and other.instance.service == sight.instance.service
-            and (watch := self._watches.get(other.instance)) is not None
-            and watch.since > since
+            and self._watches[other.instance].since > since
             for other in sights
         )
