@@ -147,8 +147,49 @@ VERSION_INVALID = Reason(
 VERSION_UNKNOWN = Reason("version_unknown", 404, "There is no such version.", Fault.CLIENT, Resend.NO)
 SHARD_MISSING = _later("shard_missing", "The tenant's shard is not available.", Fault.SERVICE)
 
+# Whose answers are kept: by keys of clients (draft-ietf-httpapi-idempotency-key-header-07), and by the cache.
+IDEMPOTENCY_KEY_MISSING = Reason(
+    "idempotency_key_missing", 400, "This path needs an Idempotency-Key header field.", Fault.CLIENT, Resend.NO
+)
+IDEMPOTENCY_KEY_INVALID = Reason(
+    "idempotency_key_invalid", 400, "The Idempotency-Key header field is malformed.", Fault.CLIENT, Resend.NO
+)
+IDEMPOTENCY_IN_FLIGHT = Reason(
+    "idempotency_in_flight",
+    409,
+    "The first request with this Idempotency-Key has no answer yet.",
+    Fault.CLIENT,
+    Resend.YES,
+    retry_after_s=1,
+)
+IDEMPOTENCY_UNKNOWN = Reason(
+    "idempotency_unknown",
+    409,
+    "What became of the first request with this Idempotency-Key is not known.",
+    Fault.SERVICE,
+    Resend.NO,
+)
+IDEMPOTENCY_MISMATCH = Reason(
+    "idempotency_mismatch",
+    422,
+    "This Idempotency-Key was used with another request.",
+    Fault.CLIENT,
+    Resend.NO,
+)
+IDEMPOTENCY_FULL = _later("idempotency_full", "This gateway holds as many Idempotency-Keys as it may.", Fault.US)
+IDEMPOTENCY_UNAVAILABLE = _later(
+    "idempotency_unavailable", "Answers to Idempotency-Keys cannot be kept at the moment.", Fault.US
+)
+NOT_CACHED = Reason(
+    "not_cached", 504, "The client wants a cached answer only, and there is none.", Fault.CLIENT, Resend.NO
+)
+
 # What no service could be asked, or finished.
 NO_INSTANCE = _later("no_instance", "No instance of the service is available.", Fault.SERVICE)
+CONNECT_FAILED = _later("connect_failed", "The service could not be connected to.", Fault.SERVICE)
+CONNECT_LINE_FULL = _later(
+    "connect_line_full", "As many requests wait for a connection to a service as may.", Fault.SERVICE
+)
 SERVICE_OVERLOADED = _later("service_overloaded", "The service is overloaded.", Fault.SERVICE)
 SERVICE_DRAINING = _later("service_draining", "The service is shutting down.", Fault.SERVICE)
 SERVICE_CONGESTED = _later("service_congested", "The service does not read its requests fast enough.", Fault.SERVICE)
@@ -178,6 +219,16 @@ BAD_RESPONSE = Reason(
 )
 DEADLINE = Reason(
     "deadline", 504, "The service did not answer before the deadline.", Fault.SERVICE, Resend.IF_NOT_STARTED
+)
+
+# What there is no place for now, in front of a service (`proxy.admission`). No service has started it.
+CONCURRENCY_FULL = _later(
+    "concurrency_full", "As many requests as may be are with this path or its service.", Fault.SERVICE
+)
+LINE_FULL = _later("line_full", "As many requests as may wait for this path or its service.", Fault.SERVICE)
+LINE_TOO_SLOW = _later("line_too_slow", "The request has waited for its place for as long as it may.", Fault.SERVICE)
+HOPELESS = _later(
+    "hopeless", "What is left of the deadline is less than the service needs for an answer.", Fault.SERVICE
 )
 
 # What one request asks of several services at once. The last three are of one leg: they stand in the merged answer.
@@ -233,6 +284,9 @@ TOO_MANY_CONNECTIONS = Reason(
     retry_after_s=1,
     closes=True,
 )
+SHED_QUEUE_DELAY = _later("shed_queue_delay", "This gateway comes to its requests too late.", Fault.US)
+SHED_MEMORY = _later("shed_memory", "This gateway uses as much memory as it may.", Fault.US)
+SHED_BYTES = _later("shed_bytes", "This gateway holds nearly as many bytes of bodies as it may.", Fault.US, closes=True)
 INTERNAL = Reason("internal", 500, "This gateway failed to carry the request.", Fault.US, Resend.IF_NOT_STARTED)
 FAULT_INJECTED = Reason(
     "fault_injected", 503, "A fault was injected here on purpose, as the configuration says.", Fault.US, Resend.YES

@@ -10,7 +10,17 @@ import msgspec
 
 from frames.frame import Method
 from penstock.settings.rate import RateLimit
-from proxy.route_policy import Access, Balance, CacheRule, Fault, IdempotencyRule, Mirror, Split, TenantRule
+from proxy.route_policy import (
+    Access,
+    Balance,
+    CacheRule,
+    Concurrency,
+    Fault,
+    IdempotencyRule,
+    Mirror,
+    Split,
+    TenantRule,
+)
 
 
 class VersionsRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +66,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     stream_idle_ms: int | None = None
     faults: tuple[Fault, ...] | None = None
     """Empty: none, although a rule before this one has some."""
+    concurrency: Concurrency | None = None
+    """Without a limit: none, although a rule before this one has one."""
     cache: CacheRule | None = None
     """Of ttl_max_ms 0: nothing is kept, although a rule before this one says so."""
     idempotency: IdempotencyRule | None = None

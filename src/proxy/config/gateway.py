@@ -16,6 +16,8 @@ import msgspec
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.later import Later
 
+from .admission import SheddingConfig
+from .answers import CacheConfig, IdempotencyConfig
 from .balancing import BalancingConfig
 from .breakers import BreakersConfig
 from .checks import advise, check_together
@@ -61,6 +63,9 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     balancing: BalancingConfig
     retries: RetriesConfig
     breakers: BreakersConfig
+    cache: CacheConfig
+    idempotency: IdempotencyConfig
+    shedding: SheddingConfig
     reload: ReloadConfig
     faults: FaultsConfig
     fanouts: Annotated[

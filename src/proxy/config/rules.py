@@ -21,7 +21,9 @@ from penstock.settings.words import Word
 
 from ..route_policy import Access, TenantRule
 from ..rules import Rule, VersionsRule
+from .answer_rules import CacheTable, IdempotencyTable, make_cache_rule, make_idempotency_rule
 from .balances import BalanceTable, make_balance
+from .concurrency import ConcurrencyTable, check_concurrency, make_concurrency
 from .fault_rules import FaultTable, check_fault, make_fault
 from .retry_profiles import PROFILE_NAME
 from .services import SERVICE_NAME
@@ -121,6 +123,24 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
             "nothing is harmed on purpose",
         ),
     ]
+    cache: Annotated[
+        CacheTable | None,
+        Setting(
+            Table(CacheTable, label="cache"),
+            "",
+            "answers to GET may be kept, and given to others who ask the same",
+            "every request is answered by a service",
+        ),
+    ]
+    idempotency: Annotated[
+        IdempotencyTable | None,
+        Setting(
+            Table(IdempotencyTable, label="idempotency"),
+            "",
+            "the first answer to an Idempotency-Key is kept, and given to whoever sends the same request again",
+            "keys are the services' own matter",
+        ),
+    ]
     retries: Annotated[
         str | None,
         Setting(
@@ -128,6 +148,15 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
             "",
             "the profile by which its requests are sent again: read, mutation, none, or one of retries.profiles",
             "read for GET, HEAD and OPTIONS, mutation for others",
+        ),
+    ]
+    concurrency: Annotated[
+        ConcurrencyTable | None,
+        Setting(
+            Table(ConcurrencyTable, label="table of concurrency", check=check_concurrency),
+            "",
+            "how many requests may be with it at once, and how many wait; {} for no limit",
+            "as many as come",
         ),
     ]
     stream_idle_timeout_ms: Annotated[
@@ -189,6 +218,9 @@ def _make_rule(table: RuleTable) -> Rule:
         retries=table.retries,
         stream_idle_ms=table.stream_idle_timeout_ms,
         faults=None if table.faults is None else tuple(map(make_fault, table.faults)),
+        cache=None if table.cache is None else make_cache_rule(table.cache),
+        idempotency=None if table.idempotency is None else make_idempotency_rule(table.idempotency),
+        concurrency=None if table.concurrency is None else make_concurrency(table.concurrency),
     )
 
 

@@ -61,6 +61,7 @@ class Join:
             retries=self._last("retries", ""),
             stream_idle_ms=self._last("stream_idle_ms", None),
             faults=self._last("faults", ()),
+            concurrency=self._maybe(self._last("concurrency", None), lambda said: bool(said.is_limit)),
             cache=self._maybe(self._last("cache", None), lambda cache: bool(cache.ttl_max_ms)),
             idempotency=self._maybe(self._last("idempotency", None), lambda idempotency: bool(idempotency.ttl_ms)),
             origins=self._origins,

@@ -64,6 +64,8 @@ class Route(msgspec.Struct, eq=False):
     """What rate_limit counts its requests by: made, and remembered, at the first one."""
     balances: Any = None
     """By what pick chooses among its offers, where the default is not enough: likewise."""
+    gate: Any = None
+    """What admission holds its requests to: likewise."""
     fanout: Any = None
     """Whom its requests are asked of, where it is several (`proxy.fanout.plan.FanOutPlan`); None: one."""
     streams: bool = False
