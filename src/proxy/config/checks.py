@@ -10,6 +10,7 @@ from frames.limits import HEARTBEATS_MISSED_MAX
 from penstock.settings import Origins, Problem
 from penstock.settings.types import Duration, Size
 
+from .answers import check_answers
 from .balancing import check_balancing
 from .listeners import conflict, listeners, tls
 from .pool import check_pool
@@ -37,6 +38,7 @@ def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]
     checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool)
     problems = [problem for check in checks for problem in check(values, origins)]
     problems += check_balancing(values, origins)
+    problems += check_answers(values, origins)
     return problems + _faults(values, origins) + _fanouts(values, origins) + _references(values, origins)
 
 

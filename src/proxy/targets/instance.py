@@ -13,19 +13,22 @@ from proxy.offer import Offer
 from proxy.targets.health import Health
 
 if TYPE_CHECKING:
+    from proxy.pooled import Holder
     from proxy.targets.breaker import Breaker
     from proxy.targets.breakers import Move
+    from proxy.targets.pool_values import Ring
 
 RouteKey = tuple[Method, str, str]
 """What makes a route this one: the method, the path with its parameters unnamed, and the service that has it."""
 
 
 class Instance(msgspec.Struct, eq=False):
-    """One running process of a service, over one connection. Times are seconds of one clock. Compared by identity."""
+    """One running process of a service. Times are seconds of one clock. Compared by identity."""
 
     service: str
     instance: str
     connection: int
+    """By which it is asked; the last one that there was, where it is dormant."""
     connected_at: float
     version: str = ""
     region: str = ""
@@ -54,11 +57,27 @@ class Instance(msgspec.Struct, eq=False):
     """Its own, unless that is closed."""
     breakers: "dict[int, Breaker]" = msgspec.field(default_factory=dict)
     """By gauge: those of its endpoints that are not closed."""
+    ring: "Ring | None" = None
+    """Its connections as the pool has them, where the gateway has dialled it."""
+    others: tuple[int, ...] = ()
+    """Its further connections, which were dialled."""
+    is_dormant: bool = False
+    """It has no connection, since nobody asked for long, and is dialled when somebody does."""
 
     @property
     def name(self) -> str:
         """Service and instance, for people."""
         return f"{self.service}/{self.instance}"
+
+    @property
+    def holder(self) -> "Holder":
+        """Service and instance, for machines."""
+        return (self.service, self.instance)
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """All connections by which it can be asked."""
+        return () if self.is_dormant else (self.connection, *self.others)
 
     @property
     def slot(self) -> int:
@@ -113,7 +132,7 @@ class Instance(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         """Identity, state and counts on one line."""
         load = "unknown" if self.reported_load is None else f"{self.reported_load / 100:g}%"
-        going = " going" if self.is_going else ""
+        going = " going" if self.is_going else " dormant" if self.is_dormant else ""
         return (
             f"<Instance {self.name} {self.version} {self.region} connection={self.connection}"
             f" {self.health.value}{going} endpoints={len(self.endpoints)} in_flight={self.reported_in_flight}"

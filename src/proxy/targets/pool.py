@@ -15,6 +15,7 @@ Rules of this file:
 7. Who waits is served in the order of coming. Those whose deadline has passed leave first, and take nobody's place.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -279,6 +280,11 @@ class Pool:
         for target in [target for target in self._targets.values() if not target.is_wanted]:
             self._forget_unwanted(target)
         return actions
+
+    def next_turn_s(self, now: float) -> float:
+        """Return in how many seconds one may be dialled that may not be now; infinity for none."""
+        later = [target.not_before for target in self._targets.values() if target.not_before > now]
+        return min(later, default=math.inf) - now
 
     def _listen(self, target: Target, now: float, actions: list[Action]) -> None:
         """Find who is silent, who is heard again, and who was in use; let go of all where the target is not wanted."""

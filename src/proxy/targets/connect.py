@@ -1,0 +1,239 @@
+"""Connect, as a stage: by which connection of a dialled instance a request goes, and the wait where there is none.
+
+Whoever is chosen has a connection at hand, nearly always. Where all of its connections are full, or it is dormant, the
+request waits in the pool's line: parked, without a task, or in the task that carries it where its body does not fit.
+Who waits in vain goes to another instance, if one has room, and is refused else.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+from msgspec.structs import replace
+
+from frames.wire_values import slot_of
+from proxy.errors import CONNECT_FAILED, CONNECT_LINE_FULL, DEADLINE
+from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.pooled import Fail, Give, Why
+from proxy.stage import PARKED, Answer, Await, Result, Stage
+from proxy.targets.pool import Pool
+
+if TYPE_CHECKING:
+    from proxy.offer import Offer
+    from proxy.targets.pool_values import Ring
+
+_REFUSED: Final = {
+    Why.FULL: Answer(CONNECT_LINE_FULL),
+    Why.DEAD: Answer(DEADLINE),
+    Why.UNREACHABLE: Answer(CONNECT_FAILED),
+}
+
+
+class Waiting(Protocol):
+    """Where a request waits without a task: `proxy.parked.Parking`."""
+
+    def park(
+        self,
+        exchange: Exchange,
+        stage: Stage,
+        *,
+        on_gone: Callable[[Exchange], None],
+        on_expired: Callable[[Exchange], None],
+    ) -> Exchange | None:
+        """Park an exchange; None: it cannot be."""
+        ...
+
+    def resume(self, exchange: int, /) -> None:
+        """Run the stages behind the one that has parked, and send."""
+
+    def answer(self, exchange: int, answer: Answer, /) -> None:
+        """Answer with a reason."""
+
+
+class ConnectPort(Protocol):
+    """What is asked of the wire."""
+
+    @property
+    def in_flight(self) -> Sequence[int]:
+        """Requests in flight, by slot."""
+        ...
+
+    @property
+    def on_turn(self) -> list[Callable[[], None]]:
+        """What is to be run after each step."""
+        ...
+
+    def age_ms(self, exchange: int, /) -> int:
+        """Return the milliseconds since the first byte of a request."""
+        ...
+
+
+class _InTask:
+    """A request that waits in a task."""
+
+    __slots__ = ("is_over", "why")
+
+    def __init__(self) -> None:
+        self.is_over = trio.Event()
+        self.why: Why | None = None
+
+
+class Connecting:
+    """The stage, and those who wait."""
+
+    def __init__(
+        self,
+        wire: ConnectPort,
+        pool: Pool,
+        parking: Callable[[], Waiting],
+        *,
+        take_turn_soon: Callable[[], None],
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        """take_turn_soon: has what the pool says done as soon as the batch is over."""
+        self._wire = wire
+        self._pool = pool
+        self._parking = parking
+        self._take_turn_soon = take_turn_soon
+        self._clock = clock
+        self._parked: dict[int, Exchange] = {}
+        self._in_tasks: dict[int, _InTask] = {}
+        self._served: dict[int, Why | None] = {}
+        """Whose wait is over, until the stage has been asked again: None for a connection that was given."""
+
+    def __repr__(self) -> str:
+        """How many wait."""
+        return f"<Connecting parked={len(self._parked)} in_tasks={len(self._in_tasks)}>"
+
+    # ---- the stage ----
+
+    def connect(self, exchange: Exchange, stage: Stage) -> Result:
+        """Set by which connection of the offer's instance the request goes, or let it wait for one."""
+        offer = exchange.offer
+        ring = offer.instance.ring
+        if ring is None:
+            return None
+        if self._served and exchange.id in self._served:
+            return self._ask_again(exchange, ring, stage)
+        handle = self._pool.checkout(ring)
+        if handle == offer.connection:
+            return None
+        if handle:
+            exchange.offer = _over(offer, handle)
+            return None
+        return self._wait(exchange, ring, stage)
+
+    def _ask_again(self, exchange: Exchange, ring: "Ring", stage: Stage) -> Result:
+        """Go on with one that has waited, and whose routes have been found anew."""
+        why = self._served.pop(exchange.id)
+        handle = self._pool.given(exchange.id, ring)
+        self._pool.settle(exchange.id)
+        if handle:
+            exchange.offer = _over(exchange.offer, handle)
+            return None
+        return self.connect(exchange, stage) if why is None else self._instead(exchange, why)
+
+    def _wait(self, exchange: Exchange, ring: "Ring", stage: Stage) -> Result:
+        now, number = self._clock(), exchange.id
+        left_s = (exchange.deadline_ms - self._wire.age_ms(number)) / 1000
+        why = self._pool.wait(ring, number, now + left_s, now)
+        if why is not None:
+            return self._instead(exchange, why)
+        self._watch()
+        kept = None
+        if not exchange.flags & NEEDS_TASK:
+            kept = self._parking().park(exchange, stage, on_gone=self._gone, on_expired=self._gone)
+        if kept is not None:
+            self._parked[number] = kept
+            return PARKED
+        self._in_tasks[number] = _InTask()
+        return Await(lambda: self._wait_in_task(number))
+
+    def _instead(self, exchange: Exchange, why: Why) -> Answer | None:
+        """Send to another of the instances that might have been chosen, the one with the fewest in flight."""
+        if why is not Why.DEAD:
+            chosen, in_flight = exchange.offer.instance, self._wire.in_flight
+            others = [offer for offer in exchange.offers if offer.instance is not chosen]
+            for offer in sorted(others, key=lambda one: in_flight[one.slot]):
+                ring = offer.instance.ring
+                handle = offer.connection if ring is None else self._pool.checkout(ring)
+                if handle:
+                    exchange.offer = offer if handle == offer.connection else _over(offer, handle)
+                    return None
+        return _REFUSED[why]
+
+    # ---- what becomes of those who wait ----
+
+    def tell(self, told: Give | Fail) -> None:
+        """Take what the pool says of one who waits."""
+        number, why = told.waiter, told.why if isinstance(told, Fail) else None
+        in_task, exchange = self._in_tasks.get(number), self._parked.pop(number, None)
+        if in_task is not None:
+            in_task.why = why
+            in_task.is_over.set()
+        elif exchange is None:
+            self._pool.settle(number)  # gone meanwhile
+        elif why is not None:
+            self._refuse(exchange, why)
+        else:
+            self._resume(exchange, told.connection if isinstance(told, Give) else 0)
+
+    def _resume(self, exchange: Exchange, connection: int) -> None:
+        """Send by the connection that was given, unless the routes are others by now and another one is chosen."""
+        exchange.offer = _over(exchange.offer, connection)
+        self._served[exchange.id] = None
+        try:
+            self._parking().resume(exchange.id)
+        finally:
+            if exchange.id in self._served:  # it was not asked again: the wire counts it from now on
+                del self._served[exchange.id]
+                self._pool.settle(exchange.id)
+
+    def _refuse(self, exchange: Exchange, why: Why) -> None:
+        answer = self._instead(exchange, why)
+        if answer is not None:
+            self._parking().answer(exchange.id, answer)
+            return
+        self._served[exchange.id] = why
+        try:
+            self._parking().resume(exchange.id)
+        finally:
+            self._served.pop(exchange.id, None)
+
+    def _gone(self, exchange: Exchange) -> None:
+        """Forget one whose client has left, or whose deadline has passed; who has parked it answers."""
+        self._parked.pop(exchange.id, None)
+        self._pool.settle(exchange.id)
+
+    async def _wait_in_task(self, number: int) -> None:
+        """Wait until the pool has said something. Whoever is cancelled leaves no place behind."""
+        in_task = self._in_tasks[number]
+        try:
+            self._take_turn_soon()
+            await in_task.is_over.wait()
+        except BaseException:
+            self._pool.settle(number)
+            raise
+        finally:
+            del self._in_tasks[number]
+        self._served[number] = in_task.why
+
+    # ---- the line moves when an answer has come ----
+
+    def _watch(self) -> None:
+        """Have the line looked at after each step, as long as anybody waits."""
+        self._take_turn_soon()
+        if self._look not in self._wire.on_turn:
+            self._wire.on_turn.append(self._look)
+
+    def _look(self) -> None:
+        for told in self._pool.serve(self._clock()):
+            if isinstance(told, Give | Fail):
+                self.tell(told)
+        if not (self._pool.is_waited_for or self._parked or self._in_tasks):
+            self._wire.on_turn.remove(self._look)
+
+
+def _over(offer: "Offer", connection: int) -> "Offer":
+    """Return the offer by another connection of its instance."""
+    return replace(offer, connection=connection, slot=slot_of(connection))
