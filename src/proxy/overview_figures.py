@@ -10,6 +10,7 @@ from proxy.admin.figures import (
     BodyFigures,
     CallFigures,
     DialledFigures,
+    FanOutFigures,
     Figures,
     IdentityFigures,
     InstanceFigures,
@@ -62,7 +63,9 @@ async def figures_of(
         registry=_registry(gateway),
         dialled=DialledFigures(*gateway.dialling.figures),
         calls=_calls(gateway),
+        fanouts=_fanouts(gateway),
         reloads=_reloads(gateway.overview.reloader),
+        injected=dict(gateway.configured.injected),
     )
 
 
@@ -120,6 +123,20 @@ def _registry(gateway: "Gateway") -> RegistryFigures:
         faults={str(cause): count for cause, count in carried.faults.items()},
         slim=carried.slim,
         lists_asked=carried.lists_asked,
+    )
+
+
+def _fanouts(gateway: "Gateway") -> FanOutFigures:
+    """Of what was ever asked for: neither is there before it is first needed."""
+    fan_outs, asker = (gateway.own.__dict__.get(name) for name in ("fan_outs", "asker"))
+    if asker is None:
+        return FanOutFigures()
+    return FanOutFigures(
+        in_flight=len(fan_outs) if fan_outs is not None else 0,
+        legs_in_flight=asker.under_way,
+        kept_bytes=fan_outs.kept.held_bytes if fan_outs is not None else 0,
+        requests=dict(fan_outs.outcomes) if fan_outs is not None else {},
+        legs=dict(asker.results),
     )
 
 

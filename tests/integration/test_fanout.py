@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
 from lab_client import Client, HttpAnswer
 from lab_service import RawService, make_hello
 
@@ -15,6 +15,8 @@ from frames.endpoint import EndpointOffer
 from frames.fixed import encode_refused
 from frames.frame import CancelReason, FaultCode, FieldId, FrameType, RefusedReason
 from frames.greeting import encode_hello
+from penstock.settings import SettingsError
+from proxy.config import load_gateway
 
 JSON = [(FieldId.NAMED, b"content-type", b"application/json")]
 TWO = "legs: [{service: billing, path: '/due/{user}'}, {service: orders, path: '/recent'}]"
@@ -418,3 +420,71 @@ async def test_what_is_under_way_when_the_time_to_drain_is_over_is_answered_and_
             assert answer.reason == "draining"
             assert (await billing.cancelled())[0] == one.exchange
             assert (await orders.cancelled())[0] == other.exchange
+
+
+async def test_it_is_explained_and_nobody_is_asked() -> None:
+    async with two("combine: quorum, quorum: 2") as (lab, *_):
+        told = (await lab.admin("/explain?method=GET&target=/dashboard/u7")).json()
+        assert (told["outcome"], told["status"], told["route"]) == ("answered", 200, "GET /dashboard/{user}")
+        (step,) = [step for step in told["steps"] if step["name"] == "fan-out"]
+        assert [line["text"] for line in step["lines"]] == [
+            "billing: one instance of billing is asked /due/{user}",
+            "orders: one instance of orders is asked /recent",
+            "quorum: 2 good answers needed, 1000 ms for each leg",
+        ]
+        assert step["lines"][0]["origin"].startswith("PENSTOCK_FANOUTS")
+        assert lab.count("begun") == 0
+
+
+async def test_metrics_tell_of_it() -> None:
+    async with two("cache: 5s") as (lab, billing, orders):
+        before = (await lab.admin("/metrics")).body
+        assert b"penstock_fanouts_in_flight 0.0" in before
+        waiting = await ask(lab)
+        one, other = await billing.asked(), await orders.asked()
+        during = (await lab.admin("/metrics")).body
+        assert b"penstock_fanouts_in_flight 1.0" in during
+        assert b"penstock_fanout_legs_in_flight 2.0" in during
+        await billing.respond(one)
+        await orders.respond(other, 500)
+        await waiting.document()
+        after = (await lab.admin("/metrics")).body
+        for line in (
+            b"penstock_fanouts_in_flight 0.0",
+            b"penstock_fanout_legs_in_flight 0.0",
+            b'penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 1.0',
+            b'penstock_fanout_legs_total{result="good"} 1.0',
+            b'penstock_fanout_legs_total{result="bad_status"} 1.0',
+        ):
+            assert line in after
+        assert b"penstock_fanout_kept_bytes 0.0" not in after
+
+
+async def test_a_reload_brings_changes_and_takes_away_routes_that_ask_several() -> None:
+    async with two("cache: 10s") as (lab, billing, orders):
+        await _answered(lab, billing, orders)
+        for text, status in ((fanout("combine: all"), 200), ("", 404), (fanout(path="/other/{user}"), 404), (fanout(), 200)):
+            await lab.gateway.change(load_gateway(environment(lab.addresses, fanouts=text)).settings)
+            if status == 404:
+                assert (await (await ask(lab))()).status == 404
+            else:
+                await _answered(lab, billing, orders)
+        late = await lab.raw("GET /due/{user}", service="billing", instance="billing-2")
+        del late
+        assert len(lab.gateway.assembly._indexes._present) == len(lab.gateway.lane.snapshot.routes)
+
+
+async def _answered(lab: Lab, *raws: RawService) -> None:
+    waiting = await ask(lab)
+    for raw in raws:
+        await raw.respond(await raw.asked())
+    assert (await waiting()).status == 200
+
+
+async def test_a_reload_that_takes_a_path_that_is_another_services_is_refused() -> None:
+    async with open_lab() as lab:
+        await lab.raw("GET /dashboard/{id}", service="web", instance="web-1")
+        config = load_gateway(environment(lab.addresses, fanouts=fanout())).settings
+        with pytest.raises(SettingsError, match="belongs to"):
+            await lab.gateway.change(config)
+        assert len(lab.gateway.assembly._indexes._present) == len(lab.gateway.lane.snapshot.routes) == 1

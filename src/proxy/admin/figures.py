@@ -119,6 +119,17 @@ class CallFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class FanOutFigures:
+    """Routes that ask several, and the page that shows every instance. requests: by route's name and outcome."""
+
+    in_flight: int = 0
+    legs_in_flight: int = 0
+    kept_bytes: int = 0  # of answers that may be given again
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    legs: Mapping[str, int] = field(default_factory=dict)  # that are over, by what became of them
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadFigures:
     """Settings read again. applied_at: seconds since 1970, None for never."""
 
@@ -146,5 +157,6 @@ class Figures:
     registry: RegistryFigures = field(default_factory=RegistryFigures)
     dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
+    fanouts: FanOutFigures = field(default_factory=FanOutFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)
     injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind

@@ -186,6 +186,24 @@ CALLS_NOT_ANSWERED: Final = MetricName(
 CALLS_REFUSED: Final = MetricName(
     "penstock_service_calls_refused_total", "counter", "Requests of services that were no calls, and so were REFUSED."
 )
+FANOUTS: Final = MetricName("penstock_fanouts_in_flight", "gauge", "Requests that ask several services now.")
+FANOUT_LEGS_NOW: Final = MetricName("penstock_fanout_legs_in_flight", "gauge", "Legs of fan-outs that are asked now.")
+FANOUT_KEPT: Final = MetricName(
+    "penstock_fanout_kept_bytes", "gauge", "Bytes of answers of fan-outs that may be given again."
+)
+FANOUT_REQUESTS: Final = MetricName(
+    "penstock_fanout_requests_total",
+    "counter",
+    "Requests of routes that ask several, by what became of them: complete, partial, failed, late (504), gone (the"
+    " client left), shared (waited for the answer of another), kept (given an answer again).",
+    ("fanout", "outcome"),
+)
+FANOUT_LEGS: Final = MetricName(
+    "penstock_fanout_legs_total",
+    "counter",
+    "Legs of fan-outs that are over: good, bad_status, or the reason why there is no answer (docs/reasons.md).",
+    ("result",),
+)
 COPIES: Final = MetricName(
     "penstock_mirror_copies_total",
     "counter",
@@ -233,6 +251,11 @@ OF_SERVICES: Final = (
     CALLS_NOT_ANSWERED,
     CALLS_REFUSED,
     COPIES,
+    FANOUTS,
+    FANOUT_LEGS_NOW,
+    FANOUT_KEPT,
+    FANOUT_REQUESTS,
+    FANOUT_LEGS,
     INJECTED,
     RELOADS,
     RELOADED,

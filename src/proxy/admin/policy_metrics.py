@@ -9,6 +9,7 @@ from proxy.admin import metric_names as names
 from proxy.admin.figures import (
     CallFigures,
     DialledFigures,
+    FanOutFigures,
     Figures,
     IdentityFigures,
     InstanceFigures,
@@ -34,6 +35,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _registry(figures.registry)
     yield from _dialled(figures.dialled)
     yield from _calls(figures.calls)
+    yield from _fanouts(figures.fanouts)
     yield names.INJECTED, bounded_samples(figures.injected)
     reloads = figures.reloads
     yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
@@ -92,6 +94,14 @@ def _dialled(dialled: DialledFigures) -> Iterator[Family]:
     yield names.DIALLED, [((), dialled.addresses)]
     yield names.DIALLED_OPEN, [((), dialled.connections)]
     yield names.DIALLED_ATTEMPTS, [(("true",), dialled.reached), (("false",), dialled.failures)]
+
+
+def _fanouts(fanouts: FanOutFigures) -> Iterator[Family]:
+    yield names.FANOUTS, [((), fanouts.in_flight)]
+    yield names.FANOUT_LEGS_NOW, [((), fanouts.legs_in_flight)]
+    yield names.FANOUT_KEPT, [((), fanouts.kept_bytes)]
+    yield names.FANOUT_REQUESTS, bounded_samples(fanouts.requests)
+    yield names.FANOUT_LEGS, [((result,), count) for result, count in fanouts.legs.items()]
 
 
 def _calls(calls: CallFigures) -> Iterator[Family]:

@@ -1,6 +1,7 @@
 from proxy.admin.figures import (
     CallFigures,
     DialledFigures,
+    FanOutFigures,
     Figures,
     IdentityFigures,
     InstanceFigures,
@@ -30,6 +31,7 @@ FIGURES = Figures(
     registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26),
     dialled=DialledFigures(27, 28, 29, 1),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
+    fanouts=FanOutFigures(31, 32, 33, {("dashboard", "partial"): 34}, {"fanout_leg_timeout": 35}),
     reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
 )
 EXPECTED = """\
@@ -66,6 +68,11 @@ penstock_service_calls_refused_total 18.0
 penstock_mirror_copies_total{outcome="sent"} 19.0
 penstock_mirror_copies_total{outcome="dropped"} 20.0
 penstock_mirror_copies_total{outcome="failed"} 21.0
+penstock_fanouts_in_flight 31.0
+penstock_fanout_legs_in_flight 32.0
+penstock_fanout_kept_bytes 33.0
+penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 34.0
+penstock_fanout_legs_total{result="fanout_leg_timeout"} 35.0
 penstock_reloads_total{applied="true"} 22.0
 penstock_reloads_total{applied="false"} 23.0
 penstock_reload_last_success_timestamp_seconds 1.7e+09
