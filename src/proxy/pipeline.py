@@ -143,4 +143,4 @@ def _make_faults(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:
         return ()
     from proxy.faults.inject import make_inject_faults  # what a gateway without faults on purpose does not load
 
-    return (make_inject_faults(parts.injected),)
+    return (make_inject_faults(parts.injected, parts.parking),)

@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import trio
@@ -24,7 +24,7 @@ from proxy.errors import FAULT_CUT, FAULT_INJECTED, Reason
 from proxy.exchange import ANSWER_SPOILED, FAULTS_DRAWN, Exchange
 from proxy.faults.draw import NOTHING, Drawn, draw
 from proxy.route_policy import FaultKind
-from proxy.stage import Answer, Await, Stage, for_routes
+from proxy.stage import PARKED, Answer, Await, Result, Stage, for_routes
 
 _log: Final = logging.getLogger("penstock.faults")
 
@@ -34,12 +34,28 @@ Counts = Counter[tuple[str, str]]
 _CUT: Final = Answer(FAULT_CUT)
 
 
-def make_inject_faults(counts: Counts | None, rand: Callable[[], float] = random.random) -> Stage:
+class ParkingLot(Protocol):
+    """Where a request waits without a task: `proxy.parked.Parking`."""
+
+    def park(
+        self, exchange: Exchange, stage: Stage, *, on_expired: Callable[[Exchange], None], wait_ms: int
+    ) -> Exchange | None:
+        """Park a request; None: it cannot be kept."""
+        ...
+
+    def resume(self, exchange: Exchange, /) -> None:
+        """Run the stages behind the one that has parked it."""
+        ...
+
+
+def make_inject_faults(
+    counts: Counts | None, parking: Callable[[], ParkingLot], rand: Callable[[], float] = random.random
+) -> Stage:
     """Return the stage. counts: what it counts in; None: nothing is injected, for who asks what would happen."""
     told = Occasional()
 
     @for_routes(lambda route: bool(route.policy.faults))
-    def inject_faults(exchange: Exchange) -> Answer | Await | None:
+    def inject_faults(exchange: Exchange) -> Result:
         if counts is None:
             return None
         if exchange.flags & FAULTS_DRAWN:  # its delay is over
@@ -52,8 +68,16 @@ def make_inject_faults(counts: Counts | None, rand: Callable[[], float] = random
             exchange.flags |= FAULTS_DRAWN
             if drawn.delay_ms:
                 count(exchange, FaultKind.DELAY)
-                return Await(partial(trio.sleep, drawn.delay_ms / 1000), exchange.deadline_ms)
+                return delay(exchange, drawn)
         return end(exchange, drawn)
+
+    def delay(exchange: Exchange, drawn: Drawn) -> Result:
+        """Let the request wait: parked, so that all that follows is as without the delay; else in a task."""
+        if drawn == Drawn(drawn.delay_ms):
+            lot = parking()
+            if lot.park(exchange, inject_faults, on_expired=lot.resume, wait_ms=drawn.delay_ms) is not None:
+                return PARKED
+        return Await(partial(trio.sleep, drawn.delay_ms / 1000), exchange.deadline_ms)
 
     def end(exchange: Exchange, drawn: Drawn) -> Answer | None:
         """Do what is to be done behind the delay."""

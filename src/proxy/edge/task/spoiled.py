@@ -1,4 +1,4 @@
-"""A client's socket that is written slowly, or only so far, on purpose: what `proxy.faults` has decided of an answer."""
+"""A client's socket that is written slowly, or only so far, on purpose: as `proxy.faults` has decided."""
 
 from collections.abc import Callable
 from typing import Final
