@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from frames.frame import Method
+from frames.wire_values import slot_of
 from penstock.telemetry.occasional import Occasional
 from proxy.admin.latency import upper_bound_us
 from proxy.breaker_state import BreakerState
@@ -72,12 +73,7 @@ class BreakerKeeper:
 
     def tick(self, now: float) -> Change | None:
         """Do what time does; None where nothing changes."""
-        wire = self._wire
-        sights = [
-            Sight(each, wire.frames_heard(each.connection), wire.in_flight[each.slot], wire.latency_us[each.slot])
-            for each in self._registry.instances
-        ]
-        change = self._moved(self.breakers.tick(sights, now))
+        change = self._moved(self.breakers.tick([self._sight(each) for each in self._registry.instances], now))
         for move in self._ramping:
             self._set_ramp(move, move.breaker.share(now))
         return change
@@ -96,21 +92,31 @@ class BreakerKeeper:
                 self._rescue(move.instance)
         return self._registry.moved(moves)
 
+    def _sight(self, instance: Instance) -> Sight:
+        """Return what is to be seen of an instance, over all its connections."""
+        wire = self._wire
+        heard = in_flight = 0
+        for connection in instance.connections:
+            heard += wire.frames_heard(connection)
+            in_flight += wire.in_flight[slot_of(connection)]
+        return Sight(instance, heard, in_flight, wire.latency_us[instance.slot])
+
     def _set_ramp(self, move: Move, share: float) -> None:
-        if move.key is None:
-            self._ramps.set_ramp(move.instance.slot, share)
-        else:
+        if move.key is not None:
             self._ramps.set_gauge(move.gauge, share)
+            return
+        for connection in move.instance.connections:
+            self._ramps.set_ramp(slot_of(connection), share)
 
     def _rescue(self, instance: Instance) -> None:
         """End the attempts that are with a silent instance now: what may be sent again goes elsewhere.
 
         The others wait on: their deadline is not over, and it may answer yet.
         """
-        wire = self._wire
+        wire, connections = self._wire, instance.connections
         for exchange in wire.sent_exchanges():
             facts = wire.facts(exchange)
-            if facts is not None and facts.kept_bytes and facts.has_client and facts.connection == instance.connection:
+            if facts is not None and facts.kept_bytes and facts.has_client and facts.connection in connections:
                 wire.wait(exchange, _SOON_MS)
                 self.rescued += 1
         wire.flush_soon()
@@ -153,6 +159,13 @@ class BreakerKeeper:
         return slowest
 
     # ---- for people ----
+
+    def states(self) -> Counter[tuple[str, str, str]]:
+        """Count the breakers that are not closed, by service, `instance` or `endpoint`, and state."""
+        return Counter(
+            (instance.service, "instance" if key is None else "endpoint", breaker.state.name.lower())
+            for instance, key, breaker in self.breakers.not_closed
+        )
 
     def notes(self, moves: Iterable[Move]) -> Iterator[tuple[int, str]]:
         """Yield what an operator should know: level and text of log lines. Endpoints of an instance share a line."""

@@ -14,11 +14,12 @@ from frames.wire_values import EXPIRED_EARLY, LOST_UNSENT, Event, EventKind
 from proxy.exchange import Exchange
 from proxy.outcomes import OutcomeKind, kind_of_refusal, kind_of_status
 from proxy.stage import Stage, for_routes
-from proxy.targets.instance import Change, Instance, RouteKey
+from proxy.targets.instance import Change, RouteKey
 from proxy.targets.registry import Registry
 
 if TYPE_CHECKING:
     from frames.wire import Wire
+    from proxy.admin.breaker_metrics import BreakerFigures
     from proxy.breaker_keeper import BreakerKeeper
     from proxy.route.table import Route
     from proxy.targets.breaker import BreakerSettings
@@ -99,6 +100,27 @@ class Breaking:
         if self.is_loaded:
             self.keeper.breakers.settings = self._settings()
 
+    def figures(self) -> "BreakerFigures":
+        """Return the numbers of now."""
+        from proxy.admin.breaker_metrics import BreakerFigures  # asked by people, now and then
+
+        gauges = self._registry().gauges
+        if not self.is_loaded:
+            return BreakerFigures(gauges=len(gauges), gauges_missing=gauges.missing)
+        keeper = self.keeper
+        sent = {"sent": self.prober.sent} if "prober" in self.__dict__ else {}
+        return BreakerFigures(
+            states=keeper.states(),
+            opened=dict(keeper.breakers.opened),
+            failures=dict(keeper.breakers.failures),
+            probes=sent | dict(keeper.breakers.probes),
+            panics=dict(keeper.panics),
+            panic_routes=dict(keeper.panicking),
+            rescued=keeper.rescued,
+            gauges=len(gauges),
+            gauges_missing=gauges.missing,
+        )
+
     # ---- from the batch, and from time ----
 
     def watching(self, handlers: Mapping[int, Handler]) -> dict[int, Handler]:
@@ -140,11 +162,8 @@ class Breaking:
     def _look_at_lost(self, event: Event) -> tuple[int, OutcomeKind, int]:
         """Whose only connection is lost is forgotten in a moment, and what was not sent tells nothing."""
         instance = self._registry().maybe_instance(event[1])
-        is_known = event[4] & LOST_UNSENT or instance is None or self._is_only(instance)
+        is_known = event[4] & LOST_UNSENT or instance is None or not instance.others
         return event[7], OutcomeKind.OTHER if is_known else OutcomeKind.LOST, 0
-
-    def _is_only(self, instance: Instance) -> bool:
-        return True
 
     def _look_at_expired(self, event: Event) -> tuple[int, OutcomeKind, int]:
         """How long was waited is asked where the client may have chosen the time."""

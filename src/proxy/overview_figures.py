@@ -64,6 +64,7 @@ async def figures_of(
         dialled=DialledFigures(*gateway.dialling.figures),
         calls=_calls(gateway),
         fanouts=_fanouts(gateway),
+        breakers=gateway.breaking.figures(),
         reloads=_reloads(gateway.overview.reloader),
         injected=dict(gateway.configured.injected),
     )

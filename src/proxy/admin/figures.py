@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from proxy.admin.breaker_metrics import BreakerFigures
+
 
 @dataclass(frozen=True, slots=True)
 class RouteFigures:
@@ -158,5 +160,6 @@ class Figures:
     dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
     fanouts: FanOutFigures = field(default_factory=FanOutFigures)
+    breakers: BreakerFigures = field(default_factory=BreakerFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)
     injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind

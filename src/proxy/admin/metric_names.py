@@ -3,17 +3,10 @@
 Names follow Prometheus' conventions: base units at the end, `_total` for what only rises.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-
-class MetricName(NamedTuple):
-    """One metric family, and its help text: one sentence."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram", "info"]
-    help: str
-    labels: tuple[str, ...] = ()
-
+from proxy.admin.breaker_metrics import OF_BREAKERS
+from proxy.admin.metric_name import MetricName as MetricName
 
 BUILD: Final = MetricName("penstock_build_info", "info", "The running version.", ("version",))
 READY: Final = MetricName("penstock_ready", "gauge", "1 when /ready answers 200, else 0.")
@@ -383,6 +376,7 @@ METRICS: Final = (
     TLS_RELOADS,
     TLS_CERTIFICATE,
     *OF_SERVICES,
+    *OF_BREAKERS,
     *OF_WIRE.values(),
 )
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from proxy.admin import latency, metric_names, policy_metrics
+from proxy.admin import breaker_metrics, latency, metric_names, policy_metrics
 from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.metric_names import MetricName
 from proxy.admin.policy_metrics import Samples
@@ -61,6 +61,8 @@ def collect(figures: Figures, routes_max: int = ROUTES_MAX) -> Iterator["Metric"
     yield _family(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
     yield from _tls(figures.tls)
     for family, samples in policy_metrics.families(figures):
+        yield _family(family, samples)
+    for family, samples in breaker_metrics.breaker_families(figures.breakers):
         yield _family(family, samples)
     for field, name in metric_names.OF_WIRE.items():
         yield _family(name, [((), figures.wire.get(field, 0))])
