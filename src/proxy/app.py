@@ -19,6 +19,7 @@ from frames.greeting import Hello
 from frames.wire import Wire
 from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
+from proxy.answering import Answering
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
 from proxy.bounds import breaker_settings, framed_settings, hello_rate, task_settings, thresholds, wire_settings
@@ -96,6 +97,7 @@ class Gateway:
             route_of=lambda key: self.assembly.route(key),
             on_change=self._registered,
         )
+        self.answering = Answering(self)
         self.configured = Configured(
             config,
             self.wire,
@@ -104,6 +106,7 @@ class Gateway:
             lambda: self.parking,
             self.breaking.stage,
             fanout=self.own.fanout_stage,
+            answers=self.answering.stages,
         )
         self.registry = Registry(
             thresholds(config),
@@ -249,6 +252,7 @@ class Gateway:
         self.registry.reserved = self.configured.terms.reserved
         self.standing.slow_start_s = config.balancing.slow_start_ms / 1000
         self.own.change(config)
+        self.answering.change(config)
         self.breaking.changed()
         if "attempt_budgets" in self.__dict__:
             from proxy.resending import budget_terms

@@ -58,6 +58,7 @@ class Configured:
         probe: Stage,
         *,
         fanout: Stage,
+        answers: Callable[[GatewayConfig], tuple[Stage, ...]] = lambda config: (),
     ) -> None:
         """Make them. mirror: the stage behind send; parking: where exchanges are parked; probe: the stage before pick;
         fanout: the stage of routes that ask several.
@@ -75,7 +76,7 @@ class Configured:
         """How often a fault was injected on purpose, by service and kind."""
         self.notes = Notes()
         self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror, parking, self.figures, self.injected, self.notes)
-        self.parts = self.parts._replace(probe=probe, fanout=fanout)
+        self.parts = self.parts._replace(probe=probe, fanout=fanout, answers=answers)
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self.parts)
         self.terms = make_terms(config, self.pipeline)

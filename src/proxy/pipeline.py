@@ -18,6 +18,8 @@ Each has its place for a reason:
     place           among the instances of a version: only those that have the tenant
     faults          where faults on purpose are on: before an instance is chosen, so that none is blamed for them
     probe           where a breaker is half-open: what goes to that instance is not chosen, but sent there
+    idempotency     before anything else that takes time or place: a repeated request is answered, not sent
+    cache           likewise; it must know by then which version answers, and to whom
     pick            last of the decisions, since load is judged by what is true now
     notes           what is left of the request, once it is sent, for who may send it again
     send            nothing may be decided after it: a service may have started. What must wait goes on in the task lane
@@ -79,6 +81,8 @@ class Parts(NamedTuple):
     """Asks several; None: nobody is asked, for who asks what would happen."""
     probe: Stage | None = None
     """Sends a request to who is half-open; None: nothing is, for who asks what would happen."""
+    answers: "Callable[[GatewayConfig], tuple[Stage, ...]]" = lambda config: ()
+    """The stages of what keeps answers."""
 
 
 class Pipeline(NamedTuple):
@@ -126,6 +130,7 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *([parts.fanout] if config.fanouts and parts.fanout else []),
         *choosing,
         *_make_faults(config, parts),
+        *parts.answers(config),
         *picks,
         *_make_notes(parts.notes),
         make_send(wire, *([parts.notes.choose] if parts.notes else [])),

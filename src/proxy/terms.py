@@ -7,6 +7,7 @@ import msgspec
 
 from frames.frame import Method
 from frames.template import template_shape
+from frames.wire_values import SendHow
 from proxy.route.choice import Choice
 from proxy.route.hosts import HostRules
 from proxy.route.regions import Regions
@@ -85,6 +86,8 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             route.method, is_idempotent=is_idempotent, name=route.policy.retries, profiles=self.profiles or BUILT_IN
         )
         route.plan, route.how, route.attempt_ms = plan, plan.how, plan.attempt_ms
+        if route.policy.cache is not None or route.policy.idempotency is not None:
+            route.how |= SendHow.TELL
 
 
 def _versions(registered: RegisteredRoute) -> set[str]:

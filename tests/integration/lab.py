@@ -134,6 +134,8 @@ class Lab:
             "bytes that windows grew by": streams._growth.held,
             "departures watched": len(tasks._hand_over.departures),
             "bytes held": gateway.bytes_in_flight.held,
+            "parked": len(gateway.parking) if "parking" in gateway.__dict__ else 0,
+            "ends that somebody waits for": len(gateway.lane.endings),
             "writers that wait for room": sum(map(len, streams.rooms._queues.values())),
         }
         return {name: count for name, count in counts.items() if count}

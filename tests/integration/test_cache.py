@@ -1,0 +1,284 @@
+"""The response cache through a whole gateway: what is given again, to whom, and what is not."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from lab import Lab, open_lab, until
+from lab_service import Asked, RawService
+
+from frames.codec import Field
+from frames.frame import FieldId, Method
+
+CACHE: dict[str, Any] = {"path": "/things", "cache": {"ttl": "1m", "ttl_max": "1h"}}
+
+
+@asynccontextmanager
+async def open_cache(*rules: dict[str, Any], **settings: str) -> AsyncIterator[tuple[Lab, RawService]]:
+    async with open_lab(rules=json.dumps(rules or [CACHE]), **settings) as lab:
+        offers = [f"{method} /things" for method in ("GET", "POST", "DELETE")]
+        yield lab, await lab.raw(*offers, "GET /things/{id}", "PUT /things/{id}")
+
+
+def named(**fields: str) -> list[Field]:
+    return [(FieldId.NAMED, name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
+
+
+async def fill(
+    lab: Lab, service: RawService, target: str = "/things", *lines: str, body: bytes = b"one", **fields: Any
+) -> Asked:
+    """Have an answer come from the service."""
+    client = await lab.client()
+    answer = None
+
+    async def ask() -> None:
+        nonlocal answer
+        answer = await client.get(target, *lines)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        asked = await service.asked()
+        await service.respond(asked, 200, named(**fields), body)
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, body)
+    await client.aclose()
+    return asked
+
+
+def outcomes(lab: Lab) -> dict[str, int]:
+    return {name: count for name, count in lab.gateway.answering.caching.figures.outcomes.items() if count}
+
+
+async def test_an_answer_is_given_again_without_asking_the_service() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, content_type="text/plain")
+        client = await lab.client()
+        for _ in range(3):
+            answer = await client.get("/things")
+            assert (answer.status, answer.body) == (200, b"one")
+            assert answer.headers[b"content-type"] == b"text/plain"
+            assert int(answer.headers[b"age"]) < 10
+        assert outcomes(lab) == {"miss": 1, "hit": 3}
+        assert lab.count("frames_out") <= 4
+
+
+async def test_head_is_answered_from_what_get_has_brought() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        client = await lab.client()
+        answer = await client.ask("HEAD", "/things")
+        assert (answer.status, answer.body, answer.headers[b"content-length"]) == (200, b"", b"3")
+        assert (await client.get("/things")).body == b"one"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"cache_control": "no-store"},
+        {"cache_control": "private"},
+        {"cache_control": "max-age=0"},
+        {"cache_control": "no-cache"},
+        {"set_cookie": "a=b"},
+        {"vary": "*"},
+        {"expires": "0"},
+    ],
+)
+async def test_what_a_service_forbids_is_not_given_again(said: dict[str, Any]) -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, **said)
+        await fill(lab, service, body=b"two", **said)
+        assert outcomes(lab) == {"miss": 1, "bypass": 1}
+
+
+async def test_each_target_and_host_and_tenant_has_its_own() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, "/things?a=1", body=b"1")
+        await fill(lab, service, "/things?a=2", body=b"2")
+        await fill(lab, service, "/things?a=1", "x-tenant-id: acme", body=b"3")
+        client = await lab.client()
+        assert (await client.get("/things?a=1")).body == b"1"
+        assert (await client.get("/things?a=2")).body == b"2"
+        assert (await client.get("/things?a=1", "x-tenant-id: acme")).body == b"3"
+
+
+async def test_an_answer_varies_by_what_it_says() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, "/things", "Accept: a", body=b"a", vary="Accept")
+        await fill(lab, service, "/things", "Accept: b", body=b"b", vary="Accept")
+        client = await lab.client()
+        assert (await client.get("/things", "Accept: a")).body == b"a"
+        assert (await client.get("/things", "Accept: b")).body == b"b"
+
+
+async def test_who_has_it_already_is_told_so() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, etag='"v1"')
+        client = await lab.client()
+        answer = await client.get("/things", 'If-None-Match: "v0", W/"v1"')
+        assert (answer.status, answer.body, answer.headers[b"etag"]) == (304, b"", b'"v1"')
+        assert b"content-length" not in answer.headers
+        assert (await client.get("/things", 'If-None-Match: "v2"')).status == 200
+        assert outcomes(lab) == {"miss": 1, "unchanged": 1, "hit": 1}
+
+
+async def test_what_is_shared_must_be_marked_so_for_who_says_who_he_is() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service, "/things", "Authorization: Basic YTpi")
+        await fill(lab, service, "/things", "Authorization: Basic YTpi")
+        assert outcomes(lab) == {"miss": 1, "bypass": 1}
+    async with open_cache() as (lab, service):
+        await fill(lab, service, "/things", "Authorization: Basic YTpi", cache_control="public, max-age=60")
+        client = await lab.client()
+        assert (await client.get("/things", "Authorization: Basic YTpj")).body == b"one"
+
+
+@pytest.mark.parametrize("line", ["Cache-Control: no-store", "Range: bytes=0-1"])
+async def test_a_request_may_want_nothing_of_it(line: str) -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        await fill(lab, service, "/things", line, body=b"two")
+        assert (await (await lab.client()).get("/things")).body == b"one"
+
+
+async def test_a_request_may_want_it_new() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        await fill(lab, service, "/things", "Cache-Control: no-cache", body=b"two")
+        assert (await (await lab.client()).get("/things")).body == b"two"
+
+
+async def test_a_request_may_want_what_is_there_only() -> None:
+    async with open_cache() as (lab, service):
+        client = await lab.client()
+        answer = await client.get("/things", "Cache-Control: only-if-cached")
+        assert (answer.status, answer.reason) == (504, "not_cached")
+        await fill(lab, service)
+        assert (await client.get("/things", "Cache-Control: only-if-cached")).status == 200
+
+
+async def test_a_change_makes_it_void() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        client = await lab.client()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.ask, "POST", "/things")
+            await service.respond(await service.asked(), 201)
+        await fill(lab, service, body=b"two")
+
+
+async def test_many_who_ask_the_same_are_one_request() -> None:
+    async with open_cache() as (lab, service):
+        bodies: list[bytes] = []
+
+        async def ask() -> None:
+            client = await lab.client()
+            bodies.append((await client.get("/things")).body)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(ask)
+            asked = await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 19)
+            await service.respond(asked, 200, [], b"one")
+        assert bodies == [b"one"] * 20
+        assert outcomes(lab) == {"miss": 1, "collapsed": 19}
+
+
+async def test_whoever_waited_for_what_is_not_shared_goes_on_alone() -> None:
+    async with open_cache() as (lab, service):
+        bodies: list[bytes] = []
+
+        async def ask() -> None:
+            client = await lab.client()
+            bodies.append((await client.get("/things")).body)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(ask)
+            asked = await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 3)
+            await service.respond(asked, 200, named(cache_control="private"), b"0")
+            for number in range(1, 4):
+                await service.respond(await service.asked(), 200, named(cache_control="private"), b"%d" % number)
+        assert sorted(bodies) == [b"0", b"1", b"2", b"3"]
+
+
+async def test_when_the_one_that_asks_leaves_the_next_one_asks() -> None:
+    async with open_cache() as (lab, service):
+        first = await lab.client()
+        await first.send(b"GET /things HTTP/1.1\r\nHost: edge\r\n\r\n")
+        asked = await service.asked()
+        bodies: list[bytes] = []
+
+        async def ask() -> None:
+            bodies.append((await (await lab.client()).get("/things")).body)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            await until(lambda: lab.gateway.answering.caching.waiting == 3)
+            await first.aclose()
+            exchange, _ = await service.cancelled()
+            assert exchange == asked.exchange
+            again = await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 2)
+            await service.respond(again, 200, [], b"one")
+        assert bodies == [b"one"] * 3
+
+
+async def test_one_that_waits_may_leave() -> None:
+    async with open_cache() as (lab, service):
+        first, second = await lab.client(), await lab.client()
+        for client in (first, second):
+            await client.send(b"GET /things HTTP/1.1\r\nHost: edge\r\n\r\n")
+        asked = await service.asked()
+        await until(lambda: lab.gateway.answering.caching.waiting == 1)
+        await second.aclose()
+        await until(lambda: lab.gateway.answering.caching.waiting == 0)
+        await service.respond(asked, 200, [], b"one")
+
+
+async def test_one_that_has_waited_long_enough_asks_itself() -> None:
+    async with open_cache(cache_wait="20ms") as (lab, service), trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon((await lab.client()).get, "/things")
+        asked = [await service.asked(), await service.asked()]
+        for one in asked:
+            await service.respond(one, 200, [], b"one")
+
+
+async def test_an_old_answer_is_given_while_another_is_fetched() -> None:
+    rule = {"path": "/things", "cache": {"ttl": "1s", "stale": "1m"}}
+    async with open_cache(rule) as (lab, service):
+        caching = lab.gateway.answering.caching
+        passed = [0]
+        real = caching._now_ms
+        caching._now_ms = lambda: real() + passed[0]
+        await fill(lab, service)
+        passed[0] = 2_000
+        client = await lab.client()
+        assert (await client.get("/things")).body == b"one"
+        again = await service.asked()
+        assert (again.method, again.target) == (Method.GET, b"/things")
+        assert (await client.get("/things")).body == b"one"
+        await service.respond(again, 200, [], b"two")
+        await until(lambda: caching.figures.refreshed["true"] == 1)
+        answer = await client.get("/things")
+        assert (answer.body, answer.headers[b"age"]) == (b"two", b"0")
+        assert outcomes(lab) == {"miss": 1, "stale": 2, "hit": 1}
+
+
+async def test_what_was_changed_meanwhile_is_not_kept() -> None:
+    async with open_cache() as (lab, service):
+        reader, writer = await lab.client(), await lab.client()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.get, "/things")
+            read = await service.asked()
+            nursery.start_soon(writer.ask, "POST", "/things")
+            await service.respond(await service.asked(), 201)
+            await until(lambda: any(flight.is_void for flight in lab.gateway.answering.caching._flights.values()))
+            await service.respond(read, 200, [], b"old")
+        await fill(lab, service, body=b"new")
