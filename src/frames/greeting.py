@@ -24,6 +24,7 @@ __all__ = [
     "DIGEST",
     "OPENAPI",
     "PROTOCOL_VERSION",
+    "STATUS",
     "STREAMS",
     "EndpointOffer",
     "Hello",
@@ -41,8 +42,9 @@ STREAMS = "streams"
 DIGEST = "digest"
 CALLS = "calls"
 OPENAPI = "openapi"
+STATUS = "status"
 """The features that version 1 names: bodies as DATA frames; slim HELLOs; requests of services to other services; a
-service that describes itself."""
+service that describes itself; a process that says how it is."""
 
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}")

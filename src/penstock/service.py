@@ -19,7 +19,7 @@ import trio
 
 from frames.endpoint import EndpointOffer
 from frames.errors import GreetingError
-from frames.greeting import CALLS, OPENAPI, PROTOCOL_VERSION, STREAMS, Hello, encode_hello
+from frames.greeting import CALLS, OPENAPI, PROTOCOL_VERSION, STATUS, STREAMS, Hello, encode_hello
 from frames.limits import ENDPOINTS_MAX, OPENAPI_ENDPOINT
 from frames.template import template_shape
 from penstock.answer import JSON, Response, encode_json
@@ -29,6 +29,7 @@ from penstock.errors import CallUnreachable, GatewayError, RegistrationError
 from penstock.handler import Endpoint, Handler, make_endpoint
 from penstock.options import Access, EndpointOptions, SocketOptions, make_offer
 from penstock.port import STREAM_WINDOW_BYTES
+from penstock.status import STATUS_TARGET, Readiness
 from penstock.waiting import wait_first
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 H = TypeVar("H", bound=Handler)
+R = TypeVar("R", bound=Readiness)
 
 
 class Service:
@@ -58,6 +60,8 @@ class Service:
         self.overrides = None if overrides is None else Path(overrides)
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._asker: Asker | None = None
+        self._checks: list[Readiness] = []
+        self._status: Callable[[], dict[str, Any]] | None = None
         self._check(self._hello("unnamed", "local", 5_000, None, ()))
         if access not in (None, *get_args(Access)):
             raise RegistrationError(f"Service({name!r}): access is {access!r}; write 'public' or 'authenticated'")
@@ -124,6 +128,15 @@ class Service:
 
         return register
 
+    def ready(self, check: R) -> R:
+        """A decorator: the function says why this process is not ready, as one sentence, or None where it is.
+
+        It is called when a gateway asks how the process is (`GET /fleet` of its admin listener), and must not wait. It
+        tells operators; what is to get no requests says so by its heartbeat.
+        """
+        self._checks.append(check)
+        return check
+
     def openapi(self) -> dict[str, Any]:
         """Return the service's description in OpenAPI 3.1, with what the file of overrides changes."""
         from penstock.openapi import make_openapi
@@ -170,6 +183,7 @@ class Service:
         async with trio.open_nursery() as nursery:
             serving = Serving(nursery, self._answered(hello), hello, settings)
             self._asker = serving.asks
+            self._status = lambda: serving.status(self._checks)
             nursery.start_soon(serving.run)
             await wait_first(serving.first_welcome, serving.over, stop)
             if serving.first_welcome.is_set():
@@ -244,7 +258,7 @@ class Service:
         return override(offers, path)
 
     def _answered(self, hello: Hello) -> dict[int, Endpoint]:
-        """Return the endpoints by id, with the one that no client can ask: it describes the service to its gateways."""
+        """Return the endpoints by id, with the one that no client can ask: for description and status, by gateways."""
         described: list[bytes] = []
 
         def make() -> bytes:
@@ -252,7 +266,9 @@ class Service:
 
             return encode_json(make_openapi(self, hello.listed))
 
-        async def describe(call: Call) -> Response:
+        async def describe(call: Call) -> Response | dict[str, Any]:
+            if call.target == STATUS_TARGET and self._status is not None:
+                return self._status()
             if not described:  # a thousand endpoints take longer than a batch should
                 described.append(await trio.to_thread.run_sync(make))
             return Response(described[0], headers={"content-type": JSON})
@@ -271,7 +287,7 @@ class Service:
     ) -> Hello:
         return Hello(
             protocol=PROTOCOL_VERSION,
-            features=(STREAMS, CALLS, OPENAPI),
+            features=(STREAMS, CALLS, OPENAPI, STATUS),
             service=self.name,
             version=self.version,
             instance=instance,

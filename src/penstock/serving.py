@@ -10,8 +10,8 @@ When `serve` is cancelled, the handlers are, and the wire closes its sockets. A 
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import trio
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ from penstock.outbox import Outbox
 from penstock.port import WireEvent
 from penstock.rooms import Rooms
 from penstock.settings import ServiceSettings
+from penstock.status import Readiness, make_status, not_ready
 from penstock.streaming import Streams
 from penstock.tiers import TierDialling
 from penstock.workers import Workers
@@ -85,6 +86,7 @@ class Serving:
         self._rooms = Rooms(self._wire)
         self._workers = Workers(nursery, settings.concurrency, self._outbox)
         self._clock = trio.lowlevel.current_clock().current_time
+        self._began_at = self._clock()
         self._streams = Streams(self._wire, self._outbox, self._rooms, self._stream_credit)
         self.asks = Asks(self._wire, self._rooms, self._links, self._workers.is_running)
         """The calls of other services."""
@@ -136,6 +138,15 @@ class Serving:
             await self._wait_flushed()
         for link in list(self._links.values()):
             link.close()
+
+    def status(self, checks: Iterable[Readiness]) -> dict[str, Any]:
+        """Return what this process says of itself. checks: why it may not be ready."""
+        return make_status(
+            not_ready(checks, is_draining=self._calls.draining),
+            in_flight=self._workers.in_flight,
+            concurrency=self._settings.concurrency,
+            uptime_s=self._clock() - self._began_at,
+        )
 
     def decide(self, events: Iterator[WireEvent]) -> None:
         """Take in one batch."""

@@ -37,6 +37,7 @@ from proxy.offer import NOTHING_DECLARED
 from proxy.overview import Overview
 from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
+from proxy.pooling import Pooling
 from proxy.route.hosts import services_overlap
 from proxy.rule_notes import RuleNotes
 from proxy.targets.allow import AllowList
@@ -44,14 +45,12 @@ from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
 from proxy.targets.standing import Standing
-from proxy.transport.dialling import Dialling
 from proxy.transport.framed import FramedTransport, run_ticks
 
 if TYPE_CHECKING:
     from proxy.attempts.budgets import AttemptBudgets
     from proxy.attempts.retrying import Retrying
     from proxy.parked import Parking
-    from proxy.transport.dialled import Dialled
 
 
 class Addresses(NamedTuple):
@@ -68,6 +67,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig, name: str) -> None:
         """Put the gateway together. name: its instance id, told to services."""
         self._config = config
+        self.name = name
         self.wire = Wire(wire_settings(config), linger_us=config.wire.linger_us)
         secured = open_tls(config, self.wire)
         self.certificates = secured.certificates if secured else None
@@ -97,6 +97,13 @@ class Gateway:
             route_of=lambda key: self.assembly.route(key),
             on_change=self._registered,
         )
+        self.pooling = Pooling(
+            self.wire,
+            config,
+            registry=lambda: self.registry,
+            transport=lambda: self.transport,
+            parking=lambda: self.parking,
+        )
         self.answering = Answering(self)
         self.configured = Configured(
             config,
@@ -107,6 +114,7 @@ class Gateway:
             self.breaking.stage,
             fanout=self.own.fanout_stage,
             answers=self.answering.stages,
+            connect=self.pooling.stage,
         )
         self.registry = Registry(
             thresholds(config),
@@ -155,7 +163,6 @@ class Gateway:
             on_change=self._registered,
             calls=self.own,
         )
-        self.dialling = Dialling(self._make_dialled, config.services.dial)
         self.overview = Overview(self, secured)
         self._rule_notes = RuleNotes()
         self.standing = Standing(self.configured.figures.shares, config.balancing.slow_start_ms / 1000)
@@ -185,11 +192,6 @@ class Gateway:
         from proxy.resending import make_retrying
 
         return make_retrying(self)
-
-    def _make_dialled(self) -> "Dialled":
-        from proxy.transport.dialled import Dialled
-
-        return Dialled(self.wire, self.transport)
 
     def _name_of(self, connection: int) -> str:
         instance = self.registry.maybe_instance(connection)
@@ -260,7 +262,7 @@ class Gateway:
             self.attempt_budgets.change(budget_terms(config))
         self.transport.recheck(_check(config))
         self.transport.hello_rate = hello_rate(config)
-        self.dialling.set_addresses(config.services.dial)
+        self.pooling.change(config)
 
     async def run(
         self,
@@ -295,7 +297,7 @@ class Gateway:
                         nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self._tick)
                     nursery.start_soon(self.configured.identities.run)
-                    nursery.start_soon(self.dialling.run)
+                    nursery.start_soon(self.pooling.run)
                     nursery.start_soon(self.own.run)
                     task_status.started(addresses)
         finally:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from frames.greeting import DIGEST, OPENAPI, STREAMS
+from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
@@ -108,7 +108,7 @@ def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
         drain_s=config.drain.timeout_ms / 1000,
         credit_bytes=config.services.credit_bytes,
         hello_rate=hello_rate(config),
-        features=(STREAMS, DIGEST, OPENAPI),
+        features=(STREAMS, DIGEST, OPENAPI, STATUS),
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.admin.figures import Figures
     from proxy.app import Gateway
     from proxy.config.reload import Reloader
+    from proxy.fanout.fleet import Fleet
     from proxy.overview_lists import Lists
 
 _NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
@@ -45,6 +46,7 @@ class Overview:
             figures=self.figures,
             services=self.services,
             routes=self.routes,
+            fleet=self.fleet,
             config=self.config,
             openapi=self.openapi,
             explain=self.explain,
@@ -83,6 +85,16 @@ class Overview:
     async def routes(self, selection: Selection) -> Rows:
         """Return the routes and who offers them."""
         return await self._lists.routes(selection)
+
+    @cached_property
+    def _fleet(self) -> "Fleet":
+        from proxy.overview_fleet import make_fleet
+
+        return make_fleet(self._gateway)
+
+    async def fleet(self, service: str) -> bytes:
+        """Return how every instance is, or those of one service; each is asked."""
+        return await self._fleet.page(service)
 
     async def openapi(self, service: str, version: str) -> bytes:
         """Return the description of what can be asked through the gateway."""

@@ -3,6 +3,7 @@
 GET /health, /ready           for whoever watches the process: without the token
 GET /metrics                  for Prometheus
 GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
+GET /fleet                    how every instance is, asked of all of them now: ?service=
 GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
 GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
@@ -77,6 +78,7 @@ class Pages:
             "/ready": _Entry(self._ready, is_open=True),
             "/services": _Entry(self._services),
             "/routes": _Entry(self._routes),
+            "/fleet": _Entry(self._fleet),
             "/config": _Entry(self._config),
             "/openapi.json": _Entry(self._openapi),
             "/explain": _Entry(self._explain),
@@ -128,6 +130,9 @@ class Pages:
 
     async def _listed(self, name: str, listed: Rows) -> Page:
         return await self._render(json_page, 200, {name: listed.rows, "next": listed.next})
+
+    async def _fleet(self, asked: _Asked) -> Page:
+        return Page(200, JSON, await self._state.fleet(one_of(asked.query, ("service",)).get("service", "")))
 
     async def _config(self, asked: _Asked) -> Page:
         return await self._render(json_page, 200, {"settings": await self._state.config()})

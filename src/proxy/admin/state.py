@@ -51,6 +51,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     figures: "Callable[[], Awaitable[Figures]]"
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
+    fleet: Callable[[str], Awaitable[bytes]]  # how all instances are, or those of one service
     config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets
     openapi: Callable[[str, str], Awaitable[bytes]]  # of all services (""), of one, or of one version of it
     explain: Callable[[Mapping[str, Sequence[str]]], Awaitable[Any]]  # by the query's parameters

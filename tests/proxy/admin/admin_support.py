@@ -25,6 +25,10 @@ async def describe(service: str, version: str) -> bytes:
     return f'["{service}", "{version}"]'.encode()
 
 
+async def fleet(service: str) -> bytes:
+    return f'{{"of": "{service}"}}'.encode()
+
+
 async def echo(query: Mapping[str, Sequence[str]]) -> Any:
     return query
 
@@ -41,6 +45,7 @@ STATE = AdminState(
     routes=no_rows,
     config=nothing,
     openapi=describe,
+    fleet=fleet,
     explain=echo,
     reloaded=nothing,
     reload=reload,

@@ -7,7 +7,10 @@ from admin_support import STATE, state_with
 from proxy.admin.pages import PARAMETERS_MAX, Pages
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 
-PAGES = ["/health", "/ready", "/services", "/routes", "/config", "/openapi.json", "/explain", "/reload", "/metrics"]
+PAGES = [
+    *("/health", "/ready", "/services", "/routes", "/fleet", "/config", "/openapi.json", "/explain", "/reload"),
+    "/metrics",
+]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
 
@@ -37,6 +40,12 @@ async def test_not_ready_says_why() -> None:
 
 async def test_alive_though_not_ready() -> None:
     assert await json_of("/health", state_with(ready=lambda: ["draining"])) == {"status": "alive"}
+
+
+async def test_the_fleet_of_all_services_or_of_one() -> None:
+    assert await json_of("/fleet") == {"of": ""}
+    assert await json_of("/fleet?service=billing") == {"of": "billing"}
+    assert "There is no parameter 'a' here" in (await json_of("/fleet?a=b", status=400))["detail"]
 
 
 @pytest.mark.parametrize("name", ["services", "routes"])
