@@ -6,12 +6,15 @@ requests almost as well as looking at all of them, costs the same for any number
 same one at the same moment, as "the least loaded of all" does with figures that are a little old (M. Mitzenmacher, "The
 Power of Two Choices in Randomized Load Balancing", 2001, and "How Useful Is Old Information?", 2000).
 
-Two rules keep an instance from being starved by an old figure, since only a chosen one is measured again:
+Three rules keep an instance from being starved by an old or unlucky figure, since only a chosen one is measured again:
 
 - The second must be clearly better, by ``MARGIN``, to win over the first. Between equals the order of the draw
   decides, which is fair.
 - One draw of ``1 / EXPLORE`` is not compared at all. So one that was slow once is measured again, and comes back by
   itself.
+- A first that loses by its time to respond alone stays all the same, with a probability that falls with the square of
+  how far it is behind: the nearer two averages are, the more likely it is that chance parts them. One that is twice as
+  slow stays in half of these draws, one that is ten times as slow in one of fifty.
 
 An average of 0 means that nothing was measured yet: only requests in flight are compared then, so a new one is tried
 at once, and gets no more than its share.
@@ -59,21 +62,23 @@ def make_pick_of_two(figures: Figures) -> Pick:
         count = len(candidates)
         if count < 2:
             return candidates[0] if count else None
-        # One draw gives an ordered pair of different ones, and by what is left over, whether to compare them.
+        # One draw gives an ordered pair of different ones, and what is left over is for chance.
         others = count - 1
         draw = rand() * count * others
         pair = int(draw)
-        first = pair // others
+        first, luck = pair // others, draw - pair
         one = candidates[first]
-        if draw - pair < EXPLORE:
+        if luck < EXPLORE:
             return one
         second = pair - first * others
         other = candidates[second if second < first else second + 1]
         here, there = one.slot, other.slot
-        one_us, other_us = latency_us[here], latency_us[there]
-        if not (one_us and other_us):
-            return other if in_flight[there] < in_flight[here] else one
-        load = (in_flight[there] + 1) * other_us * handicap[there]
-        return other if load * MARGIN < (in_flight[here] + 1) * one_us * handicap[here] else one
+        busy, other_busy = in_flight[here], in_flight[there]
+        slow, other_slow = latency_us[here] * handicap[here], latency_us[there] * handicap[there] * MARGIN
+        if not (slow and other_slow):
+            return other if other_busy < busy else one
+        if (other_busy + 1) * other_slow >= (busy + 1) * slow:
+            return one
+        return one if busy <= other_busy and luck * slow * slow < other_slow * other_slow else other
 
     return pick_of_two

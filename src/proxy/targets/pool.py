@@ -25,6 +25,7 @@ from proxy.targets.pool_line import Lines
 from proxy.targets.pool_values import (
     BACKOFF_BASE_S,
     BACKOFF_CAP_S,
+    LINGER_S,
     Connection,
     PoolLimits,
     Ring,
@@ -293,20 +294,26 @@ class Pool:
                 connection.seen, connection.idle_since = connection.used, now
             is_silent = now - connection.heard_at >= self._limits.silent_s * connection.patience
             if not target.is_wanted and connection.state in (State.OPEN, State.SILENT):
-                self._retire(connection, Cause.REMOVED, actions)
+                self._retire(connection, Cause.REMOVED, now, actions)
             elif connection.state is State.OPEN and is_silent:
                 self._take_out(connection, State.SILENT)
             elif connection.state is State.SILENT and not is_silent:
-                self._hear_again(connection, actions)
-            if connection.state is State.SILENT and not self._load(connection):
-                self._retire(connection, Cause.SILENT, actions, closes=True)
+                self._hear_again(connection, now, actions)
+            if self._load(connection):
+                continue
+            if connection.state is State.SILENT:
+                self._take_out(connection, State.RETIRED)
+                self._evictions[Cause.SILENT] += 1
+                actions.append(Close(connection.handle))
+            elif connection.state is State.RETIRED and now - connection.retired_at >= LINGER_S:
+                actions.append(Close(connection.handle))
 
-    def _hear_again(self, connection: Connection, actions: list[Action]) -> None:
+    def _hear_again(self, connection: Connection, now: float, actions: list[Action]) -> None:
         """Choose one again that was silent, where it was not replaced meanwhile."""
         ring = connection.ring
         target = connection.target
         if ring is None or len(target.staying) + target.is_dialling >= self._limits.per_target:
-            self._retire(connection, Cause.SILENT, actions)
+            self._retire(connection, Cause.SILENT, now, actions)
             return
         connection.state = State.OPEN
         ring.connections.append(connection)
@@ -316,7 +323,7 @@ class Pool:
         opened = target.opened
         old = [connection for connection in opened if connection.ends_at <= now]
         if old and len(old) < len(opened):
-            self._retire(min(old, key=lambda one: one.ends_at), Cause.AGE, actions)
+            self._retire(min(old, key=lambda one: one.ends_at), Cause.AGE, now, actions)
 
     def _retire_idle(self, target: Target, now: float, actions: list[Action]) -> None:
         """Retire what nobody uses, the longest unused first, down to the warm minimum."""
@@ -325,7 +332,7 @@ class Pool:
         for connection in sorted(opened, key=lambda one: one.used)[: max(0, spare)]:
             if not self._load(connection) and now - connection.idle_since >= self._limits.idle_s:
                 self._put_to_sleep(target, connection)
-                self._retire(connection, Cause.IDLE, actions)
+                self._retire(connection, Cause.IDLE, now, actions)
 
     def _put_to_sleep(self, target: Target, connection: Connection) -> None:
         """Let the instance be dormant, where this is its last connection and its target leads to it alone."""
@@ -333,10 +340,11 @@ class Pool:
         if ring is not None and ring.connections == [connection] and len(target.rings) == 1 and not ring.line:
             ring.is_dormant = True
 
-    def _retire(self, connection: Connection, cause: Cause, actions: list[Action], *, closes: bool = False) -> None:
+    def _retire(self, connection: Connection, cause: Cause, now: float, actions: list[Action]) -> None:
         self._take_out(connection, State.RETIRED)
+        connection.retired_at = now
         self._evictions[cause] += 1
-        actions.append(Close(connection.handle, cause) if closes else Retire(connection.handle, cause))
+        actions.append(Retire(connection.handle, cause))
 
     def _dial_wanted(self, now: float, actions: list[Action]) -> None:
         """Dial where a connection is missing, those first for whom somebody waits; make room where there is none."""
@@ -351,7 +359,7 @@ class Pool:
             elif leaving > 0:
                 leaving -= 1  # its place is free soon
             else:
-                self._make_room(target, actions)
+                self._make_room(target, now, actions)
         for target in self._targets.values():
             target.wants_more = False
 
@@ -367,7 +375,7 @@ class Pool:
         least = max(self._limits.warm, 1 if is_asked or opened or not target.is_known else 0)
         return staying < least or is_asked
 
-    def _make_room(self, target: Target, actions: list[Action]) -> None:
+    def _make_room(self, target: Target, now: float, actions: list[Action]) -> None:
         """Retire the longest unused of all that is neither in use nor needed, for another target's."""
         spare = [
             connection
@@ -379,7 +387,7 @@ class Pool:
         victim = min(spare, key=lambda one: one.used, default=None)
         if victim is not None:
             self._put_to_sleep(victim.target, victim)
-            self._retire(victim, Cause.ROOM, actions)
+            self._retire(victim, Cause.ROOM, now, actions)
 
     def statistics(self) -> PoolStatistics:
         """Return the counts of now."""

@@ -13,6 +13,9 @@ BACKOFF_BASE_S: Final = 0.1
 BACKOFF_CAP_S: Final = 5.0
 """How long a service that came back may be missed at most."""
 
+LINGER_S: Final = 0.25
+"""What the peer asks while our GOAWAY is on its way is refused, not lost, if the connection outlives the journey."""
+
 
 class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds of the pool. Times are in seconds."""
@@ -58,6 +61,7 @@ class Connection:
         "heard_at",
         "idle_since",
         "patience",
+        "retired_at",
         "ring",
         "seen",
         "slot",
@@ -72,7 +76,7 @@ class Connection:
         self.handle = handle
         self.slot = slot
         self.ends_at = ends_at
-        self.born_at = self.heard_at = self.idle_since = now
+        self.born_at = self.heard_at = self.idle_since = self.retired_at = now
         self.patience = 1.0
         """By what ``silent_s`` is multiplied: the peer sends heartbeats slowly."""
         self.state = State.GREETING

@@ -16,7 +16,7 @@ SHARE_MIN: Final = 0.001
 
 
 class Shares:
-    """Handicaps by slot of a connection, shares by slot and by gauge. ``version`` is new after each change of shares."""
+    """Handicaps by slot of a connection, shares by slot and gauge. ``version`` is new after each change of shares."""
 
     __slots__ = ("_gauges", "_ramps", "_starts", "handicap", "is_even", "version")
 

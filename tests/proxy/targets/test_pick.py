@@ -64,6 +64,12 @@ def test_a_slow_one_is_chosen_rarely_but_is_looked_at() -> None:
     assert draw(2, [0, 0], [5000.0, 500.0])[0] == pytest.approx(1 / 32, abs=0.03)
 
 
+@pytest.mark.parametrize(("times", "share"), [(1.5, 1.0), (2, 0.56), (3, 0.25), (5, 0.09), (20, 1 / 32)])
+def test_the_farther_behind_an_average_is_the_less_it_is_taken_for_chance(times: float, share: float) -> None:
+    assert draw(2, [0, 0], [500.0 * times, 500.0])[0] == pytest.approx(share, abs=0.06)
+    assert draw(2, [1, 0], [500.0 * times, 500.0])[0] == pytest.approx(1 / 32, abs=0.03)
+
+
 def test_a_slow_one_with_nothing_to_do_wins_over_a_fast_one_with_a_queue() -> None:
     assert draw(2, [0, 19], [5000.0, 500.0])[0] > 1.9
 
@@ -73,7 +79,8 @@ def test_what_is_within_the_noise_counts_as_equal() -> None:
 
 
 def test_one_that_reports_load_is_chosen_less_where_the_rest_is_equal() -> None:
-    assert draw(2, [0, 0], [500.0, 500.0], [2.0, 1.0])[0] == pytest.approx(1 / 32, abs=0.03)
+    assert draw(2, [0, 0], [500.0, 500.0], [2.0, 1.0])[0] == pytest.approx((1.5 / 2) ** 2, abs=0.08)
+    assert draw(2, [1, 0], [500.0, 500.0], [2.0, 1.0])[0] == pytest.approx(1 / 32, abs=0.03)
     assert draw(2, [0, 0], [500.0, 500.0], [1.4, 1.0]) == pytest.approx([1, 1], abs=0.1)
     assert draw(2, [0, 3], [500.0, 500.0], [2.0, 1.0])[0] > 1.0
 

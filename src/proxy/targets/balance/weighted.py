@@ -31,7 +31,8 @@ class Weighted:
         offers, values, bounds, last = weights.offers, weights.values, weights.bounds, weights.last
         first = bisect_right(bounds, rand() * bounds[-1], 0, last)
         one, weight = offers[first], values[first]
-        if not last or rand() < EXPLORE:
+        luck = rand()
+        if not last or luck < EXPLORE:
             return one
         # The second is drawn from what is left without the first, which the draw steps over.
         draw = rand() * (bounds[-1] - weight)
@@ -39,9 +40,10 @@ class Weighted:
         other, other_weight = offers[second], values[second]
         in_flight, latency_us, handicap = self._in_flight, self._latency_us, self._handicap
         here, there = one.slot, other.slot
-        load, other_load = in_flight[here] / weight + 1, in_flight[there] / other_weight + 1
-        one_us, other_us = latency_us[here], latency_us[there]
-        if not (one_us and other_us):
-            return other if other_load < load else one
-        other_load *= other_us * handicap[there]
-        return other if other_load * MARGIN < load * one_us * handicap[here] else one
+        busy, other_busy = in_flight[here] / weight, in_flight[there] / other_weight
+        slow, other_slow = latency_us[here] * handicap[here], latency_us[there] * handicap[there] * MARGIN
+        if not (slow and other_slow):
+            return other if other_busy < busy else one
+        if (other_busy + 1) * other_slow >= (busy + 1) * slow:
+            return one
+        return one if busy <= other_busy and luck * slow * slow < other_slow * other_slow else other

@@ -23,6 +23,8 @@ ENDPOINT = EndpointOffer(id=5, method="GET", path="/invoices")
 SNAPSHOT = Snapshot(RouteTable(), Limits())
 AVERAGE_S = 10.0
 """The time constant of the wire's moving average."""
+ALIKE = 16
+"""So many first samples count alike (LATENCY_SAMPLES_FIRST in csrc/wire_internal.h)."""
 
 
 def offers(count: int, begin: int = 0) -> tuple[Offer, ...]:
@@ -67,6 +69,7 @@ class Model:
         self.now = 0.0
         self._answers: list[tuple[float, int, float]] = []
         self._measured_at = [0.0] * len(mean_ms)
+        self._samples = [0] * len(mean_ms)
 
     def run(self, choose: Callable[[], Offer], rate: float, seconds: float) -> Counter[int]:
         """Let requests come at a rate per second, for so long. Returns how often each slot was chosen."""
@@ -95,6 +98,9 @@ class Model:
             at, slot, took_us = heapq.heappop(self._answers)
             self._in_flight[slot] -= 1
             passed = at - self._measured_at[slot]
-            part = passed / (passed + AVERAGE_S) if latency_us[slot] else 1.0
+            part = passed / (passed + AVERAGE_S)
+            if self._samples[slot] < ALIKE:
+                self._samples[slot] += 1
+                part = max(part, 1 / self._samples[slot])
             latency_us[slot] += (took_us - latency_us[slot]) * part
             self._measured_at[slot] = at
