@@ -16,6 +16,7 @@ from frames.template import template_shape
 from proxy.admin.state import Rows, Selection
 from proxy.assembly import SLICE_S
 from proxy.beside_traffic import beside_traffic
+from proxy.breaker_words import breakers_row
 from proxy.offer import Offer
 from proxy.policy_words import policy_row
 from proxy.route.table import Route
@@ -79,6 +80,7 @@ class Lists:
             "by": "dialled" if self._gateway.transport.is_dialled(instance.connection) else "dialled in",
             "health": instance.health.value,
             "why": why(instance, now),
+            **breakers_row(instance, now),
             "in_flight": wire.in_flight[slot],
             "latency_us": round(wire.latency_us[slot]),
             "load_percent": None if instance.reported_load is None else instance.reported_load / 100,

@@ -1,5 +1,6 @@
 """Instances that fail, hang, or are slow: out, probed, back; and all of them, when too few are left."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -164,3 +165,30 @@ async def test_a_client_that_gives_no_time_opens_nothing() -> None:
             await client.send(request("GET", PATH, "x-request-timeout-ms: 20"))
             assert (await client.answer()).status == 504
         assert [things.state(name) for name in things.statuses] == [BreakerState.CLOSED] * 2
+
+
+async def test_operators_see_who_is_out_and_why() -> None:
+    async with open_lab(rules="[{service: raw, retries: none}]", **QUICK | {"breakers_open": "60s"}) as lab:
+        things, client = Instances(lab), await lab.client()
+        await things.join(3)
+        things.statuses["raw-2"] = 500
+        while things.state("raw-2") is not BreakerState.OPEN:
+            await client.get(PATH)
+        rows = {row["instance"]: row for row in (await lab.admin("/services")).json()["services"]}
+        assert rows["raw-1"]["breaker"] == rows["raw-2"]["breaker"] == ""
+        assert rows["raw-1"]["endpoint_breakers"] == {}
+        (text,) = rows["raw-2"]["endpoint_breakers"].items()
+        assert text[0] == f"GET {PATH}"
+        assert re.fullmatch(r"out for [0-9.]+ s more: 7 failures in a row", text[1])
+        told = (await lab.admin(f"/explain?method=GET&target={PATH}")).json()
+        because = {row["instance"]: row["because"] for row in told["instances"]}
+        assert because["raw-2"].startswith("out for ")
+        assert sorted(because.values())[0] == "a candidate"
+        metrics = (await lab.admin("/metrics")).body.decode()
+        for line in (
+            'penstock_breaker_opens_total{cause="failures",scope="endpoint",service="raw"} 1.0',
+            'penstock_breakers{scope="endpoint",service="raw",state="open"} 1.0',
+            'penstock_attempt_failures_total{kind="status",service="raw"} 7.0',
+            "penstock_gauges 3.0",
+        ):
+            assert line in metrics

@@ -88,6 +88,8 @@ async def test_instances_and_routes(bench: Bench) -> None:
         "by": "dialled in",
         "health": "healthy",
         "why": "",
+        "breaker": "",
+        "endpoint_breakers": {},
         "in_flight": 0,
         "latency_us": 0,
         "load_percent": None,

@@ -37,6 +37,15 @@ def _lines(row: Row) -> Sequence[Sequence[str]]:
             str(row["endpoints"]),
             seconds(row["connected_s"]),
             f"{arrow} {row['peer']}",
-            row["why"],
+            row["why"] or _breakers(row),
         )
     ]
+
+
+def _breakers(row: Row) -> str:
+    """Return how the breakers stand: the instance's own, or those of its endpoints."""
+    out = row["endpoint_breakers"]
+    if row["breaker"] or not out:
+        return str(row["breaker"])
+    first, text = next(iter(out.items()))
+    return f"{first}: {text}" + (f" ({len(out) - 1} more)" if len(out) > 1 else "")

@@ -84,12 +84,17 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         """Ask nobody."""
         return Reply(200)
 
+    @for_routes(lambda route: route.choice is not None and route.choice.is_recovering)
+    def probe(exchange: Exchange) -> None:
+        """Probe nobody."""
+
     return configured.parts._replace(
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
         identities=identities,
         limiter=limiter,
         mirror=mirror,
+        probe=probe,
         fanout=fan_out,
         figures=configured.parts.figures._replace(tally=Counter()),
         injected=None,

@@ -7,6 +7,7 @@ import trio
 
 from frames.frame import Method
 from frames.template import template_shape
+from proxy.breaker_words import why_out
 from proxy.overview_lists import why
 from proxy.route.regions import NEIGHBOURS, OTHERS, OWN, Regions
 from proxy.route.table import Route
@@ -28,9 +29,12 @@ def instances_of(
     registered = gateway.registry.routes.get(key)
     everyone = registered.everyone if registered else route.offers
     judge = _Judge(gateway.configured.terms.regions, candidates, version, picked)
-    order = {"picked": 0, "a candidate": 1}
-    judged = sorted(((judge.because(offer), offer) for offer in everyone), key=lambda one: order.get(one[0], 2))
+    judged = sorted(((judge.because(offer), offer) for offer in everyone), key=lambda one: _order(one[0]))
     return [_row(gateway, offer, because) for because, offer in judged[:INSTANCES_MAX]]
+
+
+def _order(because: str) -> int:
+    return 0 if because == "picked" else 1 if because.startswith("a candidate") else 2
 
 
 def _row(gateway: "Gateway", offer: "Offer", because: str) -> dict[str, Any]:
@@ -55,6 +59,7 @@ class _Judge:
         self._picked = picked.instance if picked else None
         self._version = version.partition("+")[0]
         self._candidates = {id(each.instance) for each in candidates}
+        self._is_panic = getattr(candidates, "is_panic", False)
         self._nearest = min((regions.tier(each.region) for each in candidates), default=None)
         self._is_healthy_there = any(not each.is_degraded for each in candidates)
 
@@ -63,13 +68,16 @@ class _Judge:
         if instance is self._picked:
             return "picked"
         if id(instance) in self._candidates:
-            return "a candidate"
+            return "a candidate, since too few others are left" if self._is_panic else "a candidate"
         if instance.health not in CHOOSABLE:
             return why(instance, trio.current_time()) or instance.health.value
         if self._version and offer.version.partition("+")[0] != self._version:
             return "another version"
         if self._nearest is not None and self._regions.tier(offer.region) > self._nearest:
             return "a nearer region has instances"
+        out = why_out(offer.breakers, trio.current_time())
+        if out:
+            return out
         if offer.is_degraded and self._is_healthy_there:
             return "a healthy instance is there"
         return "the tenant is in another shard"

@@ -9,6 +9,7 @@ from proxy.config import GatewayConfig
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
 from proxy.explain.balance_words import instance
 from proxy.explain.origins import Origins
+from proxy.explain.probe_words import breakers
 from proxy.explain.question import Question
 from proxy.explain.told import Line
 from proxy.fanout.plan import ALL, Combine, FanOutPlan
@@ -311,6 +312,7 @@ WORDS: Final[Mapping[str, Told]] = {
     "split": Told("split", split),
     "place": Told("placement", placement, also_refused=True),
     "inject_faults": Told("FAULTS", faults),
+    "probe": Told("breakers", breakers),
     "pick_offer": Told("instance", instance),
     "balance": Told("instance", instance),
     "send_request": Told("sending", sending),
