@@ -19,6 +19,7 @@ from frames.greeting import Hello
 from frames.wire import Wire
 from frames.wire_values import Decide, Handed, SocketKind
 from proxy.admin.server import serve_admin
+from proxy.admitting import Admitting
 from proxy.answering import Answering
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
@@ -103,8 +104,18 @@ class Gateway:
             registry=lambda: self.registry,
             transport=lambda: self.transport,
             parking=lambda: self.parking,
+            has_calls=self.own.has_calls,
         )
         self.answering = Answering(self)
+        self.admitting = Admitting(
+            self.wire,
+            config,
+            self.bytes_in_flight,
+            parking=lambda: self.parking,
+            swap=lambda: self.lane.swap(
+                self.admitting.entry(self.configured.pipeline.entry), self.assembly.snapshot
+            ),
+        )
         self.configured = Configured(
             config,
             self.wire,
@@ -115,6 +126,7 @@ class Gateway:
             fanout=self.own.fanout_stage,
             answers=self.answering.stages,
             connect=self.pooling.stage,
+            admission=lambda: self.admitting.admission,
         )
         self.registry = Registry(
             thresholds(config),
@@ -247,7 +259,7 @@ class Gateway:
 
     def _configured_anew(self) -> None:
         config = self.configured.config
-        self.lane.swap(self.configured.pipeline.entry, self.assembly.snapshot)
+        self.lane.swap(self.admitting.entry(self.configured.pipeline.entry), self.assembly.snapshot)
         self._rule_notes.tell(self.configured.terms.policies)
         self.lane.reason_header = config.edge.reason_header
         self.registry.required = config.services.required
@@ -255,6 +267,7 @@ class Gateway:
         self.standing.slow_start_s = config.balancing.slow_start_ms / 1000
         self.own.change(config)
         self.answering.change(config)
+        self.admitting.change(config)
         self.breaking.changed()
         if "attempt_budgets" in self.__dict__:
             from proxy.resending import budget_terms
@@ -298,6 +311,7 @@ class Gateway:
                     nursery.start_soon(run_ticks, self._tick)
                     nursery.start_soon(self.configured.identities.run)
                     nursery.start_soon(self.pooling.run)
+                    nursery.start_soon(self.admitting.run)
                     nursery.start_soon(self.own.run)
                     task_status.started(addresses)
         finally:

@@ -37,6 +37,7 @@ from proxy.targets.shares import Shares
 from proxy.terms import Registered, Terms
 
 if TYPE_CHECKING:
+    from proxy.admission.admitting import Admission
     from proxy.attempts.profiles import Profile
     from proxy.fanout.plan import FanOutPlan
     from proxy.targets.instance import RouteKey
@@ -58,10 +59,13 @@ class Configured:
         probe: Stage,
         *,
         fanout: Stage,
+        connect: Stage,
+        admission: "Callable[[], Admission] | None" = None,
         answers: Callable[[GatewayConfig], tuple[Stage, ...]] = lambda config: (),
     ) -> None:
         """Make them. mirror: the stage behind send; parking: where exchanges are parked; probe: the stage before pick;
-        fanout: the stage of routes that ask several.
+        fanout: the stage of routes that ask several; connect: the stage behind pick;
+        answers: the stages of what keeps answers; admission: what holds requests to limits, loaded with the first one.
 
         Raises `SettingsError` for files that the configuration names and that are wrong.
         """
@@ -76,7 +80,8 @@ class Configured:
         """How often a fault was injected on purpose, by service and kind."""
         self.notes = Notes()
         self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror, parking, self.figures, self.injected, self.notes)
-        self.parts = self.parts._replace(probe=probe, fanout=fanout, answers=answers)
+        self.parts = self.parts._replace(probe=probe, fanout=fanout, connect=connect, answers=answers)
+        self.parts = self.parts._replace(admission=admission)
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self.parts)
         self.terms = make_terms(config, self.pipeline)

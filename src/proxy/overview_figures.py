@@ -61,7 +61,7 @@ async def figures_of(
         rates=_rates(gateway),
         identity=_identity(gateway),
         registry=_registry(gateway),
-        dialled=DialledFigures(*gateway.dialling.figures),
+        dialled=_dialled(gateway),
         calls=_calls(gateway),
         fanouts=_fanouts(gateway),
         breakers=gateway.breaking.figures(),
@@ -138,6 +138,25 @@ def _fanouts(gateway: "Gateway") -> FanOutFigures:
         kept_bytes=fan_outs.kept.held_bytes if fan_outs is not None else 0,
         requests=dict(fan_outs.outcomes) if fan_outs is not None else {},
         legs=dict(asker.results),
+    )
+
+
+def _dialled(gateway: "Gateway") -> DialledFigures:
+    told, addresses = gateway.pooling.statistics, len(gateway.configured.config.services.dial)
+    if told is None:
+        return DialledFigures(addresses)
+    return DialledFigures(
+        addresses=addresses,
+        connections=told.connections,
+        reached=told.reached,
+        failures=told.failures,
+        dormant=told.dormant,
+        waiting=told.waiting,
+        hits=told.hits,
+        misses=told.misses,
+        served=told.served,
+        evictions=told.evictions,
+        refusals=told.refusals,
     )
 
 

@@ -250,6 +250,10 @@ class OwnRequests:
         if self.calls_in_flight:
             self.relay.give_up_all()
 
+    def has_calls(self, connection: int) -> bool:
+        """Whether a service has asked something by a connection that is not answered yet."""
+        return "relay" in self.__dict__ and self.relay.has_calls(connection)
+
     @property
     def calls_in_flight(self) -> int:
         """Calls of services that are not answered yet."""

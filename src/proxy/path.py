@@ -24,15 +24,18 @@ class Path:
         rest: Sequence[Stage],
         *,
         choosing: Sequence[Stage],
+        connecting: Sequence[Stage] = (),
     ) -> None:
         """match: finds the route; rest: those after it, the last of which sends.
 
-        choosing: of them, whether who asks may, and who gets it.
+        choosing: of them, whether who asks may, and who gets it; connecting: by which connection, for which only those
+        wait who were asked by a client.
         """
         self._match = tuple(match)
         self._order = {stage: place for place, stage in enumerate(rest)}
         self._send = rest[-1]
-        self._choosing = frozenset(choosing)
+        self._calling = frozenset(choosing)
+        self._choosing = self._calling.union(connecting)
 
     def choose_again(self, exchange: Exchange, snapshot: Snapshot) -> Found:
         """Choose an instance for a request that has waited for its body, by what is registered now.
@@ -61,7 +64,7 @@ class Path:
 
     def choose(self, exchange: Exchange) -> Answer | None:
         """Choose an instance for the call of a service, if it may be made. Its route and its caller are known."""
-        found = self._run_stages(exchange, self._choosing)
+        found = self._run_stages(exchange, self._calling)
         return found if found is None or isinstance(found, Answer) else Answer(INTERNAL)
 
     def _run(self, exchange: Exchange, snapshot: Snapshot, wanted: Collection[Stage]) -> Found:

@@ -17,10 +17,12 @@ Each has its place for a reason:
     split           among versions, for who named none
     place           among the instances of a version: only those that have the tenant
     faults          where faults on purpose are on: before an instance is chosen, so that none is blamed for them
+    admission       where there are limits: who has no place waits; before the choice, which is made when it goes on
     probe           where a breaker is half-open: what goes to that instance is not chosen, but sent there
     idempotency     before anything else that takes time or place: a repeated request is answered, not sent
     cache           likewise; it must know by then which version answers, and to whom
     pick            last of the decisions, since load is judged by what is true now
+    connect         by which connection, where the gateway has dialled the instance; there may be none yet
     notes           what is left of the request, once it is sent, for who may send it again
     send            nothing may be decided after it: a service may have started. What must wait goes on in the task lane
     mirror          when the request is out, so that its copy cannot be in its way
@@ -53,6 +55,7 @@ from proxy.targets.pick import Figures
 from proxy.transport.send import make_send
 
 if TYPE_CHECKING:
+    from proxy.admission.admitting import Admission
     from proxy.faults.inject import Counts
     from proxy.parked import Parking
 
@@ -79,6 +82,10 @@ class Parts(NamedTuple):
     """Of what a retry must know; None: nothing is sent, by who asks what would happen."""
     fanout: Stage | None = None
     """Asks several; None: nobody is asked, for who asks what would happen."""
+    connect: Stage | None = None
+    """Takes a connection of the pool; None: none is taken, for who asks what would happen."""
+    admission: "Callable[[], Admission] | None" = None
+    """What holds requests to limits of concurrency: made, and loaded, when it is first asked for."""
     probe: Stage | None = None
     """Sends a request to who is half-open; None: nothing is, for who asks what would happen."""
     answers: "Callable[[GatewayConfig], tuple[Stage, ...]]" = lambda config: ()
@@ -113,6 +120,8 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
     )
     balancing = Balancing(parts.figures, config.balancing.default)
     picks = (*([parts.probe] if parts.probe else []), *make_picks(parts.figures, balancing))
+    connect = [parts.connect] if parts.connect else []
+    admission = _make_admission(config, parts, proxies)
     entry = (
         read_context,
         make_read_head(wire, proxies, parts.doubts, is_tolerant=is_tolerant),
@@ -131,16 +140,26 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *choosing,
         *_make_faults(config, parts),
         *parts.answers(config),
+        *admission,
         *picks,
+        *connect,
         *_make_notes(parts.notes),
         make_send(wire, *([parts.notes.choose] if parts.notes else [])),
     )
-    path = Path([match], rest, choosing=[parts.identities.authorize, *choosing, *picks])
+    path = Path([match], rest, choosing=[parts.identities.authorize, *choosing, *admission, *picks], connecting=connect)
     return Pipeline(entry, (*rest, parts.mirror), path, balancing)
 
 
 def _make_notes(notes: Notes | None) -> tuple[Stage, ...]:
     return (make_note_marker(notes), make_note_key(notes)) if notes is not None else ()
+
+
+def _make_admission(config: GatewayConfig, parts: Parts, proxies: TrustedProxies) -> tuple[Stage, ...]:
+    if parts.admission is None or not any(rule.concurrency for rule in config.rules):
+        return ()
+    from proxy.admission.stages import make_limit_concurrency  # what a gateway without limits does not load
+
+    return (make_limit_concurrency(parts.wire, parts.admission(), proxies.trusts),)
 
 
 def _make_faults(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:

@@ -49,17 +49,19 @@ class Dial(NamedTuple):
 
 
 class Retire(NamedTuple):
-    """Say goodbye: GOAWAY. What is in flight ends well, and then the peer closes."""
+    """Say goodbye: GOAWAY. What is in flight ends well, and then it is closed."""
 
     connection: int
     cause: Cause
 
 
 class Close(NamedTuple):
-    """Close a connection at once: nothing is in flight, and nobody is there to say goodbye to."""
+    """Close a connection: nothing of ours is in flight on it, and goodbye was said, or nobody would hear it.
+
+    Said again at each turn until it is gone, so it can be put off while the peer has asked something itself.
+    """
 
     connection: int
-    cause: Cause
 
 
 class Give(NamedTuple):

@@ -15,7 +15,7 @@ from frames.frame import DIALLED, FaultCode, FrameType
 from frames.greeting import EndpointOffer, decode_welcome, encode_hello, endpoints_digest
 from penstock import Call, Service
 from penstock.settings import Address, load_service_settings
-from proxy.transport.dialled import Dialled
+from proxy.config import GatewayConfig
 
 
 @pytest.fixture
@@ -152,10 +152,15 @@ async def test_a_real_service_comes_back_slim_and_serves(lab: Lab) -> None:
 # Services that the gateway dials.
 
 
+def dialling(lab: Lab, *addresses: Address) -> GatewayConfig:
+    """The configuration of the gateway, but for whom it dials."""
+    config = lab.gateway.configured.config
+    return replace(config, services=replace(config.services, dial=addresses))
+
+
 async def test_a_service_that_is_dialled_is_asked_like_any_other(lab: Lab) -> None:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    dialled = Dialled(lab.gateway.wire, lab.gateway.transport, [Address(*listener.socket.getsockname())])
-    lab.nursery.start_soon(dialled.run)
+    lab.gateway.pooling.change(dialling(lab, Address(*listener.socket.getsockname())))
     for _ in range(2):  # it is dialled again when the connection is lost
         service = RawService(await listener.accept())
         await service.join("GET /things")
@@ -180,10 +185,9 @@ async def test_a_real_service_that_listens_is_dialled_and_serves(lab: Lab, nurse
     address = Address("127.0.0.1", free_port())
     settings = load_service_settings({"PENSTOCK_SERVICE_LISTEN": str(address), "PENSTOCK_INSTANCE": "billing-1"})
     nursery.start_soon(service.serve, settings)
-    dialled = Dialled(lab.gateway.wire, lab.gateway.transport, [address])
-    lab.nursery.start_soon(dialled.run)
+    lab.gateway.pooling.change(dialling(lab, address))
     await until(lambda: lab.health == {"billing-1": "healthy"})
     assert await status(lab, "/invoices") == 200
-    dialled.set_addresses([])
-    await until(lambda: dialled.connections == 0)
-    assert await status(lab, "/invoices") == 503
+    lab.gateway.pooling.change(dialling(lab))
+    await until(lambda: (told := lab.gateway.pooling.statistics) is not None and told.connections == 0)
+    assert await status(lab, "/invoices") == 404  # it has finished, and is not there any more

@@ -184,9 +184,13 @@ class World:
 
     def _retire(self, action: Retire | Close) -> None:
         peer = self.peers[action.connection]
-        assert not peer.is_retired, "given up twice"
         load = self.in_flight[peer.slot] + list(self.given.values()).count(peer.handle)
-        if action.cause in (Cause.IDLE, Cause.ROOM) or isinstance(action, Close):
+        if isinstance(action, Close):
+            assert load == 0, "closed while in use"
+            peer.is_retired = True
+            return
+        assert not peer.is_retired, "given up twice"
+        if action.cause in (Cause.IDLE, Cause.ROOM):
             assert load == 0, "given up while in use"
         if action.cause in (Cause.IDLE, Cause.ROOM):
             left = [one for one in self._alive() if one.key == peer.key and one is not peer]

@@ -101,12 +101,19 @@ class RegistryFigures:
 
 @dataclass(frozen=True, slots=True)
 class DialledFigures:
-    """Services that the gateway dials. addresses and connections: now; the others only rise."""
+    """Services that the gateway dials. addresses, connections, dormant, waiting: now; the others only rise."""
 
     addresses: int = 0
     connections: int = 0
     reached: int = 0
     failures: int = 0
+    dormant: int = 0  # instances without a connection, dialled when they are asked
+    waiting: int = 0  # requests
+    hits: int = 0  # requests that found a connection
+    misses: int = 0  # that found none with room
+    served: int = 0  # of those, that were given one in the end
+    evictions: Mapping[str, int] = field(default_factory=dict)  # connections given up by the gateway, by cause
+    refusals: Mapping[str, int] = field(default_factory=dict)  # requests that waited in vain, by why
 
 
 @dataclass(frozen=True, slots=True)

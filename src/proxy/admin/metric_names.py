@@ -161,6 +161,33 @@ DIALLED_ATTEMPTS: Final = MetricName(
     "Times that services were dialled, by whether they could be reached.",
     ("reached",),
 )
+POOL_DORMANT: Final = MetricName(
+    "penstock_pool_dormant_instances", "gauge", "Instances without a connection, dialled when they are asked."
+)
+POOL_WAITING: Final = MetricName(
+    "penstock_pool_requests_waiting", "gauge", "Requests that wait for a connection to a dialled service."
+)
+POOL_CHECKOUTS: Final = MetricName(
+    "penstock_pool_checkouts_total",
+    "counter",
+    "Requests for dialled services, by whether there was a connection with room at once.",
+    ("hit",),
+)
+POOL_SERVED: Final = MetricName(
+    "penstock_pool_waits_served_total", "counter", "Requests that waited, and were given a connection."
+)
+POOL_REFUSALS: Final = MetricName(
+    "penstock_pool_waits_refused_total",
+    "counter",
+    "Requests that waited in vain or were not let into the line, by why: full, dead (the deadline), unreachable.",
+    ("why",),
+)
+POOL_EVICTIONS: Final = MetricName(
+    "penstock_pool_evictions_total",
+    "counter",
+    "Connections to dialled services that the gateway gave up: idle, age, room (for others), silent, removed.",
+    ("cause",),
+)
 CALLS: Final = MetricName(
     "penstock_service_calls_in_flight", "gauge", "Calls of services to services, not answered yet."
 )
@@ -239,6 +266,12 @@ OF_SERVICES: Final = (
     DIALLED,
     DIALLED_OPEN,
     DIALLED_ATTEMPTS,
+    POOL_DORMANT,
+    POOL_WAITING,
+    POOL_CHECKOUTS,
+    POOL_SERVED,
+    POOL_REFUSALS,
+    POOL_EVICTIONS,
     CALLS,
     CALLS_ANSWERED,
     CALLS_NOT_ANSWERED,

@@ -94,6 +94,12 @@ def _dialled(dialled: DialledFigures) -> Iterator[Family]:
     yield names.DIALLED, [((), dialled.addresses)]
     yield names.DIALLED_OPEN, [((), dialled.connections)]
     yield names.DIALLED_ATTEMPTS, [(("true",), dialled.reached), (("false",), dialled.failures)]
+    yield names.POOL_DORMANT, [((), dialled.dormant)]
+    yield names.POOL_WAITING, [((), dialled.waiting)]
+    yield names.POOL_CHECKOUTS, [(("true",), dialled.hits), (("false",), dialled.misses)]
+    yield names.POOL_SERVED, [((), dialled.served)]
+    yield names.POOL_REFUSALS, [((why,), count) for why, count in dialled.refusals.items()]
+    yield names.POOL_EVICTIONS, [((cause,), count) for cause, count in dialled.evictions.items()]
 
 
 def _fanouts(fanouts: FanOutFigures) -> Iterator[Family]:

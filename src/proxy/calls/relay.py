@@ -137,6 +137,10 @@ class Relay:
         """Counts on one line."""
         return f"<Relay {len(self)} calls of {len(self._open)} connections>"
 
+    def has_calls(self, connection: int) -> bool:
+        """Whether anything that was asked by a connection is not answered yet."""
+        return bool(self._open.get(connection))
+
     # ---- what the transport tells ----
 
     def call(self, connection: int, exchange: int, flags: int, payload: bytes) -> None:

@@ -96,6 +96,7 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         mirror=mirror,
         probe=probe,
         fanout=fan_out,
+        connect=None,
         figures=configured.parts.figures._replace(tally=Counter()),
         injected=None,
         notes=None,

@@ -95,6 +95,11 @@ class Choice:
         """The candidates of each version, without build metadata."""
         return tuple(self._by_version.values())
 
+    @property
+    def everywhere(self) -> "list[Offer]":
+        """The offers of all versions and regions."""
+        return [offer for candidates in self._by_version.values() for offer in candidates.everywhere]
+
     def find(self, asked: bytes) -> Candidates | None:
         """Return the candidates for what a request asks for: a version, or, where the route takes them, a range."""
         found = self._known.get(asked)

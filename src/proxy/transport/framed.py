@@ -34,7 +34,15 @@ from frames.template import shown
 from frames.wire_values import CloseCause, WireResult
 from proxy.transport.greeter import Greeter
 from proxy.transport.link import Link
-from proxy.transport.port import AnyChange, Calls, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
+from proxy.transport.port import (
+    AnyChange,
+    Calls,
+    DialledWatcher,
+    FramedPort,
+    FramedSettings,
+    FramedStatistics,
+    ServiceRegistry,
+)
 
 TICK_S: Final = 0.25
 """How often timers are looked at: no heartbeat goes out more often, no timeout is more exact."""
@@ -73,6 +81,8 @@ class FramedTransport(Generic[AnyChange]):
         self._on_change = on_change
         self._calls = calls
         self._clock = clock
+        self.watcher: DialledWatcher | None = None
+        """Who has dialled, if anybody has; to be set before the first is."""
         self._links: dict[int, Link] = {}
         self._ticked_at: float | None = None
         self._maybe_goaway: GoawayReason | None = None
@@ -160,6 +170,17 @@ class FramedTransport(Generic[AnyChange]):
             self._apply(self._registry.draining(connection, self._clock()))
             self._port.flush_soon()
 
+    def close(self, connection: int) -> None:
+        """Close the connection of a service that is not heard of any more."""
+        link = self._links.get(connection)
+        if link is not None:
+            self._give_up(link)
+            self._port.flush_soon()
+
+    def vanished(self, holder: tuple[str, str]) -> None:
+        """Forget an instance without a connection, which was not found where it was."""
+        self._apply(self._registry.vanished(holder))
+
     def is_there(self, link: Link) -> bool:
         """Whether the instance that a link had is connected, over whatever connection."""
         hello = link.session.maybe_hello
@@ -203,13 +224,14 @@ class FramedTransport(Generic[AnyChange]):
     # What a frame does.
 
     def _take(self, link: Link, event: Event) -> None:
-        now = self._clock()
+        now = link.heard_at = self._clock()
         if isinstance(event, HeartbeatReceived):
             self._apply(self._registry.heartbeat(link.connection, event, now))
         elif isinstance(event, HelloReceived):
             self._admit(link, event, now)
         elif isinstance(event, GoawayReceived):
             logger.info("%s: goes away in at most %d ms", link.name, event.closes_in_ms)
+            self._tell_going(link)
             self._apply(self._registry.draining(link.connection, now))
         elif isinstance(event, FaultReceived):
             logger.warning("%s: gave up: %s: %s", link.name, _code_name(FaultCode, event.code), shown(event.text, 200))
@@ -249,7 +271,7 @@ class FramedTransport(Generic[AnyChange]):
 
     def _take_hello(self, link: Link, flags: int, exchange: int, payload: bytes) -> None:
         """Take a HELLO. One that says what is registered already is welcomed, and not looked into."""
-        now = self._clock()
+        now = link.heard_at = self._clock()
         link.count_hello(now, self.hello_rate)
         if link.repeats(payload):
             link.hello_by = None
@@ -304,13 +326,14 @@ class FramedTransport(Generic[AnyChange]):
             logger.warning("this process did not run for %.1f s; services are not held to have been silent", pause)
             self._registry.excuse(pause)
             for link in self._links.values():
+                link.heard_at += pause
                 link.hello_by = None if link.hello_by is None else link.hello_by + pause
 
     def _note_answers(self, link: Link, now: float) -> None:
         """Who answers is not silent: answers are taken by the wire, and are seen here by their number only."""
         frames_heard = self._port.frames_heard(link.connection)
         if frames_heard != link.frames_heard:
-            link.frames_heard = frames_heard
+            link.frames_heard, link.heard_at = frames_heard, now
             self._apply(self._registry.heard(link.connection, now))
 
     def _tick_link(self, link: Link, now: float) -> None:
@@ -340,6 +363,10 @@ class FramedTransport(Generic[AnyChange]):
             self._fault(self._links[connection], FaultCode.HEARTBEAT_LOST, "nothing was heard for too long")
         self._on_change(change)
 
+    def _tell_going(self, link: Link) -> None:
+        if self.watcher is not None and link.session.dialled:
+            self.watcher.going(link)
+
     # What goes out.
 
     def _send(self, link: Link, frame_type: FrameType, payload: bytes, exchange: int = 0) -> bool:
@@ -358,6 +385,7 @@ class FramedTransport(Generic[AnyChange]):
     def _goaway(self, link: Link, reason: GoawayReason) -> None:
         drain_s = self._settings.drain_s
         link.closes_at = self._clock() + drain_s
+        self._tell_going(link)
         self._send(link, FrameType.GOAWAY, link.session.goaway(reason, round(drain_s * 1000)))
 
     def _fault(self, link: Link, code: FaultCode, message: str) -> None:
@@ -374,8 +402,8 @@ class FramedTransport(Generic[AnyChange]):
 
     def _forget(self, link: Link) -> None:
         self._links.pop(link.connection, None)
-        if link.ended is not None:
-            link.ended.set()
+        if self.watcher is not None and link.session.dialled:
+            self.watcher.lost(link)
         if self._calls is not None:
             self._calls.lost(link.connection)
         self._apply(self._registry.lost(link.connection))
@@ -389,8 +417,8 @@ def _code_name(codes: type[FaultCode] | type[FrameErrorCode], code: int) -> str:
         return str(code)
 
 
-async def run_ticks(transport: FramedTransport[AnyChange], tick_s: float = TICK_S) -> NoReturn:
-    """Tick until cancelled."""
+async def run_ticks(tick: Callable[[float], object], tick_s: float = TICK_S) -> NoReturn:
+    """Tick until cancelled, with the time."""
     while True:
-        transport.tick(trio.current_time())
+        tick(trio.current_time())
         await trio.sleep(tick_s)

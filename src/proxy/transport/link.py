@@ -2,8 +2,6 @@
 
 from hashlib import blake2b
 
-import trio
-
 from frames.errors import ProtocolError
 from frames.frame import FaultCode
 from frames.session import Role, Session
@@ -18,8 +16,8 @@ class Link:
         "_registered",
         "closes_at",
         "connection",
-        "ended",
         "frames_heard",
+        "heard_at",
         "heartbeat_at",
         "hello_by",
         "is_replaced",
@@ -37,10 +35,10 @@ class Link:
         self.heartbeat_at = 0.0
         self.closes_at: float | None = None
         self.frames_heard = 0
+        self.heard_at = 0.0
+        """When anything came last."""
         self.is_replaced = False
         """Another connection of the same instance has taken its place."""
-        self.ended = trio.Event() if dialled else None
-        """Set when it is closed or given up, for whoever dials it again."""
         self._registered: bytes | None = None
         self._hellos_paid_until = 0.0
 

@@ -7,6 +7,7 @@ import msgspec
 from frames.events import HeartbeatReceived
 from frames.greeting import DIGEST, STREAMS, Hello
 from penstock.settings.rate import RateLimit
+from proxy.transport.link import Link
 
 
 class RegistryChange(Protocol):
@@ -61,6 +62,9 @@ class ServiceRegistry(Protocol[ChangeOut]):
     def lost(self, connection: int, /) -> ChangeOut:
         """Forget the instance."""
 
+    def vanished(self, holder: tuple[str, str], /) -> ChangeOut:
+        """Forget an instance without a connection."""
+
     def sweep(self, now: float, /) -> ChangeOut:
         """Find who has been silent for too long."""
 
@@ -81,6 +85,18 @@ class Calls(Protocol):
 
     def lost(self, connection: int, /) -> None:
         """Forget all that a service has asked: its connection is gone."""
+        ...
+
+
+class DialledWatcher(Protocol):
+    """Who has dialled: is told of its connections at once, before anything else can be sent there."""
+
+    def going(self, link: Link, /) -> None:
+        """Note that GOAWAY was sent, or has come."""
+        ...
+
+    def lost(self, link: Link, /) -> None:
+        """Note that a connection is closed, or given up."""
         ...
 
 

@@ -148,7 +148,7 @@ def test_a_silent_one_is_chosen_again_when_it_is_heard_and_closed_when_nothing_i
     assert bench.pool.checkout(ring) == 1
     bench.pool.turn(40)
     bench.in_flight[1] = 0
-    assert bench.pool.turn(40) == [Close(1, Cause.SILENT)]
+    assert bench.pool.turn(40) == [Close(1)]
 
 
 def test_one_that_sends_heartbeats_slowly_is_given_more_time() -> None:
@@ -180,7 +180,27 @@ def test_what_is_above_the_warm_minimum_goes_when_it_was_not_used_for_long_the_l
     assert bench.pool.turn(1) == []
     assert bench.pool.turn(30) == []
     assert bench.pool.turn(61) == [Retire(3, Cause.IDLE), Retire(2, Cause.IDLE)]
+    for handle in (2, 3):
+        bench.pool.lost(handle, 62)
     assert bench.pool.turn(200) == []
+
+
+def test_what_was_given_up_is_closed_when_nothing_is_in_flight_and_what_crossed_the_goodbye_was_refused() -> None:
+    bench = Bench(A)
+    bench.reach()
+    bench.in_flight[1] = 1
+    bench.pool.want([])
+    assert bench.pool.turn(1) == [Retire(1, Cause.REMOVED)]
+    assert bench.pool.turn(2) == []
+    bench.in_flight[1] = 0
+    assert bench.pool.turn(2) == [Close(1)]
+    assert bench.pool.turn(3) == [Close(1)], "unless it was put off"
+    again = Bench(A)
+    again.reach()
+    again.pool.want([])
+    again.pool.turn(1)
+    assert again.pool.turn(1.2) == []
+    assert again.pool.turn(1.3) == [Close(1)]
 
 
 def test_an_old_one_goes_when_another_has_taken_its_place_and_not_before() -> None:

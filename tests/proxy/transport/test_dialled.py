@@ -13,14 +13,16 @@ from frames.fixed import decode_goaway
 from frames.frame import FrameType, GoawayReason
 from frames.greeting import EndpointOffer, Hello, encode_hello
 from frames.wire_values import CloseCause, SocketKind
-from penstock.settings import Address
+from proxy.pooled import TargetKey
 from proxy.targets.instance import Change
+from proxy.targets.pool import Pool
+from proxy.targets.pool_values import PoolLimits
 from proxy.targets.registry import Registry
 from proxy.transport.dialled import Dialled
 from proxy.transport.framed import FramedTransport
 from proxy.transport.port import FramedSettings
 
-BILLING, ORDERS = Address("billing.test", 7501), Address("orders.test", 7502)
+BILLING, ORDERS = TargetKey("billing.test", 7501), TargetKey("orders.test", 7502)
 
 
 def hello(service: str, instance: str = "i1") -> bytes:
@@ -66,7 +68,7 @@ class FakeWire:
 class Bench:
     """What is dialled, and when; ``there`` says what becomes of a dial, by host."""
 
-    def __init__(self, *addresses: Address) -> None:
+    def __init__(self, *addresses: TargetKey) -> None:
         self.wire = FakeWire()
         self.registry = Registry()
         self.transport = FramedTransport[Change](
@@ -74,12 +76,16 @@ class Bench:
         )
         self.times: list[tuple[str, float]] = []
         self.there: dict[str, Callable[[], Awaitable[None]]] = {}
-        self.dialled = Dialled(self.wire, self.transport, addresses, connect=self.connect, draw=lambda _low, high: high)
+        limits = PoolLimits(per_target=1, silent_s=1e9)
+        self.pool = Pool(limits, [0] * 4096, draw=lambda _low, high: high)
+        self.registry.ring_of = self.pool.greeted
+        self.dialled = Dialled(self.wire, self.transport, self.pool, connect=self.connect)
+        self.dialled.set_targets(addresses)
 
-    async def connect(self, host: str, _port: int) -> socket.socket:
-        self.times.append((host.split(".")[0], round(trio.current_time() - self.started, 3)))
-        if host in self.there:
-            await self.there[host]()
+    async def connect(self, key: TargetKey) -> socket.socket:
+        self.times.append((key.host.split(".")[0], round(trio.current_time() - self.started, 3)))
+        if key.host in self.there:
+            await self.there[key.host]()
         return socket.socket.__new__(socket.socket)  # nobody looks at it
 
     def start(self, nursery: trio.Nursery) -> None:
@@ -103,8 +109,8 @@ async def test_each_address_is_dialled_and_what_comes_is_a_service_like_any_othe
         bench.start(nursery)
         await trio.sleep(1)
         assert sorted(bench.times) == [("billing", 0), ("orders", 0)]
-        assert repr(bench.dialled) == "<Dialled addresses=2 connections=2>"
-        assert (bench.dialled.reached, bench.dialled.failures) == (2, 0)
+        assert repr(bench.dialled) == "<Dialled targets=2 connections=2>"
+        assert (bench.pool.statistics().reached, bench.pool.statistics().failures) == (2, 0)
         bench.greet(1, "billing")
         bench.greet(2, "orders")
         assert [instance.name for instance in bench.registry.instances] == ["billing/i1", "orders/i1"]
@@ -122,7 +128,7 @@ async def test_what_cannot_be_reached_is_dialled_ever_more_slowly_and_said_once(
         await trio.sleep(20)
         nursery.cancel_scope.cancel()
     assert [at for _, at in bench.times] == [0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3]
-    assert (bench.dialled.reached, bench.dialled.failures) == (0, 9)
+    assert (bench.pool.statistics().reached, bench.pool.statistics().failures) == (0, 9)
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == [
         "service at billing.test:7501: cannot be reached: Connection refused; services.dial says where it is"
@@ -191,10 +197,10 @@ async def test_other_addresses_take_the_place_of_the_first(autojump_clock: MockC
         bench.start(nursery)
         await trio.testing.wait_all_tasks_blocked()
         bench.greet(1)
-        bench.dialled.set_addresses([BILLING, ORDERS])
+        bench.dialled.set_targets([BILLING, ORDERS])
         await trio.testing.wait_all_tasks_blocked()
         assert [name for name, _ in bench.times] == ["billing", "orders"]
-        bench.dialled.set_addresses([ORDERS])
+        bench.dialled.set_targets([ORDERS])
         assert bench.wire.written[-1] == (1, "GOAWAY")
         assert decode_goaway(bench.wire.last).reason == GoawayReason.MAINTENANCE
         bench.lose(1)
@@ -205,7 +211,7 @@ async def test_other_addresses_take_the_place_of_the_first(autojump_clock: MockC
 
 async def test_addresses_that_are_set_before_it_runs_are_dialled_when_it_does(autojump_clock: MockClock) -> None:
     bench = Bench()
-    bench.dialled.set_addresses([BILLING])
+    bench.dialled.set_targets([BILLING])
     async with trio.open_nursery() as nursery:
         bench.start(nursery)
         await trio.testing.wait_all_tasks_blocked()

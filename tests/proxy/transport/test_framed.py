@@ -38,6 +38,7 @@ from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
 from proxy.transport.framed import TICK_S, FramedTransport, run_ticks
 from proxy.transport.lists import KnownLists
+from proxy.transport.link import Link
 from proxy.transport.port import FramedSettings
 
 PROOF = "correct-horse-battery-staple"
@@ -420,8 +421,22 @@ def test_who_is_sent_goaway_alone_is_asked_nothing_new() -> None:
 # Connections that were dialled.
 
 
+class Watcher:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def going(self, link: Link, /) -> None:
+        self.told.append(("going", link.connection))
+
+    def lost(self, link: Link, /) -> None:
+        self.told.append(("lost", link.connection))
+
+
 def test_a_dialled_connection_is_greeted_like_any_other_but_for_the_ids() -> None:
     bench = Bench(calls=(calls := FakeCalls()))
+    bench.transport.watcher = watcher = Watcher()
     link = bench.transport.dialled(5)
     bench.come(5, FrameType.HELLO, encode_hello(CALLING))
     assert bench.port.take() == [(5, "WELCOME")]
@@ -430,20 +445,19 @@ def test_a_dialled_connection_is_greeted_like_any_other_but_for_the_ids() -> Non
     assert calls.taken == [("call", 5, 1, END, b"")]
     bench.transport.call(5, DIALLED | 1, END)
     assert bench.port.take() == TURNED_AWAY
-    assert link.ended is not None
-    assert link.ended.is_set()
+    assert watcher.told == [("lost", 5)]
     assert not bench.transport.is_there(link)
 
 
 def test_a_dialled_connection_that_is_lost_or_replaced_says_so() -> None:
     bench = Bench()
+    bench.transport.watcher = watcher = Watcher()
     older, newer = bench.transport.dialled(5), bench.transport.dialled(6)
     bench.come(5, FrameType.HELLO, encode_hello(HELLO))
     bench.come(6, FrameType.HELLO, encode_hello(HELLO))
     assert (older.is_replaced, newer.is_replaced) == (True, False)
     bench.transport.closed(5, CloseCause.EOF, 0)
-    assert older.ended is not None
-    assert older.ended.is_set()
+    assert watcher.told == [("going", 5), ("lost", 5)]
     assert bench.transport.is_there(older)  # over the newer one
 
 
@@ -842,7 +856,7 @@ async def test_ticks_are_done_at_their_interval_until_cancelled(autojump_clock: 
     bench.now = trio.current_time()
     bench.transport.opened(5)
     with trio.move_on_after(6):
-        await run_ticks(bench.transport)
+        await run_ticks(bench.transport.tick)
     assert bench.port.take() == TURNED_AWAY
     assert bench.port.flushes in {24, 25}
 
@@ -853,7 +867,7 @@ async def test_the_clock_is_that_of_trio_unless_another_is_given(autojump_clock:
         port, registry, FramedSettings(gateway="gw-1"), check=AllowList().check, on_change=lambda change: None
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_ticks, transport)
+        nursery.start_soon(run_ticks, transport.tick)
         await trio.sleep(100)
         transport.opened(5)
         transport.frame(5, 0, FrameType.HELLO, 0, encode_hello(HELLO))
