@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from frames.frame import Method
 from proxy import __version__
 from proxy.admin.figures import (
+    BalanceFigures,
     BodyFigures,
     CallFigures,
     DialledFigures,
@@ -58,6 +59,7 @@ async def figures_of(
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
         tls=_tls(secured),
         doubts={doubt.value: count for doubt, count in gateway.doubts.items()},
+        balance=_balance(gateway),
         rates=_rates(gateway),
         identity=_identity(gateway),
         registry=_registry(gateway),
@@ -97,6 +99,11 @@ def _tls(secured: Secured | None) -> TlsFigures:
         bad_reloads=certificates.bad_reloads,
         certificate_seconds_left=certificates.seconds_left(),
     )
+
+
+def _balance(gateway: "Gateway") -> BalanceFigures:
+    figures = gateway.configured.figures
+    return BalanceFigures(figures.shares.starting, figures.tally["moved"], figures.tally["keyless"])
 
 
 def _rates(gateway: "Gateway") -> RateFigures:

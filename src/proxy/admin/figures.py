@@ -139,6 +139,15 @@ class FanOutFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceFigures:
+    """How instances are chosen. starting: instances, now; the others are requests by consistent hashing."""
+
+    starting: int = 0
+    moved: int = 0
+    keyless: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadFigures:
     """Settings read again. applied_at: seconds since 1970, None for never."""
 
@@ -161,6 +170,7 @@ class Figures:
     bodies: BodyFigures = BodyFigures()
     tls: TlsFigures = field(default_factory=TlsFigures)
     doubts: Mapping[str, int] = field(default_factory=dict)  # trusted proxies that were not believed, by cause
+    balance: BalanceFigures = BalanceFigures()
     rates: RateFigures = field(default_factory=RateFigures)
     identity: IdentityFigures = field(default_factory=IdentityFigures)
     registry: RegistryFigures = field(default_factory=RegistryFigures)

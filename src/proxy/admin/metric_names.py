@@ -87,6 +87,21 @@ SHARES: Final = MetricName(
     "Part of a route's requests that its split gives to a version now, as far as weights decide: 0 to 1.",
     ("route", "method", "version"),
 )
+STARTING: Final = MetricName(
+    "penstock_instances_starting",
+    "gauge",
+    "Instances that have come within balancing.slow_start, and get less than their fair share.",
+)
+HASH_MOVED: Final = MetricName(
+    "penstock_balance_moved_total",
+    "counter",
+    "Requests by consistent hashing whose own instance had no room, so that another one got them.",
+)
+HASH_KEYLESS: Final = MetricName(
+    "penstock_balance_keyless_total",
+    "counter",
+    "Requests by consistent hashing that had no key, so that one of two at random got them.",
+)
 RATE_REFUSALS: Final = MetricName(
     "penstock_rate_limit_refusals_total",
     "counter",
@@ -244,6 +259,9 @@ REVISION: Final = MetricName("penstock_settings_revision", "gauge", "Revision of
 OF_SERVICES: Final = (
     VERSIONS,
     SHARES,
+    STARTING,
+    HASH_MOVED,
+    HASH_KEYLESS,
     RATE_REFUSALS,
     RATE_KEYS,
     RATE_CROWDED,

@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.admin import metric_names as names
 from proxy.admin.figures import (
+    BalanceFigures,
     CallFigures,
     DialledFigures,
     FanOutFigures,
@@ -30,6 +31,7 @@ def families(figures: Figures) -> Iterator[Family]:
     """Every family that this module knows."""
     yield names.VERSIONS, bounded_samples(_versions(figures.instances))
     yield names.SHARES, islice(_shares(figures.routes), SERIES_MAX)
+    yield from _balance(figures.balance)
     yield from _rates(figures.rates)
     yield from _identity(figures.identity)
     yield from _registry(figures.registry)
@@ -59,6 +61,12 @@ def _shares(routes: Iterable[RouteFigures]) -> Samples:
     for route in routes:
         for version, share in route.shares.items():
             yield (route.path, route.method, version), share
+
+
+def _balance(balance: BalanceFigures) -> Iterator[Family]:
+    yield names.STARTING, [((), balance.starting)]
+    yield names.HASH_MOVED, [((), balance.moved)]
+    yield names.HASH_KEYLESS, [((), balance.keyless)]
 
 
 def _rates(rates: RateFigures) -> Iterator[Family]:

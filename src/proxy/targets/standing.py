@@ -5,6 +5,7 @@ Looked at each tick, for all of them; what comes of it is in `Shares`.
     load         1 + the reported load, averaged, is the handicap: of two that are equal for us, the one that is busy
                  with what others ask gets less. It is at most 2, because it is up to a heartbeat old: a choice that
                  followed it blindly would send everything to one, and then everything to the other.
+    connections  the figures are those of its first connection, so each further one counts once more
     slow start   who has just come begins with a part of its fair share, since its caches are cold
 """
 
@@ -36,6 +37,8 @@ class Standing:
         """Look at all instances that are connected."""
         shares, before, loads = self._shares, self._loads, {}
         for instance in instances:
+            if instance.is_dormant:
+                continue
             slot, load = instance.slot, min(instance.reported_load or 0, LOAD_COUNTED_MAX)
             connection, average = before.pop(slot, (0, 0.0))
             if connection != instance.connection:
@@ -43,7 +46,7 @@ class Standing:
                 average = load
             average += (load - average) * LOAD_WEIGHT
             loads[slot] = (instance.connection, average)
-            shares.handicap[slot] = 1 + average / LOAD_FULL
+            shares.handicap[slot] = (1 + average / LOAD_FULL) * (1 + len(instance.others))
             shares.set_start(slot, ramp_share(instance.connected_at, self.slow_start_s, now))
         for slot in before:
             shares.forget(slot)

@@ -1,4 +1,5 @@
 from proxy.admin.figures import (
+    BalanceFigures,
     CallFigures,
     DialledFigures,
     FanOutFigures,
@@ -26,6 +27,7 @@ FIGURES = Figures(
         InstanceFigures("billing", "healthy", 0, "1.4.0"),
         InstanceFigures("billing", "healthy", 0, "2.0.0"),
     ),
+    balance=BalanceFigures(41, 42, 43),
     rates=RateFigures({("service billing", "10/s by tenant"): 3}, keys=7, crowded=2, failures=1),
     identity=IdentityFigures(5, {"expired": 4}, 6, (IssuerFigures("main", 2, 1.5, True, 9, 8),)),
     registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26),
@@ -39,6 +41,9 @@ penstock_service_version_instances{service="billing",version="1.4.0"} 2.0
 penstock_service_version_instances{service="billing",version="2.0.0"} 1.0
 penstock_split_share_ratio{method="GET",route="/invoices",version="1.4.0"} 0.95
 penstock_split_share_ratio{method="GET",route="/invoices",version="2.0.0"} 0.05
+penstock_instances_starting 41.0
+penstock_balance_moved_total 42.0
+penstock_balance_keyless_total 43.0
 penstock_rate_limit_refusals_total{limit="10/s by tenant",scope="service billing"} 3.0
 penstock_rate_limit_keys 7.0
 penstock_rate_limit_crowded_total 2.0
