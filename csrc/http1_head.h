@@ -47,7 +47,8 @@ enum http1_name {
 
 /* Bits of http1_head.flags. Those that decide about the express lane fit into eight bits. */
 enum {
-    HEAD_HAS_MORE = 1,           /* fields that few requests have, to be asked for by name: Authorization, X-Api-Key, X-Service-Version */
+    HEAD_HAS_MORE = 1,           /* fields that few requests have, to be asked for by name: Authorization, X-Api-Key, X-Service-Version,
+                                  * X-Penstock-Attempt */
     HEAD_HAS_TENANT = 2,
     HEAD_HAS_CORRELATION_ID = 4,
     HEAD_HAS_REQUEST_ID = 8,

@@ -39,11 +39,16 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         key = assembly.key(index)
         return None if key is None else assembly.route(key)
 
+    def instance_of(connection: int) -> str:
+        instance = gateway.registry.maybe_instance(connection)
+        return instance.name if instance else ""
+
     return Retrying(
         wire,
         gateway.attempt_budgets,
         gateway.bytes_in_flight,
         gateway.configured.notes,
         route_of=route_of,
+        instance_of=instance_of,
         choose=lambda offers: less_loaded(offers, wire.in_flight, random.random),
     )

@@ -166,6 +166,11 @@ class RawService:
                 await self.grant(asked, len(frame.payload))
         return bytes(body)
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether something has come that was not looked at yet."""
+        return bool(self._frames or self._held)
+
     async def ended(self) -> None:
         """Wait for the end of the connection; heartbeats may come before it."""
         with trio.fail_after(WAIT_S):

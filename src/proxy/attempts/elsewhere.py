@@ -18,12 +18,12 @@ def candidates(route: "Route", chosen: "Sequence[Offer] | None") -> "tuple[Offer
     if chosen is None:
         return route.offers
     if route.policy.placement:
-        names = {(offer.instance.service, offer.instance.instance) for offer in chosen}
+        names = {offer.instance.name for offer in chosen}
         return tuple(
             offer
             for candidates in route.choice.all
             for offer in candidates.everywhere
-            if (offer.instance.service, offer.instance.instance) in names
+            if offer.instance.name in names
         )
     versions = {offer.version for offer in chosen}
     return tuple(offer for candidates in route.choice.all for offer in candidates.offers if offer.version in versions)
@@ -39,6 +39,6 @@ def less_loaded(offers: "Sequence[Offer]", in_flight: Sequence[int], rand: Calla
     return other if in_flight[other.slot] < in_flight[one.slot] else one
 
 
-def not_asked(offers: "Sequence[Offer]", asked: Collection[int]) -> "tuple[Offer, ...]":
-    """Return the offers over connections that it was not sent over yet."""
-    return tuple(offer for offer in offers if offer.connection not in asked)
+def not_asked(offers: "Sequence[Offer]", asked: Collection[str]) -> "tuple[Offer, ...]":
+    """Return the offers of instances that it was not sent to yet. asked: their names."""
+    return tuple(offer for offer in offers if offer.instance.name not in asked)

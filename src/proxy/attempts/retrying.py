@@ -87,8 +87,8 @@ class _Record(msgspec.Struct, eq=False):
     plan: Plan
     route: int
     service: str
-    asked: list[int]
-    """The connections over which it went."""
+    asked: set[str]
+    """The instances to which it went, by name: one that comes back over another connection is the same."""
     failure: Failure
     """The last."""
     tries: int = 0
@@ -107,16 +107,21 @@ class Retrying:
         notes: Notes,
         *,
         route_of: Callable[[int], "Route | None"],
+        instance_of: Callable[[int], str],
         choose: Callable[["Sequence[Offer]"], "Offer | None"],
         rand: Callable[[], float] = random.random,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """route_of: the route of now that has an index; choose: one of several offers; now_s: since 1970."""
+        """Take what it works with.
+
+        route_of: the route of now that has an index; instance_of: who is at the other end of a connection; choose: one of several offers; now_s: since 1970.
+        """
         self._wire = wire
         self._budgets = budgets
         self._memory = memory
         self._notes = notes
         self._route_of = route_of
+        self._instance_of = instance_of
         self._choose = choose
         self._rand = rand
         self._now_s = now_s
@@ -144,8 +149,7 @@ class Retrying:
         if facts is None or record is None:
             self.forget(exchange)
             return failure
-        if connection and connection not in record.asked:
-            record.asked.append(connection)
+        record.asked.add(self._instance_of(connection))
         record.failure, record.tries = self._with_pushback(failure), max(record.tries, facts.attempt)
         failure = record.failure
         return self._go_on(exchange, record, facts, failure)
@@ -191,7 +195,7 @@ class Retrying:
         route = self._route_of(facts.route)
         if route is None:
             return None
-        return _Record(route.plan or NO_PLAN, facts.route, route.service, [], failure)
+        return _Record(route.plan or NO_PLAN, facts.route, route.service, set(), failure)
 
     def _go_on(self, exchange: int, record: _Record, facts: ExchangeFacts, failure: Failure) -> Failure | None:
         """Send again, wait for that, or end it."""
@@ -253,6 +257,7 @@ class Retrying:
             )
             if result in (WireResult.OK, WireResult.NO_EXCHANGE):
                 self.sent[failure.kind] += 1
+                record.asked.add(offer.instance.name)
                 record.tries += 1
                 record.failure = failure._replace(payload=b"")  # nobody will need that answer any more
                 return True
