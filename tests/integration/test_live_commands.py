@@ -109,9 +109,9 @@ async def test_explain() -> None:
             ["sending", "in a batch, without a task"],
             ["retries: none; this version never sends a request again"],
             [""],
-            ["INSTANCE", "VERSION", "REGION", "TIER", "HEALTH", "IN FLIGHT", "LATENCY", "WHY"],
-            ["raw-1", "1.4.0", "local", "own", "healthy", "0", "-", "picked"],
-            ["raw-2", "2.0.0", "eu-2", "other", "healthy", "0", "-", "another version"],
+            ["INSTANCE", "VERSION", "REGION", "TIER", "HEALTH", "IN FLIGHT", "LATENCY", "LOAD", "SHARE", "WHY"],
+            ["raw-1", "1.4.0", "local", "own", "healthy", "0", "-", "-", "10 %", "picked"],
+            ["raw-2", "2.0.0", "eu-2", "other", "healthy", "0", "-", "-", "10 %", "another version"],
             [""],
             ["=> sent to raw/raw-1 (1.4.0), due within 800 ms"],
         ]

@@ -15,7 +15,7 @@ from .failures import EXIT_RUNTIME, AdminError, failures_explained
 from .options import SettingsCommand, load_settings
 
 PATH = "/explain"
-_HEAD = ("INSTANCE", "VERSION", "REGION", "TIER", "HEALTH", "IN FLIGHT", "LATENCY", "WHY")
+_HEAD = ("INSTANCE", "VERSION", "REGION", "TIER", "HEALTH", "IN FLIGHT", "LATENCY", "LOAD", "SHARE", "WHY")
 
 
 @click.command(cls=SettingsCommand, short_help="Tell what would become of a request.")
@@ -88,6 +88,8 @@ def _instance(row: dict[str, Any]) -> tuple[str, ...]:
         row["health"],
         str(row["in_flight"]),
         milliseconds(row["latency_us"]),
+        "-" if row["load_percent"] is None else f"{row['load_percent']:g} %",
+        f"{row['share']:.0%}".replace("%", " %"),
         row["because"],
     )
 

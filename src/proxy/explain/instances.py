@@ -47,6 +47,8 @@ def _row(gateway: "Gateway", offer: "Offer", because: str) -> dict[str, Any]:
         "health": instance.health.value,
         "in_flight": wire.in_flight[offer.slot],
         "latency_us": round(wire.latency_us[offer.slot]),
+        "load_percent": None if instance.reported_load is None else instance.reported_load / 100,
+        "share": round(gateway.configured.figures.shares.of(offer), 3),
         "because": because,
     }
 
