@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from frames.frame import Method
@@ -15,12 +15,13 @@ from proxy.targets.breaker import BreakerSettings, Cause
 from proxy.targets.breakers import Breakers, Move
 from proxy.targets.instance import Change, Instance, RouteKey
 from proxy.targets.registry import Registry
-from proxy.targets.silence import Sight
+from proxy.targets.silence import TIMES_USUAL, Sight
 
 if TYPE_CHECKING:
     from frames.wire import Wire
     from proxy.breaking import Ramps
     from proxy.route.table import Route
+    from proxy.targets.probe import Prober, Sent
 
 SLOWEST_PART: Final = 0.01
 """Of a route's requests, those that take longest: what is silent for as long as they is not just busy with one."""
@@ -121,6 +122,18 @@ class BreakerKeeper:
                 self.rescued += 1
         wire.flush_soon()
 
+    def hurry(self, prober: "Prober", now: float) -> None:
+        """End the attempts that are probes and take too long: who sent them should not have to wait for it."""
+        for sent in prober.late(now, self._patience_s):
+            facts = self._wire.facts(sent.exchange)
+            if facts is not None and facts.gauge == sent.offer.gauge:
+                self._wire.wait(sent.exchange, _SOON_MS)
+                self._wire.flush_soon()
+
+    def _patience_s(self, sent: "Sent") -> float:
+        usual_us = max(TIMES_USUAL * self._wire.latency_us[sent.offer.slot], self._within_us(sent.route))
+        return max(self.breakers.settings.silence_s or 1.0, usual_us / 1e6)
+
     # ---- panic ----
 
     def look_for_panic(self, keys: Iterable[RouteKey]) -> None:
@@ -155,8 +168,21 @@ class BreakerKeeper:
         for key in self._registry.routes:
             route = self._route_of(key) if key[2] == service else None
             if route is not None and self._wire.route_in_flight[route.index]:
-                slowest = max(slowest, _within_us(self._wire.route_latency(route.index)))
+                slowest = max(slowest, self._within_us(route.index))
         return slowest
+
+    def _within_us(self, route: int) -> float:
+        """Return within which time all but the slowest answers of a route came."""
+        counts = self._wire.route_latency(route)
+        total = sum(counts)
+        if total < MEASURED_MIN:
+            return UNKNOWN_US
+        left = total * SLOWEST_PART
+        for index in range(len(counts) - 1, -1, -1):
+            left -= counts[index]
+            if left < 0:
+                return float(upper_bound_us(index))
+        return 0.0
 
     # ---- for people ----
 
@@ -187,16 +213,3 @@ class BreakerKeeper:
 def text_of(key: RouteKey) -> str:
     """Return a route as people write it."""
     return f"{Method(key[0]).name} {key[1]}"
-
-
-def _within_us(counts: Sequence[int]) -> float:
-    """Return within which time all but the slowest answers came."""
-    total = sum(counts)
-    if total < MEASURED_MIN:
-        return UNKNOWN_US
-    left = total * SLOWEST_PART
-    for index in range(len(counts) - 1, -1, -1):
-        left -= counts[index]
-        if left < 0:
-            return float(upper_bound_us(index))
-    return 0.0

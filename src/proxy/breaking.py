@@ -12,7 +12,7 @@ import trio
 
 from frames.wire_values import EXPIRED_EARLY, LOST_UNSENT, Event, EventKind
 from proxy.exchange import Exchange
-from proxy.outcomes import OutcomeKind, kind_of_refusal, kind_of_status
+from proxy.outcomes import FAILURE_STATUS, OutcomeKind, kind_of_refusal, kind_of_status
 from proxy.stage import Stage, for_routes
 from proxy.targets.instance import Change, RouteKey
 from proxy.targets.registry import Registry
@@ -136,7 +136,7 @@ class Breaking:
             return take
 
         looks = {
-            EventKind.ANSWERED: lambda event: (event[7], kind_of_status(event[3]), event[8]),
+            EventKind.ANSWERED: _look_at_answered,
             EventKind.LOST: self._look_at_lost,
             EventKind.EXPIRED: self._look_at_expired,
             EventKind.REFUSED: lambda event: (event[8], kind_of_refusal(event[3]), 0),
@@ -153,6 +153,8 @@ class Breaking:
         """Do what time does."""
         if self.is_loaded or len(self._registry().instances) > 1:
             self._apply(self.keeper.tick(now))
+        if "prober" in self.__dict__:
+            self.keeper.hurry(self.prober, now)
 
     def registered(self, change: Change) -> None:
         """Look whether all instances have to be used, after routes have changed."""
@@ -176,3 +178,9 @@ class Breaking:
         for level, text in self.keeper.notes(change.moves):
             _log.log(level, "%s", text)
         self._on_change(change)
+
+
+def _look_at_answered(event: Event) -> tuple[int, OutcomeKind, int]:
+    """Good answers are told of what was sent again; the wire has counted them."""
+    kind = kind_of_status(event[3])
+    return event[7] if kind is not OutcomeKind.OTHER or event[3] >= FAILURE_STATUS else 0, kind, event[8]

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from frames.frame import RefusedReason
 
-_FAILURE_STATUS: Final = 500
+FAILURE_STATUS: Final = 500
 _TOO_MANY: Final = 429
 _NOT_IMPLEMENTED: Final = 501
 
@@ -35,7 +35,7 @@ FAILURES: Final = frozenset((OutcomeKind.STATUS, OutcomeKind.LOST, OutcomeKind.E
 
 def kind_of_status(status: int) -> OutcomeKind:
     """Return what an answer with this status is. 501 is no failure: it says what the service is, not how."""
-    if status >= _FAILURE_STATUS and status != _NOT_IMPLEMENTED:
+    if status >= FAILURE_STATUS and status != _NOT_IMPLEMENTED:
         return OutcomeKind.STATUS
     return OutcomeKind.PRESSURE if status == _TOO_MANY else OutcomeKind.OTHER
 

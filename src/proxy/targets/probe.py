@@ -5,7 +5,7 @@ first; what changes something is used where nothing else has come for a while, s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from frames.frame import Method
 from proxy.breaker_state import BreakerState, Probe, Recovering
@@ -21,6 +21,15 @@ AFTER_S: Final = 0.5
 """Behind its deadline, how soon the next one may go where nobody has said what became of a probe."""
 
 
+class Sent(NamedTuple):
+    """A probe that is under way. route: its index."""
+
+    exchange: int
+    offer: Offer
+    route: int
+    at: float
+
+
 class Prober:
     """Sends probes. ``sent`` is how many."""
 
@@ -29,6 +38,7 @@ class Prober:
         self._answers = answers
         self._clock = clock
         self.sent = 0
+        self._under_way: list[Sent] = []
 
     def probe(self, exchange: Exchange) -> None:
         """Let the exchange be a probe, if one is wanted: then it has one candidate."""
@@ -40,7 +50,17 @@ class Prober:
             if self._claim(offer, exchange, now):
                 exchange.offers = Probe(offer, offers)
                 self.sent += 1
+                self._under_way.append(Sent(exchange.id, offer, exchange.route.index, now))
                 return
+
+    def late(self, now: float, patience_s: Callable[[Sent], float]) -> list[Sent]:
+        """Return the probes that take longer than this, each once: nobody is to wait for them until the deadline."""
+        if not self._under_way:
+            return []
+        half_open = [sent for sent in self._under_way if any(breaker.probing for breaker in sent.offer.breakers)]
+        late = [sent for sent in half_open if now - sent.at >= patience_s(sent)]
+        self._under_way = [sent for sent in half_open if sent not in late]
+        return late
 
     def _claim(self, offer: Offer, exchange: Exchange, now: float) -> bool:
         half_open = [breaker for breaker in offer.breakers if breaker.state is BreakerState.HALF_OPEN]

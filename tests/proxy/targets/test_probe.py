@@ -78,3 +78,17 @@ def test_while_it_is_out_nobody_is_a_probe() -> None:
     street.town.fail(1)
     assert street.town.states() == "COCC"
     assert names(street.ask().offers) == "b0 b2 b3"
+
+
+def test_a_probe_is_late_once_and_not_where_it_was_answered() -> None:
+    street = Street()
+    street.ask()
+    assert street.prober.late(street.town.now + 0.9, lambda sent: 1.0) == []
+    (sent,) = street.prober.late(street.town.now + 1.0, lambda sent: 1.0)
+    assert (sent.exchange, sent.offer.instance.instance) == (1, "b1")
+    assert street.prober.late(street.town.now + 9.0, lambda sent: 1.0) == []
+    street = Street()
+    street.ask()
+    street.town.good(1)
+    street.town.tick()
+    assert street.prober.late(street.town.now + 9.0, lambda sent: 1.0) == []
