@@ -14,7 +14,7 @@ from frames.session import session_table_markdown
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin")
+STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -78,7 +78,7 @@ LATER = {
     *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
     *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
-    *("proxy.config.rules", "proxy.config.structured"),
+    *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 

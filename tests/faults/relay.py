@@ -29,6 +29,7 @@ import trio
 
 READ_BYTES: Final = 65_536
 SLICES_PER_SECOND: Final = 50
+POLL_S: Final = 0.002
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER for no time: close sends RST."""
 
@@ -97,16 +98,15 @@ class Relay:
         """fault: armed from the beginning."""
         self.target = target
         self.fault = fault
-        self.struck = trio.Event()
-        """Set when the armed fault has done something that ends or stops a connection."""
         self._passed = dict.fromkeys(Direction, 0)
         self._random = random.Random(seed)
+        self._is_time: Callable[[], bool] = lambda: True
 
-    def arm(self, fault: Fault | None) -> None:
-        """From now on do this, to every connection; None: nothing."""
+    def arm(self, fault: Fault | None, is_time: Callable[[], bool] = lambda: True) -> None:
+        """From now on do this, to every connection; None: nothing. is_time: what ends a connection waits for it."""
         self.fault = fault
+        self._is_time = is_time
         self._passed = dict.fromkeys(Direction, 0)
-        self.struck = trio.Event()
 
     async def run(self, listener: trio.socket.SocketType) -> None:
         """Relay until cancelled."""
@@ -144,6 +144,8 @@ class Relay:
             while data := await source.recv(READ_BYTES):
                 await self._pass(link, sink, direction, data)
             sink.shutdown(socket.SHUT_WR)
+        except ConnectionResetError:
+            link.reset()
         except (OSError, Ended, trio.ClosedResourceError):
             with suppress(OSError, trio.ClosedResourceError):  # what is not read would make an end a reset
                 while await source.recv(READ_BYTES):
@@ -167,7 +169,7 @@ class Relay:
         elif fault.kind in (Kind.CUT, Kind.RESET):
             await self._end(link, fault.kind)
         elif fault.kind is Kind.HALF_CLOSE:
-            self.struck.set()
+            await self._until_it_is_time()
             sink.shutdown(socket.SHUT_WR)
             raise Ended
         elif fault.kind is Kind.SLOW:
@@ -176,15 +178,18 @@ class Relay:
         elif fault.kind is Kind.SLICING:
             await _send_in_slices(sink, data, 1, 0)
         else:
-            self.struck.set()
             await trio.sleep_forever()
 
     async def _wait(self, fault: Fault) -> None:
         milliseconds = fault.milliseconds
         await trio.sleep((milliseconds if fault.kind is Kind.LATENCY else self._random.uniform(0, milliseconds)) / 1000)
 
+    async def _until_it_is_time(self) -> None:
+        while not self._is_time():  # noqa: ASYNC110 - what it waits for has no event
+            await trio.sleep(POLL_S)
+
     async def _end(self, link: Link, kind: Kind) -> None:
-        self.struck.set()
+        await self._until_it_is_time()
         if kind is Kind.RESET:
             link.reset()
         else:
