@@ -19,9 +19,9 @@ from penstock.settings import Address, Loaded, LogSettings
 
 from .. import __version__
 from ..config import GatewayConfig
+from ..serving import start_logs
 from .failures import DemoError, failures_explained
 from .options import SettingsCommand, load_settings
-from .serve import start_logs
 
 if TYPE_CHECKING:
     from ..app import Addresses

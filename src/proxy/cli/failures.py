@@ -4,8 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from penstock.settings import Problem, SettingsError
 
 from ..edge.listen import ListenError
@@ -63,7 +61,7 @@ def _exit_code(leaves: list[BaseException]) -> int:
 def tell(level: str, text: str) -> None:
     """Write lines to stderr, each with the program's name and the level."""
     for line in text.splitlines():
-        click.echo(f"penstock: {level}: {line}", err=True)
+        print(f"penstock: {level}: {line}", file=sys.stderr, flush=True)
 
 
 def tell_warnings(warnings: tuple[Problem, ...]) -> None:

@@ -51,9 +51,13 @@ def settings_loader(ctx: click.Context, path: Path | None = None) -> Callable[[]
     """Return what reads the settings of a `SettingsCommand`, now and again: flags and variables as they are now, the
     file as it is then. path: of another file than ``--config`` names. What is returned may raise `SettingsError`.
     """
+    return partial(load_gateway, dict(os.environ), flags=given_flags(ctx), path=path or config_path(ctx))
+
+
+def given_flags(ctx: click.Context) -> dict[str, str]:
+    """Return the values of the settings that were given as flags, by the settings' names."""
     given = {setting.name: ctx.params.get(_parameter(setting)) for setting in gateway_registry()}
-    flags = {name: text for name, text in given.items() if text is not None}
-    return partial(load_gateway, dict(os.environ), flags=flags, path=path or config_path(ctx))
+    return {name: text for name, text in given.items() if text is not None}
 
 
 def config_path(ctx: click.Context) -> Path | None:

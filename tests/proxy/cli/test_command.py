@@ -12,10 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 import proxy.cli.serve
+import proxy.serving
 from penstock.settings import Loaded
 from proxy.cli.main import COMMANDS, command
 from proxy.config import GatewayConfig, gateway_registry
 from proxy.edge.listen import open_listener
+from proxy.serving import command_line, read_command_line
 
 
 @pytest.fixture(autouse=True)
@@ -124,50 +126,86 @@ def test_a_missing_file() -> None:
     )
 
 
-def test_serve_runs_the_gateway_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_becomes_the_process_that_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(proxy.cli.serve, "become", became.append)
+    path = tmp_path / "a.yaml"
+    path.write_text("edge: {idle_timeout: 30s}")
+    assert run("serve", "--edge-deadline", "4s", "--config", str(path)).exit_code == 0
+    (words,) = became
+    assert words[:4] == [sys.executable, "-P", "-m", "proxy.serving"]
+    assert read_command_line(words[4:]) == (path, {"edge.deadline": "4s"})
+    assert read_command_line(command_line(None, {})[4:]) == (None, {})
+
+
+def test_serving_runs_the_gateway_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
     def note(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]], path: Path | None) -> None:
         seen.extend((loaded.settings.edge.deadline_ms, load().settings.edge.deadline_ms))
         assert path is None
 
-    monkeypatch.setattr(proxy.cli.serve, "run_gateway", note)
-    result = run("serve", "--edge-deadline", "4s")
-    assert result.exit_code == 0
+    monkeypatch.setattr(proxy.serving, "run_gateway", note)
+    proxy.serving.main(["--edge-deadline", "4s"])
     assert seen == [4000, 4000]
 
 
-def test_serve_explains_a_port_in_use_inside_of_a_nursery(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_serves_has_not_imported_what_reads_command_lines() -> None:
+    program = (
+        "import sys; import proxy.serving; from proxy.running import serve;"
+        "print(sorted({'click', 'gettext', 'proxy.cli.options'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
+
+
+def ending_of_serving(*words: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        proxy.serving.main(words)
+    return ended.value.code
+
+
+def test_settings_that_have_become_bad_by_then_are_explained(capfd: pytest.CaptureFixture[str]) -> None:
+    assert ending_of_serving("--edge-deadline", "4") == 2
+    assert capfd.readouterr().err.startswith("penstock: error: bad_value: edge.deadline = 4 (--edge-deadline)")
+
+
+def test_a_port_in_use_inside_of_a_nursery_is_explained(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     def refuse(loaded: Loaded[GatewayConfig], *_: object) -> None:
         try:
             open_listener(loaded.settings.edge.listen, "edge.listen")
         except Exception as error:
             raise ExceptionGroup("nursery", [ExceptionGroup("nursery", [error])]) from None
 
-    monkeypatch.setattr(proxy.cli.serve, "run_gateway", refuse)
+    monkeypatch.setattr(proxy.serving, "run_gateway", refuse)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = run("serve", "--edge-listen", f"127.0.0.1:{port}")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("penstock: error: port_in_use: edge.listen")
-    assert len(result.stderr.splitlines()) == 1
+        assert ending_of_serving("--edge-listen", f"127.0.0.1:{port}") == 1
+    said = capfd.readouterr().err
+    assert said.startswith("penstock: error: port_in_use: edge.listen")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(KeyboardInterrupt(), 130), (BaseExceptionGroup("nursery", [KeyboardInterrupt()]), 130)]
 )
-def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
+def test_an_interrupt_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
     def interrupted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(proxy.cli.serve, "run_gateway", interrupted)
-    result = run("serve")
-    assert (result.exit_code, result.stderr) == (code, "")
+    monkeypatch.setattr(proxy.serving, "run_gateway", interrupted)
+    assert ending_of_serving() == code
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_unknown_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(proxy.cli.serve, "run_gateway", broken)
-    assert isinstance(run("serve").exception, ZeroDivisionError)
+    monkeypatch.setattr(proxy.serving, "run_gateway", broken)
+    with pytest.raises(ZeroDivisionError):
+        proxy.serving.main([])

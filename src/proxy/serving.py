@@ -1,0 +1,72 @@
+"""The process that serves. `penstock serve` becomes it: what reads a command line is not held in memory while serving.
+
+    python -m proxy.serving [--config FILE] [--edge-deadline 5s ...]
+
+It takes what `penstock serve` has checked and nothing else: each flag is followed by its value.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from penstock.settings import Loaded
+from penstock.telemetry.logs import Logs, set_up_logs
+from proxy.cli.failures import failures_explained
+from proxy.config import GatewayConfig, gateway_registry, load_gateway
+
+CONFIG_FLAG = "--config"
+
+_log = logging.getLogger("penstock")
+
+
+def command_line(path: Path | None, flags: Mapping[str, str]) -> list[str]:
+    """Return the command line of the process that serves. flags: values by the names of settings."""
+    flag_of = {setting.name: setting.flag for setting in gateway_registry()}
+    given = [word for name, value in flags.items() for word in (flag_of[name], value)]
+    config = [] if path is None else [CONFIG_FLAG, str(path)]
+    return [sys.executable, "-P", "-m", "proxy.serving", *config, *given]
+
+
+def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]]:
+    """Return the settings file and the flags of a `command_line`, given without the words that start Python."""
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    path = given.pop(CONFIG_FLAG, None)
+    name_of = {setting.flag: setting.name for setting in gateway_registry()}
+    return None if path is None else Path(path), {name_of[flag]: value for flag, value in given.items()}
+
+
+def start_logs(loaded: Loaded[GatewayConfig]) -> Logs:
+    """Set up logs for these settings, and log what is odd about them."""
+    logs = set_up_logs(loaded.settings.log, [loaded.settings.services.token, loaded.settings.admin.token])
+    for warning in loaded.warnings:
+        _log.warning("%s", warning)
+    return logs
+
+
+def run_gateway(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]], path: Path | None) -> None:
+    """Run the gateway until a signal ends it. load: reads the settings again; path: of their file, to be watched."""
+    import trio
+
+    from proxy.running import Sources, serve
+
+    trio.run(serve, Sources(loaded, load, path))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Serve, and exit with a line for each known failure. words: in place of this process's own."""
+    path, flags = read_command_line(sys.argv[1:] if words is None else words)
+    load = partial(load_gateway, dict(os.environ), flags=flags, path=path)
+    with failures_explained():
+        loaded = load()
+        logs = start_logs(loaded)
+        try:
+            run_gateway(loaded, load, path)
+        finally:
+            logs.close()
+
+
+if __name__ == "__main__":
+    main()
