@@ -15,9 +15,9 @@ ended, and when the time has come that it waited for. After the deadline it is a
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from frames.wire_values import EXPIRED_EARLY, HEAD_ODD, NO_IDENTITY, Event, EventKind, WireResult
+from frames.wire_values import EXPIRED_EARLY, NO_IDENTITY, Event, EventKind, WireResult
 from proxy.errors import BAD_RESPONSE, DEADLINE, DRAINING, INTERNAL
-from proxy.exchange import Exchange
+from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeadPort, HeldFields
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer, Await, Lane, Reply, Result, Stage
@@ -171,7 +171,7 @@ class Parking:
         return entry.exchange
 
     def _keep(self, exchange: Exchange) -> Exchange | None:
-        if exchange.flags & HEAD_ODD:
+        if exchange.flags & NEEDS_TASK:
             return None
         caller = exchange.caller
         identity = NO_IDENTITY if caller is None else caller.wire

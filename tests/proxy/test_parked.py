@@ -9,9 +9,9 @@ from request_fields import Fields
 from route_support import offer, route
 
 from frames.frame import Method
-from frames.wire_values import EXPIRED_EARLY, HEAD_ODD, NO_IDENTITY, Event, EventKind, WireResult
+from frames.wire_values import EXPIRED_EARLY, NO_IDENTITY, Event, EventKind, WireResult
 from proxy.errors import BAD_RESPONSE, DEADLINE, DRAINING, INTERNAL, NO_ROUTE, RATE_LIMITED
-from proxy.exchange import Exchange
+from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeldFields
 from proxy.parked import NotParkedError, Parking
 from proxy.snapshot import Snapshot
@@ -137,7 +137,7 @@ def test_what_cannot_be_kept_is_not_parked(lab: Lab, result: WireResult) -> None
 
 
 def test_what_a_task_carries_is_not_parked(lab: Lab) -> None:
-    assert lab.parking.park(lab.begun(flags=HEAD_ODD), stage) is None
+    assert lab.parking.park(lab.begun(flags=NEEDS_TASK), stage) is None
     assert lab.calls == []
 
 
