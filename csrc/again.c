@@ -67,6 +67,15 @@ uint64_t wire_branch(wire *w, uint64_t id)
     return exchange_id(x);
 }
 
+int wire_outlive(wire *w, uint64_t id)
+{
+    exchange *x = exchange_find(w, id);
+    if (!x || x->state != EXCHANGE_SENT || exchange_is_wanted(x) || x->is_away || x->is_streamed || x->is_spoiled)
+        return WIRE_NO_EXCHANGE;
+    x->is_begun = x->is_streamed = 1;
+    return WIRE_OK;
+}
+
 int wire_wait(wire *w, uint64_t id, uint32_t milliseconds)
 {
     exchange *x = exchange_find(w, id);

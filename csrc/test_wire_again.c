@@ -391,6 +391,32 @@ static void test_branches(void)
     finish_empty();
 }
 
+/* A request may go on without its client, as if it had been begun here; and only then. */
+static void test_outlived(void)
+{
+    open_all(4096, 4096);
+    uint64_t id = ask(client, GET_A);
+    CHECK_EQUAL(wire_outlive(w, id), WIRE_NO_EXCHANGE); /* with nobody yet */
+    CHECK_EQUAL(send_kept(&a, id, SEND_TELL, 0), WIRE_OK);
+    CHECK_EQUAL(wire_outlive(w, id), WIRE_NO_EXCHANGE); /* its client is there */
+    hear_frame(&a);
+    close(client);
+    CHECK(await_event(EVENT_CLIENT_GONE)->exchange == id);
+    CHECK_EQUAL(wire_outlive(w, id), WIRE_OK);
+    CHECK_EQUAL(wire_outlive(w, id), WIRE_NO_EXCHANGE); /* once */
+    CHECK_EQUAL(wire_pass_on(w, id, (const uint8_t *)"", 0), WIRE_NO_EXCHANGE);
+    respond(&a, on_wire(id, 1, 0), 201, "made");
+    const wire_event *event = await_event(EVENT_STREAM);
+    CHECK(event->exchange == id);
+    CHECK_EQUAL(event->a, 201);
+    CHECK_EQUAL(event->b, 4);
+    CHECK_EQUAL(wire_end(w, id), WIRE_OK);
+    CHECK_EQUAL(wire_outlive(w, id), WIRE_NO_EXCHANGE);
+    CHECK_EQUAL(wire_count(w)->exchanges_now, 0);
+    client = -1;
+    finish_empty();
+}
+
 /* A request that has not left whole cannot have been begun. */
 static void test_unsent(void)
 {
@@ -609,6 +635,7 @@ int main(void)
     test_parked();
     test_attempt_times();
     test_branches();
+    test_outlived();
     test_unsent();
     test_sent_in_part();
     test_refused_and_figures();

@@ -346,6 +346,9 @@ uint64_t wire_branch(wire *w, uint64_t exchange);
 /* Sets the timer of an exchange that is not handed over anew, be it sent or undecided: EVENT_EXPIRED comes after that time, or at the deadline if that is earlier. As any
  * timer, it is told by the descriptor from the next flush or step on. */
 int wire_wait(wire *w, uint64_t exchange, uint32_t milliseconds);
+/* Lets a sent exchange outlive its client, after EVENT_CLIENT_GONE: from then on it is one that was begun and opened. Its answer comes as
+ * EVENT_STREAM, its deadline stays, and wire_end ends it. WIRE_OK, or WIRE_NO_EXCHANGE: it is with no service, or has begun to stream. */
+int wire_outlive(wire *w, uint64_t exchange);
 /* Answers an undecided exchange with a whole RESPONSE, of which payload is the payload, wherever it was kept. WIRE_OK, WIRE_NO_EXCHANGE,
  * WIRE_NO_ROOM: no memory, or WIRE_INVALID: it cannot become an HTTP answer, and none was given. */
 int wire_pass_on(wire *w, uint64_t exchange, const uint8_t *payload, uint32_t payload_bytes);

@@ -49,6 +49,14 @@ class AgainCalls(RequestCalls):
         branch: int = lib.wire_branch(self._wire, exchange)
         return branch
 
+    def outlive(self, exchange: int) -> int:
+        """Let a sent exchange go on whose client has left (CLIENT_GONE), as one that was begun and opened: see ``begin``.
+
+        Its answer comes as STREAM. NO_EXCHANGE: no service has it any more, or its answer has begun to stream.
+        """
+        result: int = lib.wire_outlive(self._wire, exchange)
+        return result
+
     def wait(self, exchange: int, milliseconds: int) -> int:
         """Set the timer of an exchange, sent or undecided: EXPIRED comes then, or at its deadline if that is earlier.
 

@@ -211,3 +211,29 @@ async def test_who_looks_is_called_after_each_decision_until_taken_out() -> None
     assert looked == [1, 2, 3]
     assert wire.on_turn == []
     far.close()
+
+
+def test_a_request_goes_on_without_its_client(lab: Lab) -> None:
+    exchange = lab.send(SendHow.TELL)
+    assert lab.wire.outlive(exchange) == WireResult.NO_EXCHANGE
+    lab.client.close()
+    ((gone, _, kind, *_),) = list(lab.wire.step(1_000))
+    assert (gone, kind) == (exchange, EventKind.CLIENT_GONE)
+    assert lab.wire.outlive(exchange) == WireResult.OK
+    (event,) = lab.respond(exchange | DIALLED, 201, b"made")
+    assert event[:4] == (exchange, lab.connection, EventKind.STREAM, FrameType.RESPONSE)
+    assert lab.wire.end(exchange) == WireResult.OK
+    assert lab.wire.counters()["exchanges_now"] == 0
+
+
+def test_a_request_without_its_client_is_told_of_its_deadline(lab: Lab) -> None:
+    exchange = lab.send(SendHow.TELL)
+    lab.client.close()
+    list(lab.wire.step(1_000))
+    assert lab.wire.outlive(exchange) == WireResult.OK
+    lab.wire.advance_clock(2 * DEADLINE_MS)
+    events = [event for _ in range(3) for event in lab.wire.step(1_000)]  # first it is looked for its answer
+    ((late, _, kind, *_),) = events
+    assert (late, kind) == (exchange, EventKind.EXPIRED)
+    assert lab.wire.end(exchange) == WireResult.OK
+    assert lab.wire.counters()["exchanges_now"] == 0
