@@ -50,6 +50,7 @@ from proxy.transport.framed import FramedTransport, run_ticks
 
 if TYPE_CHECKING:
     from proxy.attempts.budgets import AttemptBudgets
+    from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.retrying import Retrying
     from proxy.parked import Parking
 
@@ -126,6 +127,7 @@ class Gateway:
             fanout=self.own.fanout_stage,
             answers=self.answering.stages,
             connect=self.pooling.stage,
+            hedge_delays=lambda: self.hedge_delays,
             admission=lambda: self.admitting.admission,
         )
         self.registry = Registry(
@@ -190,7 +192,7 @@ class Gateway:
             self.own.takers,
             self.lane,
             after=lambda exchange, stage, snapshot: self.configured.pipeline.path.after(exchange, stage, snapshot),
-            send=make_send_again(self.wire),
+            send=make_send_again(self.wire, self.configured.notes.choose),
         )
 
     @cached_property
@@ -199,6 +201,13 @@ class Gateway:
         from proxy.resending import make_budgets
 
         return make_budgets(self)
+
+    @cached_property
+    def hedge_delays(self) -> "HedgeDelays":
+        """When requests get a second attempt beside the first; loaded with the first profile that says so."""
+        from proxy.resending import make_hedge_delays
+
+        return make_hedge_delays(self)
 
     def _make_attempts(self) -> "Retrying":
         from proxy.resending import make_retrying

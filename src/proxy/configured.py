@@ -38,10 +38,11 @@ from proxy.terms import Registered, Terms
 
 if TYPE_CHECKING:
     from proxy.admission.admitting import Admission
+    from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.profiles import Profile
     from proxy.fanout.plan import FanOutPlan
-    from proxy.targets.instance import RouteKey
     from proxy.parked import Parking
+    from proxy.targets.instance import RouteKey
 
 WHOLE_PERCENT: Final = 100.0
 
@@ -60,11 +61,12 @@ class Configured:
         *,
         fanout: Stage,
         connect: Stage,
+        hedge_delays: "Callable[[], HedgeDelays]",
         admission: "Callable[[], Admission] | None" = None,
         answers: Callable[[GatewayConfig], tuple[Stage, ...]] = lambda config: (),
     ) -> None:
         """Make them. mirror: the stage behind send; parking: where exchanges are parked; probe: the stage before pick;
-        fanout: the stage of routes that ask several; connect: the stage behind pick;
+        fanout: the stage of routes that ask several; connect: the stage behind pick; hedge_delays: when requests are hedged, loaded with the first of them;
         answers: the stages of what keeps answers; admission: what holds requests to limits, loaded with the first one.
 
         Raises `SettingsError` for files that the configuration names and that are wrong.
@@ -81,6 +83,7 @@ class Configured:
         self.notes = Notes()
         self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror, parking, self.figures, self.injected, self.notes)
         self.parts = self.parts._replace(probe=probe, fanout=fanout, connect=connect, answers=answers)
+        self.parts = self.parts._replace(hedge_delays=hedge_delays)
         self.parts = self.parts._replace(admission=admission)
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self.parts)

@@ -22,6 +22,9 @@ VERSION_IN_PATH: Final = 1 << 17
 VERSION_NAMED: Final = 1 << 18
 """Likewise: it asked for a version, and has it; nobody is to choose another."""
 
+FROM_TRUSTED: Final = 1 << 19
+"""Likewise: it came from a trusted proxy, which has said from whom."""
+
 FAULTS_DRAWN: Final = 1 << 24
 """Likewise: it was drawn which faults it gets on purpose; they are in ``drawn``."""
 

@@ -56,6 +56,7 @@ from proxy.transport.send import make_send
 
 if TYPE_CHECKING:
     from proxy.admission.admitting import Admission
+    from proxy.attempts.hedging import HedgeDelays
     from proxy.faults.inject import Counts
     from proxy.parked import Parking
 
@@ -82,6 +83,8 @@ class Parts(NamedTuple):
     """Of what a retry must know; None: nothing is sent, by who asks what would happen."""
     fanout: Stage | None = None
     """Asks several; None: nobody is asked, for who asks what would happen."""
+    hedge_delays: "Callable[[], HedgeDelays] | None" = None
+    """When requests get a second attempt; None: nothing is sent, for who asks what would happen."""
     connect: Stage | None = None
     """Takes a connection of the pool; None: none is taken, for who asks what would happen."""
     admission: "Callable[[], Admission] | None" = None
@@ -144,10 +147,19 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         *picks,
         *connect,
         *_make_notes(parts.notes),
+        *_make_hedge(config, parts),
         make_send(wire, *([parts.notes.choose] if parts.notes else [])),
     )
     path = Path([match], rest, choosing=[parts.identities.authorize, *choosing, *admission, *picks], connecting=connect)
     return Pipeline(entry, (*rest, parts.mirror), path, balancing)
+
+
+def _make_hedge(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:
+    if parts.hedge_delays is None or not any(profile.hedge for profile in config.retries.profiles.values()):
+        return ()
+    from proxy.attempts.hedging import make_time_hedge  # what a gateway without hedges does not load
+
+    return (make_time_hedge(parts.hedge_delays()),)
 
 
 def _make_notes(notes: Notes | None) -> tuple[Stage, ...]:

@@ -11,7 +11,7 @@ from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownNa
 from proxy.edge.forwarded import Doubt, TrustedProxies, find_client
 from proxy.edge.target import SERVER_WIDE, read_target
 from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason
-from proxy.exchange import NEEDS_TASK, Exchange, RequestFields
+from proxy.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange, RequestFields
 from proxy.stage import Answer, Lane, Reply, Stage, for_odd_heads
 
 _ALLOWED = ((b"allow", ", ".join(method.name for method in Method).encode("ascii")),)
@@ -58,8 +58,11 @@ def make_read_head(
         if not proxies or not head.flags & HEAD_HAS_FORWARDED:
             return scheme
         values = port.request_field_values
+        peer = port.client_address(exchange.id)
+        if proxies.trusts(peer):
+            exchange.flags |= FROM_TRUSTED
         client = find_client(
-            port.client_address(exchange.id),
+            peer,
             scheme,
             proxies,
             forwarded=values(exchange.id, KnownName.FORWARDED),
@@ -82,7 +85,7 @@ def make_read_head(
         exchange.path = target.path
         exchange.target = target.target
         exchange.authority = target.authority if target.has_own_authority else None
-        exchange.flags = head.flags | NEEDS_TASK
+        exchange.flags = head.flags | NEEDS_TASK | exchange.flags & FROM_TRUSTED
         return None
 
     return read_head
