@@ -79,6 +79,7 @@ LATER = {
     *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
     *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
+    *("proxy.breaker_keeper", "proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.probe"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 

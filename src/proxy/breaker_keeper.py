@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from frames.frame import Method
 from frames.wire_values import slot_of
 from penstock.telemetry.occasional import Occasional
-from proxy.admin.latency import upper_bound_us
 from proxy.breaker_state import BreakerState
 from proxy.outcomes import OutcomeKind
 from proxy.targets.breaker import BreakerSettings, Cause
@@ -173,6 +172,8 @@ class BreakerKeeper:
 
     def _within_us(self, route: int) -> float:
         """Return within which time all but the slowest answers of a route came."""
+        from proxy.admin.latency import upper_bound_us  # seldom asked, and large
+
         counts = self._wire.route_latency(route)
         total = sum(counts)
         if total < MEASURED_MIN:

@@ -156,6 +156,8 @@ def test_a_target_fits_into_a_head() -> None:
         ({"EDGE_BYTES_IN_FLIGHT": "1MiB", "SERVICES_CREDIT_BYTES": "2MiB"}, "services.credit_bytes"),
         ({"DRAIN_SPREAD": "31s"}, "drain.spread"),
         ({"DRAIN_SPREAD": "2s", "DRAIN_TIMEOUT": "1s"}, "drain.spread"),
+        ({"BREAKERS_OPEN": "2m"}, "breakers.open"),
+        ({"BREAKERS_REQUESTS": "9"}, "breakers.requests_min"),
     ],
 )
 def test_sizes_and_times_in_order(environment: dict[str, str], what: str) -> None:

@@ -1,13 +1,16 @@
 """Settings of breakers: when an instance, or one of its endpoints, is not asked for a while."""
 
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from penstock.settings import Setting
+from penstock.settings import Problem, Setting
 from penstock.settings.numbers import Percent
 from penstock.settings.types import Count, Duration
+
+from .listeners import conflict
 
 _MS = Duration("ms")
 _time = partial(Setting, _MS, at_most="1h")
@@ -91,7 +94,7 @@ class BreakersConfig(msgspec.Struct, frozen=True):
     ]
     open_max_ms: Annotated[
         int,
-        _time("60s", "the longest time that it stays out", "it is asked once a minute at least", at_least="10ms"),
+        _time("1m", "the longest time that it stays out", "it is asked once a minute at least", at_least="10ms"),
     ]
     ramp_ms: Annotated[
         int,
@@ -112,3 +115,16 @@ class BreakersConfig(msgspec.Struct, frozen=True):
             "those that are left would be overloaded, and where most fail it is not the instances",
         ),
     ]
+
+
+def check_breakers(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with values that are right one by one."""
+    shortest, longest = values["breakers.open"], values["breakers.open_max"]
+    if shortest > longest:
+        why = f"{_MS.render(shortest)} is more than breakers.open_max, {_MS.render(longest)}"
+        yield conflict("breakers.open", "breakers.open_max", origins, why, "lower it, or raise breakers.open_max")
+    least, most = values["breakers.requests_min"], values["breakers.requests"]
+    if least > most:
+        why = f"{least} is more than breakers.requests, {most}: there are never so many to be judged by"
+        fix = "lower it, or raise breakers.requests"
+        yield conflict("breakers.requests_min", "breakers.requests", origins, why, fix)

@@ -12,6 +12,7 @@ from penstock.settings.types import Duration, Size
 
 from .answers import check_answers
 from .balancing import check_balancing
+from .breakers import check_breakers
 from .listeners import conflict, listeners, tls
 from .pool import check_pool
 
@@ -38,6 +39,7 @@ def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]
     checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool)
     problems = [problem for check in checks for problem in check(values, origins)]
     problems += check_balancing(values, origins)
+    problems += check_breakers(values, origins)
     problems += check_answers(values, origins)
     return problems + _faults(values, origins) + _fanouts(values, origins) + _references(values, origins)
 

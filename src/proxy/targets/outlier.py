@@ -8,7 +8,6 @@ Good answers are not told one by one: who counts them says how many there were s
 
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
 WINDOW_S: Final = 60.0
@@ -88,4 +87,10 @@ def is_slow(latency_us: float, others: Sequence[float], factor: float) -> bool:
     known = [each for each in others if each]
     if not factor or len(known) < PEERS_MIN:
         return False
-    return latency_us > SLOW_US and latency_us > factor * median(known)
+    return latency_us > SLOW_US and latency_us > factor * _median(known)
+
+
+def _median(numbers: Sequence[float]) -> float:
+    """Return what half of them are below; of an even number of them, the middle between the two."""
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

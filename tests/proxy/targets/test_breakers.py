@@ -283,6 +283,8 @@ def test_slow_is_beside_others_and_not_below_a_tenth_of_a_second() -> None:
     assert not is_slow(1e6, [1_000], 10), "one other says nothing"
     assert not is_slow(1e6, [1_000, 0.0], 10), "what was not measured says nothing"
     assert not is_slow(1e9, [1_000, 1_000], 0)
+    assert is_slow(151_000, [10_000, 20_000], 10)
+    assert not is_slow(149_000, [10_000, 20_000], 10)
 
 
 # ---- open, half-open, and back ----
