@@ -34,7 +34,7 @@ def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]
     """Return the settings file and the flags of a `command_line`, given without the words that start Python."""
     given = dict(zip(words[::2], words[1::2], strict=True))
     path = given.pop(CONFIG_FLAG, None)
-    name_of = {setting.flag: setting.name for setting in gateway_registry()}
+    name_of = {setting.flag: setting.name for setting in gateway_registry()} if given else {}
     return None if path is None else Path(path), {name_of[flag]: value for flag, value in given.items()}
 
 
