@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.targets.connect import Connecting
     from proxy.targets.instance import Change
     from proxy.targets.pool import Pool
+    from proxy.targets.pool_values import Ring
     from proxy.targets.registry import Registry
     from proxy.transport.dialled import Dialled
     from proxy.transport.framed import FramedTransport
@@ -53,7 +54,7 @@ class Pooling:
         self._connecting: Connecting | None = None
         self._nursery: trio.Nursery | None = None
 
-        @for_routes(_is_pooled)
+        @for_routes(is_pooled)
         def connect(exchange: Exchange) -> Result:
             return None if self._connecting is None else self._connecting.connect(exchange, connect)
 
@@ -64,6 +65,10 @@ class Pooling:
     def statistics(self) -> "PoolStatistics | None":
         """Return the counts of now; None where nobody was ever dialled."""
         return None if self._pool is None else self._pool.statistics()
+
+    def checkout(self, ring: "Ring") -> int:
+        """Return a connection of an instance that was dialled, for who does not wait for one; 0: there is none."""
+        return 0 if self._pool is None else self._pool.checkout(ring)
 
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration: dial whom that names, and let go of the others."""
@@ -115,6 +120,7 @@ def _keys(addresses: Iterable[Address]) -> "list[TargetKey]":
     return [TargetKey(address.host, address.port) for address in addresses]
 
 
-def _is_pooled(route: "Route") -> bool:
+def is_pooled(route: "Route") -> bool:
     """Whether any instance that has the route was dialled."""
-    return any(offer.instance.ring is not None for offer in route.choice.everywhere)
+    choice = route.choice
+    return choice is not None and any(offer.instance.ring is not None for offer in choice.everywhere)

@@ -16,6 +16,7 @@ from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID, is_tenant
 from proxy.policy.rates.limiter import RateLimiter, Standing
 from proxy.policy.rates.plan import Plan
+from proxy.pooling import is_pooled
 from proxy.stage import Answer, Reply, Stage, for_routes
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
     def probe(exchange: Exchange) -> None:
         """Probe nobody."""
 
+    @for_routes(is_pooled)
+    def connect(_: Exchange) -> None:
+        """Take nothing."""
+
     return configured.parts._replace(
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
@@ -96,7 +101,7 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         mirror=mirror,
         probe=probe,
         fanout=fan_out,
-        connect=None,
+        connect=connect,
         figures=configured.parts.figures._replace(tally=Counter()),
         injected=None,
         notes=None,

@@ -242,6 +242,23 @@ def fanout(view: View) -> Iterator[Line]:
     yield Line(f"{plan.combine.value}: {wanted} needed, {plan.leg_ms} ms for each leg", plan.origin)
 
 
+def connection(view: View) -> Iterator[Line]:
+    """Tell how many connections there are to an instance that the gateway has dialled, and who waits for one."""
+    ring = view.exchange.offer.instance.ring
+    if ring is None:
+        return
+    pool = view.config.pool
+    if ring.is_dormant:
+        yield Line("none now, since nobody asked for long: it is dialled first", view.origins.setting("pool.warm"))
+    else:
+        count = len(ring.connections)
+        yield Line(
+            f"{count} of at most {pool.per_target} to {ring.target.key}", view.origins.setting("pool.per_target")
+        )
+    if ring.line:
+        yield Line(f"{len(ring.line)} wait for one of them", view.origins.setting("pool.in_flight"))
+
+
 def sending(view: View) -> Iterator[Line]:
     """Tell how it would be carried, and whether it would be sent again."""
     is_task = view.exchange.flags & NEEDS_TASK
@@ -315,6 +332,7 @@ WORDS: Final[Mapping[str, Told]] = {
     "probe": Told("breakers", breakers),
     "pick_offer": Told("instance", instance),
     "balance": Told("instance", instance),
+    "connect": Told("connection", connection),
     "send_request": Told("sending", sending),
     "mirror": Told("mirror", mirror),
 }

@@ -124,43 +124,66 @@ class Connecting:
         return self._wait(exchange, ring, stage)
 
     def _ask_again(self, exchange: Exchange, ring: "Ring", stage: Stage) -> Result:
-        """Go on with one that has waited, and whose routes have been found anew."""
-        why = self._served.pop(exchange.id)
-        handle = self._pool.given(exchange.id, ring)
-        self._pool.settle(exchange.id)
+        """Go on with one whose wait is over, and whose routes may have been found anew."""
+        why, number = self._served.pop(exchange.id), exchange.id
+        handle = self._pool.given(number, ring)
+        self._pool.settle(number)
+        handle = handle or self._pool.checkout(ring)
         if handle:
             exchange.offer = _over(exchange.offer, handle)
             return None
-        return self.connect(exchange, stage) if why is None else self._instead(exchange, why)
+        return self._wait(exchange, ring, stage) if why is None else self._elsewhere(exchange, why, stage)
 
     def _wait(self, exchange: Exchange, ring: "Ring", stage: Stage) -> Result:
-        now, number = self._clock(), exchange.id
-        left_s = (exchange.deadline_ms - self._wire.age_ms(number)) / 1000
-        why = self._pool.wait(ring, number, now + left_s, now)
-        if why is not None:
-            return self._instead(exchange, why)
+        why = self._join(exchange, ring)
+        return self._elsewhere(exchange, why, stage) if why is not None else self._stand(exchange, stage)
+
+    def _elsewhere(self, exchange: Exchange, why: Why, stage: Stage) -> Result:
+        if self._find_other(exchange, why):
+            return None
+        return self._stand(exchange, stage) if self._join_other(exchange, why) else _REFUSED[why]
+
+    def _join(self, exchange: Exchange, ring: "Ring") -> Why | None:
+        """Put a request into the line of a ring, until its deadline."""
+        now = self._clock()
+        left_s = (exchange.deadline_ms - self._wire.age_ms(exchange.id)) / 1000
+        return self._pool.wait(ring, exchange.id, now + left_s, now)
+
+    def _stand(self, exchange: Exchange, stage: Stage) -> Result:
+        """Let a request wait that is in line: parked, or in a task."""
+        number, kept = exchange.id, None
         self._watch()
-        kept = None
-        if not exchange.flags & NEEDS_TASK:
-            kept = self._parking().park(exchange, stage, on_gone=self._gone, on_expired=self._gone)
+        try:
+            if not exchange.flags & NEEDS_TASK:
+                kept = self._parking().park(exchange, stage, on_gone=self._gone, on_expired=self._gone)
+        except BaseException:
+            self._pool.settle(number)
+            raise
         if kept is not None:
             self._parked[number] = kept
             return PARKED
         self._in_tasks[number] = _InTask()
         return Await(lambda: self._wait_in_task(number))
 
-    def _instead(self, exchange: Exchange, why: Why) -> Answer | None:
-        """Send to another of the instances that might have been chosen, the one with the fewest in flight."""
-        if why is not Why.DEAD:
-            chosen, in_flight = exchange.offer.instance, self._wire.in_flight
-            others = [offer for offer in exchange.offers if offer.instance is not chosen]
-            for offer in sorted(others, key=lambda one: in_flight[one.slot]):
-                ring = offer.instance.ring
-                handle = offer.connection if ring is None else self._pool.checkout(ring)
-                if handle:
-                    exchange.offer = offer if handle == offer.connection else _over(offer, handle)
-                    return None
-        return _REFUSED[why]
+    def _find_other(self, exchange: Exchange, why: Why) -> bool:
+        """Choose another of the instances that might have been chosen: of those with room, the least busy."""
+        in_flight = self._wire.in_flight
+        for offer in sorted(_others(exchange, why), key=lambda one: in_flight[one.slot]):
+            ring = offer.instance.ring
+            handle = offer.connection if ring is None else self._pool.checkout(ring)
+            if handle:
+                exchange.offer = offer if handle == offer.connection else _over(offer, handle)
+                return True
+        return False
+
+    def _join_other(self, exchange: Exchange, why: Why) -> bool:
+        """Wait for another of these instances, which can be reached as far as anybody knows."""
+        for offer in _others(exchange, why):
+            ring = offer.instance.ring
+            if ring is not None and self._pool.is_reachable(ring, self._clock()):
+                exchange.offer = offer
+                return self._join(exchange, ring) is None
+        return False
 
     # ---- what becomes of those who wait ----
 
@@ -190,15 +213,18 @@ class Connecting:
                 self._pool.settle(exchange.id)
 
     def _refuse(self, exchange: Exchange, why: Why) -> None:
-        answer = self._instead(exchange, why)
-        if answer is not None:
-            self._parking().answer(exchange.id, answer)
-            return
-        self._served[exchange.id] = why
-        try:
-            self._parking().resume(exchange.id)
-        finally:
-            self._served.pop(exchange.id, None)
+        """Send to another instance, or have it wait for one; where there is none, answer."""
+        if self._find_other(exchange, why):
+            self._served[exchange.id] = why
+            try:
+                self._parking().resume(exchange.id)
+            finally:
+                self._served.pop(exchange.id, None)
+        elif self._join_other(exchange, why):
+            self._parked[exchange.id] = exchange
+            self._watch()
+        else:
+            self._parking().answer(exchange.id, _REFUSED[why])
 
     def _gone(self, exchange: Exchange) -> None:
         """Forget one whose client has left, or whose deadline has passed; who has parked it answers."""
@@ -232,6 +258,12 @@ class Connecting:
                 self.tell(told)
         if not (self._pool.is_waited_for or self._parked or self._in_tasks):
             self._wire.on_turn.remove(self._look)
+
+
+def _others(exchange: Exchange, why: Why) -> "list[Offer]":
+    """Return the other instances that might have been chosen; none where it is too late for any."""
+    chosen = exchange.offer.instance
+    return [] if why is Why.DEAD else [offer for offer in exchange.offers if offer.instance is not chosen]
 
 
 def _over(offer: "Offer", connection: int) -> "Offer":

@@ -100,7 +100,7 @@ class Pool:
 
     def wait(self, ring: Ring, waiter: int, deadline_at: float, now: float) -> Why | None:
         """Let somebody wait for a connection; None, or why that would be in vain. waiter: any number of its own."""
-        return self._lines.join(ring, waiter, deadline_at, now, is_reachable=self._is_reachable(ring, now))
+        return self._lines.join(ring, waiter, deadline_at, now, is_reachable=self.is_reachable(ring, now))
 
     def given(self, waiter: int, ring: Ring) -> int:
         """Return the connection that was given to somebody, if it is one of the ring's and still alive; else 0."""
@@ -126,7 +126,7 @@ class Pool:
         connection.used = self._uses
         return connection.handle
 
-    def _is_reachable(self, ring: Ring, now: float) -> bool:
+    def is_reachable(self, ring: Ring, now: float) -> bool:
         """Whether there are connections to wait for, or might be soon."""
         target = ring.target
         if not target.is_wanted or target.rings.get(ring.holder) is not ring:

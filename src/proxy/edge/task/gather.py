@@ -159,7 +159,7 @@ class Gatherer:
         job = gathering.job
         if job.exchange.flags & ANSWER_SPOILED:  # the wire would write it as fast as it can
             return self._stream(gathering)
-        refused = self._hand_over.open(job, gathering.whole(), end=True)
+        refused = self._hand_over.open(job, gathering.whole(), end=True, how=job.exchange.route.how)
         gathering.forget()
         if refused is None:
             remaining_ms = self._hand_over.remaining_ms(job.exchange)
@@ -198,7 +198,7 @@ class Gatherer:
             gathering.body.bound(self._hand_over.settings.buffered_bytes)
             if not gathering.look(first):
                 await gathering.wait()
-                refused = self._choose(gathering)
+                refused = await self._chosen(gathering)
             return self._send(gathering) if refused is None else _final(refused)
 
         await self._carry(gathering, go_on, Answer(DEADLINE))
@@ -210,6 +210,16 @@ class Gatherer:
             yield
         if scope.cancelled_caught:
             raise ClientGone
+
+    async def _chosen(self, gathering: Gathering) -> Found:
+        """Choose again, and wait where that must be waited for: for a connection, say."""
+        found = self._choose(gathering)
+        for _ in range(AWAITS_MAX):
+            if isinstance(found, Await):
+                with self._leaving(gathering.client):
+                    await found.wait()
+                found = self._choose(gathering)
+        return found
 
     def _choose(self, gathering: Gathering) -> Found:
         """Choose again: the route may be another one by now, which takes less."""
@@ -226,7 +236,7 @@ class Gatherer:
 
         async def go_on() -> Answer | Reply | None:
             await gathering.wait()
-            refused = self._choose(gathering)
+            refused = await self._chosen(gathering)
             if refused is not None:
                 return _final(refused)
             return (self._stream if exchange.offer.streams else self._send)(gathering)
