@@ -6,6 +6,7 @@ from collections.abc import Callable
 from benchmarks import codec_case, contenders, match_case, memory_cases, pool_case, reload_case
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
 from benchmarks.platform import HEADERS, penstock_platform
+from benchmarks.resilient import penstock_resilient
 from benchmarks.rounds import Open, Outcome, Plan, measure_in_turns
 from benchmarks.work import BODY_MIB, CREATE_BODY
 
@@ -71,6 +72,12 @@ _PLATFORM: dict[str, Open] = {
     "penstock, 10,000 routes": penstock_platform(10_000),
 }
 
+_RESILIENT: dict[str, Open] = {
+    "nginx": contenders.nginx,
+    "penstock": contenders.penstock,
+    "penstock, resilient": penstock_resilient,
+}
+
 _CASES = (
     Case("get-64", "small GET, 64 connections", _loaded(_PROXIES, wrk(64))),
     Case("get-1", "small GET, 1 connection", _loaded(_PROXIES, closed_loop, 0.6)),
@@ -86,6 +93,11 @@ _CASES = (
         "platform-64",
         "small GET with tenant, token, claims, rate limit and split, 64 connections",
         _loaded(_PLATFORM, wrk(64, headers=HEADERS)),
+    ),
+    Case(
+        "resilient-64",
+        "small GET with retries, hedges, breakers, learned limits, shedding and faults on, 64 connections",
+        _loaded(_RESILIENT, wrk(64)),
     ),
     Case("reload", f"reloads of {reload_case.ROUTES:,} routes under load", reload_case.reloads),
     Case("fastapi", "FastAPI, gateway and service on one core, 64 connections", _loaded(_FASTAPI, wrk(64))),

@@ -52,15 +52,15 @@ static void make_response(const char *body)
     response_bytes = FRAME_HEADER_BYTES + payload_bytes;
 }
 
-/* The version is of the environment: two of them stand for a service in two versions. */
+/* The version and the instance's name are of the environment: two of them stand for a service in two versions, or twice. */
 static void say_hello(int count, char **endpoints)
 {
     char hello[8192];
-    const char *said = getenv("UPSTREAM_VERSION"), *version = said ? said : "1.4.0";
+    const char *said = getenv("UPSTREAM_VERSION"), *version = said ? said : "1.4.0", *named = getenv("UPSTREAM_INSTANCE");
     int at = snprintf(hello, sizeof hello,
                       "{\"protocol\":1,\"features\":[\"streams\"],\"service\":\"billing\",\"version\":\"%.32s\","
                       "\"instance\":\"upstream-%.32s\",\"region\":\"local\",\"heartbeat_ms\":%d,\"credit_bytes\":%d,\"endpoints\":[",
-                      version, version, HEARTBEAT_MS, LINK_CREDIT_BYTES);
+                      version, named ? named : version, HEARTBEAT_MS, LINK_CREDIT_BYTES);
 
     for (int id = 0; id < count && at < (int)sizeof hello - 512; id++, endpoints += 3)
         at += snprintf(hello + at, 512, "%s{\"id\":%d,\"method\":\"%s\",\"path\":\"%s\",\"access\":\"public\",\"streams\":%s}", id ? "," : "", id,

@@ -91,13 +91,14 @@ def frame_upstream(
     offers: tuple[Offer, ...],
     version: str = "1.4.0",
     headers: Mapping[str, str] | None = None,
+    instance: str = "",
 ) -> Server:
-    """Connect the service in C, and wait until a request reaches it. headers: of that request."""
+    """Connect the service in C, and wait until a request reaches it. headers: of that request; instance: its name."""
     program = compiled("frame_upstream", "benchmarks/frame_link.c", "benchmarks/frame_streams.c", "csrc/frame.c")
     command = [str(program), str(behind.services_port), INVOICE_BODY.decode(), *chain.from_iterable(offers)]
-    server = stack.enter_context(
-        Server(f"frame-upstream-{behind.services_port}-{version}", command, core, folder, {"UPSTREAM_VERSION": version})
-    )
+    environment = {"UPSTREAM_VERSION": version, "UPSTREAM_INSTANCE": instance or version}
+    name = f"frame-upstream-{behind.services_port}-{environment['UPSTREAM_INSTANCE']}"
+    server = stack.enter_context(Server(name, command, core, folder, environment))
     wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY, headers)
     return server
 

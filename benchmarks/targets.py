@@ -142,6 +142,16 @@ TARGETS = (
         aim=1.0,
     ),
     Target(
+        "gateway CPU per request ÷ nginx's, with retries, hedges, breakers, learned limits, shedding and faults on",
+        *("resilient-64", "penstock, resilient", "nginx", "cpu_us"),
+        must=0.9,
+        aim=0.65,
+    ),
+    Target(
+        "the same ÷ with the defaults",
+        *("resilient-64", "penstock, resilient", "penstock", "cpu_us"),
+    ),
+    Target(
         "longest wait for an answer while 10,000 routes are reloaded ÷ what is allowed (50 ms)",
         *("reload", "penstock", ALLOWED, "stall_ms"),
         must=1.0,
