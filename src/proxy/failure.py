@@ -24,6 +24,8 @@ class FailureKind(Enum):
     """The service answered 429, or above 499. The client has not got it yet."""
     BAD = "bad"
     """The service's response cannot be passed on."""
+    NOBODY = "nobody"
+    """There was no instance that could take it."""
 
 
 class Failure(NamedTuple):

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import h11
 import pytest
 import trio
 from lab import Lab, open_lab, until
 from lab_client import Client, request
-from lab_service import Asked, RawService
+from lab_service import Asked, RawService, streaming
 
 from frames.codec import encode_goaway, encode_refused
 from frames.frame import CancelReason, FieldId, FrameType, GoawayReason, RefusedReason
@@ -189,6 +190,20 @@ async def test_the_version_that_was_chosen_is_chosen_again() -> None:
         (well,) = [one for one in old if one is not failing]
         await well.respond(await well.asked(), body=b"old")
         assert (await client.answer()).body == b"old"
+
+
+async def test_a_body_that_was_gathered_is_kept_too() -> None:
+    async with two("POST /things") as (lab, one, other, client):
+        chunks = b"4\r\nonce\r\n0\r\n\r\n"
+        await client.send(b"POST /things HTTP/1.1\r\nHost: edge\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+        refusing, first = await Either(one, other).asked()
+        await refuse(refusing, first)
+        takes = other if refusing is one else one
+        second = await takes.asked()
+        assert (first.attempt, second.attempt, second.body) == (1, 2, b"once")
+        await takes.respond(second, 201)
+        assert (await client.answer()).status == 201
+        assert sent(lab) == {FailureKind.REFUSED: 1}
 
 
 # ---- what is not ----
@@ -468,3 +483,35 @@ async def test_what_another_gateway_sends_again_is_not_sent_again_here() -> None
         await service.respond(await service.asked(), 503)
         assert (await service.asked()).attempt == 2
         await client.aclose()
+
+
+# ---- streams ----
+
+
+async def test_a_rule_says_how_long_a_stream_of_its_may_be_silent() -> None:
+    """Also of one whose answer turned out to stream, of which nothing was kept but where it went."""
+    async with open_lab(rules="[{path: /things, stream_idle_timeout: 50ms}]") as lab:
+        service, client = await lab.raw(**streaming("GET /things")), await lab.client()
+        for lines in ((), ("Connection: x-odd", "X-Odd: 1")):
+            await client.send(request("GET", "/things", *lines))
+            asked = await service.asked()
+            await service.respond(asked, flags=0)
+            assert await service.cancelled() == (asked.exchange, CancelReason.DEADLINE)
+            client = await lab.client()
+        assert lab.reasons == {"stream_idle": 2}
+
+
+async def test_a_stream_that_was_begun_is_not_sent_again() -> None:
+    async with open_lab(**QUICK) as lab:
+        service, client = await lab.raw(**streaming("GET /things")), await lab.client()
+        await client.send(request("GET", "/things"))
+        await service.respond(await service.asked(), 503)  # nothing was begun: it is whole
+        second = await service.asked()
+        assert second.attempt == 2
+        await service.respond(second, flags=0)
+        await service.data(second, b"begun")
+        await until(lambda: len(retrying(lab)) == 0)
+        await service.aclose()
+        with pytest.raises((trio.BrokenResourceError, h11.RemoteProtocolError)):  # the body is cut
+            await client.answer()
+        assert lab.reasons == {"response_aborted": 1}

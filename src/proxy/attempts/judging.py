@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.attempts.backoff import backoff_ms
 from proxy.attempts.profiles import Plan
@@ -34,7 +34,11 @@ _LASTING = (SERVICE_ENDPOINT_UNKNOWN, SERVICE_FEATURE_UNSUPPORTED)
 LIMITS = (Why.ATTEMPTS, Why.BUFFER, Why.DEADLINE, Why.BUDGET, Why.INSTANCE, Why.NESTED)
 """Those that are counted."""
 
-DETAILS = {
+LOOKS: Final = 3
+"""How often more it is looked for somebody, where there is nobody: it costs no service anything, and with waits that
+double, a service that comes back within half a second is waited for."""
+
+DETAILS: Final = {
     Why.BUFFER: "It was not sent again: it is longer than what is kept for that.",
     Why.DEADLINE: "It was not sent again: the wait would be longer than its deadline.",
     Why.BUDGET: "It was not sent again: too many requests of this service are.",
@@ -72,7 +76,7 @@ def judge(failure: Failure, request: Request, rand: Callable[[], float]) -> int 
         return Why.FINAL
     if request.is_nested:
         return Why.NESTED
-    if request.attempt >= plan.profile.attempts:
+    if request.attempt >= plan.profile.attempts + (LOOKS if failure.kind is FailureKind.NOBODY else 0):
         return Why.ATTEMPTS
     if not request.is_kept:
         return Why.BUFFER
@@ -101,6 +105,7 @@ def _is_free(failure: Failure) -> bool:
 def _wait_ms(failure: Failure, request: Request, rand: Callable[[], float]) -> int:
     """Return how long to wait.
 
+    Where nobody is left, somebody has to come back first: it is at least half of the bound.
     Who has waited for an attempt to end has waited enough. What no service has started can go elsewhere at once, since
     nobody said that there is too much of it. What an instance that refuses asks for is for itself: it says that the
     request is safe to send elsewhere. What an answer asks for is for the service.
@@ -112,4 +117,12 @@ def _wait_ms(failure: Failure, request: Request, rand: Callable[[], float]) -> i
         return failure.retry_after_ms + backoff_ms(request.plan.profile, 1, rand)
     if request.has_other and _is_free(failure):
         return 0
-    return backoff_ms(request.plan.profile, request.attempt, rand)
+    wait_ms = backoff_ms(request.plan.profile, request.attempt, rand)
+    if failure.kind in (FailureKind.LOST, FailureKind.NOBODY) and not request.has_other:
+        return (wait_ms + backoff_ms(request.plan.profile, request.attempt, _longest)) // 2
+    return wait_ms
+
+
+def _longest() -> float:
+    """The end of a draw."""
+    return 1.0 - 2**-53

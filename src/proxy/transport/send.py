@@ -53,6 +53,8 @@ def make_send(port: SendPort, note: Callable[[Exchange], object] = lambda exchan
 
     def send_request(exchange: Exchange) -> Answer | Lane | None:
         offer, caller, route = exchange.offer, exchange.caller, exchange.route
+        if exchange.offers is not route.offers:
+            note(exchange)
         if exchange.flags & BY_TASK:
             return TASK_LANE
         result = send(
@@ -66,11 +68,7 @@ def make_send(port: SendPort, note: Callable[[Exchange], object] = lambda exchan
             route.attempt_ms,
             NO_IDENTITY if caller is None else caller.wire,
         )
-        if result:
-            return _refusal(result)
-        if exchange.offers is not route.offers:
-            note(exchange)
-        return None
+        return _refusal(result) if result else None
 
     return send_request
 

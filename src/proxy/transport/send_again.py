@@ -36,11 +36,15 @@ class AgainPort(Protocol):
         ...
 
 
-def make_send_again(port: AgainPort) -> Callable[[Exchange], Answer | None]:
-    """Return what sends a kept request for the first time, to where its stages have said."""
+def make_send_again(
+    port: AgainPort, note: Callable[[Exchange], object] = lambda exchange: None
+) -> Callable[[Exchange], Answer | None]:
+    """Return what sends a kept request for the first time, to where its stages have said. note: as in `send`."""
 
     def send_again(exchange: Exchange) -> Answer | None:
         offer, route = exchange.offer, exchange.route
+        if exchange.offers is not route.offers:
+            note(exchange)
         result = port.again(
             exchange.id,
             offer.connection,

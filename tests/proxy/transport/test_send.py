@@ -47,6 +47,7 @@ class FakePort:
 def decided() -> Exchange:
     exchange = Exchange(NoFields(), SNAPSHOT)
     exchange.begin(11, Method.GET, 0, b"/", SNAPSHOT)
+    exchange.offers = ()
     exchange.route = Route(12, Method.GET, "/", (), how=SendHow.KEEP, attempt_ms=16)
     exchange.deadline_ms = 13
     exchange.caller = None

@@ -50,6 +50,13 @@ class Job(msgspec.Struct, kw_only=True):
         return self.exchange.deadline_ms
 
 
+    @property
+    def stream_idle_ms(self) -> int:
+        """How long nothing may move, where the rules of its route say so; 0: as at the edge."""
+        route = getattr(self.exchange, "route", None)  # of an answer that turned out to stream, it may be gone
+        return 0 if route is None else route.policy.stream_idle_ms or 0
+
+
 def replace_host(fields: ForwardedFields, authority: bytes) -> ForwardedFields:
     """Return the fields with another Host, for a target that has its own authority (RFC 9112, section 3.2.2)."""
     decoded = decode_fields(fields.block, 0, fields.count, FIELD_ENTRY_BYTES * fields.count)
