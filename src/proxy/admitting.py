@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from frames.wire import Wire
+from proxy.admission.pressure import SHARE_MAX
 from proxy.admission.priority import Priority
 from proxy.admission.shedding import LOOK_S, Shedding, Thresholds, make_shed
-from proxy.admission.stages import priority_of
+from proxy.admission.stages import make_limit_concurrency, priority_of
 from proxy.config import GatewayConfig
 from proxy.edge.forwarded import TrustedProxies
 from proxy.exchange import Exchange
@@ -22,7 +23,9 @@ from proxy.policy.limits import BytesInFlight
 from proxy.stage import Stage
 
 if TYPE_CHECKING:
-    from proxy.admission.admitting import Admission, ParkingPort
+    from proxy.admin.figures import AdmissionFigures
+    from proxy.admission.admitting import Admission, ParkingPort, Standing
+    from proxy.route.table import Route
 
 _BEFORE: Final = 2
 """Stages that come before shedding: so that its answers carry the ids that the client knows, and the head is read."""
@@ -63,6 +66,36 @@ class Admitting:
     def admission_if_any(self) -> "Admission | None":
         """Return it, if there was ever a rule for it."""
         return self.__dict__.get("admission")
+
+    def stage(self, trusts: Callable[[str], bool]) -> Stage:
+        """Return the stage that holds requests to their limits. trusts: whose x-priority is believed."""
+        return make_limit_concurrency(self._wire, self.admission, trusts)
+
+    def standing_of(self, route: "Route") -> "Standing | None":
+        """Return how it stands with the limits of a route; None where it has none."""
+        if route.policy.concurrency is None:
+            return None
+        return self.admission.standing(route.gate or self.admission.gate_of(route))
+
+    def figures(self) -> "AdmissionFigures":
+        """Return the numbers of now."""
+        from proxy.admin.figures import AdmissionFigures
+
+        admission, shedding = self.admission_if_any(), self.shedding
+        tallies = admission.tallies if admission is not None else {}
+        return AdmissionFigures(
+            gates={(each.service, each.route): each for each in admission.standings()} if admission is not None else {},
+            waited={service: (tally.admitted, tally.waited_s) for service, tally in tallies.items()},
+            refused={
+                (service, cause.value): count
+                for service, tally in tallies.items()
+                for cause, count in tally.refused.items()
+            },
+            shed={short.value: count for short, count in shedding.shed.items()},
+            shares={short.value: share / SHARE_MAX for short, share in shedding.shares.items()},
+            delay_s=shedding.delay_s,
+            holds=self.holds,
+        )
 
     def entry(self, entry: Sequence[Stage]) -> tuple[Stage, ...]:
         """Return the stages up to match, with the one that sheds while anything is short."""

@@ -107,7 +107,7 @@ class Gateway:
             parking=lambda: self.parking,
             has_calls=self.own.has_calls,
         )
-        self.answering = Answering(self)
+        self.answering = Answering(self, config)
         self.admitting = Admitting(
             self.wire,
             config,
@@ -128,7 +128,7 @@ class Gateway:
             answers=self.answering.stages,
             connect=self.pooling.stage,
             hedge_delays=lambda: self.hedge_delays,
-            admission=lambda: self.admitting.admission,
+            admission=self.admitting.stage,
         )
         self.registry = Registry(
             thresholds(config),
@@ -167,8 +167,10 @@ class Gateway:
             secured=self._tls.session if self._tls else _not_secured,
             name_of=self._name_of,
         )
+        self.tasks.tell_failures(self.breaking.told)
         self.lane.to_task, self.lane.to_wait, self.lane.cut = self.tasks.take, self.tasks.wait, self.tasks.cut
         self.lane.make_attempts = self._make_attempts
+        self.tasks.tell_ends(self.lane.endings)
         self.transport = FramedTransport[Change](
             self.wire,
             self.registry,
@@ -233,6 +235,9 @@ class Gateway:
         instance = self.registry.maybe_instance(connection) or Instance("gone", "gone", connection, 0.0)
         key = self.assembly.key(handed.route)
         sent.offer = instance.offer(instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED)
+        route = self.assembly.route(key) if key else None
+        if route is not None:
+            sent.route = route
         return sent
 
     def _tick(self, now: float) -> None:
@@ -264,6 +269,7 @@ class Gateway:
 
     async def change(self, config: GatewayConfig) -> None:
         """Follow another configuration, but for what needs a restart. Raises `SettingsError`: nothing was changed."""
+        await self.answering.prepare(config)
         await self.configured.change(config, self.assembly, lambda: self.registry.routes, self._configured_anew)
 
     def _configured_anew(self) -> None:
@@ -322,6 +328,7 @@ class Gateway:
                     nursery.start_soon(self.pooling.run)
                     nursery.start_soon(self.admitting.run)
                     nursery.start_soon(self.own.run)
+                    nursery.start_soon(self.answering.run)
                     task_status.started(addresses)
         finally:
             self.wire.close_all()

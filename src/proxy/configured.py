@@ -37,7 +37,6 @@ from proxy.targets.shares import Shares
 from proxy.terms import Registered, Terms
 
 if TYPE_CHECKING:
-    from proxy.admission.admitting import Admission
     from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.profiles import Profile
     from proxy.fanout.plan import FanOutPlan
@@ -62,12 +61,13 @@ class Configured:
         fanout: Stage,
         connect: Stage,
         hedge_delays: "Callable[[], HedgeDelays]",
-        admission: "Callable[[], Admission] | None" = None,
+        admission: Callable[[Callable[[str], bool]], Stage] | None = None,
         answers: Callable[[GatewayConfig], tuple[Stage, ...]] = lambda config: (),
     ) -> None:
         """Make them. mirror: the stage behind send; parking: where exchanges are parked; probe: the stage before pick;
-        fanout: the stage of routes that ask several; connect: the stage behind pick; hedge_delays: when requests are hedged, loaded with the first of them;
-        answers: the stages of what keeps answers; admission: what holds requests to limits, loaded with the first one.
+        fanout: the stage of routes that ask several; connect: the stage behind pick; hedge_delays: when requests are
+        hedged, loaded with the first of them;
+        answers: the stages of what keeps answers; admission: makes what holds requests to limits.
 
         Raises `SettingsError` for files that the configuration names and that are wrong.
         """

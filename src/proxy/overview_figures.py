@@ -67,6 +67,7 @@ async def figures_of(
         calls=_calls(gateway),
         fanouts=_fanouts(gateway),
         breakers=gateway.breaking.figures(),
+        admission=gateway.admitting.figures(),
         reloads=_reloads(gateway.overview.reloader),
         injected=dict(gateway.configured.injected),
     )

@@ -18,7 +18,7 @@ from proxy.assembly import SLICE_S
 from proxy.beside_traffic import beside_traffic
 from proxy.breaker_words import breakers_row
 from proxy.offer import Offer
-from proxy.policy_words import policy_row
+from proxy.policy_words import concurrency_row, policy_row
 from proxy.route.table import Route
 from proxy.snapshot import Snapshot
 from proxy.targets.health import CHOOSABLE, Health
@@ -104,6 +104,7 @@ class Lists:
             "streams": route.streams,
             "versions": _versions(route, registered.everyone if registered else route.offers),
             "policy": policy_row(route.policy),
+            "concurrency": concurrency_row(gateway.admitting.standing_of(route)),
             "origins": dict(route.policy.origins),
             "responses": {f"{number}xx": statuses[number] for number in range(2, 6)},
         }

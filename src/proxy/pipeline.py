@@ -55,7 +55,6 @@ from proxy.targets.pick import Figures
 from proxy.transport.send import make_send
 
 if TYPE_CHECKING:
-    from proxy.admission.admitting import Admission
     from proxy.attempts.hedging import HedgeDelays
     from proxy.faults.inject import Counts
     from proxy.parked import Parking
@@ -87,8 +86,8 @@ class Parts(NamedTuple):
     """When requests get a second attempt; None: nothing is sent, for who asks what would happen."""
     connect: Stage | None = None
     """Takes a connection of the pool; None: none is taken, for who asks what would happen."""
-    admission: "Callable[[], Admission] | None" = None
-    """What holds requests to limits of concurrency: made, and loaded, when it is first asked for."""
+    admission: Callable[[Callable[[str], bool]], Stage] | None = None
+    """Makes what holds requests to limits of concurrency, and is told whose x-priority is believed."""
     probe: Stage | None = None
     """Sends a request to who is half-open; None: nothing is, for who asks what would happen."""
     answers: "Callable[[GatewayConfig], tuple[Stage, ...]]" = lambda config: ()
@@ -169,9 +168,7 @@ def _make_notes(notes: Notes | None) -> tuple[Stage, ...]:
 def _make_admission(config: GatewayConfig, parts: Parts, proxies: TrustedProxies) -> tuple[Stage, ...]:
     if parts.admission is None or not any(rule.concurrency for rule in config.rules):
         return ()
-    from proxy.admission.stages import make_limit_concurrency  # what a gateway without limits does not load
-
-    return (make_limit_concurrency(parts.wire, parts.admission(), proxies.trusts),)
+    return (parts.admission(proxies.trusts),)
 
 
 def _make_faults(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:

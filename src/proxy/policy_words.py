@@ -1,9 +1,24 @@
 """A route's policy as operators read it: plain values for JSON, and short texts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxy.route_policy import Balance, Case, Claim, Fault, FaultKind, Key, Mirror, RoutePolicy, Split, Versions
+from proxy.route_policy import (
+    Balance,
+    Case,
+    Claim,
+    Concurrency,
+    Fault,
+    FaultKind,
+    Key,
+    Mirror,
+    RoutePolicy,
+    Split,
+    Versions,
+)
+
+if TYPE_CHECKING:
+    from proxy.admission.admitting import Standing
 
 
 def policy_row(policy: RoutePolicy) -> dict[str, Any]:
@@ -19,6 +34,7 @@ def policy_row(policy: RoutePolicy) -> dict[str, Any]:
         "split": split_text(policy.split) if policy.split else "",
         "mirror": mirror_text(policy.mirror) if policy.mirror else "",
         "placement": policy.placement,
+        "concurrency": concurrency_text(policy.concurrency) if policy.concurrency else "",
         "balance": balance_text(policy.balance) if policy.balance else "",
         "retries": policy.retries,
         "stream_idle_ms": policy.stream_idle_ms,
@@ -67,6 +83,33 @@ def weights_text(weights: Mapping[str, float]) -> str:
 def mirror_text(mirror: Mirror) -> str:
     """Return what is copied, and where it goes."""
     return f"{mirror.percent:g} % to {mirror.version}, at most {mirror.in_flight_max} at once"
+
+
+def concurrency_text(concurrency: Concurrency) -> str:
+    """Return the limits, and who waits: ``8 of the route, 2 to 64 of the service, learned; 256 wait up to 100 ms``."""
+    limits = []
+    if concurrency.route_max is not None:
+        limits.append(f"{concurrency.route_max} of the route")
+    if concurrency.is_adaptive:
+        limits.append(f"{concurrency.service_min} to {concurrency.service_max} of the service, learned")
+    elif concurrency.service_max is not None:
+        limits.append(f"{concurrency.service_max} of the service")
+    waiting = f"{concurrency.waiting} wait up to {concurrency.wait_ms} ms" if concurrency.waiting else "nobody waits"
+    return f"{', '.join(limits)}; {waiting}"
+
+
+def concurrency_row(standing: "Standing | None") -> dict[str, Any] | None:
+    """Return how it stands with the limits of a route now; None where it has none."""
+    if standing is None:
+        return None
+    return {
+        "route_max": standing.route_max,
+        "service_max": standing.service_max,
+        "in_flight": standing.in_flight,
+        "waiting": standing.waiting,
+        "is_standing": standing.is_standing,
+        "service_ms": round(standing.latency_s * 1000, 3) or None,
+    }
 
 
 def fault_text(fault: Fault) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.admin.breaker_metrics import BreakerFigures
 
@@ -147,6 +148,36 @@ class BalanceFigures:
     keyless: int = 0
 
 
+class GateFigures(Protocol):
+    """Limits and line of some routes: `proxy.admission.admitting.Standing`. service_max: None for none."""
+
+    @property
+    def route_max(self) -> int | None: ...
+    @property
+    def service_max(self) -> int | None: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionFigures:
+    """Who goes on. gates: now, by service and route; waited: by service, how many were let in, and after how many s.
+
+    refused: by service and cause; shed: by what the gateway was short of, and shares: how much of that may be, 0 to 1;
+    delay_s: how late it came to its work, now; holds: how often accepting was held.
+    """
+
+    gates: Mapping[tuple[str, str], GateFigures] = field(default_factory=dict)
+    waited: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    shed: Mapping[str, int] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    delay_s: float = 0.0
+    holds: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ReloadFigures:
     """Settings read again. applied_at: seconds since 1970, None for never."""
@@ -178,5 +209,6 @@ class Figures:
     calls: CallFigures = field(default_factory=CallFigures)
     fanouts: FanOutFigures = field(default_factory=FanOutFigures)
     breakers: BreakerFigures = field(default_factory=BreakerFigures)
+    admission: AdmissionFigures = field(default_factory=AdmissionFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)
     injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind

@@ -119,6 +119,46 @@ RATE_FAILURES: Final = MetricName(
     "counter",
     "Requests that could not be counted; rates.on_store_failure says what becomes of them.",
 )
+LIMITS: Final = MetricName(
+    "penstock_concurrency_limit",
+    "gauge",
+    "Requests that may be with a service, or with one of its routes, at once now.",
+    ("service", "route"),
+)
+LIMITED_IN_FLIGHT: Final = MetricName(
+    "penstock_concurrency_in_flight", "gauge", "Requests that are, of what has a limit.", ("service", "route")
+)
+LIMITED_WAITING: Final = MetricName(
+    "penstock_concurrency_waiting", "gauge", "Requests that wait for a place now.", ("service", "route")
+)
+WAITED: Final = MetricName(
+    "penstock_concurrency_waited_total", "counter", "Requests that were let in after they had waited.", ("service",)
+)
+WAITED_SECONDS: Final = MetricName(
+    "penstock_concurrency_waited_seconds_total", "counter", "Time that these have waited, together.", ("service",)
+)
+NOT_ADMITTED: Final = MetricName(
+    "penstock_concurrency_refusals_total",
+    "counter",
+    "Requests that were given no place: none was free (full), nor in the line (line_full), they waited for as long as"
+    " they may (too_slow), or for longer than their deadline leaves time for (hopeless).",
+    ("service", "cause"),
+)
+SHED: Final = MetricName(
+    "penstock_shed_total", "counter", "Requests that were shed, by what the gateway was short of.", ("cause",)
+)
+SHED_SHARE: Final = MetricName(
+    "penstock_shed_share_ratio",
+    "gauge",
+    "How much is shed now of what may be, which is all that is not critical: 0 to 1.",
+    ("cause",),
+)
+DELAY: Final = MetricName(
+    "penstock_queue_delay_seconds", "gauge", "How late the gateway comes to its work: see shedding.queue_delay."
+)
+ACCEPTING_HELD: Final = MetricName(
+    "penstock_accepting_held_total", "counter", "Times that no client's connection was accepted for a while."
+)
 INJECTED: Final = MetricName(
     "penstock_faults_injected_total",
     "counter",
@@ -266,6 +306,16 @@ OF_SERVICES: Final = (
     RATE_KEYS,
     RATE_CROWDED,
     RATE_FAILURES,
+    LIMITS,
+    LIMITED_IN_FLIGHT,
+    LIMITED_WAITING,
+    WAITED,
+    WAITED_SECONDS,
+    NOT_ADMITTED,
+    SHED,
+    SHED_SHARE,
+    DELAY,
+    ACCEPTING_HELD,
     CALLERS,
     CREDENTIALS_REFUSED,
     KEYS_MISSING,

@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.admin import metric_names as names
 from proxy.admin.figures import (
+    AdmissionFigures,
     BalanceFigures,
     CallFigures,
     DialledFigures,
@@ -33,6 +34,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield names.SHARES, islice(_shares(figures.routes), SERIES_MAX)
     yield from _balance(figures.balance)
     yield from _rates(figures.rates)
+    yield from _admission(figures.admission)
     yield from _identity(figures.identity)
     yield from _registry(figures.registry)
     yield from _dialled(figures.dialled)
@@ -74,6 +76,22 @@ def _rates(rates: RateFigures) -> Iterator[Family]:
     yield names.RATE_KEYS, [((), rates.keys)]
     yield names.RATE_CROWDED, [((), rates.crowded)]
     yield names.RATE_FAILURES, [((), rates.failures)]
+
+
+def _admission(admission: AdmissionFigures) -> Iterator[Family]:
+    """A gate has a limit of its route, of its service, or both: what is told is of the route, if it has one."""
+    gates = list(islice(admission.gates.items(), SERIES_MAX))
+    limits = [(key, each.service_max if each.route_max is None else each.route_max) for key, each in gates]
+    yield names.LIMITS, [(key, limit) for key, limit in limits if limit is not None]
+    yield names.LIMITED_IN_FLIGHT, [(key, each.in_flight) for key, each in gates]
+    yield names.LIMITED_WAITING, [(key, each.waiting) for key, each in gates]
+    yield names.WAITED, [((service,), count) for service, (count, _) in admission.waited.items()]
+    yield names.WAITED_SECONDS, [((service,), seconds) for service, (_, seconds) in admission.waited.items()]
+    yield names.NOT_ADMITTED, bounded_samples(admission.refused)
+    yield names.SHED, [((cause,), count) for cause, count in admission.shed.items()]
+    yield names.SHED_SHARE, [((cause,), share) for cause, share in admission.shares.items()]
+    yield names.DELAY, [((), admission.delay_s)]
+    yield names.ACCEPTING_HELD, [((), admission.holds)]
 
 
 def _identity(identity: IdentityFigures) -> Iterator[Family]:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
+from frames.frame import Method
 from frames.wire_values import GroupFigures
 from penstock.telemetry.occasional import Occasional
 from proxy.admission.adaptive import INTERVAL_S, AdaptiveLimit
@@ -83,9 +84,13 @@ class ParkingPort(Protocol):
 
 
 class Standing(NamedTuple):
-    """How it stands with a gate now. limits: None for none; latency_s: 0 for not known."""
+    """How it stands with a gate now. route: its template, empty where the limit is the service's alone.
+
+    The limits are None for none; latency_s is 0 where it is not known.
+    """
 
     service: str
+    route: str
     route_max: int | None
     service_max: int | None
     in_flight: int
@@ -136,7 +141,8 @@ class Admission:
         gate = self._gates.get(key)
         if gate is None or gate.group != route.group:
             times = self._service(route, policy)
-            gate = self._gates[key] = Gate(policy, index, times, self._tally(route.service))
+            name = f"{Method(route.method).name} {route.template}" if policy.route_max is not None else ""
+            gate = self._gates[key] = Gate(policy, index, name, times, self._tally(route.service))
         route.gate = gate
         return gate
 
@@ -167,6 +173,7 @@ class Admission:
         is_of_route = policy.route_max is not None
         return Standing(
             service=gate.service,
+            route=gate.name,
             route_max=policy.route_max,
             service_max=gate.service_limit if policy.service_max is not None else None,
             in_flight=wire.route_in_flight[gate.route] if is_of_route else wire.group_in_flight[gate.group],

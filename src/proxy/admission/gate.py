@@ -45,6 +45,7 @@ class Gate:
         "group",
         "is_open",
         "line",
+        "name",
         "patience",
         "policy",
         "priority",
@@ -56,12 +57,13 @@ class Gate:
         "times",
     )
 
-    def __init__(self, policy: Concurrency, route: int, times: ServiceLimit, tally: Tally) -> None:
-        """route: whose limit it is, and 0 where none has one; times: of the service, and its limit if it has one."""
+    def __init__(self, policy: Concurrency, route: int, name: str, times: ServiceLimit, tally: Tally) -> None:
+        """route, name: whose limit it is, 0 and empty where no route has one; times: the service's, and its limit."""
         self.policy = policy
         self.service = times.service
         self.group = times.group
         self.route = route
+        self.name = name
         self.route_limit = NO_LIMIT if policy.route_max is None else policy.route_max
         self.times = times
         self.service_limit = NO_LIMIT

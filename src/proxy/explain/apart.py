@@ -93,6 +93,10 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
     def connect(_: Exchange) -> None:
         """Take nothing."""
 
+    @for_routes(lambda route: route.policy.concurrency is not None)
+    def limit_concurrency(_: Exchange) -> None:
+        """Wait for no place."""
+
     return configured.parts._replace(
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
@@ -102,7 +106,9 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         probe=probe,
         fanout=fan_out,
         connect=connect,
+        admission=lambda trusts: limit_concurrency,
         figures=configured.parts.figures._replace(tally=Counter()),
         injected=None,
         notes=None,
+        hedge_delays=None,
     )

@@ -18,7 +18,7 @@ from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.claims import claims_met
 from proxy.policy.rates.limiter import Standing
 from proxy.policy.rates.stages import GATEWAY
-from proxy.policy_words import claim_text, fault_text, key_text, mirror_text
+from proxy.policy_words import claim_text, concurrency_text, fault_text, key_text, mirror_text
 from proxy.route.split import BUCKETS, bucket_of, find_case
 from proxy.route_policy import TenantRule
 from proxy.targets.choose import Balancing
@@ -220,6 +220,22 @@ def placement(view: View) -> Iterator[Line]:
         yield Line(f"shard {shard.name} by {kind}, revision {found.revision}", f"{found.origin}; {by_rule}")
 
 
+def concurrency(view: View) -> Iterator[Line]:
+    """Tell the limits, and how it stands with them; this explanation takes no place."""
+    route = view.exchange.route
+    policy, gate, wire = route.policy.concurrency, route.gate, view.configured.parts.wire
+    if policy is None:
+        return
+    yield Line(concurrency_text(policy), view.origins.policy(route, "concurrency"))
+    if policy.route_max is not None:
+        yield Line(f"{wire.route_in_flight[route.index]} of {policy.route_max} are with the route now")
+    if policy.service_max is not None:
+        most = gate.service_limit if gate is not None else "a number that is not known yet"
+        yield Line(f"{wire.group_in_flight[route.group]} of {most} are with the service now")
+    if gate is not None and gate.line.waiting:
+        yield Line(f"{gate.line.waiting} wait already, so this one would WAIT, too")
+
+
 def faults(view: View) -> Iterator[Line]:
     """Tell what may be done to the request on purpose; this explanation draws nothing."""
     exchange, route = view.exchange, view.exchange.route
@@ -328,6 +344,7 @@ WORDS: Final[Mapping[str, Told]] = {
     "choose_by_either": Told("version", version),
     "split": Told("split", split),
     "place": Told("placement", placement, also_refused=True),
+    "limit_concurrency": Told("concurrency", concurrency),
     "inject_faults": Told("FAULTS", faults),
     "probe": Told("breakers", breakers),
     "pick_offer": Told("instance", instance),
