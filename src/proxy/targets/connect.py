@@ -5,6 +5,7 @@ request waits in the pool's line: parked, without a task, or in the task that ca
 Who waits in vain goes to another instance, if one has room, and is refused else.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -21,6 +22,9 @@ from proxy.targets.pool import Pool
 if TYPE_CHECKING:
     from proxy.offer import Offer
     from proxy.targets.pool_values import Ring
+
+BEGINS_S: Final = 1.0
+"""Tasks begin within milliseconds; this one will not."""
 
 _REFUSED: Final = {
     Why.FULL: Answer(CONNECT_LINE_FULL),
@@ -71,9 +75,11 @@ class ConnectPort(Protocol):
 class _InTask:
     """A request that waits in a task."""
 
-    __slots__ = ("is_over", "why")
+    __slots__ = ("begins_by", "is_over", "why")
 
-    def __init__(self) -> None:
+    def __init__(self, begins_by: float) -> None:
+        self.begins_by = begins_by
+        """When its task must have begun to wait: there is none where the client has left within the batch."""
         self.is_over = trio.Event()
         self.why: Why | None = None
 
@@ -162,7 +168,7 @@ class Connecting:
         if kept is not None:
             self._parked[number] = kept
             return PARKED
-        self._in_tasks[number] = _InTask()
+        self._in_tasks[number] = _InTask(self._clock() + BEGINS_S)
         return Await(lambda: self._wait_in_task(number))
 
     def _find_other(self, exchange: Exchange, why: Why) -> bool:
@@ -233,7 +239,11 @@ class Connecting:
 
     async def _wait_in_task(self, number: int) -> None:
         """Wait until the pool has said something. Whoever is cancelled leaves no place behind."""
-        in_task = self._in_tasks[number]
+        in_task = self._in_tasks.get(number)
+        if in_task is None:  # it has begun far too late: the stage looks anew
+            self._served[number] = None
+            return
+        in_task.begins_by = math.inf
         try:
             self._take_turn_soon()
             await in_task.is_over.wait()
@@ -241,7 +251,7 @@ class Connecting:
             self._pool.settle(number)
             raise
         finally:
-            del self._in_tasks[number]
+            self._in_tasks.pop(number, None)
         self._served[number] = in_task.why
 
     # ---- the line moves when an answer has come ----
@@ -253,11 +263,22 @@ class Connecting:
             self._wire.on_turn.append(self._look)
 
     def _look(self) -> None:
-        for told in self._pool.serve(self._clock()):
+        now = self._clock()
+        self._tidy(now)
+        for told in self._pool.serve(now):
             if isinstance(told, Give | Fail):
                 self.tell(told)
-        if not (self._pool.is_waited_for or self._parked or self._in_tasks):
+        if not (self._pool.is_waited_for or self._parked or self._in_tasks or self._served):
             self._wire.on_turn.remove(self._look)
+
+    def _tidy(self, now: float) -> None:
+        """Free the places of tasks that went on another way, without asking the stage again, or never began."""
+        for number in tuple(self._served):
+            del self._served[number]
+            self._pool.settle(number)
+        for number in [number for number, in_task in self._in_tasks.items() if in_task.begins_by < now]:
+            del self._in_tasks[number]
+            self._pool.settle(number)
 
 
 def _others(exchange: Exchange, why: Why) -> "list[Offer]":
