@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.attempts.budget import BudgetTerms
@@ -13,6 +14,8 @@ from proxy.route.table import Route
 
 if TYPE_CHECKING:
     from proxy.app import Gateway
+    from proxy.attempts.hedging import HedgeDelays, Hedging
+    from proxy.offer import Offer
 
 
 def budget_terms(config: GatewayConfig) -> BudgetTerms:
@@ -43,6 +46,30 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         instance = gateway.registry.maybe_instance(connection)
         return instance.name if instance else ""
 
+    def choose(offers: "Sequence[Offer]") -> "Offer | None":
+        return less_loaded(offers, wire.in_flight, random.random)
+
+    def connect(offer: "Offer") -> int:
+        ring = offer.instance.ring
+        return offer.connection if ring is None else gateway.pooling.checkout(ring)
+
+    def make_hedging() -> "Hedging":
+        from proxy.attempts.hedging import Hedging
+
+        return Hedging(
+            wire,
+            gateway.own.takers,
+            gateway.attempt_budgets,
+            gateway.bytes_in_flight,
+            gateway.configured.notes,
+            gateway.hedge_delays,
+            instance_of=instance_of,
+            connect=connect,
+            choose=choose,
+            settle=gateway.lane.settle,
+            failed=gateway.lane.take_failure,
+        )
+
     return Retrying(
         wire,
         gateway.attempt_budgets,
@@ -50,5 +77,15 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         gateway.configured.notes,
         route_of=route_of,
         instance_of=instance_of,
-        choose=lambda offers: less_loaded(offers, wire.in_flight, random.random),
+        connect=connect,
+        choose=choose,
+        hedging=make_hedging,
     )
+
+
+def make_hedge_delays(gateway: "Gateway") -> "HedgeDelays":
+    """Return what knows when requests are hedged: made by the first profile that says so."""
+    from proxy.admin.latency import upper_bound_us
+    from proxy.attempts.hedging import HedgeDelays
+
+    return HedgeDelays(gateway.wire.route_latency, upper_bound_us, time.monotonic)

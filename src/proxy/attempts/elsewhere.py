@@ -20,10 +20,7 @@ def candidates(route: "Route", chosen: "Sequence[Offer] | None") -> "tuple[Offer
     if route.policy.placement:
         names = {offer.instance.name for offer in chosen}
         return tuple(
-            offer
-            for candidates in route.choice.all
-            for offer in candidates.everywhere
-            if offer.instance.name in names
+            offer for candidates in route.choice.all for offer in candidates.everywhere if offer.instance.name in names
         )
     versions = {offer.version for offer in chosen}
     return tuple(offer for candidates in route.choice.all for offer in candidates.offers if offer.version in versions)

@@ -19,6 +19,7 @@ SAFE_METHODS: Final = frozenset((Method.GET, Method.HEAD, Method.OPTIONS))
 
 _KEEP: Final = int(SendHow.KEEP)
 _HOLD: Final = int(SendHow.HOLD)
+_TELL: Final = int(SendHow.TELL)
 
 
 class Repeats(Enum):
@@ -48,6 +49,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: bool = True
     """Whether an instance that was not asked yet comes first."""
     repeats: Repeats = Repeats.SAFE
+    hedge: float = 0.0
+    """Of the requests, how many percent get a second attempt beside a first one that takes long; 0: none."""
 
 
 READ: Final = Profile(name="read")
@@ -66,6 +69,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether a request may be sent again that a service may have started."""
     repeats_with_key: bool = False
     """Whether it may where it carries an Idempotency-Key."""
+    hedges: bool = False
+    """Whether a second attempt may be made beside the first: only of what only asks."""
 
     @property
     def is_none(self) -> bool:
@@ -78,7 +83,8 @@ class Plan(msgspec.Struct, frozen=True):
         if self.is_none:
             return 0
         may_repeat = self.repeats or self.repeats_with_key
-        return _KEEP | (_HOLD if may_repeat and self.profile.statuses else 0)
+        tell = _TELL if self.hedges else 0  # the hedge is to be told that the first was faster
+        return _KEEP | tell | (_HOLD if may_repeat and self.profile.statuses else 0)
 
     @property
     def attempt_ms(self) -> int:
@@ -102,4 +108,5 @@ def plan_of(method: int, *, is_idempotent: bool, name: str = "", profiles: Mappi
         Repeats.DECLARED: is_safe or is_idempotent,
         Repeats.KEYED: False,
     }[profile.repeats]
-    return Plan(profile, repeats, is_idempotent and not repeats)
+    hedges = is_safe and repeats and profile.attempts > 1 and profile.hedge > 0
+    return Plan(profile, repeats, is_idempotent and not repeats, hedges)

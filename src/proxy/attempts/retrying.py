@@ -25,6 +25,7 @@ from proxy.failure import Failure, FailureKind
 from proxy.stage import Answer
 
 if TYPE_CHECKING:
+    from proxy.attempts.hedging import Hedging
     from proxy.offer import Offer
     from proxy.route.table import Route
 
@@ -32,7 +33,7 @@ _MAY_STREAM: Final = int(SendHow.MAY_STREAM)
 _KEEP: Final = int(SendHow.KEEP)
 _HOLD: Final = int(SendHow.HOLD)
 _TELL: Final = int(SendHow.TELL)
-_NOBODY: Final = Failure(FailureKind.REFUSED, Answer(NO_INSTANCE), is_started=False)
+_NOBODY: Final = Failure(FailureKind.NOBODY, Answer(NO_INSTANCE), is_started=False)
 """There was nobody to be asked."""
 _SLOW: Final = Failure(FailureKind.SLOW, Answer(DEADLINE), cancel=CancelReason.DEADLINE)
 """The time of one attempt has passed."""
@@ -109,12 +110,16 @@ class Retrying:
         route_of: Callable[[int], "Route | None"],
         instance_of: Callable[[int], str],
         choose: Callable[["Sequence[Offer]"], "Offer | None"],
+        connect: Callable[["Offer"], int],
+        hedging: "Callable[[], Hedging] | None" = None,
         rand: Callable[[], float] = random.random,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         """Take what it works with.
 
-        route_of: the route of now that has an index; instance_of: who is at the other end of a connection; choose: one of several offers; now_s: since 1970.
+        route_of: the route of now that has an index; instance_of: who is at the other end of a connection; choose:
+        one of several offers; connect: by which connection an offer is reached now, 0 for none; hedging: makes what
+        sends second attempts beside first ones; now_s: since 1970.
         """
         self._wire = wire
         self._budgets = budgets
@@ -123,9 +128,13 @@ class Retrying:
         self._route_of = route_of
         self._instance_of = instance_of
         self._choose = choose
+        self._connect = connect
         self._rand = rand
         self._now_s = now_s
         self._records: dict[int, _Record] = {}
+        self._make_hedging = hedging
+        self.hedging: Hedging | None = None
+        """Second attempts beside first ones: made with the first of them."""
         self.sent: Counter[FailureKind] = Counter()
         """Attempts beyond the first, by the failure that they came after."""
         self.given_up: Counter[Why] = Counter()
@@ -144,6 +153,8 @@ class Retrying:
 
     def failed(self, exchange: int, connection: int, failure: Failure) -> Failure | None:
         """Take in that an attempt has failed. None: the request is sent again. Else: what its client is to be told."""
+        if self.hedging is not None and self.hedging.first_failed(exchange, connection, failure):
+            return None
         facts = self._wire.facts(exchange)
         record = self._records.get(exchange) if facts is None else self._record(exchange, facts, failure)
         if facts is None or record is None:
@@ -157,9 +168,19 @@ class Retrying:
     def early(self, exchange: int, connection: int) -> Failure | None:
         """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
         record = self._records.get(exchange)
-        return (
-            self._woke(exchange, record) if record and record.is_waiting else self.failed(exchange, connection, _SLOW)
-        )
+        if record and record.is_waiting:
+            return self._woke(exchange, record)
+        return None if self._is_hedged(exchange, connection) else self.failed(exchange, connection, _SLOW)
+
+    def _is_hedged(self, exchange: int, connection: int) -> bool:
+        """Whether the time that is over was that for a hedge."""
+        facts = self._wire.facts(exchange)
+        route = self._route_of(facts.route) if facts is not None else None
+        if route is None or route.plan is None or not route.plan.hedges:
+            return False
+        if self.hedging is None and self._make_hedging is not None:
+            self.hedging = self._make_hedging()
+        return self.hedging is not None and self.hedging.early(exchange, connection, route)
 
     def _woke(self, exchange: int, record: _Record) -> Failure | None:
         self._rest(record)
@@ -176,6 +197,8 @@ class Retrying:
 
     def forget(self, exchange: int) -> None:
         """Let go of what is known of an exchange: it is over, or somebody else's."""
+        if self.hedging is not None:
+            self.hedging.forget(exchange)
         record = self._records.pop(exchange, None)
         if record is not None:
             self._rest(record)
@@ -247,7 +270,7 @@ class Retrying:
                 break
             result = self._wire.again(
                 exchange,
-                offer.connection,
+                self._connect(offer),
                 record.route,
                 offer.endpoint_id,
                 offer.gauge,

@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.settings import Setting
 from penstock.settings.errors import BadValueError
+from penstock.settings.numbers import Percent
 from penstock.settings.tables import NOWHERE, ListOf, Places, Table, TextMap
 from penstock.settings.types import Count, Duration, Flag, Text
 from penstock.settings.words import Word
@@ -86,6 +87,16 @@ class ProfileTable(msgspec.Struct, frozen=True, kw_only=True):
             "what may have been done must not be done twice",
         ),
     ]
+    hedge: Annotated[
+        float,
+        Setting(
+            Percent(),
+            "0%",
+            "the part of GET, HEAD and OPTIONS requests that get a second attempt, at another instance, when only so"
+            " many of all are still without an answer; the first good answer wins. 0%: none",
+            "it costs that much more load; 5% takes the longest waits away where instances pause now and then",
+        ),
+    ]
     where: Places = NOWHERE
 
 
@@ -93,6 +104,8 @@ def _check_profile(table: ProfileTable) -> Iterator[BadValueError]:
     if table.backoff_ms > table.backoff_max_ms:
         why = "the first wait may be longer than the longest"
         yield BadValueError(why, "raise backoff_max, or lower backoff", path=("backoff",))
+    if table.hedge and table.attempts < 2:
+        yield BadValueError("a hedge is a second attempt", "raise attempts, or leave hedge out", path=("hedge",))
 
 
 def make_profiles(tables: Mapping[str, ProfileTable]) -> Mapping[str, Profile]:
@@ -107,6 +120,7 @@ def make_profiles(tables: Mapping[str, ProfileTable]) -> Mapping[str, Profile]:
             attempt_ms=table.attempt_timeout_ms,
             elsewhere=table.elsewhere,
             repeats=table.repeats,
+            hedge=table.hedge,
         )
         for name, table in tables.items()
     }

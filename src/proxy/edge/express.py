@@ -180,9 +180,9 @@ class ExpressLane:
         """Nobody waits for the answer any more: EVENT_CLIENT_GONE."""
         self._counts.count(CLIENT_GONE)
         self.forget(exchange_id)
+        if exchange_id in self.endings and self.endings.pop(exchange_id)(GONE):
+            return  # it goes on without
         self._wire.cancel(exchange_id, CancelReason.CLIENT_GONE)
-        if exchange_id in self.endings:
-            self.endings.pop(exchange_id)(GONE)
 
     def expired(self, event: Event) -> None:
         """The deadline has passed, or what an attempt, or the wait for one, was given: EVENT_EXPIRED."""
@@ -264,6 +264,15 @@ class ExpressLane:
             return
         self.answer(exchange_id, failure.answer, is_unstarted=not failure.is_started)
 
+    def settle(self, exchange_id: int, failure: Failure) -> None:
+        """Tell a client what became of its request, whatever else is under way for it."""
+        self.forget(exchange_id)
+        self._tell(exchange_id, failure)
+
+    def take_failure(self, exchange_id: int, connection: int, failure: Failure) -> None:
+        """Take in that an attempt has failed, which was not judged when that was told."""
+        self._failed(exchange_id, connection, failure)
+
     def forget(self, exchange_id: int) -> None:
         """It is over, or will be: what is known of its attempts is let go of."""
         if self._attempts is not None:
@@ -307,7 +316,7 @@ class ExpressLane:
     def _turn_off(self, exchange: Exchange, result: Answer | Reply | Await | Lane, stage: Stage) -> None:
         """Do what a stage wants in place of going on."""
         if isinstance(result, Reply):
-            self._wire.answer(exchange.id, result.status, result.lines, b"", False)
+            self._wire.answer(exchange.id, result.status, result.lines, result.body, False)
             return
         if result is PARKED:
             return
