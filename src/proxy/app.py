@@ -90,6 +90,7 @@ class Gateway:
             placed=lambda exchange, candidates: self.configured.offers_of_tenant(exchange, candidates),
             pick=lambda offers: self.configured.pipeline.balancing.pick_of_two(offers),
             parking=lambda: self.parking,
+            connect=lambda offer: self.pooling.connection(offer),
         )
         self.breaking = Breaking(
             self.wire,

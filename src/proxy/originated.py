@@ -71,6 +71,7 @@ class OriginatedPort(Protocol):
         body: bytes,
         *,
         end: bool,
+        gauge: int = 0,
         identity: Any,
     ) -> int:
         """Send it."""
@@ -113,6 +114,8 @@ class Place(NamedTuple):
     route: int
     may_stream: bool = False
     """Whether its answer may come without END."""
+    gauge: int = 0
+    """The offer's: what its good answers are counted by, and its failures told of."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +201,7 @@ class Originated:
             outgoing.fields,
             outgoing.body,
             end=True,
+            gauge=place.gauge,
             identity=outgoing.identity,
         )
         if result:

@@ -63,6 +63,7 @@ class OwnRequests:
         placed: Placed,
         pick: "Callable[[Sequence[Offer]], Offer | None]",
         parking: "Callable[[], Parking]",
+        connect: "Callable[[Offer], int]",
     ) -> None:
         """name_of: the service on a connection; is_dialled: whether the gateway has dialled it.
 
@@ -84,6 +85,7 @@ class OwnRequests:
         self._placed = placed
         self._pick = pick
         self._parking = parking
+        self._connect = connect
         self._is_wanted = trio.Event()
         self._mirrored = make_mirrored()
         self.takers: dict[int, Callable[[Event], None]] = {}
@@ -185,6 +187,7 @@ class OwnRequests:
             table_of=ServiceTables().table,
             choose=self._choose,
             context_of=partial(context_of, self._wire),
+            connect=self._connect,
         )
         return FanOuts(self.asker, legs, self._parking)
 

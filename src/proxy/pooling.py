@@ -17,6 +17,7 @@ from proxy.stage import Result, for_routes
 
 if TYPE_CHECKING:
     from frames.wire import Wire
+    from proxy.offer import Offer
     from proxy.parked import Parking
     from proxy.pooled import PoolStatistics, TargetKey
     from proxy.route.table import Route
@@ -69,6 +70,11 @@ class Pooling:
     def checkout(self, ring: "Ring") -> int:
         """Return a connection of an instance that was dialled, for who does not wait for one; 0: there is none."""
         return 0 if self._pool is None else self._pool.checkout(ring)
+
+    def connection(self, offer: "Offer") -> int:
+        """Return by which connection an offer is reached now, for who does not wait for one; 0: by none."""
+        ring = offer.instance.ring
+        return offer.connection if ring is None else self.checkout(ring)
 
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration: dial whom that names, and let go of the others."""

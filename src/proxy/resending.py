@@ -49,10 +49,6 @@ def make_retrying(gateway: "Gateway") -> Retrying:
     def choose(offers: "Sequence[Offer]") -> "Offer | None":
         return less_loaded(offers, wire.in_flight, random.random)
 
-    def connect(offer: "Offer") -> int:
-        ring = offer.instance.ring
-        return offer.connection if ring is None else gateway.pooling.checkout(ring)
-
     def make_hedging() -> "Hedging":
         from proxy.attempts.hedging import Hedging
 
@@ -64,7 +60,7 @@ def make_retrying(gateway: "Gateway") -> Retrying:
             gateway.configured.notes,
             gateway.hedge_delays,
             instance_of=instance_of,
-            connect=connect,
+            connect=gateway.pooling.connection,
             choose=choose,
             settle=gateway.lane.settle,
             failed=gateway.lane.take_failure,
@@ -77,7 +73,7 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         gateway.configured.notes,
         route_of=route_of,
         instance_of=instance_of,
-        connect=connect,
+        connect=gateway.pooling.connection,
         choose=choose,
         hedging=make_hedging,
     )

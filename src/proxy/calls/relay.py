@@ -245,7 +245,8 @@ class Relay:
             context=tuple(request.context.items()),
             identity=NO_IDENTITY if caller is None else caller.wire,
         )
-        place = Place(offer.connection, offer.endpoint_id, exchange.route.index, may_stream=offer.streams)
+        route = exchange.route.index
+        place = Place(offer.connection, offer.endpoint_id, route, may_stream=offer.streams, gauge=offer.gauge)
         sent = self._originated.send(place, outgoing, partial(self._done, call))
         if isinstance(sent, Answer):
             return sent

@@ -90,15 +90,18 @@ class LegMaker:
         table_of: Callable[[str, Snapshot], Table | None],
         choose: Callable[[Exchange], Answer | None],
         context_of: Callable[[Exchange], Context],
+        connect: "Callable[[Offer], int]",
         rand: random.Random | None = None,
     ) -> None:
         """table_of: the routes of a service alone; choose: runs the stages that say who gets an exchange whose route
-        and caller are known; context_of: what the gateway says of a request beside its fields.
+        and caller are known; context_of: what the gateway says of a request beside its fields; connect: by which
+        connection an offer is reached now, 0: by none.
         """
         self._wire = wire
         self._table_of = table_of
         self._choose = choose
         self._context_of = context_of
+        self._connect = connect
         self._rand = rand or random.Random()  # noqa: S311 - nobody gains by guessing it
         self._targets: dict[FanOutPlan, tuple[TargetOf, ...]] = {}
 
@@ -149,10 +152,10 @@ class LegMaker:
         deadline_ms = min(outgoing.deadline_ms, found.route.deadline_ms or outgoing.deadline_ms)
         asked = msgspec.structs.replace(outgoing, target=target, deadline_ms=deadline_ms)
         if leg.instances == 1:
-            return [Leg(LegName(leg.name), Question(_place(found.offer, found.route), asked))]
+            return [Leg(LegName(leg.name), self._question(found.offer, found.route, asked))]
         offers = self._offers(found.offers, leg.instances)
         legs = [
-            Leg(LegName(leg.name, offer.instance.instance), Question(_place(offer, found.route), asked))
+            Leg(LegName(leg.name, offer.instance.instance), self._question(offer, found.route, asked))
             for offer in offers
         ]
         missing = leg.instances - len(legs) if leg.instances != ALL else 0
@@ -177,6 +180,13 @@ class LegMaker:
         one.deadline_ms = exchange.deadline_ms
         return self._choose(one) or one
 
+    def _question(self, offer: "Offer", route: "Route", asked: Outgoing) -> Question | Answer:
+        connection = self._connect(offer)
+        if not connection:
+            return _NOBODY
+        place = Place(connection, offer.endpoint_id, route.index, may_stream=offer.streams, gauge=offer.gauge)
+        return Question(place, asked)
+
     def _offers(self, offers: "Sequence[Offer]", count: int) -> "Sequence[Offer]":
         """Return all of them, or that many at random, in their order."""
         if count in (ALL, len(offers)) or count > len(offers):
@@ -192,10 +202,6 @@ def _with_trace(context: Context) -> Context:
     request_id = known.get(FieldId.REQUEST_ID, b"")
     trace_id = bytes.fromhex(request_id.decode()) if _is_hex(request_id) else os.urandom(16)
     return (*context, (FieldId.TRACE, trace_id + os.urandom(8) + _NOT_SAMPLED))
-
-
-def _place(offer: "Offer", route: "Route") -> Place:
-    return Place(offer.connection, offer.endpoint_id, route.index, may_stream=offer.streams)
 
 
 def _for_parts(fields: ForwardedFields) -> ForwardedFields:
