@@ -53,9 +53,18 @@ void wire_resume_accepting(wire *w, int kind)
         listener *l = &w->listeners[i];
         if (l->descriptor < 0 || (l->kind == SOCKET_FRAMED) != (kind == SOCKET_FRAMED) || !l->is_paused)
             continue;
+        if (w->holds_accepting && kind != SOCKET_FRAMED)
+            return;
         l->is_paused = 0;
         listener_operate(w, i, EPOLL_CTL_ADD);
     }
+}
+
+void wire_hold_accepting(wire *w, int holds)
+{
+    w->holds_accepting = holds != 0;
+    if (!holds)
+        wire_resume_accepting(w, SOCKET_EDGE);
 }
 
 /* 1 when another may be accepted, 0 when the listener is to be left for now. */
@@ -63,7 +72,7 @@ static int accept_one(wire *w, uint32_t index)
 {
     listener *l = &w->listeners[index];
     slab *places = l->kind == SOCKET_FRAMED ? &w->framed : &w->edges;
-    if (places->taken == places->count_max) {
+    if (places->taken == places->count_max || (w->holds_accepting && l->kind != SOCKET_FRAMED)) {
         pause_listener(w, index);
         return 0;
     }

@@ -36,6 +36,32 @@ static void test_edge_connections_max(void)
     finish();
 }
 
+/* While accepting is held, clients wait in the kernel's queue, whoever leaves; services are accepted. */
+static void test_hold_accepting(void)
+{
+    start(NULL);
+    uint16_t port = listen_on_loopback(SOCKET_EDGE), services = listen_on_loopback(SOCKET_FRAMED);
+    int first = dial(port);
+    settle();
+    wire_hold_accepting(w, 1);
+    int second = dial(port);
+    dial(services);
+    settle();
+    CHECK_EQUAL(wire_count(w)->edge_accepted, 1);
+    CHECK_EQUAL(wire_count(w)->edge_paused, 1);
+    CHECK_EQUAL(wire_count(w)->framed_accepted, 1);
+    CHECK_EQUAL(wire_was_active(w), 0); /* and nothing spins */
+    ask_and_answer(first);
+    hang_up(first);
+    settle();
+    CHECK_EQUAL(wire_count(w)->edge_accepted, 1);
+    wire_hold_accepting(w, 0);
+    settle();
+    CHECK_EQUAL(wire_count(w)->edge_accepted, 2);
+    ask_and_answer(second);
+    finish();
+}
+
 /* A place that is taken by wire_adopt over the bound: the socket is closed. */
 static void test_adopt_over_the_bound(void)
 {
@@ -165,6 +191,7 @@ static void test_many_listeners(void)
 int main(void)
 {
     test_edge_connections_max();
+    test_hold_accepting();
     test_adopt_over_the_bound();
     test_out_of_descriptors(SOCKET_EDGE);
     test_out_of_descriptors(SOCKET_FRAMED);

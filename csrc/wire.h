@@ -277,6 +277,8 @@ const uint8_t *wire_arena(const wire *w);
 int wire_listen(wire *w, int descriptor, int kind);
 /* Closes all listening sockets of the kind; SOCKET_EDGE means those for TLS, too. What is connected stays. */
 void wire_stop_listening(wire *w, int kind);
+/* 1: accepts no client any more, who then waits in the kernel's queue; 0: goes on. Services are accepted all the same. */
+void wire_hold_accepting(wire *w, int holds);
 /* Takes over a connected stream socket in any case but WIRE_INVALID. For SOCKET_FRAMED returns its handle (above 0); for
  * SOCKET_EDGE and SOCKET_EDGE_TLS returns 0. dialled: we opened the connection (bit 63 of our exchange ids is set on it). */
 int64_t wire_adopt(wire *w, int descriptor, int kind, int dialled);

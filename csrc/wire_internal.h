@@ -243,6 +243,7 @@ struct wire {
     uint8_t was_active;
     uint8_t is_stepping;
     uint8_t is_draining;
+    uint8_t holds_accepting;         /* of clients */
 
     slab edges;
     slab exchanges;

@@ -142,6 +142,10 @@ class Wire(AgainCalls):
         """Close the listening sockets of a kind. What is connected stays."""
         lib.wire_stop_listening(self._wire, kind)
 
+    def hold_accepting(self, holds: bool) -> None:
+        """Accept no client until this is called again: who comes waits in the kernel's queue, or goes elsewhere."""
+        lib.wire_hold_accepting(self._wire, holds)
+
     def adopt(self, connected: socket.socket, kind: SocketKind, *, dialled: bool = False) -> int:
         """Take over a connected stream socket and return its handle (0 for an edge socket).
 

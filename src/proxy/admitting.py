@@ -141,6 +141,7 @@ class Admitting:
         if shedding.holds_connections != self.is_holding:
             self.is_holding = shedding.holds_connections
             self.holds += self.is_holding
+            self._wire.hold_accepting(self.is_holding)
 
 
 def _thresholds(config: GatewayConfig) -> Thresholds:
