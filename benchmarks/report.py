@@ -18,6 +18,7 @@ _UNITS = {
     "proportional_mib": "MiB",
     "drift_mib": "MiB",
     "stall_ms": "ms",
+    "late_ms": "ms",
     "per_s": "/s",
     "mib_per_s": "MiB/s",
     "cpu_us_per_mib": "µs",

@@ -1,4 +1,4 @@
-"""The gateway with all that keeps it standing: retries, hedges, breakers, learned limits, shedding, faults on purpose."""
+"""The gateway with all that keeps it standing: retries, hedges, breakers, learned limits, shedding, faults."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -152,6 +152,12 @@ TARGETS = (
         *("resilient-64", "penstock, resilient", "penstock", "cpu_us"),
     ),
     Target(
+        "latest answer 504 after its deadline, beside 64 connections ÷ what is allowed (50 ms)",
+        *("deadline", "penstock", ALLOWED, "late_ms"),
+        must=1.0,
+        aim=0.5,
+    ),
+    Target(
         "longest wait for an answer while 10,000 routes are reloaded ÷ what is allowed (50 ms)",
         *("reload", "penstock", ALLOWED, "stall_ms"),
         must=1.0,
