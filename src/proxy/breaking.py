@@ -149,6 +149,10 @@ class Breaking:
         if gauge:
             self._apply(self.keeper.failed(gauge, kind, latency_us, now))
 
+    def told(self, gauge: int, kind: OutcomeKind, latency_us: int) -> None:
+        """Take in what failed of what a task carries."""
+        self.failed(gauge, kind, latency_us, self._clock())
+
     def tick(self, now: float) -> None:
         """Do what time does."""
         if self.is_loaded or len(self._registry().instances) > 1:

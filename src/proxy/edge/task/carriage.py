@@ -39,6 +39,7 @@ from proxy.errors import (
     Reason,
     reason_of_refusal,
 )
+from proxy.outcomes import OutcomeKind, kind_of_status
 from proxy.stage import Answer
 
 BURST_BYTES: Final = 1_048_576
@@ -59,6 +60,13 @@ _CANCELS: Final = {
 }
 
 
+_FAILURES: Final = {DEADLINE: OutcomeKind.EXPIRED, BAD_RESPONSE: OutcomeKind.BAD_RESPONSE}
+
+
+def _nobody_asks(gauge: int, kind: OutcomeKind, latency_us: int) -> None:
+    """Nobody wants to know what failed."""
+
+
 class Ways(NamedTuple):
     """What a carriage needs of its lane."""
 
@@ -76,6 +84,8 @@ class Ways(NamedTuple):
     """Tells of clients that leave while nobody reads them."""
     is_draining: Callable[[], bool]
     """Whether answers are to say that the connection closes."""
+    failed: Callable[[int, OutcomeKind, int], None] = _nobody_asks
+    """(gauge, kind, microseconds) is told what failed."""
 
 
 class Carriage:
@@ -186,6 +196,7 @@ class Carriage:
                 await self.client.send(head.text)
                 head = await self._answering.next_head()
             self._has_answered = True
+            self._tell(kind_of_status(head.status))
             self._arm()
             if head.status == SWITCHING:
                 self._switched.set()
@@ -293,6 +304,8 @@ class Carriage:
         """Tell the service, and the client if it can be told."""
         self._ways.cancel(self.job.id, _CANCELS.get(ending.reason, CancelReason.SHUTDOWN))
         self._stream.close(StreamCause.GIVEN_UP)
+        if not self._has_answered:
+            self._tell(_FAILURES.get(ending.reason, OutcomeKind.OTHER))
         if self._has_answered or ending.reason in (CLIENT_GONE, CLIENT_TOO_SLOW):
             is_cut = ending.reason in (BAD_RESPONSE, SERVICE_LOST)
             self._ways.count_reason(RESPONSE_ABORTED if is_cut else ending.reason)
@@ -303,6 +316,11 @@ class Carriage:
         except (ClientGone, ClientTooSlow):
             return HandBack.RESET
         return await self._say_goodbye() if closes else HandBack.KEEP
+
+    def _tell(self, kind: OutcomeKind) -> None:
+        """Tell what has become of it, as far as its service is to blame for it."""
+        if kind is not OutcomeKind.OTHER:
+            self._ways.failed(self.job.exchange.offer.gauge, kind, self.job.deadline_ms * 1000)
 
     async def _say_goodbye(self) -> HandBack:
         try:

@@ -32,6 +32,7 @@ from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.outcomes import OutcomeKind
 from proxy.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")
@@ -64,6 +65,10 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Protocols that may be gone on with, where an endpoint offers them."""
 
 
+def _nobody_asks(gauge: int, kind: OutcomeKind, latency_us: int) -> None:
+    """Nobody wants to know what failed."""
+
+
 class HandOver:
     """Takes connections from the wire, and gives them back."""
 
@@ -90,6 +95,8 @@ class HandOver:
         self.departures = Departures()
         self.is_draining = False
         """Set once, and then every answer says that its connection closes."""
+        self.tell_failure: Callable[[int, OutcomeKind, int], None] = _nobody_asks
+        """(gauge, kind, microseconds) is told what failed of what is carried here, where no event of the wire tells."""
         self._nursery: trio.Nursery | None = None
         self._failures = Occasional()
 

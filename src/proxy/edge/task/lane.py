@@ -27,6 +27,7 @@ from proxy.edge.task.job import Job
 from proxy.errors import Reason, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.held import HeldFields
+from proxy.outcomes import OutcomeKind
 from proxy.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class TaskLane:
         if self._streams is not None:
             self._streams.give_up_all()
         self._gatherer.give_up_all()
+
+    def tell_failures(self, failed: Callable[[int, OutcomeKind, int], None]) -> None:
+        """Have this told of what fails here, by gauge, kind and microseconds."""
+        self._hand_over.tell_failure = failed
 
     # ---- from the batch ----
 

@@ -63,6 +63,7 @@ class Streams:
             hand_over.wire.tasks_are_lively,
             hand_over.departures,
             lambda: hand_over.is_draining,
+            lambda gauge, kind, latency_us: hand_over.tell_failure(gauge, kind, latency_us),
         )
         self._carriages: dict[int, Carriage] = {}
         self._bad_responses = Occasional()
