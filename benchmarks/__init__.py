@@ -12,10 +12,12 @@ Layout, in the order in which a run passes through it:
 - ``gateway``    Penstock, and the services behind it, in C (``frame_upstream.c`` and its parts) and in Python
 - ``contenders`` one of these with what stands behind it, checked
 - ``load``       wrk, the closed loop in C, large bodies (``body_load.c``)
+- ``steady``     load at a steady rate (``steady_load.c``), for what happens when something is lost, or is too much
 - ``held``       ten thousand idle connections; ``slow_bodies`` two hundred that hardly move
 - ``accounting`` CPU time and memory of processes, from ``/proc``
 - ``rounds``     contenders measured in turns: A B C, C B A, A B C
-- ``cases``      the cases; ``memory_cases`` and ``codec_case`` hold those without load
+- ``cases``      the cases; ``memory_cases`` and ``codec_case`` hold those without load, ``lost_case`` and
+  ``overload_case`` those in trouble
 - ``targets``    the table of what must be reached; ``judgement`` says whether it is
 - ``report``     the tables, ``results.json`` and ``table.md``
 

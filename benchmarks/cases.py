@@ -3,7 +3,18 @@
 import dataclasses
 from collections.abc import Callable
 
-from benchmarks import codec_case, contenders, match_case, memory_cases, pool_case, reload_case
+from benchmarks import (
+    attempts_case,
+    codec_case,
+    contenders,
+    deadline_case,
+    lost_case,
+    match_case,
+    memory_cases,
+    overload_case,
+    pool_case,
+    reload_case,
+)
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
 from benchmarks.platform import HEADERS, penstock_platform
 from benchmarks.resilient import penstock_resilient
@@ -99,6 +110,9 @@ _CASES = (
         "small GET with retries, hedges, breakers, learned limits, shedding and faults on, 64 connections",
         _loaded(_RESILIENT, wrk(64)),
     ),
+    Case(
+        "deadline", "requests that nobody answers, beside 64 connections that ask for more", deadline_case.late_answers
+    ),
     Case("reload", f"reloads of {reload_case.ROUTES:,} routes under load", reload_case.reloads),
     Case("fastapi", "FastAPI, gateway and service on one core, 64 connections", _loaded(_FASTAPI, wrk(64))),
     Case("tls-64", "small GET by TLS 1.3, 64 connections", _loaded(_BY_TLS, wrk(64, is_tls=True))),
@@ -111,6 +125,9 @@ _CASES = (
     Case("download-4", f"download of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, downloads(4))),
     Case("upload-1", f"upload of {BODY_MIB} MiB, 1 connection", _loaded(_BODIES, uploads(1))),
     Case("upload-4", f"upload of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, uploads(4))),
+    Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),
+    Case("hung", "one of 4 instances hangs (SIGSTOP) at 80 % load", lost_case.hung),
+    Case("overload", "4 times as many requests as 4 instances carry, for a minute", overload_case.four_times),
     Case("idle", f"{memory_cases.IDLE_CONNECTIONS:,} idle keep-alive connections", memory_cases.idle),
     Case(
         "slow-readers",
@@ -125,6 +142,9 @@ _CASES = (
     Case("codec", "the C codec, REQUEST frames of 200 bytes with 8 fields", codec_case.against_memcpy),
     Case("decode", "the same request decoded from Python", codec_case.against_httptools),
     Case("match", "a path matched among few routes and among many", match_case.among_many_routes),
+    Case("all-failing", "every instance answers 503: how often a request is sent", attempts_case.failing),
+    Case("storm", "two gateways in a row, every instance answers 503", attempts_case.chain),
+    Case("closing", "connections that services close as they are used", attempts_case.closing),
     Case("pool", "a connection of the pool taken and given back", pool_case.checkout_and_return),
 )
 CASES = {case.name: case for case in _CASES}

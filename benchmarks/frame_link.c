@@ -16,6 +16,7 @@ static uint8_t input[INPUT_BYTES], output[OUTPUT_BYTES];
 static size_t held, pending;
 static int connection, welcomed;
 uint32_t link_peer_credit_bytes;
+uint64_t link_due_us;
 
 void link_give_up(const char *why)
 {
@@ -125,6 +126,22 @@ static void take_input(void (*take)(const uint8_t *, size_t))
     held -= at;
 }
 
+/* How long may be waited for input: until the next heartbeat, or until fill is due. */
+static struct timespec wait_time(uint64_t now, uint64_t beat_at)
+{
+    uint64_t wait_us = (beat_at - now) * 1000u;
+
+    if (link_due_us) {
+        struct timespec fine;
+        uint64_t fine_us;
+        clock_gettime(CLOCK_MONOTONIC, &fine);
+        fine_us = (uint64_t)fine.tv_sec * 1000000u + (uint64_t)fine.tv_nsec / 1000u;
+        if (link_due_us < fine_us + wait_us)
+            wait_us = link_due_us > fine_us ? link_due_us - fine_us : 0;
+    }
+    return (struct timespec){.tv_sec = (time_t)(wait_us / 1000000u), .tv_nsec = (long)(wait_us % 1000000u) * 1000};
+}
+
 static void beat(uint64_t now, uint64_t *at)
 {
     if (now < *at)
@@ -142,11 +159,14 @@ void link_run(void (*take)(const uint8_t *frame, size_t payload_bytes), int (*fi
         uint64_t now = now_ms();
         struct pollfd readable = {.fd = connection, .events = POLLIN};
         int may_go_on = fill();
+        struct timespec wait = {0};
         ssize_t got;
 
         beat(now, &beat_at);
         flush();
-        if (poll(&readable, 1, may_go_on ? 0 : (int)(beat_at - now)) == 0)
+        if (!may_go_on)
+            wait = wait_time(now, beat_at);
+        if (ppoll(&readable, 1, &wait, NULL) == 0)
             continue;
         got = recv(connection, input + held, sizeof input - held, 0);
         if (got <= 0)

@@ -27,6 +27,9 @@ void link_put_frame(uint8_t type, uint8_t flags, uint64_t exchange, const void *
  * put answers. fill: puts what it may; returns whether it could go on at once, so that the link only looks for input. */
 void link_run(void (*take)(const uint8_t *frame, size_t payload_bytes), int (*fill)(void));
 
+/* When fill is to be called again at the latest, in microseconds of CLOCK_MONOTONIC, whatever comes; 0: when something comes. Set by fill. */
+extern uint64_t link_due_us;
+
 /* What the gateway lets us send on a new exchange before its first CREDIT, as its WELCOME said. */
 extern uint32_t link_peer_credit_bytes;
 

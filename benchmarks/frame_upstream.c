@@ -6,17 +6,21 @@
  *     answer   gives every REQUEST the same RESPONSE, with BODY; does not stream
  *     sink     streams: takes the body in, then answers like that
  *     stall    streams: takes of a body no more than what may be sent without being granted, for ever
- *     source   streams: answers with a body of so many MiB as the number in the last segment of the path says */
+ *     source   streams: answers with a body of so many MiB as the number in the last segment of the path says
+ *     work     answers like the first, but after some time, and only so many at once (`frame_work.h`)
+ *
+ * The environment says UPSTREAM_VERSION, UPSTREAM_INSTANCE, and of work UPSTREAM_WORKERS and UPSTREAM_WORK_US. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frame_link.h"
 #include "frame_streams.h"
+#include "frame_work.h"
 
 enum { HEARTBEAT_MS = 5000, ENDPOINTS_MAX = 16, MEBIBYTE = 1 << 20 };
 
-enum kind { ANSWER, SINK, STALL, SOURCE };
+enum kind { ANSWER, SINK, STALL, SOURCE, WORK };
 
 static enum kind kinds[ENDPOINTS_MAX];
 static uint8_t response[4096];
@@ -24,12 +28,12 @@ static size_t response_bytes;
 
 static enum kind kind_named(const char *name)
 {
-    static const char *const names[] = {"answer", "sink", "stall", "source"};
+    static const char *const names[] = {"answer", "sink", "stall", "source", "work"};
 
     for (size_t index = 0; index < sizeof names / sizeof names[0]; index++)
         if (strcmp(name, names[index]) == 0)
             return (enum kind)index;
-    link_give_up("an endpoint is one of answer, sink, stall, source");
+    link_give_up("an endpoint is one of answer, sink, stall, source, work");
 }
 
 /* The constant answer: 200, one field, the body. Its exchange is filled in for every request. */
@@ -64,7 +68,7 @@ static void say_hello(int count, char **endpoints)
 
     for (int id = 0; id < count && at < (int)sizeof hello - 512; id++, endpoints += 3)
         at += snprintf(hello + at, 512, "%s{\"id\":%d,\"method\":\"%s\",\"path\":\"%s\",\"access\":\"public\",\"streams\":%s}", id ? "," : "", id,
-                       endpoints[0], endpoints[1], kinds[id] == ANSWER ? "false" : "true");
+                       endpoints[0], endpoints[1], kinds[id] == ANSWER || kinds[id] == WORK ? "false" : "true");
     at += snprintf(hello + at, 3, "]}");
     link_put_frame(FRAME_HELLO, 0, 0, hello, (size_t)at);
 }
@@ -93,7 +97,9 @@ static void take_request(const uint8_t *frame)
     enum kind kind = kinds[frame_read_u16(request + 4) % ENDPOINTS_MAX];
     uint64_t exchange = frame_read_u64(frame + 8);
 
-    if (kind == SOURCE)
+    if (kind == WORK)
+        work_take(exchange);
+    else if (kind == SOURCE)
         streams_send(exchange, mebibytes_of(request) * MEBIBYTE);
     else if (kind == ANSWER || frame[5] & FRAME_END)
         answer(exchange);
@@ -103,10 +109,25 @@ static void take_request(const uint8_t *frame)
 
 static void take_frame(const uint8_t *frame, size_t payload_bytes)
 {
-    if (frame[4] == FRAME_REQUEST)
+    if (frame[4] == FRAME_REQUEST) {
         take_request(frame);
-    else
-        streams_take(frame, payload_bytes);
+        return;
+    }
+    if (frame[4] == FRAME_CANCEL)
+        work_cancel(frame_read_u64(frame + 8));
+    streams_take(frame, payload_bytes);
+}
+
+static int fill(void)
+{
+    work_do(answer);
+    return streams_fill();
+}
+
+static int number_of(const char *name, int otherwise)
+{
+    const char *said = getenv(name);
+    return said ? atoi(said) : otherwise;
 }
 
 int main(int count, char **arguments)
@@ -118,8 +139,9 @@ int main(int count, char **arguments)
     for (int id = 0; id < endpoint_count; id++)
         kinds[id] = kind_named(arguments[3 + 3 * id + 2]);
     make_response(arguments[2]);
+    work_set(number_of("UPSTREAM_WORKERS", 1), (uint64_t)number_of("UPSTREAM_WORK_US", 1000));
     link_dial(atoi(arguments[1]));
     say_hello(endpoint_count, arguments + 3);
-    link_run(take_frame, streams_fill);
+    link_run(take_frame, fill);
     return 0;
 }

@@ -83,6 +83,11 @@ def gateway(
     return Gateway(server, edge, services, tls)
 
 
+def _upstream_program() -> Path:
+    sources = ("frame_link.c", "frame_streams.c", "frame_work.c")
+    return compiled("frame_upstream", *(f"benchmarks/{source}" for source in sources), "csrc/frame.c")
+
+
 def frame_upstream(
     stack: ExitStack,
     behind: Gateway,
@@ -92,11 +97,16 @@ def frame_upstream(
     version: str = "1.4.0",
     headers: Mapping[str, str] | None = None,
     instance: str = "",
+    work: tuple[int, int] | None = None,
 ) -> Server:
-    """Connect the service in C, and wait until a request reaches it. headers: of that request; instance: its name."""
-    program = compiled("frame_upstream", "benchmarks/frame_link.c", "benchmarks/frame_streams.c", "csrc/frame.c")
-    command = [str(program), str(behind.services_port), INVOICE_BODY.decode(), *chain.from_iterable(offers)]
+    """Connect the service in C, and wait until a request reaches it. headers: of that request; instance: its name;
+    work: of endpoints that work, how many at once, and how many microseconds it takes on average.
+    """
+    command = [str(_upstream_program()), str(behind.services_port), INVOICE_BODY.decode(), *chain.from_iterable(offers)]
     environment = {"UPSTREAM_VERSION": version, "UPSTREAM_INSTANCE": instance or version}
+    if work is not None:
+        workers, work_us = work
+        environment |= {"UPSTREAM_WORKERS": str(workers), "UPSTREAM_WORK_US": str(work_us)}
     name = f"frame-upstream-{behind.services_port}-{environment['UPSTREAM_INSTANCE']}"
     server = stack.enter_context(Server(name, command, core, folder, environment))
     wait_answering([behind.server, server], behind.edge_port, INVOICE_PATH, INVOICE_BODY, headers)

@@ -12,6 +12,10 @@ from benchmarks.rounds import Outcome
 _UNITS = {
     "cpu_us": "µs",
     "p50_us": "µs",
+    "p99_us": "µs",
+    "failed": "requests",
+    "failed_percent": "%",
+    "back_s": "s",
     "ns": "ns",
     "resident_mib": "MiB",
     "growth_mib": "MiB",
@@ -19,6 +23,9 @@ _UNITS = {
     "drift_mib": "MiB",
     "stall_ms": "ms",
     "late_ms": "ms",
+    "ratio": "",
+    "failed_gets": "requests",
+    "doubled_posts": "requests",
     "per_s": "/s",
     "mib_per_s": "MiB/s",
     "cpu_us_per_mib": "µs",
@@ -68,7 +75,7 @@ def _number(value: float | None) -> str:
 
 def _with_unit(value: float | None, quantity: str) -> str:
     unit = _UNITS[quantity]
-    return "-" if value is None else f"{_number(value)}{'' if unit == '/s' else ' '}{unit}"
+    return "-" if value is None else f"{_number(value)}{'' if unit in ('/s', '') else ' '}{unit}"
 
 
 def _limit(limit: float | None, at_least: bool) -> str:

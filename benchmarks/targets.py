@@ -7,6 +7,7 @@ Where the bound is a number nevertheless, as for memory that must not grow, it s
 from benchmarks.judgement import Target
 from benchmarks.match_case import named
 from benchmarks.memory_cases import ALLOWED
+from benchmarks.overload_case import CAPACITY, USUAL
 
 
 def _bodies(direction: str, connections: int) -> tuple[Target, ...]:
@@ -170,6 +171,51 @@ TARGETS = (
         aim=0.5,
     ),
     Target("the same among 64 targets of four connections", *("pool", "among 256", ALLOWED, "ns"), must=1.0, aim=0.5),
+    Target(
+        "failed of 100,000 GETs and more, one of 4 instances killed (SIGKILL) at 80 % load",
+        *("killed", "penstock", ALLOWED, "failed"),
+        must=0.0,
+    ),
+    Target(
+        "failed GETs, one of 4 instances hung (SIGSTOP) at 80 % load ÷ what is allowed (0.1 %)",
+        *("hung", "penstock", ALLOWED, "failed_percent"),
+        must=1.0,
+    ),
+    Target(
+        "time until p99 is as before again, likewise ÷ what is allowed (2 s)",
+        *("hung", "penstock", ALLOWED, "back_s"),
+        must=1.0,
+    ),
+    Target(
+        "good answers per second at 4 x overload ÷ capacity",
+        *("overload", "penstock", CAPACITY, "per_s"),
+        must=0.8,
+        aim=0.95,
+        at_least=True,
+    ),
+    Target(
+        "p99 of what is admitted at 4 x overload ÷ at 80 % of the capacity",
+        *("overload", "penstock", USUAL, "p99_us"),
+        must=2.0,
+    ),
+    Target(
+        "all instances failing: requests sent upstream ÷ requests in",
+        *("all-failing", "penstock", ALLOWED, "ratio"),
+        must=1.25,
+        aim=1.21,
+    ),
+    Target(
+        "retry storm, two gateways in a row, all services down: attempts ÷ requests",
+        *("storm", "penstock", ALLOWED, "ratio"),
+        must=1.25,
+        aim=1.21,
+    ),
+    Target(
+        "connections closed by the service as they are used, 10,000 times: failed GETs",
+        *("closing", "penstock", ALLOWED, "failed_gets"),
+        must=0.0,
+    ),
+    Target("the same: doubled POSTs", *("closing", "penstock", ALLOWED, "doubled_posts"), must=0.0),
     *_BODIES,
     Target(
         "highest growth of resident memory, 200 downloads of 100 MiB to slow readers ÷ what is allowed",
