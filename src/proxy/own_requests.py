@@ -172,7 +172,7 @@ class OwnRequests:
         """What legs are asked with: of routes that ask several, and of the page that shows every instance."""
         from proxy.fanout.asking import Asker
 
-        return Asker(self.originated, self._budget, trio.current_time)
+        return Asker(self.originated, self._budget, trio.current_time, self._wire.flush_soon)
 
     @cached_property
     def fan_outs(self) -> "FanOuts":

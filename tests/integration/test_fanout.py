@@ -464,7 +464,12 @@ async def test_metrics_tell_of_it() -> None:
 async def test_a_reload_brings_changes_and_takes_away_routes_that_ask_several() -> None:
     async with two("cache: 10s") as (lab, billing, orders):
         await _answered(lab, billing, orders)
-        for text, status in ((fanout("combine: all"), 200), ("", 404), (fanout(path="/other/{user}"), 404), (fanout(), 200)):
+        for text, status in (
+            (fanout("combine: all"), 200),
+            ("", 404),
+            (fanout(path="/other/{user}"), 404),
+            (fanout(), 200),
+        ):
             await lab.gateway.change(load_gateway(environment(lab.addresses, fanouts=text)).settings)
             if status == 404:
                 assert (await (await ask(lab))()).status == 404
@@ -489,3 +494,51 @@ async def test_a_reload_that_takes_a_path_that_is_another_services_is_refused() 
         with pytest.raises(SettingsError, match="belongs to"):
             await lab.gateway.change(config)
         assert len(lab.gateway.assembly._indexes._present) == len(lab.gateway.lane.snapshot.routes) == 1
+
+
+UNUSUAL = [
+    (b"GET /dashboard/u7?a=1 HTTP/1.0\r\nHost: edge\r\n\r\n", b"edge"),
+    (b"GET http://other:80/dashboard/u7?a=1 HTTP/1.1\r\nHost: other:80\r\n\r\n", b"other:80"),
+    (b"GET /x/../dashboard/%757?a=1 HTTP/1.1\r\nHost: edge\r\n\r\n", b"edge"),
+]
+
+
+@pytest.mark.parametrize(("request_bytes", "host"), UNUSUAL)
+async def test_a_request_with_an_unusual_head_is_asked_by_a_task(request_bytes: bytes, host: bytes) -> None:
+    async with two("cache: 10s", edge_parsing="tolerant") as (lab, billing, orders):
+        client = await lab.client()
+        await client.send(request_bytes)
+        one, other = await billing.asked(), await orders.asked()
+        assert (one.target, dict(one.headers)[b"host"]) == (b"/due/u7?a=1", host)
+        await billing.respond(one, fields=JSON, body=b"3")
+        await orders.respond(other)
+        answer = await client.answer()
+        assert (answer.status, answer.headers[b"content-type"]) == (200, b"application/json")
+        assert legs(answer.json()) == [("billing", True, 200, None), ("orders", True, 200, None)]
+        again = await lab.client()
+        await again.send(request_bytes)
+        assert (await again.answer()).body == answer.body
+        assert lab.count("begun") == 2
+        assert len(lab.gateway.own.fan_outs) == 0
+
+
+async def test_a_client_of_a_task_that_leaves_cancels_every_leg() -> None:
+    async with two() as (lab, billing, orders):
+        client = await lab.client()
+        await client.send(UNUSUAL[0][0])
+        one, other = await billing.asked(), await orders.asked()
+        await client.aclose()
+        assert await billing.cancelled() == (one.exchange, CancelReason.CLIENT_GONE)
+        assert await orders.cancelled() == (other.exchange, CancelReason.CLIENT_GONE)
+        await until(lambda: len(lab.gateway.own.fan_outs) == 0)
+
+
+async def test_the_deadline_of_a_task() -> None:
+    async with two("combine: all, leg_timeout: 10s") as (lab, billing, orders):
+        client = await lab.client()
+        await client.send(b"GET /dashboard/u7 HTTP/1.0\r\nHost: edge\r\nx-request-timeout-ms: 60\r\n\r\n")
+        one, other = await billing.asked(), await orders.asked()
+        answer = await client.answer()
+        assert (answer.status, answer.reason) in {(504, "deadline"), (502, "fanout_failed")}
+        assert (await billing.cancelled())[0] == one.exchange
+        assert (await orders.cancelled())[0] == other.exchange

@@ -67,11 +67,14 @@ class Budget(Protocol):
 class Asker:
     """What all fan-outs ask with. ``results`` counts each leg that is over once, by `LegResult.word`."""
 
-    def __init__(self, sending: Sending, budget: Budget, clock: Callable[[], float]) -> None:
-        """clock: seconds, as of `Asking`'s ends_at."""
+    def __init__(
+        self, sending: Sending, budget: Budget, clock: Callable[[], float], flush: Callable[[], None] = lambda: None
+    ) -> None:
+        """clock: seconds, as of `Asking`'s ends_at; flush: sends what was written outside of a batch."""
         self.sending = sending
         self.budget = budget
         self.clock = clock
+        self.flush = flush
         self.results: Counter[str] = Counter()
         self.under_way = 0
         """Legs that are asked and not done."""

@@ -18,7 +18,7 @@ from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES, FIELDS_MAX
 from frames.wire_values import NO_IDENTITY, ForwardedFields, RequestHead
 from proxy.errors import BODY_TOO_LARGE, INTERNAL, NO_INSTANCE, NO_ROUTE, TOO_MANY_FIELDS
-from proxy.exchange import Exchange
+from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Leg, Question
 from proxy.fanout.merged import LegName
 from proxy.fanout.plan import ALL, Combine, FanOutPlan, LegPlan
@@ -114,7 +114,10 @@ class LegMaker:
             fields = _for_parts(fields)
         if fields.count > FIELDS_MAX - CONTEXT_FIELDS_MAX:
             return Answer(TOO_MANY_FIELDS)
-        return head.target[head.path_bytes :], fields
+        if not exchange.flags & NEEDS_TASK:
+            return head.target[head.path_bytes :], fields
+        _, mark, query = exchange.target.partition(b"?")
+        return mark + query, fields if exchange.authority is None else _with_host(fields, exchange.authority)
 
     def legs(self, exchange: Exchange, plan: FanOutPlan, query: bytes, fields: ForwardedFields) -> list[Leg]:
         """Return the legs of a request of this batch, in the order of the plan."""
@@ -202,6 +205,14 @@ def _with_trace(context: Context) -> Context:
     request_id = known.get(FieldId.REQUEST_ID, b"")
     trace_id = bytes.fromhex(request_id.decode()) if _is_hex(request_id) else os.urandom(16)
     return (*context, (FieldId.TRACE, trace_id + os.urandom(8) + _NOT_SAMPLED))
+
+
+def _with_host(fields: ForwardedFields, authority: bytes) -> ForwardedFields:
+    """Return the fields with the Host of a target that has its own (RFC 9112, section 3.2.2)."""
+    decoded = decode_fields(fields.block, 0, fields.count, FIELD_ENTRY_BYTES * fields.count)
+    others = [field for field in decoded if field[1] != b"host"]
+    table, text = encode_block([(FieldId.NAMED, b"host", authority), *others])
+    return ForwardedFields(len(others) + 1, table + text)
 
 
 def _for_parts(fields: ForwardedFields) -> ForwardedFields:

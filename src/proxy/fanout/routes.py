@@ -6,31 +6,21 @@ on. Ids, trace and the client's address are those of the first.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
 
 from frames.frame import CancelReason, Method
-from frames.wire_values import ForwardedFields
-from proxy.errors import (
-    BYTES_IN_FLIGHT_FULL,
-    FANOUT_BODY,
-    FANOUT_FAILED,
-    FANOUT_FULL,
-    FANOUT_TOO_LARGE,
-    FANOUT_TOO_WIDE,
-    Fault,
-)
+from frames.wire_values import HEAD_CHUNKED, ForwardedFields
+from proxy.errors import BYTES_IN_FLIGHT_FULL, FANOUT_BODY, FANOUT_FULL, FANOUT_TOO_WIDE, INTERNAL
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Asker, Asking, Leg
+from proxy.fanout.combined import Given, combined, is_complete
 from proxy.fanout.fan import Rule
 from proxy.fanout.kept import Kept
-from proxy.fanout.merged import head_payload, merged_payload
-from proxy.fanout.plan import Combine, FanOutPlan
-from proxy.fanout.results import LegResult
-from proxy.stage import PARKED, Answer, Result, Stage
+from proxy.fanout.plan import FanOutPlan
+from proxy.fanout.tasks import TaskWait, reply_of
+from proxy.stage import PARKED, Answer, Await, Reply, Result, Stage
 
-TOLD_MAX: Final = 8
-"""Legs that an answer names that failed: as many as somebody may read."""
 _SAFE: Final = (Method.GET, Method.HEAD, Method.OPTIONS)
 
 COMPLETE: Final = "complete"
@@ -86,24 +76,6 @@ class Legs(Protocol):
         ...
 
 
-class Given:
-    """An answer as each of those who wait gets it. The body are the last ``body_bytes``."""
-
-    __slots__ = ("_of_head", "body_bytes", "payload")
-
-    def __init__(self, payload: bytes, body_bytes: int) -> None:
-        self.payload = payload
-        self.body_bytes = body_bytes
-        self._of_head = b""
-
-    def to(self, method: int) -> bytes:
-        """Return the payload for a request of this method."""
-        if method != Method.HEAD:
-            return self.payload
-        self._of_head = self._of_head or head_payload(self.payload, self.body_bytes)
-        return self._of_head
-
-
 class _Flight:
     """One fan-out under way, and who waits for it."""
 
@@ -127,6 +99,8 @@ class FanOuts:
         self._flights: dict[Hashable, _Flight] = {}
         self._of: dict[int, _Flight] = {}
         self._under_way: Counter[str] = Counter()
+        self._waited: dict[int, TaskWait] = {}
+        """Of requests that a task carries: what their stage, which is asked again at once, has to say."""
         self.kept: Kept[Given] = Kept()
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
@@ -153,8 +127,13 @@ class FanOuts:
     def ask(self, exchange: Exchange, stage: Stage) -> Result:
         """Begin with a request whose route asks several."""
         plan: FanOutPlan = exchange.route.fanout
-        if exchange.flags & NEEDS_TASK:
-            return Answer(FANOUT_BODY)
+        needs_task = bool(exchange.flags & NEEDS_TASK)
+        if needs_task:
+            waited = self._waited.pop(exchange.id, None)
+            if waited is not None:
+                return waited.found or Answer(INTERNAL)
+            if exchange.content_length or exchange.flags & HEAD_CHUNKED:
+                return Answer(FANOUT_BODY)
         asked = self._legs.asked_for(exchange, plan)
         if isinstance(asked, Answer):
             return asked
@@ -165,17 +144,46 @@ class FanOuts:
             if given is not None:
                 return self._give(exchange, stage, given)
             flight = self._flights.get(key)
-            if flight is not None:
+            if flight is not None and not needs_task:
                 self.outcomes[plan.name, SHARED] += 1
                 return self._wait(exchange, stage, flight)
         if self._under_way[plan.name] >= plan.in_flight_max:
             return Answer(FANOUT_FULL, f"At most {plan.in_flight_max} are asked at once for this path.")
-        return self._begin(exchange, stage, key, self._legs.legs(exchange, plan, query, fields))
+        legs = self._legs.legs(exchange, plan, query, fields)
+        if len(legs) > plan.width_max:
+            return Answer(FANOUT_TOO_WIDE, f"{len(legs)} would be asked, and at most {plan.width_max} may be.")
+        return self._begin_in_task(exchange, key, legs) if needs_task else self._begin(exchange, stage, key, legs)
+
+    def _begin_in_task(self, exchange: Exchange, key: Hashable | None, legs: list[Leg]) -> Await:
+        """Let a task wait for a request that cannot be parked. Its stage is asked again when all is over."""
+        plan, number = exchange.route.fanout, exchange.id
+
+        def settle(asking: Asking) -> Answer | Reply:
+            found = self._settle(plan, key, asking)
+            return found if isinstance(found, Answer) else reply_of(found.payload, found.body_bytes)
+
+        waited = TaskWait(
+            self._asker,
+            legs,
+            _rule(plan, len(legs)),
+            bytes_max=plan.bytes_max,
+            deadline_ms=exchange.deadline_ms,
+            settle=settle,
+        )
+
+        async def wait() -> None:
+            self._waited = {at: other for at, other in self._waited.items() if not other.has_ended}
+            self._under_way[plan.name] += 1
+            try:
+                await waited.wait()
+                self._waited[number] = waited
+            finally:
+                self._under_way[plan.name] -= 1
+
+        return Await(wait, exchange.deadline_ms)
 
     def _begin(self, exchange: Exchange, stage: Stage, key: Hashable | None, legs: list[Leg]) -> Result:
         plan: FanOutPlan = exchange.route.fanout
-        if len(legs) > plan.width_max:
-            return Answer(FANOUT_TOO_WIDE, f"{len(legs)} would be asked, and at most {plan.width_max} may be.")
         flight = _Flight(plan, key)
         result = self._wait(exchange, stage, flight)
         if isinstance(result, Answer):
@@ -186,7 +194,7 @@ class FanOuts:
         flight.asking = Asking(
             self._asker,
             legs,
-            Rule(plan.needed(len(legs)), plan.at_once, plan.ends_when_met, plan.stops),
+            _rule(plan, len(legs)),
             bytes_max=plan.bytes_max,
             ends_at=self._asker.clock() + deadline_ms / 1000,
             done=lambda asking: self._done(flight, asking),
@@ -213,6 +221,9 @@ class FanOuts:
 
     def _give(self, exchange: Exchange, stage: Stage, given: Given) -> Result:
         """Give an answer that was kept."""
+        if exchange.flags & NEEDS_TASK:
+            self.outcomes[exchange.route.fanout.name, KEPT] += 1
+            return reply_of(given.payload, given.body_bytes)
         if self._parking().park(exchange, stage) is None:
             return _not_kept(exchange)
         self.outcomes[exchange.route.fanout.name, KEPT] += 1
@@ -224,20 +235,25 @@ class FanOuts:
     def _done(self, flight: _Flight, asking: Asking) -> None:
         """The legs are over."""
         self._land(flight)
-        plan, results = flight.plan, asking.results()
-        found = _combined(plan, asking, results) if asking.is_met else _failure(plan, asking, results)
+        found = self._settle(flight.plan, flight.key, asking)
         waiting = self._take_all(flight)
         if isinstance(found, Answer):
-            self.outcomes[plan.name, FAILED] += 1
             for exchange in waiting:
                 self._parking().answer(exchange, found)
             return
-        is_complete = plan.combine is Combine.FIRST or all(result.is_good for result in results)
-        self.outcomes[plan.name, COMPLETE if is_complete else PARTIAL] += 1
-        if flight.key is not None:
-            self._keep(plan, flight.key, found)
         for exchange, method in waiting.items():
             self._parking().pass_on(exchange, found.to(method))
+
+    def _settle(self, plan: FanOutPlan, key: Hashable | None, asking: Asking) -> Given | Answer:
+        """Count what has become of a fan-out, and keep a good answer."""
+        found = combined(plan, asking)
+        if isinstance(found, Answer):
+            self.outcomes[plan.name, FAILED] += 1
+            return found
+        self.outcomes[plan.name, COMPLETE if is_complete(plan, asking) else PARTIAL] += 1
+        if key is not None:
+            self._keep(plan, key, found)
+        return found
 
     def _gone(self, exchange: Exchange) -> None:
         """A client has left, or the gateway has no more time for it."""
@@ -252,11 +268,11 @@ class FanOuts:
         if flight is None or flight.asking is None:
             return
         plan, asking = flight.plan, flight.asking
-        found = _combined(plan, asking, asking.results()) if asking.is_met else None
+        found = combined(plan, asking) if asking.is_met else None
         if isinstance(found, Given):
             self._parking().pass_on(exchange.id, found.to(exchange.method))
         if not flight.waiting:
-            self.outcomes[plan.name, LATE if found is None else PARTIAL] += 1
+            self.outcomes[plan.name, PARTIAL if isinstance(found, Given) else LATE] += 1
             self._end(flight, CancelReason.DEADLINE)
 
     def _leave(self, exchange: Exchange) -> _Flight | None:
@@ -288,6 +304,10 @@ class FanOuts:
         self.kept.keep(key, given, len(given.payload) + _length(key), now + plan.kept_ms / 1000, now)
 
 
+def _rule(plan: FanOutPlan, legs: int) -> Rule:
+    return Rule(plan.needed(legs), plan.at_once, plan.ends_when_met, plan.stops)
+
+
 def _not_kept(exchange: Exchange) -> Answer:
     """Return why a request cannot wait: there is no memory for it, or its body is too long to be kept."""
     return Answer(BYTES_IN_FLIGHT_FULL if exchange.method in _SAFE else FANOUT_BODY)
@@ -305,32 +325,3 @@ def _key(exchange: Exchange, plan: FanOutPlan, query: bytes, fields: ForwardedFi
 
 def _length(key: Hashable) -> int:
     return sum(len(part) for part in key if isinstance(part, bytes)) if isinstance(key, tuple) else 0
-
-
-def _combined(plan: FanOutPlan, asking: Asking, results: Sequence[LegResult]) -> Given | Answer:
-    """Return the answer that the legs make together; enough of them are good."""
-    if plan.combine is Combine.FIRST:
-        first = next(result for result in results if result.is_good)
-        return Given(first.payload, first.body_bytes)
-    merged = merged_payload(asking.names, results)
-    if merged is None:
-        return Answer(FANOUT_TOO_LARGE)
-    return Given(*merged)
-
-
-def _failure(plan: FanOutPlan, asking: Asking, results: Sequence[LegResult]) -> Answer:
-    """Return why too few were good. Where all say that of the client itself, that is the answer."""
-    bad = [result for result in results if not result.is_good]
-    reasons = {result.reason for result in bad if result.word != "fanout_leg_stopped"}
-    if len(reasons) == 1 and (reason := reasons.pop()) is not None and reason.fault is Fault.CLIENT:
-        headers = next(result.headers for result in bad if result.reason is reason)
-        return Answer(reason, headers=headers)
-    told = [
-        f"{' '.join(filter(None, name))} {result.status or result.word}"
-        for name, result in zip(asking.names, results, strict=True)
-        if not result.is_good
-    ]
-    more = f" and {len(told) - TOLD_MAX} more" if len(told) > TOLD_MAX else ""
-    good = len(results) - len(bad)
-    needed = plan.needed(len(results))
-    return Answer(FANOUT_FAILED, f"{good} of {needed} that are needed: {', '.join(told[:TOLD_MAX])}{more}.")
