@@ -50,7 +50,7 @@ class AgainCalls(RequestCalls):
         return branch
 
     def outlive(self, exchange: int) -> int:
-        """Let a sent exchange go on whose client has left (CLIENT_GONE), as one that was begun and opened: see ``begin``.
+        """Let a sent exchange go on whose client has left (CLIENT_GONE), as one that was begun (``begin``) and opened.
 
         Its answer comes as STREAM. NO_EXCHANGE: no service has it any more, or its answer has begun to stream.
         """

@@ -2,6 +2,7 @@
 
     lane.endings[exchange.id] = take     in a stage, before the request is sent; take(Ended) is called once, at its end
 
+Where the client has left, ``take`` may return True: the request goes on without it, in the hands of who says so.
 The wire tells of good answers only where the route's ``how`` has TELL.
 """
 
@@ -27,5 +28,6 @@ class Ended(NamedTuple):
 GONE = Ended()
 """The client has left before."""
 
-Endings = dict[int, Callable[[Ended], None]]
+Take = Callable[[Ended], bool | None]
+Endings = dict[int, Take]
 """Who is to be told, by the exchange's id."""

@@ -192,7 +192,7 @@ class Parking:
     def reply(self, exchange: int, reply: Reply) -> None:
         """Answer without one. Raises `NotParkedError`."""
         self._pop(exchange)
-        self._wire.answer(exchange, reply.status, reply.lines, b"", False)
+        self._wire.answer(exchange, reply.status, reply.lines, reply.body, False)
         self._wire.flush_soon()
 
     def pass_on(self, exchange: int, payload: Any) -> bool:
@@ -236,7 +236,7 @@ class Parking:
 
     def _end(self, exchange: Exchange, result: Result) -> None:
         if isinstance(result, Reply):
-            self._wire.answer(exchange.id, result.status, result.lines, b"", False)
+            self._wire.answer(exchange.id, result.status, result.lines, result.body, False)
         elif isinstance(result, Answer):
             self._carrier.answer(exchange.id, result)
         elif isinstance(result, Await | Lane):  # nobody waits for keys twice, and what a task carries is not parked

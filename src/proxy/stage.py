@@ -34,10 +34,11 @@ class Answer(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer that the gateway gives itself, and that refuses nothing. It has no body."""
+    """An answer that the gateway gives itself, and that refuses nothing."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
 
     @property
     def lines(self) -> bytes:

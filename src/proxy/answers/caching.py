@@ -306,7 +306,7 @@ class Caching:
             watch(self._endings(), exchange.id, lambda ended: self._changed(target, ended))
 
     def _changed(self, target: bytes, ended: Ended) -> None:
-        if not 200 <= ended.status < 400:
+        if ended.status >= 400:
             return
         self.figures.invalidated += self.kept.forget(target)
         for flight in self._flights.values():

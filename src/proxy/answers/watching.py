@@ -1,11 +1,9 @@
 """Entering oneself for the end of an exchange, beside others who have done so."""
 
-from collections.abc import Callable
-
-from proxy.ended import Ended, Endings
+from proxy.ended import Ended, Endings, Take
 
 
-def watch(endings: Endings, exchange: int, take: Callable[[Ended], None]) -> None:
+def watch(endings: Endings, exchange: int, take: Take) -> None:
     """Have ``take`` called when an exchange ends, after whoever was entered before."""
     before = endings.get(exchange)
     if before is None:
@@ -13,8 +11,8 @@ def watch(endings: Endings, exchange: int, take: Callable[[Ended], None]) -> Non
         return
     first = before
 
-    def both(ended: Ended) -> None:
-        first(ended)
-        take(ended)
+    def both(ended: Ended) -> bool:
+        goes_on = bool(first(ended))
+        return bool(take(ended)) or goes_on
 
     endings[exchange] = both

@@ -30,7 +30,8 @@ from proxy.edge.task.body import Pace, RequestBody
 from proxy.edge.task.client import ClientSocket, Secured
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
-from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, ReasonCounts
+from proxy.ended import Ended, Endings
+from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, SERVICE_LOST, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.outcomes import OutcomeKind
 from proxy.stage import Answer, Reply
@@ -97,6 +98,8 @@ class HandOver:
         """Set once, and then every answer says that its connection closes."""
         self.tell_failure: Callable[[int, OutcomeKind, int], None] = _nobody_asks
         """(gauge, kind, microseconds) is told what failed of what is carried here, where no event of the wire tells."""
+        self.endings: Endings = {}
+        """Who is to be told how an exchange ends: the express lane's, in a gateway."""
         self._nursery: trio.Nursery | None = None
         self._failures = Occasional()
 
@@ -200,8 +203,11 @@ class HandOver:
         """Return what is left of the deadline, counted from the request's first byte."""
         return max(0, exchange.deadline_ms - self.wire.age_ms(exchange.id))
 
-    def open(self, job: Job, body: bytes, *, end: bool, body_length: int | None = None) -> Answer | None:
-        """Send the REQUEST to the instance that was chosen. Returns an answer where that was not possible."""
+    def open(self, job: Job, body: bytes, *, end: bool, body_length: int | None = None, how: int = 0) -> Answer | None:
+        """Send the REQUEST to the instance that was chosen. Returns an answer where that was not possible.
+
+        how: as the wire's ``send`` takes it, for what the wire carries on after `hand_in`.
+        """
         exchange, offer = job.exchange, job.exchange.offer
         result = self.wire.open(
             exchange.id,
@@ -213,6 +219,8 @@ class HandOver:
             job.fields,
             body,
             end=end,
+            gauge=offer.gauge,
+            how=how,
             body_length=body_length,
             upgrade=job.upgrade,
             identity=NO_IDENTITY if exchange.caller is None else exchange.caller.wire,
@@ -221,11 +229,20 @@ class HandOver:
 
     def give_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> None:
         """Give the connection back; the exchange is over. rest: what came behind the request."""
+        self._ended(exchange)
         self.wire.hand_back(exchange, how, rest, received)
         self.wire.flush_soon()
 
+    def _ended(self, exchange: int) -> None:
+        """Tell who wants to know that it ends here. What the wire carries on again ends there."""
+        take = self.endings.pop(exchange, None)
+        if take is not None:
+            facts = self.wire.facts(exchange)
+            take(Ended(answer=Answer(SERVICE_LOST), is_unstarted=facts is None or not facts.attempt))
+
     def abandon(self, exchange: int) -> None:
         """After a fault of ours: its service is told, and its client, if its connection was taken, gets a reset."""
+        self._ended(exchange)
         self.cancel(exchange, CancelReason.SHUTDOWN)
         if self.wire.hand_back(exchange, HandBack.RESET) == WireResult.OK:
             self.counts.count(INTERNAL)
@@ -239,7 +256,8 @@ class HandOver:
     def write_answer(self, exchange: int, answer: Answer | Reply, closes: bool) -> bytes:
         """Count an answer of our own, and return its bytes; for HEAD without its body (RFC 9110, section 9.3.2)."""
         if isinstance(answer, Reply):
-            return self.wire.answer_head(exchange, answer.status, answer.lines, 0, close=closes)
+            head = self.wire.answer_head(exchange, answer.status, answer.lines, len(answer.body), close=closes)
+            return head if self.wire.is_head(exchange) else head + answer.body
         self.counts.count(answer.reason)
         rendered = self._render(exchange, answer)
         head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)

@@ -33,6 +33,7 @@ from proxy.stage import Answer, Await, Stage
 if TYPE_CHECKING:
     from proxy.edge.task.mend import Mender
     from proxy.edge.task.streams import Streams
+    from proxy.ended import Endings
 
 __all__ = ["TaskLane", "TaskSettings"]
 
@@ -95,6 +96,10 @@ class TaskLane:
                 name_of=self._name_of,
             )
         return self._streams
+
+    def tell_ends(self, endings: "Endings") -> None:
+        """Tell who is entered there, too, when an exchange ends in this lane."""
+        self._hand_over.endings = endings
 
     @property
     def in_progress(self) -> int:
