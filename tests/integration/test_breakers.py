@@ -202,6 +202,7 @@ async def test_answers_that_stream_and_fail_count_too() -> None:
         await client.send(request("POST", PATH, body=b"x"))
         await service.respond(await service.asked(), 200, [(FieldId.BODY_LENGTH, b"", b"x")], flags=0)
         assert (await client.answer("POST")).reason == "bad_response"
+        await service.cancelled()
         for status in (500, 503, 200, 500, 500, 500, 500, 500, 500, 500):
             assert things.state("raw-1") is BreakerState.CLOSED
             await client.send(request("POST", PATH, body=b"x"))
