@@ -21,7 +21,7 @@ NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 GATEWAY_SECTIONS = (
     *("edge", "services", "admin", "exchanges", "routes", "drain", "wire"),
     *("regions", "versions", "placement", "reload", "identity", "rates", "rules", "balancing", "fanouts"),
-    *("breakers", "retries", "pool", "shedding", "cache", "idempotency", "faults", "memory"),
+    *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults"),
 )
 
 

@@ -28,7 +28,6 @@ class SheddingConfig(msgspec.Struct, frozen=True):
             "0B",
             "how much memory the gateway may use; above, it sheds; 0B: as much as it gets",
             "only the operator knows what else is to run there",
-            name="memory",
         ),
     ]
     bytes_in_flight: Annotated[
