@@ -13,6 +13,7 @@ from proxy.admin.figures import (
     DialledFigures,
     FanOutFigures,
     Figures,
+    HedgeFigures,
     IdentityFigures,
     InstanceFigures,
     IssuerFigures,
@@ -66,6 +67,7 @@ async def figures_of(
         dialled=_dialled(gateway),
         calls=_calls(gateway),
         fanouts=_fanouts(gateway),
+        hedges=_hedges(gateway),
         breakers=gateway.breaking.figures(),
         admission=gateway.admitting.figures(),
         reloads=_reloads(gateway.overview.reloader),
@@ -166,6 +168,18 @@ def _dialled(gateway: "Gateway") -> DialledFigures:
         evictions=told.evictions,
         refusals=told.refusals,
     )
+
+
+def _hedges(gateway: "Gateway") -> HedgeFigures:
+    """Of what was ever made: nothing of it is there before."""
+    hedging = getattr(gateway.lane.attempts_made, "hedging", None)
+    if hedging is None:
+        return HedgeFigures()
+    from proxy.attempts.hedging import MADE
+
+    made = {outcome.value: hedging.outcomes[outcome] for outcome in MADE}
+    limits = {outcome.value: count for outcome, count in hedging.outcomes.items() if outcome not in MADE}
+    return HedgeFigures(len(hedging), made, limits)
 
 
 def _calls(gateway: "Gateway") -> CallFigures:

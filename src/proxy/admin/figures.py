@@ -179,6 +179,15 @@ class AdmissionFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgeFigures:
+    """Second attempts beside first ones. made: by what became of them; not_made: by the limit that forbade it."""
+
+    in_flight: int = 0
+    made: Mapping[str, int] = field(default_factory=dict)
+    not_made: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadFigures:
     """Settings read again. applied_at: seconds since 1970, None for never."""
 
@@ -208,6 +217,7 @@ class Figures:
     dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
     fanouts: FanOutFigures = field(default_factory=FanOutFigures)
+    hedges: HedgeFigures = field(default_factory=HedgeFigures)
     breakers: BreakerFigures = field(default_factory=BreakerFigures)
     admission: AdmissionFigures = field(default_factory=AdmissionFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)

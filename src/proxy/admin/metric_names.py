@@ -279,6 +279,23 @@ FANOUT_LEGS: Final = MetricName(
     "Legs of fan-outs that are over: good, bad_status, or the reason why there is no answer (docs/reasons.md).",
     ("result",),
 )
+HEDGES_NOW: Final = MetricName(
+    "penstock_hedges_in_flight", "gauge", "Second attempts that are under way beside first ones."
+)
+HEDGES: Final = MetricName(
+    "penstock_hedges_total",
+    "counter",
+    "Second attempts beside first ones that are over: won, lost (the first was faster, or nobody waited any more) or"
+    " failed.",
+    ("outcome",),
+)
+HEDGES_NOT_MADE: Final = MetricName(
+    "penstock_hedges_limited_total",
+    "counter",
+    "Requests that took long enough for a second attempt and got none, by why: rate (of the profile), budget (shared"
+    " with retries), instance (there is no other), buffer (too long to be kept).",
+    ("limit",),
+)
 COPIES: Final = MetricName(
     "penstock_mirror_copies_total",
     "counter",
@@ -350,6 +367,9 @@ OF_SERVICES: Final = (
     FANOUT_KEPT,
     FANOUT_REQUESTS,
     FANOUT_LEGS,
+    HEDGES_NOW,
+    HEDGES,
+    HEDGES_NOT_MADE,
     INJECTED,
     RELOADS,
     RELOADED,

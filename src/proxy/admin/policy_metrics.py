@@ -13,6 +13,7 @@ from proxy.admin.figures import (
     DialledFigures,
     FanOutFigures,
     Figures,
+    HedgeFigures,
     IdentityFigures,
     InstanceFigures,
     RateFigures,
@@ -40,6 +41,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _dialled(figures.dialled)
     yield from _calls(figures.calls)
     yield from _fanouts(figures.fanouts)
+    yield from _hedges(figures.hedges)
     yield names.INJECTED, bounded_samples(figures.injected)
     reloads = figures.reloads
     yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
@@ -134,6 +136,12 @@ def _fanouts(fanouts: FanOutFigures) -> Iterator[Family]:
     yield names.FANOUT_KEPT, [((), fanouts.kept_bytes)]
     yield names.FANOUT_REQUESTS, bounded_samples(fanouts.requests)
     yield names.FANOUT_LEGS, [((result,), count) for result, count in fanouts.legs.items()]
+
+
+def _hedges(hedges: HedgeFigures) -> Iterator[Family]:
+    yield names.HEDGES_NOW, [((), hedges.in_flight)]
+    yield names.HEDGES, [((outcome,), count) for outcome, count in hedges.made.items()]
+    yield names.HEDGES_NOT_MADE, [((limit,), count) for limit, count in hedges.not_made.items()]
 
 
 def _calls(calls: CallFigures) -> Iterator[Family]:

@@ -56,6 +56,9 @@ class Hedged(Enum):
     """The request was too long to be kept."""
 
 
+MADE: Final = (Hedged.WON, Hedged.LOST, Hedged.FAILED)
+
+
 class HedgePort(Protocol):
     """What is asked of the wire."""
 

@@ -283,6 +283,11 @@ class ExpressLane:
         """The exchanges that wait to be sent again: no service has them now."""
         return self._attempts.waiting if self._attempts is not None else ()
 
+    @property
+    def attempts_made(self) -> Attempts | None:
+        """Who sends requests again, if that was ever needed."""
+        return self._attempts
+
     def attempts(self) -> Attempts:
         """Return who sends requests again, made when the first one has failed."""
         if self._attempts is None:

@@ -4,6 +4,7 @@ from proxy.admin.figures import (
     DialledFigures,
     FanOutFigures,
     Figures,
+    HedgeFigures,
     IdentityFigures,
     InstanceFigures,
     IssuerFigures,
@@ -34,6 +35,7 @@ FIGURES = Figures(
     dialled=DialledFigures(27, 28, 29, 1),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
     fanouts=FanOutFigures(31, 32, 33, {("dashboard", "partial"): 34}, {"fanout_leg_timeout": 35}),
+    hedges=HedgeFigures(36, {"won": 37}, {"rate": 38}),
     reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
 )
 EXPECTED = """\
@@ -78,6 +80,9 @@ penstock_fanout_legs_in_flight 32.0
 penstock_fanout_kept_bytes 33.0
 penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 34.0
 penstock_fanout_legs_total{result="fanout_leg_timeout"} 35.0
+penstock_hedges_in_flight 36.0
+penstock_hedges_total{outcome="won"} 37.0
+penstock_hedges_limited_total{limit="rate"} 38.0
 penstock_reloads_total{applied="true"} 22.0
 penstock_reloads_total{applied="false"} 23.0
 penstock_reload_last_success_timestamp_seconds 1.7e+09
