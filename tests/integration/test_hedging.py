@@ -111,6 +111,16 @@ async def test_the_second_attempt_wins_and_the_first_is_cancelled_on_the_wire() 
         assert b'penstock_hedges_total{outcome="lost"} 0.0' in metrics
 
 
+async def test_it_is_explained() -> None:
+    async with two() as both:
+        told = (await both.lab.admin("/explain?method=GET&target=/things")).json()
+        (step,) = [step for step in told["steps"] if step["name"] == "hedging"]
+        assert step["lines"][0]["text"].startswith("a second attempt at another instance")
+        assert step["lines"][0]["text"].endswith("at most 50 % of the requests")
+        posted = (await both.lab.admin("/explain?method=POST&target=/things")).json()
+        assert "hedging" not in [step["name"] for step in posted["steps"]]
+
+
 async def test_the_first_attempt_wins_and_the_second_is_cancelled_on_the_wire() -> None:
     async with two() as both:
         client, slow, first, other = await both.first()

@@ -1,7 +1,7 @@
 """What stages work with, kept apart from what serves traffic wherever they would change it."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from frames.wire_values import NO_IDENTITY, KnownName
 from penstock.settings.rate import RateLimit
@@ -73,6 +73,13 @@ def identities_of(question: Question, callers: Callers) -> ApartIdentities:
     return ApartIdentities(believe, authorize)
 
 
+class _NoDelays:
+    """Stands for `proxy.attempts.hedging.HedgeDelays`: what is imagined sets no timer, and counts for nothing."""
+
+    def time(self, route: object) -> None:
+        """Do nothing."""
+
+
 def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: RateLimiter) -> Parts:
     """Return the parts of a pipeline over an imagined request, whose two stand-ins have what stages ask of them."""
 
@@ -110,5 +117,5 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         figures=configured.parts.figures._replace(tally=Counter()),
         injected=None,
         notes=None,
-        hedge_delays=None,
+        hedge_delays=cast("Any", _NoDelays),
     )

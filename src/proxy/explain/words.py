@@ -275,6 +275,15 @@ def connection(view: View) -> Iterator[Line]:
         yield Line(f"{len(ring.line)} wait for one of them", view.origins.setting("pool.in_flight"))
 
 
+def hedging(view: View) -> Iterator[Line]:
+    """Tell when it would get a second attempt."""
+    route, delays = view.exchange.route, view.configured.parts.hedge_delays
+    delay_ms = delays().delay_ms(route.index) if delays else 0
+    when = f"after {delay_ms} ms" if delay_ms else "not yet: too few answers were seen"
+    text = f"a second attempt at another instance {when}; at most {route.plan.profile.hedge:g} % of the requests"
+    yield Line(text, view.origins.policy(route, "retries"))
+
+
 def sending(view: View) -> Iterator[Line]:
     """Tell how it would be carried, and whether it would be sent again."""
     is_task = view.exchange.flags & NEEDS_TASK
@@ -350,6 +359,7 @@ WORDS: Final[Mapping[str, Told]] = {
     "pick_offer": Told("instance", instance),
     "balance": Told("instance", instance),
     "connect": Told("connection", connection),
+    "time_hedge": Told("hedging", hedging),
     "send_request": Told("sending", sending),
     "mirror": Told("mirror", mirror),
 }
