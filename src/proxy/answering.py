@@ -83,7 +83,7 @@ class Answering:
             refresh=make_refresh(
                 gateway.wire,
                 lambda: gateway.own.originated,
-                lambda offers: gateway.configured.pipeline.balancing.pick_of_two(offers),
+                lambda offers: gateway.configured.pipeline.balancing.pick(offers),
                 lambda exchange: context_of(gateway.wire, exchange),
             ),
         )

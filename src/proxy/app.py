@@ -88,7 +88,7 @@ class Gateway:
             snapshot=lambda: self.lane.snapshot,
             choose=lambda exchange: self.configured.pipeline.path.choose(exchange),
             placed=lambda exchange, candidates: self.configured.offers_of_tenant(exchange, candidates),
-            pick=lambda offers: self.configured.pipeline.balancing.pick_of_two(offers),
+            pick=lambda offers: self.configured.pipeline.balancing.pick(offers),
             parking=lambda: self.parking,
             connect=lambda offer: self.pooling.connection(offer),
         )
@@ -169,6 +169,7 @@ class Gateway:
             name_of=self._name_of,
         )
         self.tasks.tell_failures(self.breaking.told)
+        self.own.tell_failure = self.breaking.told
         self.lane.to_task, self.lane.to_wait, self.lane.cut = self.tasks.take, self.tasks.wait, self.tasks.cut
         self.lane.make_attempts = self._make_attempts
         self.tasks.tell_ends(self.lane.endings)
@@ -271,6 +272,7 @@ class Gateway:
     async def change(self, config: GatewayConfig) -> None:
         """Follow another configuration, but for what needs a restart. Raises `SettingsError`: nothing was changed."""
         await self.answering.prepare(config)
+        self.pooling.prepare(config)
         await self.configured.change(config, self.assembly, lambda: self.registry.routes, self._configured_anew)
 
     def _configured_anew(self) -> None:

@@ -104,7 +104,7 @@ class Pipeline(NamedTuple):
     path: Path
     """The same for requests that have waited."""
     balancing: Balancing
-    """Knows another instance, for who sends a request again."""
+    """For who sends a request again, or a copy of one."""
 
 
 def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:

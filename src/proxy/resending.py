@@ -1,13 +1,11 @@
 """Puts together what sends requests again: loaded with the first one that fails."""
 
-import random
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.attempts.budget import BudgetTerms
 from proxy.attempts.budgets import AttemptBudgets
-from proxy.attempts.elsewhere import less_loaded
 from proxy.attempts.retrying import Retrying
 from proxy.config import GatewayConfig
 from proxy.route.table import Route
@@ -47,7 +45,7 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         return instance.name if instance else ""
 
     def choose(offers: "Sequence[Offer]") -> "Offer | None":
-        return less_loaded(offers, wire.in_flight, random.random)
+        return gateway.configured.pipeline.balancing.pick(offers)
 
     def make_hedging() -> "Hedging":
         from proxy.attempts.hedging import Hedging

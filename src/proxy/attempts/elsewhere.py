@@ -5,7 +5,7 @@ route's own choice, and is looked for among the offers of now: the same instance
 same versions, where the request or a split did.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def candidates(route: "Route", chosen: "Sequence[Offer] | None") -> "tuple[Offer, ...]":
     """Return the offers of now. chosen: those of then, where they were not the route's own."""
     if chosen is None:
-        return route.offers
+        return _with_weight(route, route.offers)
     if route.policy.placement:
         names = {offer.instance.name for offer in chosen}
         return tuple(
@@ -26,14 +26,23 @@ def candidates(route: "Route", chosen: "Sequence[Offer] | None") -> "tuple[Offer
     return tuple(offer for candidates in route.choice.all for offer in candidates.offers if offer.version in versions)
 
 
-def less_loaded(offers: "Sequence[Offer]", in_flight: Sequence[int], rand: Callable[[], float]) -> "Offer | None":
-    """Return the one of two drawn at random that has fewer requests in flight; None of none."""
-    if len(offers) < 2:
-        return offers[0] if offers else None
-    first = int(rand() * len(offers))
-    second = (first + 1 + int(rand() * (len(offers) - 1))) % len(offers)
-    one, other = offers[first], offers[second]
-    return other if in_flight[other.slot] < in_flight[one.slot] else one
+def farther(route: "Route", chosen: "Sequence[Offer] | None", asked: Collection[str]) -> "tuple[Offer, ...]":
+    """Return the nearest of those that are no candidates while others are there: of other regions, or degraded.
+
+    For who has asked all that are near. Who is bound to a place or a version stays there. asked: names of instances.
+    """
+    if chosen is not None or route.choice is None:
+        return ()
+    nearest: tuple[Offer, ...] = route.choice.regions.nearest(not_asked(route.choice.default.everywhere, asked))
+    return _with_weight(route, nearest)
+
+
+def _with_weight(route: "Route", offers: "tuple[Offer, ...]") -> "tuple[Offer, ...]":
+    """Leave out those of weight 0, as long as there are others."""
+    balance = route.policy.balance
+    if balance is None or not balance.weights:
+        return offers
+    return tuple(offer for offer in offers if balance.weights.get(offer.instance.instance, 1.0)) or offers
 
 
 def not_asked(offers: "Sequence[Offer]", asked: Collection[str]) -> "tuple[Offer, ...]":

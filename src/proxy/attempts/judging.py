@@ -23,15 +23,13 @@ class Why(Enum):
     """The wait would be longer than its deadline: hopeless."""
     BUDGET = "budget"
     """The budget of its service is used up."""
-    INSTANCE = "instance"
-    """There is no instance that could be asked."""
     NESTED = "nested"
     """Another gateway sends it again."""
 
 
 _LASTING = (SERVICE_ENDPOINT_UNKNOWN, SERVICE_FEATURE_UNSUPPORTED)
 
-LIMITS = (Why.ATTEMPTS, Why.BUFFER, Why.DEADLINE, Why.BUDGET, Why.INSTANCE, Why.NESTED)
+LIMITS = (Why.ATTEMPTS, Why.BUFFER, Why.DEADLINE, Why.BUDGET, Why.NESTED)
 """Those that are counted."""
 
 LOOKS: Final = 3

@@ -16,7 +16,7 @@ import msgspec
 from frames.frame import CancelReason
 from frames.wire_values import ExchangeFacts, SendHow, WireResult
 from proxy.attempts.backoff import pushback_ms
-from proxy.attempts.elsewhere import candidates, not_asked
+from proxy.attempts.elsewhere import candidates, farther, not_asked
 from proxy.attempts.judging import DETAILS, LIMITS, Request, Why, judge
 from proxy.attempts.notes import Notes
 from proxy.attempts.profiles import NO_PLAN, Plan
@@ -92,6 +92,8 @@ class _Record(msgspec.Struct, eq=False):
     """The instances to which it went, by name: one that comes back over another connection is the same."""
     failure: Failure
     """The last."""
+    was_started: bool = False
+    """Whether a service may have started any of its attempts."""
     tries: int = 0
     """How often it was, or was to be, sent."""
     is_waiting: bool = False
@@ -162,8 +164,8 @@ class Retrying:
             return failure
         record.asked.add(self._instance_of(connection))
         record.failure, record.tries = self._with_pushback(failure), max(record.tries, facts.attempt)
-        failure = record.failure
-        return self._go_on(exchange, record, facts, failure)
+        record.was_started |= failure.is_started
+        return self._go_on(exchange, record, facts, record.failure)
 
     def early(self, exchange: int, connection: int) -> Failure | None:
         """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
@@ -184,7 +186,10 @@ class Retrying:
 
     def _woke(self, exchange: int, record: _Record) -> Failure | None:
         self._rest(record)
-        failure = record.failure
+        return self._send_or_wait(exchange, record, record.failure)
+
+    def _send_or_wait(self, exchange: int, record: _Record, failure: Failure) -> Failure | None:
+        """Send it; where nobody can take it, look again later, as long as there is hope."""
         if self._send(exchange, record, failure):
             return None
         facts = self._wire.facts(exchange)
@@ -193,7 +198,8 @@ class Retrying:
             return failure
         record.tries += 1
         told = self._go_on(exchange, record, facts, _NOBODY)
-        return None if told is None else failure._replace(cancel=None)
+        # What a service said tells more than that there was nobody afterwards.
+        return None if told is None else failure._replace(cancel=None, is_started=record.was_started)
 
     def forget(self, exchange: int) -> None:
         """Let go of what is known of an exchange: it is over, or somebody else's."""
@@ -232,7 +238,7 @@ class Retrying:
             self._wire.cancel(exchange, failure.cancel)
         self._records[exchange] = record
         if not verdict:
-            return None if self._send(exchange, record, failure) else self._end(exchange, record, Why.INSTANCE, failure)
+            return self._send_or_wait(exchange, record, record.failure)
         if not self._memory.reserve(len(record.failure.payload)):
             return self._end(exchange, record, Why.BUFFER, failure)
         record.is_waiting = True
@@ -253,8 +259,13 @@ class Retrying:
         )
 
     def _offers(self, exchange: int, record: _Record) -> "tuple[Offer, ...]":
-        route = self._route_of(record.route)
-        return () if route is None else candidates(route, self._notes.chosen(exchange))
+        route, chosen = self._route_of(record.route), self._notes.chosen(exchange)
+        if route is None:
+            return ()
+        near = candidates(route, chosen)
+        if not record.plan.profile.elsewhere or not_asked(near, record.asked):
+            return near
+        return farther(route, chosen, record.asked) or near
 
     def _send(self, exchange: int, record: _Record, failure: Failure) -> bool:
         """Send what was kept to one of those that there are now. False: nobody can take it."""
@@ -291,12 +302,13 @@ class Retrying:
         """End it: it is not sent again. What takes too long stays where it is: its deadline is not over."""
         if why in LIMITS:
             self.given_up[why] += 1
-        if failure.kind is FailureKind.SLOW and why is not Why.INSTANCE:
+        if failure.kind is FailureKind.SLOW:
             self._wire.wait(exchange, _FOREVER_MS)  # no longer than to its deadline
             return None
         self.forget(exchange)
         detail = DETAILS.get(why)
-        return failure._replace(answer=failure.answer._replace(detail=detail)) if detail else failure
+        answer = failure.answer._replace(detail=detail) if detail else failure.answer
+        return failure._replace(answer=answer, is_started=record.was_started)
 
     def _rest(self, record: _Record) -> None:
         """It waits no longer, and the answer that it had is needed no more."""

@@ -1,11 +1,11 @@
-"""Pick, as a stage: which instance gets the request; and which other one gets it when it is sent again.
+"""Pick, as a stage: which instance gets the request; and which of some gets what is no request at hand.
 
 There are two stages, of which a route has one. `pick_offer` is the default, two at random; it looks for a plan only
 while somebody gets less than its fair share. `balance` is for routes that go by something else. Plans are made in
 `proxy.targets.balance`, which is loaded when the first one is needed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,7 @@ class Balancing:
         self.plans_of: Callable[[Exchange], PlansOf] = _plans_of_route
         """Where the plans of a request's route are kept."""
         self._figures = figures
-        self.pick_of_two = make_pick_of_two(figures)
-        """Of offers that no exchange has been given."""
+        self._pick_of_two = make_pick_of_two(figures)
 
     def balance_of(self, exchange: Exchange) -> Balance:
         """Return what holds for a request's route: what its own policy leaves open is as by default."""
@@ -57,30 +56,23 @@ class Balancing:
         """Return the plan by which a request's offers are chosen from."""
         return self._plan_of(exchange, self.plans_of(exchange), self.balance_of, self._figures)
 
-    def another(self, exchange: Exchange, tried: Collection[object]) -> Offer | None:
-        """Return an offer for sending a request again: of an instance that was not tried, by the route's policy.
-
-        tried: instances. Those of the exchange's offers come first, then degraded ones and other regions', unless the
-        request is bound to a place. None where all were tried, or there are none.
-        """
-        offers = exchange.offers
-        untried = tuple(offer for offer in offers if offer.instance not in tried)
-        if not untried:
-            untried = _farther(exchange, tried)
-        elif len(untried) > 1:
-            find = getattr(self.plan(exchange), "another", None)
-            found: Offer | None = find(exchange, tried) if find else None
-            if found is not None:
-                return found
-        given = self.balance_of(exchange).weights
-        weighty = tuple(offer for offer in untried if given.get(offer.instance.instance, 1.0)) if given else untried
-        return self.pick_of_two(weighty or untried)
+    def pick(self, offers: Sequence[Offer]) -> Offer | None:
+        """Return one of offers for which there is no request at hand, by load: for another attempt, or for a copy."""
+        if self._figures.shares.is_even or len(offers) < 2:
+            return self._pick_of_two(offers)
+        return self._pick_by_shares(offers, self._figures)
 
     @cached_property
     def _plan_of(self) -> Callable[..., Any]:
         from proxy.targets.balance.plans import plan_of
 
         return plan_of
+
+    @cached_property
+    def _pick_by_shares(self) -> Callable[..., Offer]:
+        from proxy.targets.balance.weighted import pick_by_shares
+
+        return pick_by_shares
 
 
 def _plans_of_route(exchange: Exchange) -> "PlansOf":
@@ -89,21 +81,6 @@ def _plans_of_route(exchange: Exchange) -> "PlansOf":
         route.balances = {}
     plans: PlansOf = route.balances
     return plans
-
-
-def _farther(exchange: Exchange, tried: Collection[object]) -> tuple[Offer, ...]:
-    """Return the nearest of those that are no candidates now, as long as others are there."""
-    route = exchange.route
-    if route.choice is None or route.policy.placement or not exchange.offers:
-        return ()
-    try:
-        everywhere = route.choice.candidates_of(exchange.offers).everywhere
-    except KeyError:  # of another snapshot
-        return ()
-    nearest: tuple[Offer, ...] = route.choice.regions.nearest(
-        [offer for offer in everywhere if offer.instance not in tried]
-    )
-    return nearest
 
 
 def make_picks(figures: Figures, balancing: Balancing) -> tuple[Stage, Stage]:

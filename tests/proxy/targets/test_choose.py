@@ -1,6 +1,7 @@
-"""Pick as a stage: one of the exchange's offers, by the wire's figures of now; and another one for a second attempt."""
+"""Pick as a stage: one of the exchange's offers, by the wire's figures of now."""
 
 from array import array
+from collections import Counter
 from typing import cast
 
 import pytest
@@ -8,10 +9,7 @@ from balance_support import begun, figures, offers
 
 from proxy.errors import NO_INSTANCE
 from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route.choice import Choice
-from proxy.route.regions import Regions
-from proxy.route_policy import Balance, BalancePolicy, RoutePolicy
+from proxy.route_policy import Balance, BalancePolicy
 from proxy.stage import Answer, Stage, stages_of
 from proxy.targets.choose import Balancing, make_picks
 from proxy.targets.pick import Figures
@@ -124,49 +122,19 @@ def test_plans_of_one_route_are_bounded() -> None:
     assert len(exchange.route.balances) <= 256
 
 
-# ---- another one ----
+# ---- without a request at hand ----
 
 
-@pytest.mark.parametrize("policy", list(BalancePolicy))
-def test_another_is_one_that_was_not_tried(policy: BalancePolicy) -> None:
-    exchange, balancing = begun(offers(3), Balance(policy=policy)), Balancing(figures(8))
-    tried = {exchange.offers[0].instance}
-    seen = set()
-    for _ in range(100):
-        offer = balancing.another(exchange, tried)
-        assert offer is not None
-        seen.add(offer.slot)
-    assert seen == {1, 2}
-    tried.add(exchange.offers[2].instance)
-    assert balancing.another(exchange, tried) is exchange.offers[1]
-    tried.add(exchange.offers[1].instance)
-    assert balancing.another(exchange, tried) is None
-
-
-def far(offer: Offer, region: str) -> Offer:
-    offer.instance.region = region
-    return offer.instance.offer(offer.declared)
-
-
-def test_where_the_near_ones_were_tried_another_is_farther_away() -> None:
-    near, middle, remote = (far(offers(1)[0], "local"),), far(offers(1, 1)[0], "eu-2"), far(offers(1, 2)[0], "us-1")
-    exchange, balancing = begun(near), Balancing(figures(8))
-    regions = Regions("local", {"local": ["eu-2"]})
-    choice = Choice((*near, middle, remote), regions, RoutePolicy())
-    exchange.route.choice, exchange.offers = choice, choice.default.offers
-    assert exchange.offers == near
-    tried = {near[0].instance}
-    assert balancing.another(exchange, tried) is middle
-    tried.add(middle.instance)
-    assert balancing.another(exchange, tried) is remote
-    tried.add(remote.instance)
-    assert balancing.another(exchange, tried) is None
-
-
-def test_a_tenant_never_leaves_its_shard() -> None:
-    near, remote = (far(offers(1)[0], "local"),), far(offers(1, 2)[0], "us-1")
-    exchange, balancing = begun(near), Balancing(figures(8))
-    exchange.route.policy = RoutePolicy(placement="aggregate_placement")
-    choice = Choice((*near, remote), Regions(), RoutePolicy())
-    exchange.route.choice, exchange.offers = choice, choice.default.offers
-    assert balancing.another(exchange, {near[0].instance}) is None
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_one_of_some_offers_is_picked_by_load_and_share(share: float) -> None:
+    given = figures(8)
+    balancing, some_offers = Balancing(given), offers(3)
+    given.shares.set_start(1, share)
+    assert balancing.pick(()) is None
+    assert balancing.pick(some_offers[:1]) is some_offers[0]
+    found = Counter(offer.slot for _ in range(3000) if (offer := balancing.pick(some_offers)))
+    assert found[1] / 3000 == pytest.approx(share / (2 + share), abs=0.05)
+    in_flight = cast("array[int]", given.in_flight)
+    in_flight[0] = in_flight[2] = 9
+    found = Counter(offer.slot for _ in range(300) if (offer := balancing.pick(some_offers)))
+    assert found[1] > 100

@@ -9,7 +9,7 @@ Weights give an instance more of the ring, and more room. A share, such as of on
 and moves no key. A request without the key goes to one of two at random.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -74,18 +74,6 @@ class ConsistentHash:
         return next(
             (offers[at] for at in self.ring.preference(key) if in_flight[offers[at].slot] < room[at]), offers[own]
         )
-
-    def another(self, exchange: Exchange, tried: Collection[object]) -> Offer | None:
-        """Return the next instance on the ring that was not tried, those with room first; None for a request without
-        a key.
-        """
-        key = self._read_key(exchange)
-        if not key:
-            return None
-        offers, in_flight, room = self._weights.offers, self._figures.in_flight, self._rooms()
-        order = [at for at in self.ring.preference(key) if offers[at].instance not in tried]
-        with_room = [at for at in order if in_flight[offers[at].slot] < room[at]]
-        return next((offers[at] for at in with_room or order), None)
 
     def standing(self, exchange: Exchange) -> "Standing | None":
         """Return how it stands with a request's key, for people; None where there is none."""

@@ -24,7 +24,7 @@ class Weighted:
         self._handicap = figures.shares.handicap
         self._weights = Weights(offers, given, figures.shares)
 
-    def choose(self, exchange: Exchange) -> Offer:
+    def choose(self, exchange: Exchange | None) -> Offer:
         """Return one of the candidates."""
         weights, rand = self._weights, self._rand
         weights.refresh()
@@ -47,3 +47,8 @@ class Weighted:
         if (other_busy + 1) * other_slow >= (busy + 1) * slow:
             return one
         return one if busy <= other_busy and luck * slow * slow < other_slow * other_slow else other
+
+
+def pick_by_shares(offers: Sequence[Offer], figures: Figures) -> Offer:
+    """Return one of some offers, once."""
+    return Weighted(offers, {}, figures).choose(None)

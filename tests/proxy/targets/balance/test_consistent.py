@@ -2,7 +2,6 @@
 
 import random
 from array import array
-from collections import Counter
 from math import ceil
 from typing import cast
 
@@ -138,28 +137,3 @@ def test_when_an_instance_goes_only_its_keys_move() -> None:
     bench.exchange.offers = tuple(offer for offer in offers(5) if offer.slot != 3)
     after = {key: bench.choose(key).slot for key in KEYS}
     assert {slot for key, slot in before.items() if after[key] != slot} == {3}
-
-
-def test_another_is_the_next_on_the_ring() -> None:
-    bench = Bench(4)
-    by_slot = {offer.slot: offer.instance for offer in bench.exchange.offers}
-    for key in KEYS[:50]:
-        bench.header.value = key
-        first, second, third, last = bench.order(key)
-        tried = [by_slot[first]]
-        assert (found := bench.balancing.another(bench.exchange, tried))
-        assert found.slot == second
-        bench.in_flight[second] = 10  # who has no room comes last
-        assert (found := bench.balancing.another(bench.exchange, tried))
-        assert found.slot == third
-        bench.in_flight[second] = 0
-        tried += [by_slot[second], by_slot[third]]
-        assert (found := bench.balancing.another(bench.exchange, tried))
-        assert found.slot == last
-
-
-def test_another_without_a_key_is_one_that_was_not_tried() -> None:
-    bench = Bench(3)
-    tried = [bench.exchange.offers[1].instance]
-    found = Counter(offer.slot for _ in range(100) if (offer := bench.balancing.another(bench.exchange, tried)))
-    assert set(found) == {0, 2}
