@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from proxy.targets.pool_values import Ring
     from proxy.targets.registry import Registry
     from proxy.transport.dialled import Dialled
+    from proxy.transport.dialling import Dialler
     from proxy.transport.framed import FramedTransport
+    from proxy.transport.identity import DialIdentity
 
 
 class Pooling:
@@ -54,6 +56,9 @@ class Pooling:
         self._dialled: Dialled | None = None
         self._connecting: Connecting | None = None
         self._nursery: trio.Nursery | None = None
+        self._identity: DialIdentity | None = None
+        self._dialler: Dialler | None = None
+        self.prepare(config)
 
         @for_routes(is_pooled)
         def connect(exchange: Exchange) -> Result:
@@ -76,8 +81,20 @@ class Pooling:
         ring = offer.instance.ring
         return offer.connection if ring is None else self.checkout(ring)
 
+    def prepare(self, config: GatewayConfig) -> None:
+        """Read what another configuration needs, or raise `SettingsError`; `change` uses it."""
+        if not any(address.is_secured for address in config.services.dial):
+            self._identity = None
+            return
+        from proxy.transport.identity import read_identity
+
+        self._identity = read_identity(config.dial_tls)
+
     def change(self, config: GatewayConfig) -> None:
-        """Follow another configuration: dial whom that names, and let go of the others."""
+        """Follow another configuration: dial whom that names, and let go of the others.
+
+        Where the files of TLS are others by now, services are dialled anew, and the connections of before are let go.
+        """
         self._config = config
         if self._nursery is None or (self._dialled is None and not config.services.dial):
             return
@@ -86,8 +103,10 @@ class Pooling:
             self._nursery.start_soon(self._dialled.run)
         elif self._pool is not None:
             self._pool.limits = pool_limits(config)
+        if self._dialler is not None:
+            self._dialler.identity = self._identity
         self._dialled.connect_s = config.pool.connect_timeout_ms / 1000
-        self._dialled.set_targets(_keys(config.services.dial))
+        self._dialled.set_targets(self._keys(config.services.dial))
 
     async def run(self) -> None:
         """Keep the connections until cancelled."""
@@ -103,15 +122,16 @@ class Pooling:
         from proxy.targets.connect import Connecting
         from proxy.targets.pool import Pool
         from proxy.transport.dialled import Dialled
-        from proxy.transport.dialling import connect
+        from proxy.transport.dialling import Dialler
 
+        self._dialler = dialler = Dialler()
         self._pool = pool = Pool(pool_limits(self._config), self._wire.in_flight)
         self._registry().ring_of = pool.greeted
         dialled = Dialled(
             self._wire,
             self._transport(),
             pool,
-            connect=connect,
+            connect=dialler.connect,
             tell=lambda told: connecting.tell(told),
             has_calls=self._has_calls,
         )
@@ -119,11 +139,11 @@ class Pooling:
         self._connecting = connecting
         return dialled
 
+    def _keys(self, addresses: Iterable[Address]) -> "list[TargetKey]":
+        from proxy.pooled import TargetKey
 
-def _keys(addresses: Iterable[Address]) -> "list[TargetKey]":
-    from proxy.pooled import TargetKey
-
-    return [TargetKey(address.host, address.port) for address in addresses]
+        label = "" if self._identity is None else self._identity.label
+        return [TargetKey(each.host, each.port, label if each.is_secured else "") for each in addresses]
 
 
 def is_pooled(route: "Route") -> bool:

@@ -6,6 +6,8 @@ import msgspec
 
 from .types import BadValueError, Kind, Raw, TextKind
 
+SECURED_PREFIX = "tls://"
+
 
 class Address(msgspec.Struct, frozen=True):
     """Where to listen or to dial. host: a name, or an IPv4 or IPv6 address without brackets; port: 0 to 65,535."""
@@ -16,6 +18,11 @@ class Address(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """Return ``host:port``, with brackets around an IPv6 address."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether it is dialled by TLS."""
+        return False
 
     @property
     def is_loopback(self) -> bool:
@@ -33,6 +40,19 @@ class Address(msgspec.Struct, frozen=True):
         return self.host in ("0.0.0.0", "::")  # noqa: S104 - a question, not a bind
 
 
+class SecuredAddress(Address, frozen=True):
+    """Where to dial by TLS."""
+
+    def __str__(self) -> str:
+        """Return ``tls://host:port``."""
+        return SECURED_PREFIX + super().__str__()
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether it is dialled by TLS."""
+        return True
+
+
 class ListenAddress(TextKind[Address]):
     """An address as ``host:port``."""
 
@@ -42,6 +62,18 @@ class ListenAddress(TextKind[Address]):
     def parse_text(self, text: str) -> Address:
         """Read ``127.0.0.1:8080``, ``[::1]:8080`` or ``localhost:8080``."""
         return parse_address(text)
+
+
+class DialAddress(TextKind[Address]):
+    """An address to dial as ``host:port``, or as ``tls://host:port``."""
+
+    label = "address"
+    example = "127.0.0.1:7501"
+
+    def parse_text(self, text: str) -> Address:
+        """Read ``127.0.0.1:7501`` or ``tls://billing.internal:7501``."""
+        address = parse_address(text.removeprefix(SECURED_PREFIX))
+        return SecuredAddress(address.host, address.port) if text.startswith(SECURED_PREFIX) else address
 
 
 class MaybeListenAddress(TextKind[Address | None]):

@@ -10,7 +10,7 @@ from ..config.rules import NONE
 
 def check_files(loaded: Loaded[GatewayConfig]) -> list[Problem]:
     """Open every file that the settings name, and return what is wrong with them. Nothing is fetched from elsewhere."""
-    checks: tuple[Callable[[Loaded[GatewayConfig]], Iterator[Problem]], ...] = (_certificates, _identities, _placements)
+    checks: tuple[Callable[[Loaded[GatewayConfig]], Iterator[Problem]], ...] = (_certificates, _identities, _placements, _dialled)
     return [problem for check in checks for problem in check(loaded)]
 
 
@@ -22,6 +22,17 @@ def _certificates(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
 
     try:
         open_certificates(edge)
+    except SettingsError as error:
+        yield from error.problems
+
+
+def _dialled(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
+    if loaded.settings.dial_tls.ca is None:
+        return
+    from ..transport.identity import read_identity
+
+    try:
+        read_identity(loaded.settings.dial_tls)
     except SettingsError as error:
         yield from error.problems
 

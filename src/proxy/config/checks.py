@@ -13,6 +13,7 @@ from penstock.settings.types import Duration, Size
 from .answers import check_answers
 from .balancing import check_balancing
 from .breakers import check_breakers
+from .dial_tls import check_dial_tls
 from .listeners import conflict, listeners, tls
 from .pool import check_pool
 
@@ -36,7 +37,7 @@ _REFERRING = (
 
 def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
-    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool)
+    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool, check_dial_tls)
     problems = [problem for check in checks for problem in check(values, origins)]
     problems += check_balancing(values, origins)
     problems += check_breakers(values, origins)

@@ -22,6 +22,7 @@ from .balancing import BalancingConfig
 from .breakers import BreakersConfig
 from .checks import advise, check_together
 from .choosing import PlacementConfig, RegionsConfig, VersionsConfig
+from .dial_tls import DialTlsConfig
 from .edge import EdgeConfig
 from .faults import FaultsConfig
 from .identity import IdentityConfig
@@ -60,6 +61,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     identity: IdentityConfig
     rates: RatesConfig
     pool: PoolConfig
+    dial_tls: DialTlsConfig
     balancing: BalancingConfig
     retries: RetriesConfig
     breakers: BreakersConfig

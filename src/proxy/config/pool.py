@@ -88,7 +88,7 @@ class PoolConfig(msgspec.Struct, frozen=True):
         int,
         Setting(
             _MS,
-            "60s",
+            "1m",
             "how long a connection above pool.warm stays open without a request",
             "over the pauses of ordinary traffic",
             at_least="1s",
@@ -99,7 +99,7 @@ class PoolConfig(msgspec.Struct, frozen=True):
         int,
         Setting(
             _MS,
-            "300s",
+            "5m",
             "age at which a connection is replaced by a new one, which is dialled before the old one goes",
             "names that lead elsewhere by now, and load balancers in between, are noticed",
             at_least="1s",

@@ -112,7 +112,7 @@ def _dial(values: Mapping[str, Any], origins: Origins) -> Iterator[Problem]:
     for index, address in enumerate(values["services.dial"]):
         if address.port == 0:
             yield _problem(origins, "services.dial", (index,), f"{address} has port 0", "write the service's port")
-        elif address == listen:
+        elif (address.host, address.port) == (listen.host, listen.port):
             why = f"{address} is services.listen, so the gateway would dial itself"
             yield _problem(origins, "services.dial", (index,), why, "write an address on which a service listens")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from penstock.settings import Setting
-from penstock.settings.address import ListenAddress
+from penstock.settings.address import DialAddress
 from penstock.settings.claims import ClaimValue, GivenClaim
 from penstock.settings.files import FileName
 from penstock.settings.http import HostPattern
@@ -39,7 +39,7 @@ class ServiceCall(msgspec.Struct, frozen=True, kw_only=True):
 
 ADMIT: Final = ListOf(ADMIT_LIMIT)
 CALLS: Final = TableList(ServiceCall, "call")
-DIAL: Final = ListOf(ListenAddress())
+DIAL: Final = ListOf(DialAddress())
 HOSTS: Final = TextMap(ListOf(SERVICE_NAME, "service"), key=HostPattern())
 MAPS: Final = ListOf(FileName(), "file")
 NEIGHBOURS: Final = TextMap(ListOf(REGION_NAME, "region"), key=REGION_NAME)

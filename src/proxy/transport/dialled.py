@@ -31,7 +31,7 @@ ELSEWHERE_S: Final = 5.0
 
 _log = logging.getLogger("penstock.services")
 
-Connect = Callable[[TargetKey], Awaitable[socket.socket]]
+Connect = Callable[[TargetKey, trio.Nursery], Awaitable[socket.socket]]
 
 
 class AdoptingWire(Protocol):
@@ -95,7 +95,8 @@ class Dialled:
     ) -> None:
         """Take the wire, the transport over it, and the pool, which has no targets yet.
 
-        connect: opens a connection that the wire can take over; raises OSError. tell: is given what becomes of requests
+        connect: opens a connection that the wire can take over, with a task in the nursery if it needs one; raises
+        OSError. tell: is given what becomes of requests
         that wait; has_calls: whether the service has asked something by a connection that is not answered yet.
         """
         self._wire = wire
@@ -188,10 +189,12 @@ class Dialled:
 
     async def _dial(self, key: TargetKey, scope: trio.CancelScope) -> None:
         """Dial once. Whatever becomes of it, the pool is told."""
+        assert self._nursery is not None  # noqa: S101 - it is this task's
         handle, problem = 0, "it is not wanted any more"
         try:
             with scope, trio.fail_after(self.connect_s):
-                handle = self._wire.adopt(await self._connect(key), SocketKind.FRAMED, dialled=True)
+                sock = await self._connect(key, self._nursery)
+                handle = self._wire.adopt(sock, SocketKind.FRAMED, dialled=True)
         except OSError as error:
             problem = failure_reason(error)
         except trio.TooSlowError:
@@ -237,7 +240,7 @@ class Dialled:
             return
         key, now = entry[0], trio.current_time()
         self._pool.lost(link.connection, now)
-        if link.is_replaced:
+        if link.is_replaced and key in self._wanted:
             _log.warning("service at %s: is here by another connection; not dialled as long as that is there", key)
             self._elsewhere[key] = link
             self._pool.hold(key, now + ELSEWHERE_S)

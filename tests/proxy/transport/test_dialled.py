@@ -82,7 +82,7 @@ class Bench:
         self.dialled = Dialled(self.wire, self.transport, self.pool, connect=self.connect)
         self.dialled.set_targets(addresses)
 
-    async def connect(self, key: TargetKey) -> socket.socket:
+    async def connect(self, key: TargetKey, _nursery: trio.Nursery) -> socket.socket:
         self.times.append((key.host.split(".")[0], round(trio.current_time() - self.started, 3)))
         if key.host in self.there:
             await self.there[key.host]()
