@@ -145,12 +145,12 @@ class Breaking:
         return {kind: watched(kind, look) for kind, look in looks.items()}
 
     def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, now: float) -> None:
-        """Take in what became of a request: `proxy.outcomes.Outcomes`."""
+        """Take in what became of a request. latency_us: how long it took, 0 for unknown; now: of the clock of ticks."""
         if gauge:
             self._apply(self.keeper.failed(gauge, kind, latency_us, now))
 
     def told(self, gauge: int, kind: OutcomeKind, latency_us: int) -> None:
-        """Take in what failed of what a task carries."""
+        """Take in what failed of what no event of the wire tells: `proxy.outcomes.Told`."""
         self.failed(gauge, kind, latency_us, self._clock())
 
     def tick(self, now: float) -> None:

@@ -28,7 +28,8 @@ from proxy.errors import (
     SERVICE_LOST,
     reason_of_refusal,
 )
-from proxy.gathered import BAD, Arena, Ended, Gathered, Outcome
+from proxy.gathered import BAD, Arena, Ended, Gathered, Outcome, Whole
+from proxy.outcomes import OutcomeKind, Told, kind_of_status, nobody_is_told
 from proxy.stage import Answer
 
 Takers = dict[int, Callable[[Event], None]]
@@ -139,6 +140,15 @@ class _Asked(NamedTuple):
     connection: int
     gathered: Gathered
     done: Done
+    gauge: int
+    deadline_ms: int
+
+
+def _kind_of(ended: Ended) -> OutcomeKind:
+    """Return what has become of it, where no event of the wire has told already."""
+    if isinstance(ended.outcome, Whole):
+        return kind_of_status(ended.outcome.status)
+    return OutcomeKind.EXPIRED if ended is _LATE else OutcomeKind.OTHER
 
 
 class Originated:
@@ -165,6 +175,8 @@ class Originated:
         self._window_bytes = window_bytes
         self._count_max = count_max
         self._frame_bits = frame_bits
+        self.tell_failure: Told = nobody_is_told
+        """Told by gauge, kind and microseconds of what fails; may be set at any time."""
         self._open: dict[int, _Asked] = {}
         self._deadlines: list[tuple[float, int]] = []
         self._wakes_at = float("inf")
@@ -210,7 +222,7 @@ class Originated:
         gathered = Gathered(
             outgoing.method, self._window_bytes, self._budget.reserve, may_stream=place.may_stream, keeps=keeps
         )
-        self._open[exchange] = _Asked(place.connection, gathered, done)
+        self._open[exchange] = _Asked(place.connection, gathered, done, place.gauge, outgoing.deadline_ms)
         self._takers[exchange] = self._take
         self._watch(exchange, outgoing.deadline_ms)
         return exchange
@@ -269,6 +281,9 @@ class Originated:
         if ended.cancel is not None:
             self._wire.cancel(exchange, ended.cancel)
         self._wire.end(exchange)
+        kind = _kind_of(ended)
+        if kind is not OutcomeKind.OTHER:
+            self.tell_failure(asked.gauge, kind, asked.deadline_ms * 1000)
         asked.done(ended.outcome)
 
     def _take(self, event: Event) -> None:

@@ -3,8 +3,9 @@
 Good answers are not told one by one: the wire counts them by gauge, and they are looked at when something fails.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final
 
 from frames.frame import RefusedReason
 
@@ -45,19 +46,9 @@ def kind_of_refusal(reason: int) -> OutcomeKind:
     return OutcomeKind.PRESSURE if reason == RefusedReason.OVERLOADED else OutcomeKind.OTHER
 
 
-class Outcomes(Protocol):
-    """Who is told."""
-
-    def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, now: float, /) -> None:
-        """Take in what became of a request. gauge: of its offer, 0 for none; latency_us: how long it took, 0: unknown.
-
-        now: seconds of the clock that ticks have.
-        """
-        ...
+Told = Callable[[int, OutcomeKind, int], None]
+"""Takes in what became of a request: its gauge, the kind, and microseconds."""
 
 
-class NobodyIsTold:
-    """Where nobody wants to know."""
-
-    def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, now: float, /) -> None:
-        """Do nothing."""
+def nobody_is_told(gauge: int, kind: OutcomeKind, latency_us: int) -> None:
+    """Do nothing, where nobody wants to know."""

@@ -18,6 +18,7 @@ from proxy.config import GatewayConfig
 from proxy.edge.respond import Rendered, respond
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
+from proxy.outcomes import Told, nobody_is_told
 from proxy.policy.limits import BytesInFlight
 from proxy.route.split import make_mirrored
 from proxy.snapshot import Snapshot
@@ -88,6 +89,8 @@ class OwnRequests:
         self._connect = connect
         self._is_wanted = trio.Event()
         self._mirrored = make_mirrored()
+        self.tell_failure: Told = nobody_is_told
+        """Told by gauge, kind and microseconds of what fails; to be set before the first request."""
         self.takers: dict[int, Callable[[Event], None]] = {}
         """Who takes the events of an exchange that the gateway has begun."""
 
@@ -118,7 +121,7 @@ class OwnRequests:
         from proxy.originated import Originated
 
         self._is_wanted.set()
-        return Originated(
+        made = Originated(
             self._wire,
             self.takers,
             self._budget,
@@ -126,6 +129,8 @@ class OwnRequests:
             count_max=self._count_max,
             frame_bits=lambda connection: DIALLED if self._is_dialled(connection) else 0,
         )
+        made.tell_failure = self.tell_failure
+        return made
 
     @cached_property
     def relay(self) -> "Relay":

@@ -39,7 +39,7 @@ from proxy.errors import (
     Reason,
     reason_of_refusal,
 )
-from proxy.outcomes import OutcomeKind, kind_of_status
+from proxy.outcomes import OutcomeKind, Told, kind_of_status, nobody_is_told
 from proxy.stage import Answer
 
 BURST_BYTES: Final = 1_048_576
@@ -63,10 +63,6 @@ _CANCELS: Final = {
 _FAILURES: Final = {DEADLINE: OutcomeKind.EXPIRED, BAD_RESPONSE: OutcomeKind.BAD_RESPONSE}
 
 
-def _nobody_asks(gauge: int, kind: OutcomeKind, latency_us: int) -> None:
-    """Nobody wants to know what failed."""
-
-
 class Ways(NamedTuple):
     """What a carriage needs of its lane."""
 
@@ -84,7 +80,7 @@ class Ways(NamedTuple):
     """Tells of clients that leave while nobody reads them."""
     is_draining: Callable[[], bool]
     """Whether answers are to say that the connection closes."""
-    failed: Callable[[int, OutcomeKind, int], None] = _nobody_asks
+    failed: Told = nobody_is_told
     """(gauge, kind, microseconds) is told what failed."""
 
 

@@ -33,7 +33,7 @@ from proxy.edge.task.job import Job, replace_host
 from proxy.ended import Ended, Endings
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, SERVICE_LOST, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.outcomes import OutcomeKind
+from proxy.outcomes import Told, nobody_is_told
 from proxy.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")
@@ -66,10 +66,6 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Protocols that may be gone on with, where an endpoint offers them."""
 
 
-def _nobody_asks(gauge: int, kind: OutcomeKind, latency_us: int) -> None:
-    """Nobody wants to know what failed."""
-
-
 class HandOver:
     """Takes connections from the wire, and gives them back."""
 
@@ -96,7 +92,7 @@ class HandOver:
         self.departures = Departures()
         self.is_draining = False
         """Set once, and then every answer says that its connection closes."""
-        self.tell_failure: Callable[[int, OutcomeKind, int], None] = _nobody_asks
+        self.tell_failure: Told = nobody_is_told
         """(gauge, kind, microseconds) is told what failed of what is carried here, where no event of the wire tells."""
         self.endings: Endings = {}
         """Who is to be told how an exchange ends: the express lane's, in a gateway."""

@@ -27,7 +27,7 @@ from proxy.edge.task.job import Job
 from proxy.errors import Reason, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.held import HeldFields
-from proxy.outcomes import OutcomeKind
+from proxy.outcomes import Told
 from proxy.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class TaskLane:
             self._streams.give_up_all()
         self._gatherer.give_up_all()
 
-    def tell_failures(self, failed: Callable[[int, OutcomeKind, int], None]) -> None:
+    def tell_failures(self, failed: Told) -> None:
         """Have this told of what fails here, by gauge, kind and microseconds."""
         self._hand_over.tell_failure = failed
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from proxy.edge.task.body import Pace, RequestBody
 from proxy.edge.task.carriage import Carriage, Ways
 from proxy.edge.task.departures import Departures
 from proxy.errors import BAD_RESPONSE
+from proxy.outcomes import OutcomeKind
 from proxy.stage import Answer
 
 DEADLINE_S, IDLE_S = 10.0, 300.0
@@ -51,11 +53,13 @@ class Stand:
         self.client = client
         self.cancels: list[CancelReason] = []
         self.reasons: list[str] = []
+        self.failures: list[tuple[int, OutcomeKind, int]] = []
         self.is_draining = False
         self.departures = FakeDepartures()
         bench = self.bench = Bench()
         job: Any = bench.answering._job
         job.deadline_ms = int(DEADLINE_S * 1000)
+        job.exchange = SimpleNamespace(offer=SimpleNamespace(gauge=7))
         ways = Ways(
             cancel=self.cancel,
             write_answer=self.write_answer,
@@ -64,6 +68,7 @@ class Stand:
             moved=lambda: None,
             departures=cast("Departures", self.departures),
             is_draining=lambda: self.is_draining,
+            failed=lambda *what: self.failures.append(what),
         )
         self.body = RequestBody(
             client,
@@ -153,6 +158,7 @@ async def test_the_deadline(autojump_clock: MockClock) -> None:
     assert await carried(stand) is HandBack.KEEP
     assert trio.current_time() == pytest.approx(DEADLINE_S)
     assert (stand.cancels, stand.reasons, stand.client.sent) == ([CancelReason.DEADLINE], ["deadline"], [b"504 keep"])
+    assert stand.failures == [(7, OutcomeKind.EXPIRED, DEADLINE_S * 1e6)]
 
 
 async def test_interim_answers_do_not_move_the_deadline(autojump_clock: MockClock) -> None:
@@ -215,6 +221,7 @@ async def test_a_bad_response(autojump_clock: MockClock, has_begun: bool, how: H
     assert await carried(stand, *later) is how
     assert stand.cancels == [CancelReason.BAD_RESPONSE]
     assert stand.reasons == ["response_aborted" if has_begun else "bad_response"]
+    assert [kind for _, kind, _ in stand.failures] == ([] if has_begun else [OutcomeKind.BAD_RESPONSE])
 
 
 async def test_the_first_cause_counts() -> None:
