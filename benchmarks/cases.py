@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     attempts_case,
+    choice_case,
     codec_case,
     contenders,
     deadline_case,
@@ -125,6 +126,7 @@ _CASES = (
     Case("download-4", f"download of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, downloads(4))),
     Case("upload-1", f"upload of {BODY_MIB} MiB, 1 connection", _loaded(_BODIES, uploads(1))),
     Case("upload-4", f"upload of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, uploads(4))),
+    Case("choice", "one of several instances is chosen", choice_case.each_way),
     Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),
     Case("hung", "one of 4 instances hangs (SIGSTOP) at 80 % load", lost_case.hung),
     Case("overload", "4 times as many requests as 4 instances carry, for a minute", overload_case.four_times),

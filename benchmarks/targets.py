@@ -4,6 +4,7 @@ Where the bound is a number nevertheless, as for memory that must not grow, it s
 `memory_cases.ALLOWED`.
 """
 
+from benchmarks.choice_case import DEFAULT, UNEVEN
 from benchmarks.judgement import Target
 from benchmarks.match_case import named
 from benchmarks.memory_cases import ALLOWED
@@ -171,6 +172,12 @@ TARGETS = (
         aim=0.5,
     ),
     Target("the same among 64 targets of four connections", *("pool", "among 256", ALLOWED, "ns"), must=1.0, aim=0.5),
+    Target(
+        "one of 4 instances chosen, two at random ÷ what is allowed (0.57 µs)",
+        *("choice", DEFAULT, ALLOWED, "ns"),
+        must=1.0,
+    ),
+    Target("the same while one of them has less than its share", "choice", UNEVEN, ALLOWED, "ns"),
     Target(
         "failed of 100,000 GETs and more, one of 4 instances killed (SIGKILL) at 80 % load",
         *("killed", "penstock", ALLOWED, "failed"),
