@@ -296,13 +296,15 @@ async def _load(edge: int, counts: _Counts, seconds: float) -> None:
             clients.start_soon(_ask_until, Client(edge), counts, time.monotonic() + seconds)
 
 
-async def main(kind: str, *numbers: str) -> None:
+async def main(*words: str) -> None:
     """Run one of the kinds."""
+    kind, *numbers = words
     if kind == "closing":
         edge, services, count = map(int, numbers)
         row = await closing(edge, services, count)
     elif kind == "chain":
-        row = await chain(*map(int, numbers[:4]), float(numbers[4]))
+        edge, services, inner_edge, inner_services = map(int, numbers[:4])
+        row = await chain(edge, services, inner_edge, inner_services, float(numbers[4]))
     else:
         row = await failing(int(numbers[0]), int(numbers[1]), float(numbers[2]))
     print(json.dumps(row), flush=True)
