@@ -166,7 +166,7 @@ IDEMPOTENCY_UNKNOWN = Reason(
     "idempotency_unknown",
     409,
     "What became of the first request with this Idempotency-Key is not known.",
-    Fault.SERVICE,
+    Fault.CLIENT,
     Resend.NO,
 )
 IDEMPOTENCY_MISMATCH = Reason(

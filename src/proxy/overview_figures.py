@@ -9,6 +9,7 @@ from proxy import __version__
 from proxy.admin.figures import (
     BalanceFigures,
     BodyFigures,
+    CacheFigures,
     CallFigures,
     DialledFigures,
     FanOutFigures,
@@ -17,6 +18,7 @@ from proxy.admin.figures import (
     IdentityFigures,
     InstanceFigures,
     IssuerFigures,
+    KeyFigures,
     RateFigures,
     RegistryFigures,
     ReloadFigures,
@@ -24,7 +26,7 @@ from proxy.admin.figures import (
     TlsFigures,
 )
 from proxy.edge.secured import Secured
-from proxy.overview_lists import in_slices
+from proxy.overview_lists import in_flight_of, in_slices
 from proxy.route.table import Route
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ async def figures_of(
         reasons=dict(gateway.counts),
         wire=wire.counters(),
         instances=[
-            InstanceFigures(each.service, each.health.value, wire.in_flight[each.slot], each.version)
+            InstanceFigures(each.service, each.health.value, in_flight_of(wire, each), each.version)
             for each in gateway.registry.instances
         ],
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
@@ -72,6 +74,8 @@ async def figures_of(
         admission=gateway.admitting.figures(),
         reloads=_reloads(gateway.overview.reloader),
         injected=dict(gateway.configured.injected),
+        cache=_cache(gateway),
+        keys=_keys(gateway),
     )
 
 
@@ -87,6 +91,38 @@ def _shares(route: Route) -> dict[str, float]:
         shares[version] += (end - start) / BUCKETS
         start = end
     return dict(shares)
+
+
+def _cache(gateway: "Gateway") -> CacheFigures:
+    if "caching" not in gateway.answering.__dict__:
+        return CacheFigures()
+    caching = gateway.answering.caching
+    kept, figures = caching.kept, caching.figures
+    return CacheFigures(
+        waiting=caching.waiting,
+        answers=len(kept),
+        byte_count=kept.byte_count,
+        evicted=kept.evicted,
+        invalidated=figures.invalidated,
+        requests=dict(figures.outcomes),
+        not_kept=dict(figures.not_kept),
+        refreshes=dict(figures.refreshed),
+    )
+
+
+def _keys(gateway: "Gateway") -> KeyFigures:
+    if "repeating" not in gateway.answering.__dict__:
+        return KeyFigures()
+    repeating = gateway.answering.repeating
+    ledger, figures = repeating.ledger, repeating.figures
+    return KeyFigures(
+        known=len(ledger),
+        in_flight=ledger.in_flight,
+        byte_count=ledger.byte_count,
+        evicted=ledger.evicted,
+        failures=repeating.store.failures,
+        requests={name: getattr(figures, name) for name in ("begun", "kept", "freed", "lost", "replayed")},
+    )
 
 
 def _tls(secured: Secured | None) -> TlsFigures:

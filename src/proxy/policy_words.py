@@ -1,15 +1,18 @@
 """A route's policy as operators read it: plain values for JSON, and short texts."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from penstock.settings.types import Duration
 from proxy.route_policy import (
     Balance,
+    CacheRule,
     Case,
     Claim,
     Concurrency,
     Fault,
     FaultKind,
+    IdempotencyRule,
     Key,
     Mirror,
     RoutePolicy,
@@ -19,6 +22,8 @@ from proxy.route_policy import (
 
 if TYPE_CHECKING:
     from proxy.admission.admitting import Standing
+
+_DURATION: Final = Duration("ms")
 
 
 def policy_row(policy: RoutePolicy) -> dict[str, Any]:
@@ -39,6 +44,8 @@ def policy_row(policy: RoutePolicy) -> dict[str, Any]:
         "retries": policy.retries,
         "stream_idle_ms": policy.stream_idle_ms,
         "faults": [fault_text(fault) for fault in policy.faults],
+        "cache": cache_text(policy.cache) if policy.cache else "",
+        "idempotency": idempotency_text(policy.idempotency) if policy.idempotency else "",
     }
 
 
@@ -110,6 +117,19 @@ def concurrency_row(standing: "Standing | None") -> dict[str, Any] | None:
         "is_standing": standing.is_standing,
         "service_ms": round(standing.latency_s * 1000, 3) or None,
     }
+
+
+def cache_text(cache: CacheRule) -> str:
+    """Return for how long answers are kept: ``1s, at most 1m, stale 10s, by tenant``."""
+    stale = f", stale {_DURATION.render(cache.stale_ms)}" if cache.stale_ms else ""
+    fresh = f"{_DURATION.render(cache.ttl_ms)}, at most {_DURATION.render(cache.ttl_max_ms)}"
+    return f"{fresh}{stale}, by {cache.shared_by.value}"
+
+
+def idempotency_text(idempotency: IdempotencyRule) -> str:
+    """Return for how long answers to keys are kept, and whether a key is required."""
+    required = ", required" if idempotency.is_required else ""
+    return f"{_DURATION.render(idempotency.ttl_ms)}{required}"
 
 
 def fault_text(fault: Fault) -> str:

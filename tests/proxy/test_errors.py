@@ -92,7 +92,8 @@ def test_form_of_a_reason(reason: Reason) -> None:
     assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", reason.title)
     assert 400 <= reason.status <= 599
     assert (reason.status >= 500) or reason.fault is Fault.CLIENT
-    assert (reason.status in {429, 503}) == (reason.retry_after_s is not None)
+    is_for_later = reason.status in {429, 503} and reason is not errors.FAULT_INJECTED
+    assert (is_for_later or reason is errors.IDEMPOTENCY_IN_FLIGHT) == (reason.retry_after_s is not None)
     assert reason.is_answered or reason.closes
 
 

@@ -188,6 +188,35 @@ class HedgeFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheFigures:
+    """The response cache. waiting: requests, for the answer to another; the others are about answers and bytes now.
+
+    requests: by what became of them; not_kept: answers, by why; refreshes: by whether they brought a good answer.
+    """
+
+    waiting: int = 0
+    answers: int = 0
+    byte_count: int = 0
+    evicted: int = 0
+    invalidated: int = 0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    not_kept: Mapping[str, int] = field(default_factory=dict)
+    refreshes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFigures:
+    """Idempotency-Keys. known, in_flight, byte_count: now; requests: by what became of them."""
+
+    known: int = 0
+    in_flight: int = 0
+    byte_count: int = 0
+    evicted: int = 0
+    failures: int = 0  # of the store
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadFigures:
     """Settings read again. applied_at: seconds since 1970, None for never."""
 
@@ -221,4 +250,6 @@ class Figures:
     breakers: BreakerFigures = field(default_factory=BreakerFigures)
     admission: AdmissionFigures = field(default_factory=AdmissionFigures)
     reloads: ReloadFigures = field(default_factory=ReloadFigures)
+    cache: CacheFigures = field(default_factory=CacheFigures)
+    keys: KeyFigures = field(default_factory=KeyFigures)
     injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind

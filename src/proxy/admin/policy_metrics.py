@@ -9,6 +9,7 @@ from proxy.admin import metric_names as names
 from proxy.admin.figures import (
     AdmissionFigures,
     BalanceFigures,
+    CacheFigures,
     CallFigures,
     DialledFigures,
     FanOutFigures,
@@ -16,6 +17,7 @@ from proxy.admin.figures import (
     HedgeFigures,
     IdentityFigures,
     InstanceFigures,
+    KeyFigures,
     RateFigures,
     RegistryFigures,
     RouteFigures,
@@ -43,6 +45,8 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _fanouts(figures.fanouts)
     yield from _hedges(figures.hedges)
     yield names.INJECTED, bounded_samples(figures.injected)
+    yield from _cache(figures.cache)
+    yield from _keys(figures.keys)
     reloads = figures.reloads
     yield names.RELOADS, [(("true",), reloads.applied), (("false",), reloads.refused)]
     yield names.RELOADED, [] if reloads.applied_at is None else [((), reloads.applied_at)]
@@ -71,6 +75,26 @@ def _balance(balance: BalanceFigures) -> Iterator[Family]:
     yield names.STARTING, [((), balance.starting)]
     yield names.HASH_MOVED, [((), balance.moved)]
     yield names.HASH_KEYLESS, [((), balance.keyless)]
+
+
+def _cache(cache: CacheFigures) -> Iterator[Family]:
+    yield names.CACHE_REQUESTS, [((outcome,), count) for outcome, count in cache.requests.items()]
+    yield names.CACHE_WAITING, [((), cache.waiting)]
+    yield names.CACHE_ANSWERS, [((), cache.answers)]
+    yield names.CACHE_BYTES, [((), cache.byte_count)]
+    yield names.CACHE_NOT_KEPT, [((why,), count) for why, count in cache.not_kept.items()]
+    yield names.CACHE_EVICTIONS, [((), cache.evicted)]
+    yield names.CACHE_INVALIDATIONS, [((), cache.invalidated)]
+    yield names.CACHE_REFRESHES, [((success,), count) for success, count in cache.refreshes.items()]
+
+
+def _keys(keys: KeyFigures) -> Iterator[Family]:
+    yield names.KEYS_KNOWN, [((), keys.known)]
+    yield names.KEYS_IN_FLIGHT, [((), keys.in_flight)]
+    yield names.KEYS_BYTES, [((), keys.byte_count)]
+    yield names.KEYS_REQUESTS, [((outcome,), count) for outcome, count in keys.requests.items()]
+    yield names.KEYS_EVICTIONS, [((), keys.evicted)]
+    yield names.KEYS_FAILURES, [((), keys.failures)]
 
 
 def _rates(rates: RateFigures) -> Iterator[Family]:

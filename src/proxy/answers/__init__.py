@@ -1,5 +1,6 @@
 """Answers that are kept: to be given again to who repeats a request, and to others who ask the same.
 
+    routes       which routes it is for
     payload      what a RESPONSE says, and the same with more fields
     directives   Cache-Control, as it is written
     freshness    whether an answer may be kept by a cache, and for how long (RFC 9111)

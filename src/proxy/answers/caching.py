@@ -19,6 +19,7 @@ from proxy.answers.directives import Directives, parse_directives, seconds
 from proxy.answers.freshness import NotKept, judge
 from proxy.answers.kept import RETRY_MS, Ask, Entry, Kept, Variant
 from proxy.answers.payload import read_response
+from proxy.answers.routes import UNSAFE, is_cached
 from proxy.answers.watching import watch
 from proxy.ended import GONE, Ended, Endings
 from proxy.errors import NOT_CACHED
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _GET: Final = int(Method.GET)
 _HEAD: Final = int(Method.HEAD)
-_UNSAFE: Final = frozenset((Method.POST, Method.PUT, Method.PATCH, Method.DELETE))
 _CONDITIONS: Final = (b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since")
 _EARLIER: Final = (b"no-cache", b"max-age", b"min-fresh")
 """Directives of a request by which an answer that is kept may not do."""
@@ -123,11 +123,11 @@ class Caching:
     def _make_stage(self) -> Stage:
         look, changes = self._look, self._changes
 
-        @for_routes(lambda route: route.policy.cache is not None and not route.streams and route.fanout is None)
+        @for_routes(is_cached)
         def cache(exchange: Exchange) -> Answer | Lane | None:
             if exchange.flags & HEAD_ODD:
                 return None
-            if exchange.method in _UNSAFE:
+            if exchange.method in UNSAFE:
                 return changes(exchange)
             return look(exchange) if exchange.method in (_GET, _HEAD) else None
 

@@ -23,6 +23,7 @@ from frames.wire_values import HEAD_HAS_LENGTH, HEAD_ODD, LOST_UNSENT, Event, Ev
 from proxy.answers.key import KEY_BYTES_MAX, Fingerprint, digest_of, fingerprint, parse_key
 from proxy.answers.ledger import Ledger, Record, Refusal
 from proxy.answers.payload import Response, Template, read_response, without
+from proxy.answers.routes import takes_keys
 from proxy.answers.stores import AnswerStore
 from proxy.answers.watching import watch
 from proxy.ended import GONE, Ended, Endings
@@ -47,7 +48,6 @@ from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, for_routes
 FIELD: Final = b"idempotency-key"
 MARK: Final = (b"idempotent-replayed", b"true")
 """In an answer that was given before."""
-UNSAFE: Final = frozenset((Method.POST, Method.PUT, Method.PATCH, Method.DELETE))
 _LATER: Final = frozenset((425, 429, 503))
 """Statuses by which a service says that it has not done it, and that it may be asked again."""
 _WRITTEN_BY_US: Final = (b"date", b"x-request-id", b"x-correlation-id")
@@ -155,14 +155,7 @@ class Repeating:
     def _make_stage(self) -> Stage:
         look, begin = self._look, self._begin
 
-        @for_routes(
-            lambda route: (
-                route.policy.idempotency is not None
-                and route.method in UNSAFE
-                and not route.streams
-                and route.fanout is None
-            )
-        )
+        @for_routes(takes_keys)
         def repeat(exchange: Exchange) -> Answer | Reply | Await | Lane | None:
             value = exchange.fields.named_field(exchange.id, FIELD)
             if value is None:

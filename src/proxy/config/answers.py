@@ -88,7 +88,7 @@ class IdempotencyConfig(msgspec.Struct, frozen=True):
             "64MiB",
             "what all answers take together, in memory or in the file; the oldest go before their time",
             "a few hundred bytes are the answer to most that create something",
-            at_most="1TiB",
+            at_most="1024GiB",
         ),
     ]
     on_store_failure: Annotated[

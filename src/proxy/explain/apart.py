@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from frames.wire_values import NO_IDENTITY, KnownName
 from penstock.settings.rate import RateLimit
+from proxy.answers.key import parse_key
+from proxy.answers.routes import is_cached, takes_keys
 from proxy.caller import Caller, Identity
-from proxy.errors import RATE_LIMITED
+from proxy.errors import IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_MISSING, RATE_LIMITED
 from proxy.exchange import Exchange
 from proxy.explain.question import Question
 from proxy.pipeline import Parts
@@ -104,7 +106,20 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
     def limit_concurrency(_: Exchange) -> None:
         """Wait for no place."""
 
+    @for_routes(takes_keys)
+    def repeat(exchange: Exchange) -> Answer | None:
+        """Look for a key, and at nothing that is kept for it."""
+        value, rule = exchange.fields.named_field(exchange.id, b"idempotency-key"), exchange.route.policy.idempotency
+        if value is None:
+            return Answer(IDEMPOTENCY_KEY_MISSING) if rule is not None and rule.is_required else None
+        return None if parse_key(value) is not None else Answer(IDEMPOTENCY_KEY_INVALID)
+
+    @for_routes(is_cached)
+    def cache(exchange: Exchange) -> None:
+        """Give nothing that is kept."""
+
     return configured.parts._replace(
+        answers=lambda config: (repeat, cache),
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
         identities=identities,

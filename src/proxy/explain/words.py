@@ -7,6 +7,7 @@ from frames.frame import Method
 from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
 from proxy.config import GatewayConfig
 from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.explain.answer_words import cache, idempotency
 from proxy.explain.balance_words import instance
 from proxy.explain.origins import Origins
 from proxy.explain.probe_words import breakers
@@ -353,6 +354,8 @@ WORDS: Final[Mapping[str, Told]] = {
     "choose_by_either": Told("version", version),
     "split": Told("split", split),
     "place": Told("placement", placement, also_refused=True),
+    "repeat": Told("idempotency", idempotency, also_refused=True, always=True),
+    "cache": Told("cache", cache, always=True),
     "limit_concurrency": Told("concurrency", concurrency),
     "inject_faults": Told("FAULTS", faults),
     "probe": Told("breakers", breakers),
