@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from frames.frame import Method
 from frames.wire_values import slot_of
 from penstock.telemetry.occasional import Occasional
+from proxy.breaker_shares import BreakerShares
 from proxy.breaker_state import BreakerState
 from proxy.outcomes import OutcomeKind
 from proxy.targets.breaker import BreakerSettings, Cause
@@ -48,12 +49,11 @@ class BreakerKeeper:
         """route_of: the route of now."""
         self._wire = wire
         self._registry = registry
-        self._ramps = ramps
+        self.shares = BreakerShares(ramps)
         self._route_of = route_of
         self.breakers = Breakers(
             settings, registry.gauges, wire.gauge_answers, others=self._others, slowest_us=self._slowest_us
         )
-        self._ramping: set[Move] = set()
         self._panicking: set[RouteKey] = set()
         self.panics: Counter[str] = Counter()
         """How often, by service, too few instances were left for some of its routes."""
@@ -68,26 +68,22 @@ class BreakerKeeper:
         owner = self._registry.gauges.owner(gauge)
         if owner is None:
             return None
+        if kind is OutcomeKind.PRESSURE:
+            self.shares.pressure.met(owner.instance)
         usual_us = self._wire.latency_us[owner.instance.slot]
-        return self._moved(self.breakers.failed(gauge, kind, latency_us, usual_us, now))
+        return self._moved(self.breakers.failed(gauge, kind, latency_us, usual_us, now), now)
 
     def tick(self, now: float) -> Change | None:
         """Do what time does; None where nothing changes."""
-        change = self._moved(self.breakers.tick([self._sight(each) for each in self._registry.instances], now))
-        for move in self._ramping:
-            self._set_ramp(move, move.breaker.share(now))
-        return change
+        sights = [self._sight(each) for each in self._registry.instances]
+        self.shares.tick(sights, now)
+        return self._moved(self.breakers.tick(sights, now), now)
 
-    def _moved(self, moves: tuple[Move, ...]) -> Change | None:
+    def _moved(self, moves: tuple[Move, ...], now: float) -> Change | None:
         if not moves:
             return None
+        self.shares.moved(moves, now)
         for move in moves:
-            self._ramping = {other for other in self._ramping if other.breaker is not move.breaker}
-            if move.state is BreakerState.RAMPING:
-                self._ramping.add(move)
-                self._set_ramp(move, move.breaker.share(move.breaker.since))
-            else:
-                self._set_ramp(move, 1.0)
             if move.key is None and move.state is BreakerState.OPEN and move.breaker.cause is Cause.SILENCE:
                 self._rescue(move.instance)
         return self._registry.moved(moves)
@@ -100,13 +96,6 @@ class BreakerKeeper:
             heard += wire.frames_heard(connection)
             in_flight += wire.in_flight[slot_of(connection)]
         return Sight(instance, heard, in_flight, wire.latency_us[instance.slot])
-
-    def _set_ramp(self, move: Move, share: float) -> None:
-        if move.key is not None:
-            self._ramps.set_gauge(move.gauge, share)
-            return
-        for connection in move.instance.connections:
-            self._ramps.set_ramp(slot_of(connection), share)
 
     def _rescue(self, instance: Instance) -> None:
         """End the attempts that are with a silent instance now: what may be sent again goes elsewhere.

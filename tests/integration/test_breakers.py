@@ -151,6 +151,11 @@ async def test_pressure_does_not_open_anything() -> None:
         assert set(await statuses(client, 100)) == {200, 429}
         assert things.state("raw-2") is BreakerState.CLOSED
         assert lab.gateway.breaking.keeper.breakers.failures["raw", "pressure"] >= 10
+        busy = next(one for one in lab.gateway.registry.instances if one.instance == "raw-2")
+        with trio.fail_after(5):
+            while lab.gateway.configured.figures.shares.of(busy.offer(next(iter(busy.endpoints.values())))) > 0.5:
+                await client.get(PATH)
+        assert things.state("raw-2") is BreakerState.CLOSED
 
 
 async def test_a_client_that_gives_no_time_opens_nothing() -> None:
