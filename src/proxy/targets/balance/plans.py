@@ -5,11 +5,7 @@ from typing import Final, Protocol
 
 from proxy.exchange import Exchange
 from proxy.offer import Offer
-from proxy.request_key import key_reader
 from proxy.route_policy import Balance, BalancePolicy
-from proxy.targets.balance.consistent import ConsistentHash
-from proxy.targets.balance.least_loaded import LeastLoaded
-from proxy.targets.balance.round_robin import RoundRobin
 from proxy.targets.balance.weighted import Weighted
 from proxy.targets.pick import Figures
 
@@ -55,13 +51,20 @@ def plan_of(
 
 
 def make_plan(exchange: Exchange, offers: Sequence[Offer], balance: Balance, figures: Figures) -> Plan:
-    """Return a plan for these candidates of a request, and of others of its route."""
+    """Return a plan for these candidates of a request, and of others of its route. What is rare is loaded here."""
     given = balance.weights
     if balance.policy is BalancePolicy.LEAST_LOADED:
+        from proxy.targets.balance.least_loaded import LeastLoaded
+
         return LeastLoaded(offers, given, figures)
     if balance.policy is BalancePolicy.ROUND_ROBIN:
+        from proxy.targets.balance.round_robin import RoundRobin
+
         return RoundRobin(offers, given, figures)
     if balance.policy is BalancePolicy.CONSISTENT_HASH:
+        from proxy.request_key import key_reader
+        from proxy.targets.balance.consistent import ConsistentHash
+
         read_key = key_reader(balance.key, exchange.route.template)
         return ConsistentHash(offers, given, figures, read_key, balance.load_factor or LOAD_FACTOR)
     return Weighted(offers, given, figures)

@@ -10,24 +10,27 @@ from collections.abc import Mapping, Sequence
 from proxy.exchange import Exchange
 from proxy.offer import Offer
 from proxy.targets.balance.weights import Weights
-from proxy.targets.pick import EXPLORE, MARGIN, Figures
+from proxy.targets.pick import EXPLORE, MARGIN, Figures, make_pick_of_two
 
 
 class Weighted:
     """The plan."""
 
-    __slots__ = ("_handicap", "_in_flight", "_latency_us", "_rand", "_weights")
+    __slots__ = ("_handicap", "_in_flight", "_latency_us", "_pick_of_two", "_rand", "_weights")
 
     def __init__(self, offers: Sequence[Offer], given: Mapping[str, float], figures: Figures) -> None:
         """given: weights by instance."""
         self._in_flight, self._latency_us, self._rand = figures.in_flight, figures.latency_us, figures.rand
         self._handicap = figures.shares.handicap
+        self._pick_of_two = make_pick_of_two(figures)
         self._weights = Weights(offers, given, figures.shares)
 
     def choose(self, exchange: Exchange | None) -> Offer:
         """Return one of the candidates."""
         weights, rand = self._weights, self._rand
         weights.refresh()
+        if weights.is_even:
+            return self._pick_of_two(weights.offers) or weights.offers[0]
         offers, values, bounds, last = weights.offers, weights.values, weights.bounds, weights.last
         first = bisect_right(bounds, rand() * bounds[-1], 0, last)
         one, weight = offers[first], values[first]

@@ -82,3 +82,17 @@ def test_of_twice_the_weight_twice_as_many_in_flight_is_as_loaded() -> None:
     assert parts(chosen(given, balance, 2))[0] < 0.1
     latency_us[0], given.shares.handicap[0] = 500.0, 10.0
     assert parts(chosen(given, balance, 2))[0] < 0.1
+
+
+def test_those_who_have_come_together_share_alike_and_a_weight_is_no_matter_of_moments() -> None:
+    given, exchange = figures(4), begun(offers(3))
+    balancing = Balancing(given)
+    for slot, share in ((0, 0.50), (1, 0.49), (2, 0.48)):
+        given.shares.set_start(slot, share)
+    found = Counter(balancing.choose(exchange).slot for _ in range(6000))
+    assert parts(found) == pytest.approx([1 / 3] * 3, abs=0.03)
+    given.shares.set_start(2, 0.25)
+    found = Counter(balancing.choose(exchange).slot for _ in range(6000))
+    assert found[2] / 6000 == pytest.approx(0.25 / 1.24, abs=0.03)
+    weighted = chosen(figures(4), Balance(weights={"b0": 1.08}), 2, times=40_000)
+    assert weighted[0] / 40_000 == pytest.approx(1.08 / 2.08, abs=0.012)
