@@ -24,12 +24,12 @@ from proxy.fanout.merged import LegName
 from proxy.fanout.plan import ALL, Combine, FanOutPlan, LegPlan
 from proxy.fanout.targets import TargetOf, make_target
 from proxy.originated import Outgoing, Place
+from proxy.route_policy import RoutePolicy
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer
 
 if TYPE_CHECKING:
     from proxy.offer import Offer
-    from proxy.route.table import Route
 
 CONTEXT_FIELDS_MAX: Final = 11
 _NOT_FOR_PARTS: Final = frozenset(
@@ -67,6 +67,35 @@ class RequestPort(Protocol):
         ...
 
 
+class Route(Protocol):
+    """What is asked of a route."""
+
+    @property
+    def index(self) -> int:
+        """Of the wire's counters."""
+        ...
+
+    @property
+    def policy(self) -> RoutePolicy:
+        """All that holds for its requests."""
+        ...
+
+    @property
+    def offers(self) -> "tuple[Offer, ...]":
+        """The candidates."""
+        ...
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """None: the gateway's default."""
+        ...
+
+    @property
+    def fanout(self) -> Any:
+        """Whom its requests are asked of, where it is several."""
+        ...
+
+
 class Table(Protocol):
     """Routes."""
 
@@ -75,7 +104,7 @@ class Table(Protocol):
         ...
 
     @property
-    def routes(self) -> "Sequence[Route]":
+    def routes(self) -> Sequence[Route]:
         """All of them."""
         ...
 
@@ -170,7 +199,7 @@ class LegMaker:
         if table is None:
             return _NOBODY
         path = target.partition(b"?")[0]
-        route: Route | None = table.match(outgoing.method, path)
+        route = table.match(outgoing.method, path)
         if route is None:
             is_there = any(each.fanout is None or each.offers for each in table.routes)
             return Answer(NO_ROUTE) if is_there else _NOBODY
@@ -183,7 +212,7 @@ class LegMaker:
         one.deadline_ms = exchange.deadline_ms
         return self._choose(one) or one
 
-    def _question(self, offer: "Offer", route: "Route", asked: Outgoing) -> Question | Answer:
+    def _question(self, offer: "Offer", route: Route, asked: Outgoing) -> Question | Answer:
         connection = self._connect(offer)
         if not connection:
             return _NOBODY
