@@ -46,7 +46,8 @@ from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
 from proxy.targets.standing import Standing
-from proxy.transport.framed import FramedTransport, run_ticks
+from proxy.transport.framed import FramedTransport
+from proxy.transport.ticks import run_ticks
 
 if TYPE_CHECKING:
     from proxy.attempts.budgets import AttemptBudgets
@@ -236,7 +237,8 @@ class Gateway:
         sent.deadline_ms = self.wire.age_ms(exchange) + left_ms
         instance = self.registry.maybe_instance(connection) or Instance("gone", "gone", connection, 0.0)
         key = self.assembly.key(handed.route)
-        sent.offer = instance.offer(instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED)
+        declared = instance.endpoints.get(key, NOTHING_DECLARED) if key else NOTHING_DECLARED
+        sent.offer = instance.offer(declared, connection)
         route = self.assembly.route(key) if key else None
         if route is not None:
             sent.route = route

@@ -22,6 +22,7 @@ from proxy.admin.figures import (
     RateFigures,
     RegistryFigures,
     ReloadFigures,
+    RetryFigures,
     RouteFigures,
     TlsFigures,
 )
@@ -69,6 +70,7 @@ async def figures_of(
         dialled=_dialled(gateway),
         calls=_calls(gateway),
         fanouts=_fanouts(gateway),
+        retries=_retries(gateway),
         hedges=_hedges(gateway),
         breakers=gateway.breaking.figures(),
         admission=gateway.admitting.figures(),
@@ -203,6 +205,23 @@ def _dialled(gateway: "Gateway") -> DialledFigures:
         served=told.served,
         evictions=told.evictions,
         refusals=told.refusals,
+    )
+
+
+def _retries(gateway: "Gateway") -> RetryFigures:
+    retrying = gateway.lane.attempts_made
+    if retrying is None:
+        return RetryFigures()
+    from proxy.attempts.retrying import Retrying
+
+    if not isinstance(retrying, Retrying):
+        return RetryFigures()
+    budgets = gateway.attempt_budgets
+    return RetryFigures(
+        waiting=len(retrying.waiting),
+        sent={kind.value: count for kind, count in retrying.sent.items()},
+        limited={why.value: count for why, count in retrying.given_up.items()},
+        left={service: budgets.left(service) for service in budgets},
     )
 
 

@@ -13,6 +13,8 @@ import trio
 
 from frames.frame import HealthStatus, Method
 from frames.template import template_shape
+from frames.wire import Wire
+from frames.wire_values import slot_of
 from proxy.admin.state import Rows, Selection
 from proxy.assembly import SLICE_S
 from proxy.beside_traffic import beside_traffic
@@ -69,19 +71,20 @@ class Lists:
 
     def instance_row(self, instance: Instance) -> dict[str, Any]:
         """Return an instance, as operators look at it."""
-        wire, slot = self._gateway.wire, instance.slot
+        wire, slot, ring = self._gateway.wire, instance.slot, instance.ring
         now = trio.current_time()
         return {
             "service": instance.service,
             "version": instance.version,
             "instance": instance.instance,
             "region": instance.region,
-            "peer": wire.peer(instance.connection),
-            "by": "dialled" if self._gateway.transport.is_dialled(instance.connection) else "dialled in",
+            "peer": wire.peer(instance.connection) if ring is None else str(ring.target.key),
+            "by": "dialled in" if ring is None else "dialled",
+            "connections": len(instance.connections),
             "health": instance.health.value,
             "why": why(instance, now),
             **breakers_row(instance, now),
-            "in_flight": wire.in_flight[slot],
+            "in_flight": in_flight_of(wire, instance),
             "latency_us": round(wire.latency_us[slot]),
             "load_percent": None if instance.reported_load is None else instance.reported_load / 100,
             "unsent_bytes": wire.unsent[slot],
@@ -176,8 +179,15 @@ def _versions(route: Route, everyone: Sequence[Offer]) -> list[dict[str, Any]]:
     ]
 
 
+def in_flight_of(wire: Wire, instance: Instance) -> int:
+    """Return how many requests an instance has not answered, over all of its connections."""
+    return sum(wire.in_flight[slot_of(connection)] for connection in instance.connections)
+
+
 def why(instance: Instance, now: float) -> str:
     """Return why an instance is not healthy, in words; empty where it is."""
+    if instance.is_dormant:
+        return "nobody asked for long: it is dialled when somebody does"
     if instance.health is Health.HEALTHY:
         return ""
     if instance.is_going:

@@ -86,6 +86,7 @@ async def test_instances_and_routes(bench: Bench) -> None:
         "region": "eu-1",
         "peer": f"127.0.0.1:{bench.far[0].getsockname()[1]}",
         "by": "dialled in",
+        "connections": 1,
         "health": "healthy",
         "why": "",
         "breaker": "",

@@ -107,13 +107,13 @@ class Instance(msgspec.Struct, eq=False):
         own = self.breakers.get(gauge)
         return tuple(breaker for breaker in (self.breaker, own) if breaker is not None)
 
-    def offer(self, endpoint: EndpointOffer) -> Offer:
-        """Return the endpoint as something that a request can be sent to."""
+    def offer(self, endpoint: EndpointOffer, connection: int = 0) -> Offer:
+        """Return the endpoint as something that a request can be sent to. connection: in place of the first."""
         gauge = self.gauges.get(endpoint.id, 0)
         breakers = self.breakers_of(gauge)
         return Offer(
-            slot=self.slot,
-            connection=self.connection,
+            slot=slot_of(connection or self.connection),
+            connection=connection or self.connection,
             endpoint_id=endpoint.id,
             deadline_ms=endpoint.deadline_ms,
             idempotent=endpoint.idempotent,

@@ -214,7 +214,7 @@ class Dialled:
         if not handle:
             self._pool.failed(key, now)
         elif self._pool.connected(key, handle, slot_of(handle), now):
-            link = self._transport.dialled(handle)
+            link = self._transport.dialled(handle, str(key))
             link.heard_at = now
             self._links[handle] = (key, link)
         else:

@@ -12,7 +12,7 @@ Rules of this file:
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Generic, NoReturn
+from typing import Final, Generic
 
 import trio
 
@@ -33,19 +33,8 @@ from frames.session import State
 from frames.template import shown
 from frames.wire_values import CloseCause, WireResult
 from proxy.transport.greeter import Greeter
-from proxy.transport.link import Link
-from proxy.transport.port import (
-    AnyChange,
-    Calls,
-    DialledWatcher,
-    FramedPort,
-    FramedSettings,
-    FramedStatistics,
-    ServiceRegistry,
-)
-
-TICK_S: Final = 0.25
-"""How often timers are looked at: no heartbeat goes out more often, no timeout is more exact."""
+from proxy.transport.link import DialledWatcher, Link, code_name
+from proxy.transport.port import AnyChange, Calls, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
 
 PAUSE_S: Final = 1.0
 """Ticks further apart than this mean that this process was stopped or too busy, not that the peers were silent."""
@@ -101,9 +90,9 @@ class FramedTransport(Generic[AnyChange]):
         """A connection was accepted: HELLO is awaited."""
         self._open(connection, dialled=False)
 
-    def dialled(self, connection: int) -> Link:
-        """A connection was dialled, and taken over by the wire: HELLO is awaited as on any other."""
-        return self._open(connection, dialled=True)
+    def dialled(self, connection: int, peer: str = "") -> Link:
+        """A connection was dialled, and taken over by the wire: HELLO is awaited as on any other. peer: for logs."""
+        return self._open(connection, dialled=True, peer=peer)
 
     def closed(self, connection: int, cause: int, frame_error: int) -> None:
         """A connection is gone. cause: a CloseCause; frame_error: a FrameErrorCode, for CloseCause.PROTOCOL."""
@@ -112,7 +101,7 @@ class FramedTransport(Generic[AnyChange]):
         if link is None:
             return
         if cause == CloseCause.PROTOCOL:
-            logger.warning("%s: closed, a frame is malformed (%s)", link.name, _code_name(FrameErrorCode, frame_error))
+            logger.warning("%s: closed, a frame is malformed (%s)", link.name, code_name(FrameErrorCode, frame_error))
         elif link.session.maybe_hello:
             expected = link.session.is_peer_draining or link.session.state is State.DRAINING
             logger.log(logging.INFO if expected else logging.WARNING, "%s: connection lost", link.name)
@@ -140,7 +129,7 @@ class FramedTransport(Generic[AnyChange]):
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats, HELLO that did not come, closing after GOAWAY, silence of services.
 
-        To be called each TICK_S. What was written is flushed soon.
+        To be called each `ticks.TICK_S`. What was written is flushed soon.
         """
         self._forgive_pause(now)
         for link in tuple(self._links.values()):
@@ -234,7 +223,7 @@ class FramedTransport(Generic[AnyChange]):
             self._tell_going(link)
             self._apply(self._registry.draining(link.connection, now))
         elif isinstance(event, FaultReceived):
-            logger.warning("%s: gave up: %s: %s", link.name, _code_name(FaultCode, event.code), shown(event.text, 200))
+            logger.warning("%s: gave up: %s: %s", link.name, code_name(FaultCode, event.code), shown(event.text, 200))
             self._give_up(link)
         else:
             self._take_exchange(link, event, now)
@@ -262,9 +251,10 @@ class FramedTransport(Generic[AnyChange]):
 
     # Greeting.
 
-    def _open(self, connection: int, *, dialled: bool) -> Link:
+    def _open(self, connection: int, *, dialled: bool, peer: str = "") -> Link:
         self._opened += 1
-        link = Link(connection, self._port.peer(connection), self._clock() + self._settings.hello_s, dialled=dialled)
+        peer, hello_by = peer or self._port.peer(connection), self._clock() + self._settings.hello_s
+        link = Link(connection, peer, hello_by, dialled=dialled)
         self._links[connection] = link
         logger.debug("%s: connected", link.peer)
         return link
@@ -407,18 +397,3 @@ class FramedTransport(Generic[AnyChange]):
         if self._calls is not None:
             self._calls.lost(link.connection)
         self._apply(self._registry.lost(link.connection))
-
-
-def _code_name(codes: type[FaultCode] | type[FrameErrorCode], code: int) -> str:
-    """Return the code's name, or its number when this version does not know it."""
-    try:
-        return codes(code).name.lower()
-    except ValueError:
-        return str(code)
-
-
-async def run_ticks(tick: Callable[[float], object], tick_s: float = TICK_S) -> NoReturn:
-    """Tick until cancelled, with the time."""
-    while True:
-        tick(trio.current_time())
-        await trio.sleep(tick_s)

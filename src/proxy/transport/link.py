@@ -1,9 +1,10 @@
 """A link: what the gateway knows of one connection with a service, whoever dialled it."""
 
 from hashlib import blake2b
+from typing import Protocol
 
 from frames.errors import ProtocolError
-from frames.frame import FaultCode
+from frames.frame import FaultCode, FrameErrorCode
 from frames.session import Role, Session
 from penstock.settings.rate import RateLimit
 
@@ -71,3 +72,23 @@ class Link:
 
 def _mark(payload: bytes) -> bytes:
     return blake2b(payload, digest_size=16).digest()
+
+
+class DialledWatcher(Protocol):
+    """Who has dialled: is told of its connections at once, before anything else can be sent there."""
+
+    def going(self, link: Link, /) -> None:
+        """Note that GOAWAY was sent, or has come."""
+        ...
+
+    def lost(self, link: Link, /) -> None:
+        """Note that a connection is closed, or given up."""
+        ...
+
+
+def code_name(codes: type[FaultCode] | type[FrameErrorCode], code: int) -> str:
+    """Return the code's name, or its number when this version does not know it."""
+    try:
+        return codes(code).name.lower()
+    except ValueError:
+        return str(code)

@@ -7,7 +7,6 @@ import msgspec
 from frames.events import HeartbeatReceived
 from frames.greeting import DIGEST, STREAMS, Hello
 from penstock.settings.rate import RateLimit
-from proxy.transport.link import Link
 
 
 class RegistryChange(Protocol):
@@ -85,18 +84,6 @@ class Calls(Protocol):
 
     def lost(self, connection: int, /) -> None:
         """Forget all that a service has asked: its connection is gone."""
-        ...
-
-
-class DialledWatcher(Protocol):
-    """Who has dialled: is told of its connections at once, before anything else can be sent there."""
-
-    def going(self, link: Link, /) -> None:
-        """Note that GOAWAY was sent, or has come."""
-        ...
-
-    def lost(self, link: Link, /) -> None:
-        """Note that a connection is closed, or given up."""
         ...
 
 

@@ -36,10 +36,11 @@ from frames.wire_values import CloseCause
 from proxy.targets.allow import Admission, AllowList
 from proxy.targets.instance import Change
 from proxy.targets.registry import Registry
-from proxy.transport.framed import TICK_S, FramedTransport, run_ticks
-from proxy.transport.lists import KnownLists
+from proxy.transport.framed import FramedTransport
 from proxy.transport.link import Link
+from proxy.transport.lists import KnownLists
 from proxy.transport.port import FramedSettings
+from proxy.transport.ticks import TICK_S, run_ticks
 
 PROOF = "correct-horse-battery-staple"
 HELLO = Hello(
