@@ -30,6 +30,7 @@ ANSWERS_MIN: Final = 10
 BACK_S: Final = 10.0
 """From nothing to the whole share, without pressure."""
 
+_FORGOTTEN: Final = 0.05
 _KEPT: Final = 0.8
 """Of the counts, from one tick to the next: what was a few seconds ago says little of now."""
 
@@ -42,6 +43,7 @@ class _Pressed(msgspec.Struct):
     answers: float = 0.0
     heard: int | None = None
     share: float = 1.0
+    is_new: bool = True
 
     @property
     def part(self) -> float:
@@ -80,8 +82,9 @@ class Pressure:
         self._pressed = {one: pressed for one, pressed in self._pressed.items() if one in there}
         for one, pressed in self._pressed.items():
             heard = there[one].heard
+            pressed.is_new = pressed.heard is None
             if pressed.heard is None:
-                pressed.met, pressed.answers = 0.0, 1.0  # nobody knows of how many answers that was: from now on
+                pressed.met = 0.0  # nobody knows of how many answers that was: they are counted from now on
             else:
                 pressed.answers += (heard - pressed.heard) & 0xFFFF_FFFF
             pressed.heard = heard
@@ -92,7 +95,9 @@ class Pressure:
         for pressed in self._pressed.values():
             pressed.met, pressed.answers = pressed.met * _KEPT, pressed.answers * _KEPT
         self._pressed = {
-            one: pressed for one, pressed in self._pressed.items() if pressed.share < 1.0 or pressed.answers >= 0.5
+            one: pressed
+            for one, pressed in self._pressed.items()
+            if pressed.share < 1.0 or pressed.met >= _FORGOTTEN or pressed.is_new
         }
 
 
