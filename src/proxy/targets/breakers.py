@@ -270,8 +270,13 @@ class Breakers:
         for sight in sights:
             by_service.setdefault(sight.instance.service, []).append(sight)
         for peers in by_service.values():
+            # Nobody is slow who is not many times as slow as the fastest: of a hundred, none is compared with all.
+            least = self.settings.slow_factor * min((peer.usual_us for peer in peers if peer.usual_us), default=0.0)
             for sight in peers:
-                others = [peer.usual_us for peer in peers if peer.instance is not sight.instance]
+                if sight.usual_us > least:
+                    others = [peer.usual_us for peer in peers if peer.instance is not sight.instance]
+                else:
+                    others = []
                 if not is_slow(sight.usual_us, others, self.settings.slow_factor):
                     if (found := self._wholes.get(sight.instance)) is not None:
                         found.slow_looks = 0
