@@ -29,6 +29,7 @@ class SpoiledSocket:
         self._rate = bytes_per_second
         self._left = cut_bytes
         self._moved = moved
+        self._free_at = trio.current_time()
         self.descriptor = client.descriptor
 
     @property
@@ -60,7 +61,8 @@ class SpoiledSocket:
         count = max(1, rate // SLICES_PER_SECOND)
         for at in range(0, len(data), count):
             part = data[at : at + count]
+            await trio.sleep_until(self._free_at)
             await self._client.send(part)
             self._moved()
-            await trio.sleep(len(part) / rate)
+            self._free_at = max(self._free_at, trio.current_time()) + len(part) / rate
         return False  # so that nobody takes the client for one that could take more
