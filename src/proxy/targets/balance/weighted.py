@@ -1,7 +1,9 @@
 """Two at random, drawn by their weights; the less loaded of them, where load counts for the weight.
 
 Load is (requests in flight / weight + 1) x time to respond x handicap: one of twice the weight is as loaded with twice
-as many in flight. Where nothing is in flight, weights alone decide, by the draw. The rest is as `targets.pick`.
+as many in flight. Where nothing is in flight, weights alone decide, by the draw. One that wins against a larger weight
+does so in the proportion of the two, so that who has just come gets a part of its share also while all others are slow.
+The rest is as in `targets.pick`.
 """
 
 from bisect import bisect_right
@@ -46,10 +48,12 @@ class Weighted:
         busy, other_busy = in_flight[here] / weight, in_flight[there] / other_weight
         slow, other_slow = latency_us[here] * handicap[here], latency_us[there] * handicap[there] * MARGIN
         if not (slow and other_slow):
-            return other if other_busy < busy else one
-        if (other_busy + 1) * other_slow >= (busy + 1) * slow:
-            return one
-        return one if busy <= other_busy and luck * slow * slow < other_slow * other_slow else other
+            is_behind = other_busy < busy
+        elif (other_busy + 1) * other_slow >= (busy + 1) * slow:
+            is_behind = False
+        else:
+            is_behind = busy > other_busy or luck * slow * slow >= other_slow * other_slow
+        return other if is_behind and (other_weight >= weight or rand() * weight < other_weight) else one
 
 
 def pick_by_shares(offers: Sequence[Offer], figures: Figures) -> Offer:

@@ -76,12 +76,22 @@ def test_of_twice_the_weight_twice_as_many_in_flight_is_as_loaded() -> None:
     in_flight[:] = array("I", [8, 4, 0, 0])
     assert parts(chosen(given, balance, 2))[0] == pytest.approx(2 / 3, abs=0.05)
     in_flight[0] = 30
-    assert parts(chosen(given, balance, 2))[0] < 0.1
+    assert parts(chosen(given, balance, 2))[0] == pytest.approx(1 / 3, abs=0.05), "half of what it had"
     in_flight[0] = 8
-    latency_us[0] = 5000.0
-    assert parts(chosen(given, balance, 2))[0] < 0.1
-    latency_us[0], given.shares.handicap[0] = 500.0, 10.0
-    assert parts(chosen(given, balance, 2))[0] < 0.1
+    in_flight[1] = 30
+    assert parts(chosen(given, balance, 2))[0] > 0.9
+    in_flight[1], latency_us[1] = 4, 5000.0
+    assert parts(chosen(given, balance, 2))[0] > 0.9
+    latency_us[1], given.shares.handicap[1] = 500.0, 10.0
+    assert parts(chosen(given, balance, 2))[0] > 0.9
+
+
+def test_who_has_just_come_gets_little_also_while_all_others_are_slow() -> None:
+    given = figures(4)
+    latency_us = cast("array[float]", given.latency_us)
+    latency_us[:] = array("f", [50_000.0, 50_000.0, 500.0, 0.0])
+    given.shares.set_start(2, 0.1)
+    assert parts(chosen(given, Balance(), 3))[2] < 0.2
 
 
 def test_those_who_have_come_together_share_alike_and_a_weight_is_no_matter_of_moments() -> None:
