@@ -212,15 +212,17 @@ def _retries(gateway: "Gateway") -> RetryFigures:
     retrying = gateway.lane.attempts_made
     if retrying is None:
         return RetryFigures()
+    from proxy.attempts.judging import LIMITS
     from proxy.attempts.retrying import Retrying
+    from proxy.failure import FailureKind
 
     if not isinstance(retrying, Retrying):
         return RetryFigures()
     budgets = gateway.attempt_budgets
     return RetryFigures(
         waiting=len(retrying.waiting),
-        sent={kind.value: count for kind, count in retrying.sent.items()},
-        limited={why.value: count for why, count in retrying.given_up.items()},
+        sent={kind.value: retrying.sent[kind] for kind in FailureKind if kind is not FailureKind.NOBODY},
+        limited={why.value: retrying.given_up[why] for why in LIMITS},
         left={service: budgets.left(service) for service in budgets},
     )
 

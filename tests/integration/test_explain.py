@@ -215,7 +215,9 @@ async def test_each_decision_says_who_made_it_so() -> None:
             ("version", "2.0.0, the default; there is 1.4.0, too", "the highest that there is"),
             ("instance", "billing-2.0.0, the only candidate", ""),
             ("sending", "in a batch, without a task", ""),
-            ("sending", "retries: none; this version never sends a request again", ""),
+            ("sending", "retries: read, up to 3 attempts: whenever it fails, and after 502, 503, 504", ""),
+            ("sending", "kept for that up to 64KiB, head and body", "retries.buffer_bytes"),
+            ("sending", "at most 20% of the service's requests, and 10 a second more", "retries.budget"),
         ]
         assert [(row["instance"], row["because"]) for row in told["instances"]] == [
             ("billing-2.0.0", "picked"),

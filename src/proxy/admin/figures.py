@@ -179,6 +179,16 @@ class AdmissionFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryFigures:
+    """Requests sent again. sent: by what happened before; limited: by the limit that forbade it; left: by service."""
+
+    waiting: int = 0
+    sent: Mapping[str, int] = field(default_factory=dict)
+    limited: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class HedgeFigures:
     """Second attempts beside first ones. made: by what became of them; not_made: by the limit that forbade it."""
 
@@ -246,6 +256,7 @@ class Figures:
     dialled: DialledFigures = field(default_factory=DialledFigures)
     calls: CallFigures = field(default_factory=CallFigures)
     fanouts: FanOutFigures = field(default_factory=FanOutFigures)
+    retries: RetryFigures = field(default_factory=RetryFigures)
     hedges: HedgeFigures = field(default_factory=HedgeFigures)
     breakers: BreakerFigures = field(default_factory=BreakerFigures)
     admission: AdmissionFigures = field(default_factory=AdmissionFigures)

@@ -279,6 +279,27 @@ FANOUT_LEGS: Final = MetricName(
     "Legs of fan-outs that are over: good, bad_status, or the reason why there is no answer (docs/reasons.md).",
     ("result",),
 )
+RETRIES: Final = MetricName(
+    "penstock_retries_total",
+    "counter",
+    "Requests sent again, by what had become of the attempt before: lost, refused, slow (the time of one attempt),"
+    " answered (a status of the profile), bad (a response that cannot be passed on).",
+    ("after",),
+)
+RETRIES_LIMITED: Final = MetricName(
+    "penstock_retries_limited_total",
+    "counter",
+    "Requests that failed, might have been sent again, and were not, by the limit: attempts, buffer (too long to be"
+    " kept), deadline (the wait would be longer), budget, nested (another gateway sends them again).",
+    ("limit",),
+)
+RETRIES_WAITING: Final = MetricName("penstock_retries_waiting", "gauge", "Requests that wait to be sent again.")
+RETRY_BUDGET: Final = MetricName(
+    "penstock_retry_budget_left",
+    "gauge",
+    "How many more attempts beyond the first, hedges included, a service may be sent now; for services of which one was.",
+    ("service",),
+)
 HEDGES_NOW: Final = MetricName(
     "penstock_hedges_in_flight", "gauge", "Second attempts that are under way beside first ones."
 )
@@ -416,6 +437,10 @@ OF_SERVICES: Final = (
     FANOUT_KEPT,
     FANOUT_REQUESTS,
     FANOUT_LEGS,
+    RETRIES,
+    RETRIES_LIMITED,
+    RETRIES_WAITING,
+    RETRY_BUDGET,
     HEDGES_NOW,
     HEDGES,
     HEDGES_NOT_MADE,
@@ -537,6 +562,17 @@ OF_WIRE: Final[dict[str, MetricName]] = {
     ),
     "begun": MetricName(
         "penstock_begun_total", "counter", "Requests of the gateway's own: copies, and calls between services."
+    ),
+    "again": MetricName(
+        "penstock_again_total", "counter", "Requests sent from a copy: again, beside another, or after they have waited."
+    ),
+    "kept_now": MetricName("penstock_kept_requests", "gauge", "Requests of which a copy is kept."),
+    "kept_bytes_now": MetricName("penstock_kept_bytes", "gauge", "Bytes of copies of requests."),
+    "kept_refused": MetricName(
+        "penstock_kept_refused_total",
+        "counter",
+        "Requests of which no copy was kept: too long (retries.buffer_bytes), or all copies would have been"
+        " (retries.buffer_total_bytes).",
     ),
 }
 """The metric for each field of wire_counters (csrc/wire.h)."""

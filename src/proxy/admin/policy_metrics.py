@@ -20,6 +20,7 @@ from proxy.admin.figures import (
     KeyFigures,
     RateFigures,
     RegistryFigures,
+    RetryFigures,
     RouteFigures,
 )
 from proxy.admin.metric_names import MetricName
@@ -43,6 +44,7 @@ def families(figures: Figures) -> Iterator[Family]:
     yield from _dialled(figures.dialled)
     yield from _calls(figures.calls)
     yield from _fanouts(figures.fanouts)
+    yield from _retries(figures.retries)
     yield from _hedges(figures.hedges)
     yield names.INJECTED, bounded_samples(figures.injected)
     yield from _cache(figures.cache)
@@ -160,6 +162,13 @@ def _fanouts(fanouts: FanOutFigures) -> Iterator[Family]:
     yield names.FANOUT_KEPT, [((), fanouts.kept_bytes)]
     yield names.FANOUT_REQUESTS, bounded_samples(fanouts.requests)
     yield names.FANOUT_LEGS, [((result,), count) for result, count in fanouts.legs.items()]
+
+
+def _retries(retries: RetryFigures) -> Iterator[Family]:
+    yield names.RETRIES, [((after,), count) for after, count in retries.sent.items()]
+    yield names.RETRIES_LIMITED, [((limit,), count) for limit, count in retries.limited.items()]
+    yield names.RETRIES_WAITING, [((), retries.waiting)]
+    yield names.RETRY_BUDGET, islice((((service,), left) for service, left in retries.left.items()), SERIES_MAX)
 
 
 def _hedges(hedges: HedgeFigures) -> Iterator[Family]:

@@ -12,6 +12,7 @@ from proxy.explain.balance_words import instance
 from proxy.explain.origins import Origins
 from proxy.explain.probe_words import breakers
 from proxy.explain.question import Question
+from proxy.explain.retry_words import retries
 from proxy.explain.told import Line
 from proxy.fanout.plan import ALL, Combine, FanOutPlan
 from proxy.policy.authorize import is_public
@@ -289,7 +290,7 @@ def sending(view: View) -> Iterator[Line]:
     """Tell how it would be carried, and whether it would be sent again."""
     is_task = view.exchange.flags & NEEDS_TASK
     yield Line("by a task: its head is unusual, or its body is waited for" if is_task else "in a batch, without a task")
-    yield Line("retries: none; this version never sends a request again")
+    yield from retries(view)
 
 
 def mirror(view: View) -> Iterator[Line]:
@@ -363,6 +364,8 @@ WORDS: Final[Mapping[str, Told]] = {
     "balance": Told("instance", instance),
     "connect": Told("connection", connection),
     "time_hedge": Told("hedging", hedging),
+    "note_marker": Told("sending", _nothing),
+    "note_key": Told("sending", _nothing),
     "send_request": Told("sending", sending),
     "mirror": Told("mirror", mirror),
 }

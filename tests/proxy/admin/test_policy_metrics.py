@@ -11,6 +11,7 @@ from proxy.admin.figures import (
     RateFigures,
     RegistryFigures,
     ReloadFigures,
+    RetryFigures,
     RouteFigures,
 )
 from proxy.admin.metric_names import OF_SERVICES
@@ -35,6 +36,7 @@ FIGURES = Figures(
     dialled=DialledFigures(27, 28, 29, 1),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
     fanouts=FanOutFigures(31, 32, 33, {("dashboard", "partial"): 34}, {"fanout_leg_timeout": 35}),
+    retries=RetryFigures(51, {"lost": 52}, {"budget": 53}, {"billing": 5.5}),
     hedges=HedgeFigures(36, {"won": 37}, {"rate": 38}),
     reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
 )
@@ -80,6 +82,10 @@ penstock_fanout_legs_in_flight 32.0
 penstock_fanout_kept_bytes 33.0
 penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 34.0
 penstock_fanout_legs_total{result="fanout_leg_timeout"} 35.0
+penstock_retries_total{after="lost"} 52.0
+penstock_retries_limited_total{limit="budget"} 53.0
+penstock_retries_waiting 51.0
+penstock_retry_budget_left{service="billing"} 5.5
 penstock_hedges_in_flight 36.0
 penstock_hedges_total{outcome="won"} 37.0
 penstock_hedges_limited_total{limit="rate"} 38.0
