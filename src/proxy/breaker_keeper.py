@@ -15,7 +15,7 @@ from proxy.targets.breaker import BreakerSettings, Cause
 from proxy.targets.breakers import Breakers, Move
 from proxy.targets.instance import Change, Instance, RouteKey
 from proxy.targets.registry import Registry
-from proxy.targets.silence import TIMES_USUAL, Sight
+from proxy.targets.silence import Sight
 
 if TYPE_CHECKING:
     from frames.wire import Wire
@@ -70,7 +70,7 @@ class BreakerKeeper:
             return None
         if kind is OutcomeKind.PRESSURE:
             self.shares.pressure.met(owner.instance)
-        usual_us = self._wire.latency_us[owner.instance.slot]
+        usual_us = self._usual_us(owner.instance.service) if kind is OutcomeKind.EXPIRED else 0.0
         return self._moved(self.breakers.failed(gauge, kind, latency_us, usual_us, now), now)
 
     def tick(self, now: float) -> Change | None:
@@ -119,8 +119,7 @@ class BreakerKeeper:
                 self._wire.flush_soon()
 
     def _patience_s(self, sent: "Sent") -> float:
-        usual_us = max(TIMES_USUAL * self._wire.latency_us[sent.offer.slot], self._within_us(sent.route))
-        return max(self.breakers.settings.silence_s or 1.0, usual_us / 1e6)
+        return max(self.breakers.settings.silence_s or 1.0, self._within_us(sent.route) / 1e6)
 
     # ---- panic ----
 
@@ -131,13 +130,17 @@ class BreakerKeeper:
             is_panic = route is not None and route.choice is not None and route.choice.is_panic
             if is_panic and key not in self._panicking:
                 if not any(other[2] == key[2] for other in self._panicking):
-                    self.panics[key[2]] += 1
-                    logging.getLogger("penstock.breakers").warning(
-                        "%s: too few instances are left by their breakers, all are used again", key[2]
-                    )
+                    self._tell_panic(key[2])
                 self._panicking.add(key)
             elif not is_panic:
                 self._panicking.discard(key)
+
+    def _tell_panic(self, service: str) -> None:
+        self.panics[service] += 1
+        held_back = self._told.held_back(service)
+        if held_back is not None:
+            text = "%s: too few instances are left by their breakers, all are used again (%d more)"
+            logging.getLogger("penstock.breakers").warning(text, service, held_back)
 
     @property
     def panicking(self) -> Counter[str]:
@@ -149,6 +152,11 @@ class BreakerKeeper:
     def _others(self, key: RouteKey) -> Iterator[int]:
         route = self._registry.routes.get(key)
         return (offer.gauge for offer in route.everyone if offer.gauge) if route else iter(())
+
+    def _usual_us(self, service: str) -> float:
+        """Return the average time of the fastest instance: that of one that fails says nothing of answers."""
+        instances = (each for each in self._registry.instances if each.service == service)
+        return min((us for each in instances if (us := self._wire.latency_us[each.slot])), default=0.0)
 
     def _slowest_us(self, service: str) -> float:
         """Return how long requests of a service take that are in flight now, but for the slowest of each route."""

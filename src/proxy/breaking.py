@@ -172,9 +172,10 @@ class Breaking:
         return event[7], OutcomeKind.OTHER if is_known else OutcomeKind.LOST, 0
 
     def _look_at_expired(self, event: Event) -> tuple[int, OutcomeKind, int]:
-        """How long was waited is asked where the client may have chosen the time."""
+        """How long was waited is asked where the client may have chosen the time. One that is with no service waits."""
+        gauge = event[7] if event[1] else 0
         is_ours = event[4] & EXPIRED_EARLY
-        return event[7], OutcomeKind.EXPIRED, 0 if is_ours else max(1, self._wire.age_ms(event[0])) * _US
+        return gauge, OutcomeKind.EXPIRED, 0 if is_ours else max(1, self._wire.age_ms(event[0])) * _US
 
     def _apply(self, change: Change | None) -> None:
         if change is None:

@@ -139,7 +139,8 @@ class Breakers:
     def failed(self, gauge: int, kind: OutcomeKind, latency_us: int, usual_us: float, now: float) -> tuple[Move, ...]:
         """Take in what became of a request, and return whose breaker is in another state now.
 
-        latency_us: how long it took, 0 for unknown; usual_us: the moving average of its instance, 0 for unknown.
+        latency_us: how long it took, 0 for unknown; usual_us: how long it usually takes, 0 for unknown; both are
+        looked at for what has expired.
         """
         gauged = self._gauges.owner(gauge)
         if gauged is None:

@@ -114,7 +114,7 @@ async def test_with_fewer_than_half_left_all_are_used(caplog: pytest.LogCaptureF
         before = dict(things.asked)
         await statuses(client, 100)
         assert all(things.asked[name] > before[name] for name in before)
-        assert "raw: too few instances are left by their breakers, all are used again" in caplog.messages
+        assert "raw: too few instances are left by their breakers, all are used again (0 more)" in caplog.messages
 
 
 async def test_one_that_hangs_is_out_while_the_others_answer_and_its_requests_go_elsewhere() -> None:
