@@ -542,3 +542,15 @@ async def test_the_deadline_of_a_task() -> None:
         assert (answer.status, answer.reason) in {(504, "deadline"), (502, "fanout_failed")}
         assert (await billing.cancelled())[0] == one.exchange
         assert (await orders.cancelled())[0] == other.exchange
+
+
+async def test_each_leg_is_chosen_for_by_what_the_client_says() -> None:
+    settings = {"versions_header": "x-service-version"}
+    async with open_lab(fanouts=fanout(legs="legs: [{service: raw}]", path="/things"), **settings) as lab:
+        await lab.raw("GET /things", instance="raw-1", version="1.0.0")
+        second = await lab.raw("GET /things", instance="raw-2", version="2.0.0")
+        first = await ask(lab, "/things", "x-service-version: 2.0.0")
+        await second.respond(await second.asked())
+        assert (await first.document())["complete"] is True
+        missing = await (await ask(lab, "/things", "x-service-version: 3.0.0"))()
+        assert (missing.status, missing.reason) == (404, "version_unknown")

@@ -16,7 +16,7 @@ import msgspec
 from frames.fields import decode_fields, encode_block
 from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES, FIELDS_MAX
-from frames.wire_values import NO_IDENTITY, ForwardedFields, RequestHead
+from frames.wire_values import NO_IDENTITY, ForwardedFields, KnownName, RequestHead
 from proxy.errors import BODY_TOO_LARGE, INTERNAL, NO_INSTANCE, NO_ROUTE, TOO_MANY_FIELDS
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Leg, Question
@@ -47,6 +47,7 @@ _NOT_FOR_PARTS: Final = frozenset(
 
 _is_hex = re.compile(rb"[0-9a-f]{32}").fullmatch
 _NOT_SAMPLED: Final = bytes(1)
+_NO_ID: Final = 0
 _NOBODY: Final = Answer(NO_INSTANCE)
 Context = tuple[tuple[FieldId, bytes], ...]
 
@@ -107,6 +108,31 @@ class Table(Protocol):
     def routes(self) -> Sequence[Route]:
         """All of them."""
         ...
+
+
+class _FieldsOf:
+    """The fields of a request, for the stages that choose for its legs: those have no exchange of their own yet."""
+
+    __slots__ = ("_fields", "_id")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._fields, self._id = exchange.fields, exchange.id
+
+    def request_field(self, exchange: int, name: KnownName) -> bytes | None:
+        return self._fields.request_field(self._id, name)
+
+    def named_field(self, exchange: int, name: bytes) -> bytes | None:
+        return self._fields.named_field(self._id, name)
+
+    def caller(self, exchange: int) -> bytes:
+        return self._fields.caller(self._id)
+
+    def client_address(self, exchange: int) -> str:
+        return self._fields.client_address(self._id)
+
+    def set_context(self, exchange: int, field: FieldId, value: bytes) -> int:
+        """Set nothing: what goes on is known already."""
+        return 0
 
 
 class LegMaker:
@@ -206,8 +232,8 @@ class LegMaker:
         body_max = route.policy.body_bytes
         if body_max is not None and len(outgoing.body) > body_max:
             return Answer(BODY_TOO_LARGE)
-        one = Exchange(exchange.fields, exchange.snapshot)
-        one.begin(exchange.id, outgoing.method, exchange.flags, path, exchange.snapshot)
+        one = Exchange(_FieldsOf(exchange), exchange.snapshot)
+        one.begin(_NO_ID, outgoing.method, exchange.flags, path, exchange.snapshot)
         one.caller, one.route, one.offers = exchange.caller, route, route.offers
         one.deadline_ms = exchange.deadline_ms
         return self._choose(one) or one
