@@ -21,7 +21,7 @@ Ask = Callable[[bytes], bytes | None]
 """Returns the values of a request's field, joined, or None."""
 Variant = tuple[bytes | None, ...]
 
-ENTRY_BYTES: Final = 1_024
+ENTRY_BYTES: Final = 1_280
 """What an entry takes beside its text: measured with tracemalloc, rounded up."""
 VARIANTS_MAX: Final = 64
 """Of one target and scope: who varies by more is not helped by a cache."""
