@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import trio
 
@@ -12,6 +12,9 @@ from penstock.dial import WELCOME_S
 from penstock.errors import GatewayError
 from penstock.link import Link
 from penstock.waiting import wait_first
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["GATEWAYS_MAX", "Listener"]
 
@@ -48,14 +51,16 @@ class Listener:
         work: Callable[[Link], Awaitable[None]],
         *,
         gateways_max: int = GATEWAYS_MAX,
+        context: "ssl.SSLContext | None" = None,
     ) -> None:
         """Take where to listen, what makes a greeted link of a socket, and what to do with an open one until it ends.
 
-        Raises GatewayError when it cannot be listened there.
+        context: with which TLS is spoken; None for none. Raises GatewayError when it cannot be listened there.
         """
         self._open_link = open_link
         self._work = work
         self._gateways_max = gateways_max
+        self._context = context
         self._connected = 0
         self._is_full = False
         try:
@@ -98,12 +103,14 @@ class Listener:
                 log.warning("gateway %s: turned away, %d are connected, which is the bound", name, self._gateways_max)
         else:
             self._connected += 1
-            nursery.start_soon(self._serve, sock, name)
+            nursery.start_soon(self._serve, nursery, sock, name)
         self._is_full = is_full
 
-    async def _serve(self, sock: socket.socket, name: str) -> None:
+    async def _serve(self, nursery: trio.Nursery, sock: socket.socket, name: str) -> None:
         link: Link | None = None
         try:
+            if self._context is not None:
+                sock = await self._secure(nursery, sock, self._context)
             link = self._open_link(sock, name)
             with trio.move_on_after(WELCOME_S):
                 await wait_first(link.opened, link.ended)
@@ -113,7 +120,16 @@ class Listener:
                 log.warning("gateway %s: did not answer HELLO; is it a Penstock gateway that dials this port?", name)
         except OSError as error:
             log.warning("gateway %s: %s", name, error)
+        except trio.TooSlowError:
+            log.warning("gateway %s: did not end its TLS handshake; is services.dial written with tls://?", name)
         finally:
             self._connected -= 1
             if link is not None:
                 link.close()
+
+    async def _secure(self, nursery: trio.Nursery, sock: socket.socket, context: "ssl.SSLContext") -> socket.socket:
+        """Speak TLS on what was accepted. Raises OSError, and trio.TooSlowError."""
+        from penstock.tunnel import secure
+
+        with trio.fail_after(WELCOME_S):
+            return await secure(nursery, sock, context)

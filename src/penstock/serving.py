@@ -191,7 +191,12 @@ class Serving:
             return None
         from penstock.listen import Listener
 
-        return Listener(self._settings.listen, self._accept_link, self._work)
+        settings, context = self._settings, None
+        if settings.listen_certificate is not None and settings.listen_key is not None:
+            from penstock.tunnel import listening_context
+
+            context = listening_context(settings.listen_certificate, settings.listen_key, settings.listen_ca)
+        return Listener(self._settings.listen, self._accept_link, self._work, context=context)
 
     def _dialling(self) -> TierDialling:
         def make_dialler(address: GatewayAddress, work: Callable[[Link], Awaitable[None]]) -> Dialler:

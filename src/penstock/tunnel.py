@@ -10,10 +10,13 @@ direction has ended, the connection has: frames have no use for half of one.
 
 import socket
 import ssl
+from pathlib import Path
 
 import trio
 
-__all__ = ["carry", "open_tunnel", "tls_reason"]
+from penstock.errors import GatewayError
+
+__all__ = ["carry", "listening_context", "open_tunnel", "secure"]
 
 CHUNK_BYTES = 65_536
 FAREWELL_S = 1.0
@@ -63,6 +66,52 @@ async def _send(plain: trio.SocketStream, secured: SecuredStream) -> None:
             await secured.aclose()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
+
+
+async def secure(
+    nursery: trio.Nursery, sock: socket.socket, context: ssl.SSLContext, *, server_name: str | None = None
+) -> socket.socket:
+    """Speak TLS on a connected socket, and return one for the wire. Takes the socket over, whatever comes of it.
+
+    nursery: where what goes through is carried; server_name: who must be at the other end; None: that one has dialled.
+    Raises OSError when there is no agreement.
+    """
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+    try:
+        secured = trio.SSLStream(stream, context, server_hostname=server_name, server_side=server_name is None)
+        await secured.do_handshake()
+        return open_tunnel(nursery, secured)
+    except trio.BrokenResourceError as error:
+        stream.socket.close()
+        raise OSError(tls_reason(error)) from None
+    except BaseException:
+        stream.socket.close()
+        raise
+
+
+def listening_context(certificate: Path, key: Path, authorities: Path | None) -> ssl.SSLContext:
+    """Return what a service listens with: TLS 1.2 and 1.3. authorities: of whom each gateway must show a certificate.
+
+    Raises GatewayError when the files are none that can be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    named = f"PENSTOCK_SERVICE_LISTEN_CERTIFICATE={certificate} and PENSTOCK_SERVICE_LISTEN_KEY={key}"
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")  # never asks a terminal
+        if authorities is not None:
+            named = f"PENSTOCK_SERVICE_LISTEN_CA={authorities}"
+            context.load_verify_locations(authorities)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (ssl.SSLError, OSError) as error:
+        is_tls = isinstance(error, ssl.SSLError)
+        why = "they are not what they must be" if is_tls else error.strerror or str(error)
+        raise GatewayError(
+            f"cannot listen by TLS with {named}: {why}; name PEM files: a certificate, its key without a passphrase,"
+            " and the authorities that sign gateways"
+        ) from None
+    return context
 
 
 def tls_reason(error: trio.BrokenResourceError) -> str:

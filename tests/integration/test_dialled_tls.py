@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import trio
+from free_port import free_port
 from lab import Lab, environment, open_lab, until
 from lab_client import request
 from lab_service import RawService
 from lab_tls import TlsFiles, make_tls_files
 
-from penstock.settings import SettingsError
+from penstock import Call, Service
+from penstock.errors import GatewayError
+from penstock.settings import SettingsError, load_service_settings
+from penstock.settings.service import ServiceSettings
 from penstock.tunnel import open_tunnel
 from proxy.app import Gateway
 from proxy.config import load_gateway
@@ -173,3 +177,75 @@ def test_a_key_of_another_certificate_is_told_of(files: TlsFiles, strangers: Tls
     dial = {"services_dial": "['tls://127.0.0.1:9']", "dial_tls_ca": str(files.authority)}
     with pytest.raises(SettingsError, match=r"dial_tls.certificate.*no certificate with its own key"):
         Gateway(load_gateway(environment(**own, **dial)).settings, "gw-1")
+
+
+# A service of ours that listens by TLS.
+
+
+def billing() -> Service:
+    service = Service("billing", version="1.0.0", access="public")
+
+    @service.get("/invoices")
+    async def invoices(call: Call) -> str:
+        return "none"
+
+    return service
+
+
+def listening(port: int, files: TlsFiles, **more: str) -> ServiceSettings:
+    given = {"certificate": str(files.certificate), "key": str(files.key), **more}
+    variables = {f"PENSTOCK_SERVICE_LISTEN_{name.upper()}": value for name, value in given.items()}
+    return load_service_settings({"PENSTOCK_SERVICE_LISTEN": f"127.0.0.1:{port}", **variables})
+
+
+async def test_a_service_that_listens_by_tls_is_dialled_and_knows_its_gateway(
+    files: TlsFiles, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    from proxy.cli.development import make_certificate, read_authority, write
+
+    authority = read_authority(files.authority, files.authority.with_suffix(".key"))
+    write(make_certificate(authority, ["localhost"], is_client=True), tmp_path / "gw.crt", tmp_path / "gw.key")
+    port = free_port()
+    nursery.start_soon(billing().serve, listening(port, files, ca=str(files.authority)))
+    dial = {"services_dial": f"['tls://127.0.0.1:{port}']", "dial_tls_ca": str(files.authority)}
+    own = {"dial_tls_certificate": str(tmp_path / "gw.crt"), "dial_tls_key": str(tmp_path / "gw.key")}
+    async with open_lab(**dial, **own) as lab:
+        await until(lambda: len(lab.health) == 1)
+        client = await lab.client()
+        assert (await client.ask("GET", "/invoices")).body == b"none"
+        (row,) = (await lab.admin("/services")).json()["services"]
+        assert (row["peer"], row["by"], row["connections"]) == (f"127.0.0.1:{port}", "dialled", 1)
+    async with open_lab(**dial) as lab:  # it shows no certificate
+        await until(lambda: lab.gateway.pooling.statistics is not None and lab.gateway.pooling.statistics.failures > 0)
+        assert not lab.health
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_gateway_that_does_not_speak_tls_is_told_of(
+    files: TlsFiles, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    nursery.start_soon(billing().serve, listening(port, files))
+    async with open_lab(services_dial=f"['127.0.0.1:{port}']", services_hello_timeout="300ms") as lab:
+        await until(lambda: "TLS" in caplog.text)
+        assert not lab.health
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_service_whose_certificate_is_none_says_so(files: TlsFiles) -> None:
+    settings = listening(free_port(), files._replace(key=files.authority))
+    with pytest.raises(GatewayError, match=r"cannot listen by TLS with PENSTOCK_SERVICE_LISTEN_CERTIFICATE=.*must be"):
+        await billing().serve(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"SERVICE_LISTEN_KEY": "key.pem"}, "without service.listen_certificate it has no effect"),
+        ({"SERVICE_LISTEN_CA": "ca.pem"}, "without service.listen_certificate it has no effect"),
+        ({"SERVICE_LISTEN_CERTIFICATE": "a.pem", "SERVICE_LISTEN_KEY": "a.pem"}, "without service.listen it has no"),
+    ],
+)
+def test_settings_of_a_service_that_do_not_fit_together(settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        load_service_settings({f"PENSTOCK_{name}": value for name, value in settings.items()})

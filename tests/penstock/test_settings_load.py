@@ -188,8 +188,9 @@ def test_a_service_does_not_listen_where_strangers_may_dial_unless_it_is_told_to
         load_service_settings(public)
     assert str(caught.value) == (
         "open_door: service.listen = 0.0.0.0:7501 (PENSTOCK_SERVICE_LISTEN): other machines reach that address, and"
-        " nothing proves that it is a gateway that dials; listen on 127.0.0.1, or let the service dial its gateways;"
-        " where the network lets only gateways in, set PENSTOCK_SERVICE_LISTEN_INSECURE=true"
+        " nothing proves that it is a gateway that dials; listen on 127.0.0.1, or let the service dial its gateways,"
+        " or have them show a certificate (PENSTOCK_SERVICE_LISTEN_CA); where the network lets only gateways in, set"
+        " PENSTOCK_SERVICE_LISTEN_INSECURE=true"
     )
     told = load_service_settings({**public, "PENSTOCK_SERVICE_LISTEN_INSECURE": "true"})
     assert told.listen == Address("0.0.0.0", 7501)  # noqa: S104

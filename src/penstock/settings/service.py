@@ -81,6 +81,36 @@ class ServiceSettings(msgspec.Struct, frozen=True):
             name="service.listen_insecure",
         ),
     ]
+    listen_certificate: Annotated[
+        Path | None,
+        Setting(
+            FilePath(),
+            "",
+            "the certificate that gateways which dial are shown, with its chain; with it, they dial by TLS",
+            "only the operator has one",
+            name="service.listen_certificate",
+        ),
+    ]
+    listen_key: Annotated[
+        Path | None,
+        Setting(
+            FilePath(),
+            "",
+            "the key of service.listen_certificate",
+            "there is none without a certificate",
+            name="service.listen_key",
+        ),
+    ]
+    listen_ca: Annotated[
+        Path | None,
+        Setting(
+            FilePath(),
+            "",
+            "certificates of the authorities that sign gateways; given, each must show a certificate",
+            "with none given, whoever dials is taken for a gateway",
+            name="service.listen_ca",
+        ),
+    ]
     token: Annotated[
         Secret,
         Setting(
@@ -160,7 +190,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
 def service_registry() -> Registry:
     """Return the registry of a service's settings."""
     sections = tuple(f"PENSTOCK_{section.upper()}_" for section in GATEWAY_SECTIONS)
-    return Registry(ServiceSettings, neighbours=(*sections, "PENSTOCK_RULES"))
+    return Registry(ServiceSettings, neighbours=(*sections, "PENSTOCK_RULES", "PENSTOCK_FANOUTS"))
 
 
 def load_service(environment: Mapping[str, str] | None = None) -> Loaded[ServiceSettings]:
@@ -177,15 +207,18 @@ def _check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> li
     """Return what is wrong with values that are right one by one."""
     listen: Address | None = values["service.listen"]
     problems = []
-    if listen is not None and not listen.is_loopback and not values["service.listen_insecure"]:
+    is_proven = values["service.listen_insecure"] or values["service.listen_ca"] is not None
+    problems += _tls(values, origins)
+    if listen is not None and not listen.is_loopback and not is_proven:
         problems.append(
             Problem(
                 code="open_door",
                 what=f"service.listen = {listen}",
                 where=origins["service.listen"],
                 why="other machines reach that address, and nothing proves that it is a gateway that dials",
-                fix="listen on 127.0.0.1, or let the service dial its gateways; where the network lets only gateways"
-                " in, set PENSTOCK_SERVICE_LISTEN_INSECURE=true",
+                fix="listen on 127.0.0.1, or let the service dial its gateways, or have them show a certificate"
+                " (PENSTOCK_SERVICE_LISTEN_CA); where the network lets only gateways in, set"
+                " PENSTOCK_SERVICE_LISTEN_INSECURE=true",
             )
         )
     if listen is None and not values["gateways"]:
@@ -199,6 +232,21 @@ def _check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> li
             )
         )
     return problems
+
+
+def _tls(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    """Whoever names a certificate, a key or an authority believes to have TLS."""
+    needed = {
+        "service.listen_certificate": ("service.listen", "service.listen_key"),
+        "service.listen_key": ("service.listen_certificate",),
+        "service.listen_ca": ("service.listen_certificate",),
+    }
+    return [
+        Problem("conflict", name, origins[name], f"without {other} it has no effect", f"set {other}, or unset {name}")
+        for name, others in needed.items()
+        for other in others
+        if values[name] is not None and values[other] is None
+    ]
 
 
 def load_service_settings(environment: Mapping[str, str] | None = None) -> ServiceSettings:

@@ -27,20 +27,10 @@ class Dialler:
         plain = await dial.connect(key.host, key.port)
         if not key.identity:
             return plain
-        from penstock.tunnel import open_tunnel, tls_reason
+        from penstock.tunnel import secure
 
         identity = self.identity
         if identity is None or identity.label != key.identity:  # it has changed since this dial was decided upon
             plain.close()
             raise OSError("its TLS identity has changed")
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(plain))
-        secured = trio.SSLStream(stream, identity.context, server_hostname=identity.server_name or key.host)
-        try:
-            await secured.do_handshake()
-            return open_tunnel(nursery, secured)
-        except trio.BrokenResourceError as error:
-            stream.socket.close()
-            raise OSError(tls_reason(error)) from None
-        except BaseException:
-            stream.socket.close()
-            raise
+        return await secure(nursery, plain, identity.context, server_name=identity.server_name or key.host)
