@@ -58,8 +58,6 @@ _CANCELS: Final = {
     FAULT_CUT: CancelReason.CLIENT_GONE,
     STREAM_IDLE: CancelReason.DEADLINE,
 }
-
-
 _FAILURES: Final = {DEADLINE: OutcomeKind.EXPIRED, BAD_RESPONSE: OutcomeKind.BAD_RESPONSE}
 
 
@@ -97,6 +95,7 @@ class Carriage:
         self._ways = ways
         self._closes = closes
         self._spent_s = age_s if body.is_whole else 0.0  # of the deadline, which begins when the request is whole
+        self._idle_s = job.stream_idle_ms / 1000 or ways.idle_s
         self._scope = trio.CancelScope()
         self._switched = trio.Event()
         self._ending: Answer | None = None
@@ -284,7 +283,7 @@ class Carriage:
         """Something has moved; or the deadline begins, which does not count while the request's body is coming."""
         self._ways.moved()
         deadline_s = self.job.deadline_ms / 1000 - self._spent_s
-        within_s = deadline_s if self._waits_for_head else self._ways.idle_s
+        within_s = deadline_s if self._waits_for_head else self._idle_s
         self._scope.deadline = trio.current_time() + within_s
 
     # ---- the end ----

@@ -49,7 +49,9 @@ class FakeDepartures:
 class Stand:
     """One exchange of a GET without a body, or of one whose body is to come."""
 
-    def __init__(self, client: ScriptedClient, *, length: int | None = 0, closes: bool = False) -> None:
+    def __init__(
+        self, client: ScriptedClient, *, length: int | None = 0, closes: bool = False, stream_idle_ms: int = 0
+    ) -> None:
         self.client = client
         self.cancels: list[CancelReason] = []
         self.reasons: list[str] = []
@@ -60,6 +62,7 @@ class Stand:
         job: Any = bench.answering._job
         job.deadline_ms = int(DEADLINE_S * 1000)
         job.exchange = SimpleNamespace(offer=SimpleNamespace(gauge=7))
+        job.stream_idle_ms = stream_idle_ms
         ways = Ways(
             cancel=self.cancel,
             write_answer=self.write_answer,
@@ -190,6 +193,13 @@ async def test_after_the_head_only_silence_counts(autojump_clock: MockClock) -> 
     assert how is HandBack.RESET
     assert trio.current_time() == pytest.approx(1.0 + 290.0 * 3 + IDLE_S)
     assert (stand.cancels, stand.reasons) == ([CancelReason.DEADLINE], ["stream_idle"])
+
+
+async def test_a_route_has_a_silence_of_its_own(autojump_clock: MockClock) -> None:
+    stand = Stand(ScriptedClient(), stream_idle_ms=2_000)
+    assert await carried(stand, (1.0, lambda: stand.respond(flags=0))) is HandBack.RESET
+    assert trio.current_time() == pytest.approx(3.0)
+    assert stand.reasons == ["stream_idle"]
 
 
 # ---- closing ----
