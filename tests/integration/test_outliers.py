@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import trio
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
 from lab_client import Client, request
 from lab_service import RawService, streaming
 
 from frames.frame import END, FieldId
 from proxy.breaker_state import BreakerState
+from proxy.config import load_gateway
 
 PATH = "/things"
 QUICK = {"breakers_open": "50ms", "breakers_ramp": "100ms", "retries_budget": "0%", "retries_budget_floor": "0"}
@@ -217,3 +218,21 @@ async def test_answers_that_stream_and_fail_count_too() -> None:
             assert (await client.answer("POST")).status == status
         assert lab.gateway.breaking.keeper.breakers.failures == {("raw", "status"): 9, ("raw", "bad_response"): 1}
         assert things.state("raw-1") is BreakerState.OPEN
+
+
+async def test_other_settings_hold_at_once() -> None:
+    settings = QUICK | {"rules": "[{service: raw, retries: none}]", "breakers_open": "60s"}
+    async with open_lab(**settings) as lab:
+        things, client = Instances(lab), await lab.client()
+        await things.join(2)
+        things.statuses["raw-2"] = 500
+        while things.asked["raw-2"] < 3:
+            await client.get(PATH)
+        assert things.state("raw-2") is BreakerState.CLOSED
+        changed = environment(lab.addresses, **settings | {"breakers_failures": "4", "breakers_panic": "100%"})
+        await lab.gateway.change(load_gateway(changed).settings)
+        while things.state("raw-2") is BreakerState.CLOSED:
+            await client.get(PATH)
+        assert things.asked["raw-2"] == 4
+        (route,) = lab.gateway.lane.snapshot.routes
+        assert route.choice.is_panic, "all must be left, and one is not"
