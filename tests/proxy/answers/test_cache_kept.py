@@ -38,7 +38,12 @@ def test_an_answer_carries_its_age() -> None:
 
 def test_what_says_that_nothing_has_changed_has_no_body() -> None:
     kept = Kept(1 << 20, 1 << 18)
-    fields = {"etag": '"a"', "cache_control": "max-age=5", "content_type": "text/plain", "vary": "accept"}
+    fields: dict[str, Any] = {
+        "etag": '"a"',
+        "cache_control": "max-age=5",
+        "content_type": "text/plain",
+        "vary": "accept",
+    }
     entry = kept.put(b"/a", b"", asks(), response(**fields), LIFE, 0)
     assert entry is not None
     given = read_response(entry.unchanged(2_000))
