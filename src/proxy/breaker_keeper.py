@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.route.table import Route
     from proxy.targets.probe import Prober, Sent
 
-SLOWEST_PART: Final = 0.01
+SLOWEST_PART: Final = 0.001
 """Of a route's requests, those that take longest: what is silent for as long as they is not just busy with one."""
 
 MEASURED_MIN: Final = 20
