@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import h11
 import pytest
 import trio
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
 from lab_client import Client, request
 from lab_service import Asked, RawService, streaming
 
@@ -16,6 +16,7 @@ from frames.greeting import EndpointOffer
 from penstock import Call, Service
 from proxy.attempts.judging import Why
 from proxy.attempts.retrying import Retrying
+from proxy.config import load_gateway
 from proxy.failure import FailureKind
 
 NO_BUDGET = {"retries_budget": "0%", "retries_budget_floor": "0"}
@@ -535,3 +536,22 @@ async def test_the_metrics_tell_what_was_sent_again_and_which_limit_forbade_it()
         assert "penstock_retries_waiting 0.0" in lines
         assert "penstock_kept_requests 0.0" in lines
         assert any(line.startswith('penstock_retry_budget_left{service="raw"} 0.') for line in lines)
+
+
+async def test_other_settings_hold_from_the_next_request_on() -> None:
+    async with open_lab(**NO_BUDGET) as lab:
+        service, client = await lab.raw("GET /things"), await lab.client()
+        await client.send(request("GET", "/things"))
+        await service.respond(await service.asked(), 503)
+        assert (await client.answer()).status == 503
+        changed = environment(lab.addresses, retries_budget="100%", **QUICK)
+        await lab.gateway.change(load_gateway(changed).settings)
+        await client.send(request("GET", "/things"))
+        for _ in range(2):
+            await service.respond(await service.asked(), 503)
+        await service.respond(await service.asked())
+        assert (await client.answer()).status == 200
+        await lab.gateway.change(load_gateway(environment(lab.addresses, rules="[{retries: none}]")).settings)
+        await client.send(request("GET", "/things"))
+        await service.respond(await service.asked(), 503)
+        assert (await client.answer()).status == 503
