@@ -63,6 +63,7 @@ uint64_t wire_branch(wire *w, uint64_t id)
     memcpy(x->correlation_id, from->correlation_id, from->correlation_id_bytes);
     memcpy(x->trace, from->trace, WIRE_TRACE_BYTES);
     kept_share(x, from);
+    from->tells = 1;
     w->counters.begun++;
     return exchange_id(x);
 }

@@ -417,6 +417,24 @@ static void test_outlived(void)
     finish_empty();
 }
 
+/* Who made a branch learns that the other is answered, which is told of no other exchange. */
+static void test_answered_beside_a_branch(void)
+{
+    open_all(4096, 4096);
+    for (int branches = 0; branches < 2; branches++) {
+        uint64_t id = ask(client, GET_A), branch = 0;
+        CHECK_EQUAL(send_kept(&a, id, KEEPS, 0), WIRE_OK);
+        hear_frame(&a);
+        if (branches)
+            CHECK(branch = wire_branch(w, id));
+        respond(&a, id, 200, "first");
+        check_answer(client, 200, "first");
+        CHECK_EQUAL(count_events(EVENT_ANSWERED), branches);
+        CHECK_EQUAL(wire_end(w, branch), branches ? WIRE_OK : WIRE_NO_EXCHANGE);
+    }
+    finish_empty();
+}
+
 /* A request that has not left whole cannot have been begun. */
 static void test_unsent(void)
 {
@@ -636,6 +654,7 @@ int main(void)
     test_attempt_times();
     test_branches();
     test_outlived();
+    test_answered_beside_a_branch();
     test_unsent();
     test_sent_in_part();
     test_refused_and_figures();

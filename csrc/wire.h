@@ -343,7 +343,8 @@ int wire_keep(wire *w, uint64_t exchange, uint32_t deadline_ms, const wire_ident
 int wire_again(wire *w, uint64_t exchange, uint32_t connection, uint32_t route, uint32_t endpoint, uint32_t gauge, uint32_t how,
                uint32_t attempt, uint32_t attempt_ms);
 /* Begins an exchange, as wire_begin does, with the kept request of another, its ids, trace and deadline. Returns its id, or 0: nothing is kept,
- * or there is no room. wire_again sends it. */
+ * or there is no room. wire_again sends it. The answer to the other is told of, too, from now on, as by SEND_TELL: it may make the branch
+ * needless. */
 uint64_t wire_branch(wire *w, uint64_t exchange);
 /* Sets the timer of an exchange that is not handed over anew, be it sent or undecided: EVENT_EXPIRED comes after that time, or at the deadline if that is earlier. As any
  * timer, it is told by the descriptor from the next flush or step on. */

@@ -58,6 +58,7 @@ static void branch(const open_exchange *from)
     open_exchange *x = open_one(id);
     x->is_begun = x->has_method = 1;
     x->is_head = from->is_head;
+    find_open(from->id)->how |= SEND_TELL;
     demand(facts_of(x).kept_bytes == facts_of(from).kept_bytes, "a branch has what it was made of");
 }
 

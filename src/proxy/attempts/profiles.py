@@ -19,7 +19,6 @@ SAFE_METHODS: Final = frozenset((Method.GET, Method.HEAD, Method.OPTIONS))
 
 _KEEP: Final = int(SendHow.KEEP)
 _HOLD: Final = int(SendHow.HOLD)
-_TELL: Final = int(SendHow.TELL)
 
 
 class Repeats(Enum):
@@ -83,8 +82,7 @@ class Plan(msgspec.Struct, frozen=True):
         if self.is_none:
             return 0
         may_repeat = self.repeats or self.repeats_with_key
-        tell = _TELL if self.hedges else 0  # the hedge is to be told that the first was faster
-        return _KEEP | tell | (_HOLD if may_repeat and self.profile.statuses else 0)
+        return _KEEP | (_HOLD if may_repeat and self.profile.statuses else 0)
 
     @property
     def attempt_ms(self) -> int:
