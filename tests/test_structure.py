@@ -14,7 +14,7 @@ from frames.session import session_table_markdown
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults", "fanout")
+STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults", "fanout", "answers")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -80,7 +80,10 @@ LATER = {
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
     *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
     *("proxy.breaker_keeper", "proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.probe"),
+    *("penstock.tunnel", "proxy.pooled", "proxy.targets.connect", "proxy.targets.pool", "proxy.targets.pool_values"),
+    *("proxy.transport.dialled", "proxy.transport.dialling", "proxy.transport.identity"),
     *("proxy.config.fanouts", "proxy.fanout", "proxy.attempts.hedge", "proxy.attempts.hedging"),
+    *("proxy.answers", "proxy.config.answer_rules", "proxy.parked", "sqlite3"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 

@@ -74,7 +74,12 @@ class Pooling:
 
     def checkout(self, ring: "Ring") -> int:
         """Return a connection of an instance that was dialled, for who does not wait for one; 0: there is none."""
-        return 0 if self._pool is None else self._pool.checkout(ring)
+        if self._pool is None or self._dialled is None:
+            return 0
+        handle = self._pool.checkout(ring)
+        if not handle:
+            self._dialled.take_turn_soon()  # the next one finds it awake
+        return handle
 
     def connection(self, offer: "Offer") -> int:
         """Return by which connection an offer is reached now, for who does not wait for one; 0: by none."""

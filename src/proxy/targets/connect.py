@@ -161,7 +161,7 @@ class Connecting:
         self._watch()
         try:
             if not exchange.flags & NEEDS_TASK:
-                kept = self._parking().park(exchange, stage, on_gone=self._gone, on_expired=self._gone)
+                kept = self._parking().park(exchange, stage, on_gone=self._gone, on_expired=self._late)
         except BaseException:
             self._pool.settle(number)
             raise
@@ -233,9 +233,14 @@ class Connecting:
             self._parking().answer(exchange.id, _REFUSED[why])
 
     def _gone(self, exchange: Exchange) -> None:
-        """Forget one whose client has left, or whose deadline has passed; who has parked it answers."""
+        """Forget one whose client has left; who has parked it answers."""
         self._parked.pop(exchange.id, None)
         self._pool.settle(exchange.id)
+
+    def _late(self, exchange: Exchange) -> None:
+        """Forget one whose deadline has passed."""
+        self._pool.expire(exchange.id)
+        self._gone(exchange)
 
     async def _wait_in_task(self, number: int) -> None:
         """Wait until the pool has said something. Whoever is cancelled leaves no place behind."""

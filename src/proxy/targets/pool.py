@@ -111,6 +111,10 @@ class Pool:
         """Somebody does not wait any more: has left the line, or was sent by the connection that was given."""
         self._lines.settle(waiter)
 
+    def expire(self, waiter: int) -> None:
+        """Somebody's deadline has passed in the line, and it was told so."""
+        self._lines.expire(waiter)
+
     @property
     def is_waited_for(self) -> bool:
         """Whether anybody waits, so that `serve` has something to do."""
@@ -348,7 +352,7 @@ class Pool:
 
     def _dial_wanted(self, now: float, actions: list[Action]) -> None:
         """Dial where a connection is missing, those first for whom somebody waits; make room where there is none."""
-        wanting = [target for target in self._targets.values() if self._is_wanting(target, now)]
+        wanting = [target for target in self._targets.values() if target.lacks_one(self._limits, now)]
         leaving = sum(each.state in (State.RETIRED, State.GOING) for each in self._connections.values())
         for target in sorted(wanting, key=lambda one: (not one.waiting, len(one.connections))):
             if len(self) < self._limits.connections:
@@ -362,18 +366,6 @@ class Pool:
                 self._make_room(target, now, actions)
         for target in self._targets.values():
             target.wants_more = False
-
-    def _is_wanting(self, target: Target, now: float) -> bool:
-        """Whether a target lacks a connection, and may be dialled now."""
-        if not target.is_wanted or target.is_dialling or now < target.not_before:
-            return False
-        staying = sum(connection.ends_at > now for connection in target.staying)
-        if staying >= self._limits.per_target:
-            return False
-        opened = target.opened
-        is_asked = bool(target.waiting) or target.wants_more
-        least = max(self._limits.warm, 1 if is_asked or opened or not target.is_known else 0)
-        return staying < least or is_asked
 
     def _make_room(self, target: Target, now: float, actions: list[Action]) -> None:
         """Retire the longest unused of all that is neither in use nor needed, for another target's."""

@@ -70,6 +70,12 @@ class Lines:
         if connection is not None:
             connection.given -= 1
 
+    def expire(self, waiter: int) -> None:
+        """Let somebody out whose deadline has passed, as somebody else has seen."""
+        if waiter in self._rings:
+            self._leave(waiter)
+            self._refuse(Why.DEAD)
+
     def given(self, waiter: int, ring: Ring) -> Connection | None:
         """Return what was given to somebody, if it is one of the ring's and still alive."""
         connection = self._given.get(waiter)

@@ -160,6 +160,17 @@ class Target:
         """The connections that are not about to go, but for their age."""
         return [each for each in self.connections.values() if each.state in (State.GREETING, State.OPEN)]
 
+    def lacks_one(self, limits: PoolLimits, now: float) -> bool:
+        """Whether it lacks a connection, and may be dialled now."""
+        if not self.is_wanted or self.is_dialling or now < self.not_before:
+            return False
+        staying = sum(connection.ends_at > now for connection in self.staying)
+        if staying >= limits.per_target:
+            return False
+        is_asked = bool(self.waiting) or self.wants_more
+        least = max(limits.warm, 1 if is_asked or self.opened or not self.is_known else 0)
+        return staying < least or is_asked
+
     def forget_empty(self, ring: Ring) -> None:
         """Forget a ring that nothing is left of."""
         if ring.is_dormant or ring.line or any(each.ring is ring for each in self.connections.values()):

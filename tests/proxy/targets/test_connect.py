@@ -47,6 +47,7 @@ class FakeParking:
     def __init__(self, bench: "Bench") -> None:
         self.bench = bench
         self.parked: dict[int, tuple[Exchange, Callable[[Exchange], None]]] = {}
+        self.late: dict[int, Callable[[Exchange], None]] = {}
         self.is_full = self.finds_anew = False
 
     def park(self, exchange: Exchange, stage: Any, *, on_gone: Any, on_expired: Any) -> Exchange | None:
@@ -54,6 +55,7 @@ class FakeParking:
             return None
         assert exchange.id not in self.parked
         self.parked[exchange.id] = (exchange, on_gone)
+        self.late[exchange.id] = on_expired
         return exchange
 
     def resume(self, exchange: int, /) -> None:
@@ -226,7 +228,10 @@ def test_whoever_leaves_leaves_no_place_behind(how: str) -> None:
         bench.look()
         assert bench.ended == [(2, DEADLINE.code)]
     else:
-        bench.parking.parked.pop(2)[1](waiting)  # on_gone and on_expired are one
+        told = bench.parking.parked.pop(2)[1] if how == "gone" else bench.parking.late[2]
+        bench.parking.parked.pop(2, None)
+        told(waiting)
+    assert bench.pool.statistics().refusals["dead"] == (how != "gone")
     bench.answered()
     assert bench.request()[1] is None
     bench.nothing_is_left()
