@@ -104,7 +104,7 @@ class Wire(AgainCalls):
         self.route_in_flight = self._array(lib.wire_route_in_flight(wire), self.settings.routes_max, "I")
         self.group_in_flight = self._array(lib.wire_group_in_flight(wire), lib.WIRE_GROUPS_MAX, "I")
         self.on_turn: list[Callable[[], None]] = []
-        """Called after each ``decide``, once per step; each may take itself out. To be kept empty while there is no need."""
+        """Called after each ``decide``; each may take itself out. To be kept empty while there is no need."""
         self._flusher: trio.lowlevel.Task | None = None
         self._flush_is_wanted = False
         self._yields_wanted = 0

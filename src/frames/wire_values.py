@@ -205,8 +205,8 @@ class Handed(msgspec.Struct, frozen=True):
 class ExchangeFacts(msgspec.Struct, frozen=True):
     """Where an exchange stands (``wire_exchange_facts``).
 
-    connection: that carries it now, or 0; remaining_ms: of its deadline; kept_bytes: of the request that ``again`` would
-    send, 0 where none is kept; attempt: of the last sending, 0 before the first.
+    connection: that carries it now, or 0; remaining_ms: of its deadline; kept_bytes: of the request that ``again``
+    would send, 0 where none is kept; attempt: of the last sending, 0 before the first.
     """
 
     connection: int

@@ -81,10 +81,24 @@ class Configured:
         self.injected: Counter[tuple[str, str]] = Counter()
         """How often a fault was injected on purpose, by service and kind."""
         self.notes = Notes()
-        self.parts = Parts(wire, doubts, self.identities, self.limiter, self.placement, mirror, parking, self.figures, self.injected, self.notes)
-        self.parts = self.parts._replace(probe=probe, fanout=fanout, connect=connect, answers=answers)
-        self.parts = self.parts._replace(hedge_delays=hedge_delays)
-        self.parts = self.parts._replace(admission=admission)
+        self.parts = Parts(
+            wire,
+            doubts,
+            self.identities,
+            self.limiter,
+            self.placement,
+            mirror,
+            parking,
+            self.figures,
+            self.injected,
+            self.notes,
+            probe=probe,
+            fanout=fanout,
+            connect=connect,
+            answers=answers,
+            hedge_delays=hedge_delays,
+            admission=admission,
+        )
         self.offers_of_tenant = make_offers_of_tenant(self.placement)
         self.pipeline = make_pipeline(config, self.parts)
         self.terms = make_terms(config, self.pipeline)

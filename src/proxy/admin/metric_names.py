@@ -297,7 +297,7 @@ RETRIES_WAITING: Final = MetricName("penstock_retries_waiting", "gauge", "Reques
 RETRY_BUDGET: Final = MetricName(
     "penstock_retry_budget_left",
     "gauge",
-    "How many more attempts beyond the first, hedges included, a service may be sent now; for services of which one was.",
+    "Attempts beyond the first, hedges included, that a service may be sent now; for services that were sent one.",
     ("service",),
 )
 HEDGES_NOW: Final = MetricName(
@@ -564,7 +564,7 @@ OF_WIRE: Final[dict[str, MetricName]] = {
         "penstock_begun_total", "counter", "Requests of the gateway's own: copies, and calls between services."
     ),
     "again": MetricName(
-        "penstock_again_total", "counter", "Requests sent from a copy: again, beside another, or after they have waited."
+        "penstock_again_total", "counter", "Requests sent from a copy: again, beside another, or after a wait."
     ),
     "kept_now": MetricName("penstock_kept_requests", "gauge", "Requests of which a copy is kept."),
     "kept_bytes_now": MetricName("penstock_kept_bytes", "gauge", "Bytes of copies of requests."),

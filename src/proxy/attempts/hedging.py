@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from frames.frame import CancelReason
-from frames.wire_values import Event, EventKind, ExchangeFacts, SendHow, WireResult
+from frames.wire_values import Event, EventKind, ExchangeFacts, WireResult
 from proxy.attempts.elsewhere import candidates, not_asked
 from proxy.attempts.hedge import HedgeDelay, HedgeRate
 from proxy.attempts.notes import Notes
@@ -36,7 +36,8 @@ _FOREVER_MS: Final = 3_600_000
 _WINDOW_BYTES: Final = 65_536
 _FAILED_STATUS: Final = 500
 _TOO_MANY: Final = 429
-_TELL: Final = int(SendHow.TELL)
+_SLOT: Final = 0xFFFFFF
+"""Of an exchange's id (csrc/wire_internal.h)."""
 
 
 class Hedged(Enum):
@@ -186,6 +187,7 @@ class Hedging:
         delays: HedgeDelays,
         *,
         instance_of: Callable[[int], str],
+        is_well: Callable[[int, int], bool],
         connect: Callable[["Offer"], int],
         choose: Callable[["Sequence[Offer]"], "Offer | None"],
         settle: Callable[[int, Failure], None],
@@ -194,7 +196,8 @@ class Hedging:
         """Take what it works with.
 
         takers: where the batch finds who takes an event of a branch; instance_of: who is at the other end of a
-        connection; connect: by which connection an offer is reached now, 0: by none; choose: one of several; settle:
+        connection; is_well: whether no breaker of an instance, or of its endpoint with a gauge, is other than closed;
+        connect: by which connection an offer is reached now, 0: by none; choose: one of several; settle:
         tells a client what became of its request, once and for all; failed: takes a first attempt's failure, as if it
         came now.
         """
@@ -205,11 +208,14 @@ class Hedging:
         self._notes = notes
         self._delays = delays
         self._instance_of = instance_of
+        self._is_well = is_well
         self._connect = connect
         self._choose = choose
         self._settle = settle
         self._failed = failed
         self._hedges: dict[int, _Hedge] = {}
+        self._had_time: dict[int, int] = {}
+        """By slot: the exchange whose time for a hedge is over. As many as exchanges at once, at most."""
         self.outcomes: Counter[Hedged] = Counter()
 
     def __len__(self) -> int:
@@ -227,18 +233,30 @@ class Hedging:
         if exchange in self._hedges:
             self._wire.wait(exchange, _FOREVER_MS)  # both go on, no longer than to the deadline
             return True
-        plan = route.plan
-        delay_ms = self._delays.delay_ms(route.index)
-        if not plan.hedges or not delay_ms or (plan.attempt_ms and delay_ms >= plan.attempt_ms):
-            return False
         facts = self._wire.facts(exchange)
-        if facts is None or facts.attempt != 1 or self._notes.is_nested(exchange):
+        if facts is None or not self._is_due(exchange, connection, route, facts):
             return False
+        self._had_time[exchange & _SLOT] = exchange
+        plan, delay_ms = route.plan, self._delays.delay_ms(route.index)
         self._wire.wait(exchange, plan.attempt_ms - delay_ms if plan.attempt_ms else _FOREVER_MS)
         limit = self._begin(exchange, connection, route, facts)
         if limit is not None:
             self.outcomes[limit] += 1
         return True
+
+    def is_due(self, exchange: int, connection: int, route: "Route") -> bool:
+        """Whether the time that is over says nothing of the instance: it was that for a hedge."""
+        facts = self._wire.facts(exchange)
+        return exchange in self._hedges or (facts is not None and self._is_due(exchange, connection, route, facts))
+
+    def _is_due(self, exchange: int, connection: int, route: "Route", facts: ExchangeFacts) -> bool:
+        """Whether a first attempt's time is over for the first time. Who is suspected anyhow is not waited for."""
+        plan, delay_ms = route.plan, self._delays.delay_ms(route.index)
+        if not plan.hedges or not delay_ms or (plan.attempt_ms and delay_ms >= plan.attempt_ms):
+            return False
+        if facts.attempt != 1 or self._had_time.get(exchange & _SLOT) == exchange or self._notes.is_nested(exchange):
+            return False
+        return self._is_well(connection, facts.gauge)
 
     def first_failed(self, exchange: int, connection: int, failure: Failure) -> bool:
         """Take in that a first attempt has failed. True: its hedge is waited for."""

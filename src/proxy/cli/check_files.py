@@ -10,7 +10,12 @@ from ..config.rules import NONE
 
 def check_files(loaded: Loaded[GatewayConfig]) -> list[Problem]:
     """Open every file that the settings name, and return what is wrong with them. Nothing is fetched from elsewhere."""
-    checks: tuple[Callable[[Loaded[GatewayConfig]], Iterator[Problem]], ...] = (_certificates, _identities, _placements, _dialled)
+    checks: tuple[Callable[[Loaded[GatewayConfig]], Iterator[Problem]], ...] = (
+        _certificates,
+        _identities,
+        _placements,
+        _dialled,
+    )
     return [problem for check in checks for problem in check(loaded)]
 
 

@@ -74,7 +74,7 @@ def _faults(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """What harms requests on purpose takes two decisions."""
     if values["faults.enabled"]:
         return []
-    fix = "set faults.enabled: true (PENSTOCK_FAULTS_ENABLED=true) where that is what you want, or remove the rule's faults"
+    fix = "set faults.enabled: true (PENSTOCK_FAULTS_ENABLED=true) where you want that, or remove the rule's faults"
     return [
         Problem("faults_off", f"rules[{index}].faults", origins.place("rules", index, "faults"), _FAULTS_OFF, fix)
         for index, rule in enumerate(values["rules"])

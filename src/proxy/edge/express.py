@@ -123,7 +123,8 @@ class ExpressLane:
         entry: the stages up to match, which finds the route; the rest are the route's own. counts: of reasons;
         name_of: who is at the other end of a framed connection, for logs; reason_header: tell the
         reason in x-penstock-reason; mend: takes a request on whose head may be repaired, or says that it does not.
-        ``to_task`` and ``to_wait``, which carry on what this lane does not, and ``cut``, which resets connections, are set by who puts both lanes together.
+        ``to_task`` and ``to_wait``, which carry on what this lane does not, and ``cut``, which resets connections, are
+        set by who puts both lanes together.
         """
         self.swap(entry, snapshot)
         self._wire = wire

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from proxy.route.split import BUCKETS
 from proxy.request_key import ReadKey, key_reader
+from proxy.route.split import BUCKETS
 from proxy.route_policy import Case, KeyKind, Mirror, Split
 
 if TYPE_CHECKING:
