@@ -115,9 +115,7 @@ class Gateway:
             config,
             self.bytes_in_flight,
             parking=lambda: self.parking,
-            swap=lambda: self.lane.swap(
-                self.admitting.entry(self.configured.pipeline.entry), self.assembly.snapshot
-            ),
+            swap=lambda: self.lane.swap(self.admitting.entry(self.configured.pipeline.entry), self.assembly.snapshot),
         )
         self.configured = Configured(
             config,
