@@ -24,6 +24,14 @@ def why_out(breakers: Iterable[Breaker], now: float) -> str:
     return breaker_text(max(out, key=lambda one: one.state), now) if out else ""
 
 
+def instance_text(instance: Instance, now: float) -> str:
+    """Return how an instance stands by its breakers, in one line; empty where all are closed."""
+    if instance.breaker is not None:
+        return breaker_text(instance.breaker, now)
+    count = len(instance.breakers)
+    return f"{count} of its {len(instance.endpoints)} endpoints have breakers that are not closed" if count else ""
+
+
 def breakers_row(instance: Instance, now: float) -> dict[str, Any]:
     """Return how an instance's breakers stand: its own, and those of its endpoints, by route."""
     by_id = {endpoint.id: f"{endpoint.method} {endpoint.path}" for endpoint in instance.endpoints.values()}

@@ -9,6 +9,7 @@ from frames.greeting import STATUS
 from frames.limits import OPENAPI_ENDPOINT
 from proxy import __version__
 from proxy.bounds import own_index
+from proxy.breaker_words import instance_text
 from proxy.errors import NO_INSTANCE, SERVICE_FEATURE_UNSUPPORTED
 from proxy.fanout.asking import Question
 from proxy.fanout.fleet import Fleet, Known, question
@@ -46,7 +47,7 @@ def _known(gateway: "Gateway", instance: Instance) -> Known:
         "version": instance.version,
         "region": instance.region,
         "health": instance.health.value,
-        "why": why(instance, now),
+        "why": why(instance, now) or instance_text(instance, now),
     }
     metrics = {
         "in_flight": wire.in_flight[slot],

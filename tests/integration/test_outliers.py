@@ -187,6 +187,9 @@ async def test_operators_see_who_is_out_and_why() -> None:
         (text,) = rows["raw-2"]["endpoint_breakers"].items()
         assert text[0] == f"GET {PATH}"
         assert re.fullmatch(r"out for [0-9.]+ s more: 7 failures in a row", text[1])
+        fleet = {row["instance"]: row["why"] for row in (await lab.admin("/fleet")).json()["instances"]}
+        assert fleet["raw-2"] == "1 of its 1 endpoints have breakers that are not closed"
+        assert fleet["raw-1"] == ""
         told = (await lab.admin(f"/explain?method=GET&target={PATH}")).json()
         because = {row["instance"]: row["because"] for row in told["instances"]}
         assert because["raw-2"].startswith("out for ")
