@@ -267,7 +267,8 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     }
 }
 
-/* Whether a field says that a gateway before this one sends the request again: it goes no further, but is looked at. */
+/* Whether a field says that a gateway before this one sends the request again: it goes no further, but is looked at. Its head
+ * is odd, so that no other head is looked at for it. */
 static int is_attempt(const uint8_t *name, size_t name_bytes)
 {
     return name_bytes == 18 && is_name(name, "x-penstock-attempt", 18);
@@ -293,7 +294,7 @@ static int scan_fields(scan *s)
         if (field.known != NAME_OTHER)
             verdict = note_known(s, field.known, start + field.value, start + field.value + field.value_bytes);
         if (field.known == NAME_TRUST && is_attempt(start + field.name, field.name_bytes))
-            s->flags |= HEAD_HAS_MORE;
+            s->flags |= HEAD_ODD | HEAD_HAS_MORE;
     }
     s->at = at;
     s->head->field_count = (uint16_t)count;

@@ -55,7 +55,7 @@ enum {
     HEAD_HAS_TRACEPARENT = 16,
     HEAD_HAS_TRACESTATE = 32,
     HEAD_HAS_REQUEST_TIMEOUT = 64,
-    HEAD_ODD = 128,              /* the verdict is not plain, or HEAD_HAS_FORWARDED: to be looked at before it goes on */
+    HEAD_ODD = 128,              /* the verdict is not plain, HEAD_HAS_FORWARDED, or X-Penstock-Attempt: to be looked at before it goes on */
     HEAD_CLOSE = 256,            /* Connection: close, or HTTP/1.0 without keep-alive */
     HEAD_HAS_FORWARDED = 512,    /* Forwarded, X-Forwarded-For or X-Forwarded-Proto: who is behind the peer, as it says */
     HEAD_TAKES_TRAILERS = 1024,  /* TE: trailers */

@@ -361,7 +361,7 @@ static void test_fields(void)
     CHECK_EQUAL(head.flags, HEAD_HAS_MORE);
     CHECK_EQUAL(head.fields[2].known, NAME_SERVICE_VERSION);
     CHECK_EQUAL(scan_text(LINE HOST "X-PENSTOCK-Attempt: 1\r\n" END), HEAD_PLAIN);
-    CHECK_EQUAL(head.flags, HEAD_HAS_MORE);
+    CHECK_EQUAL(head.flags, HEAD_HAS_MORE | HEAD_ODD);
     CHECK_EQUAL(head.fields[1].known, NAME_TRUST);
     CHECK_EQUAL(scan_text(LINE HOST "X-Penstock-Attempts: 1\r\nX_Penstock_Attempt: 1\r\nX-Penstock-Mirror: 1\r\n" END), HEAD_PLAIN);
     CHECK_EQUAL(head.flags, 0);

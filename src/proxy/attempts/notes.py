@@ -7,9 +7,9 @@ one: so nothing need be told when a request ends well, and there are never more 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from frames.wire_values import HEAD_HAS_MORE
+from frames.wire_values import HEAD_HAS_MORE, HEAD_ODD
 from proxy.exchange import Exchange
-from proxy.stage import Stage, for_flags, for_routes
+from proxy.stage import Stage, for_odd_heads, for_routes
 
 if TYPE_CHECKING:
     from proxy.offer import Offer
@@ -22,6 +22,8 @@ a row would multiply their attempts. It is believed of anybody, since all that i
 KEY: Final = b"idempotency-key"
 """draft-ietf-httpapi-idempotency-key-header-07: what carries it may be sent again, where the endpoint says so."""
 
+_MARKED: Final = HEAD_ODD | HEAD_HAS_MORE
+"""What the scanner says of a head with the marker; few others are like that, and are looked at in vain."""
 _SLOT: Final = 0xFFFFFF
 """Of an exchange's id (csrc/wire_internal.h)."""
 
@@ -67,9 +69,9 @@ def make_note_marker(notes: Notes) -> Stage:
     """Return the stage that looks for the marker."""
 
     @for_routes(_sends_again)
-    @for_flags(HEAD_HAS_MORE)
+    @for_odd_heads
     def note_marker(exchange: Exchange) -> None:
-        if exchange.flags & HEAD_HAS_MORE and exchange.fields.named_field(exchange.id, MARKER) is not None:
+        if exchange.flags & _MARKED == _MARKED and exchange.fields.named_field(exchange.id, MARKER) is not None:
             notes.nest(exchange.id)
 
     return note_marker

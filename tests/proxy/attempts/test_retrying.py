@@ -148,7 +148,7 @@ def test_it_waits_then_goes_to_another_instance_with_the_next_number() -> None:
     assert stand.retrying.waiting == (EXCHANGE,)
     assert stand.wakes() is None
     assert stand.took() == [("again", 2, 3, 9, 20, FIRST, 2, 0)]
-    assert stand.retrying.waiting == ()
+    assert not stand.retrying.waiting
     assert stand.fails(ANSWERED) is None
     assert stand.took() == [("wait", 50)]
     assert stand.budget.held == len(ANSWERED.payload)
