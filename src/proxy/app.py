@@ -100,6 +100,7 @@ class Gateway:
             lambda: breaker_settings(self.configured.config),
             route_of=lambda key: self.assembly.route(key),
             on_change=self._registered,
+            is_hedge_due=self._is_hedge_due,
         )
         self.pooling = Pooling(
             self.wire,
@@ -211,6 +212,14 @@ class Gateway:
         from proxy.resending import make_hedge_delays
 
         return make_hedge_delays(self)
+
+    def _is_hedge_due(self, exchange: int, connection: int) -> bool:
+        """Whether the time of an attempt that is over is that for a hedge: where none is ever made, it is not."""
+        if "hedge_delays" not in self.__dict__:
+            return False
+        from proxy.resending import is_hedge_due
+
+        return is_hedge_due(self, exchange, connection)
 
     def _make_attempts(self) -> "Retrying":
         from proxy.resending import make_retrying

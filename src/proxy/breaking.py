@@ -55,11 +55,13 @@ class Breaking:
         *,
         route_of: "Callable[[RouteKey], Route | None]",
         on_change: Callable[[Change], None],
+        is_hedge_due: Callable[[int, int], bool] = lambda exchange, connection: False,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """ramps: who gives shares, asked when it is first needed; settings: of now; route_of: the route of now.
 
-        on_change: told what changes in the registry.
+        on_change: told what changes in the registry; is_hedge_due: whether the time of an attempt that is over is
+        that after which there is another one beside it.
         """
         self._wire = wire
         self._registry = registry
@@ -67,6 +69,7 @@ class Breaking:
         self._settings = settings
         self._route_of = route_of
         self._on_change = on_change
+        self._is_hedge_due = is_hedge_due
         self._clock = clock
 
         @for_routes(lambda route: route.choice is not None and route.choice.is_recovering)
@@ -175,6 +178,8 @@ class Breaking:
         """How long was waited is asked where the client may have chosen the time. One that is with no service waits."""
         gauge = event[7] if event[1] else 0
         is_ours = event[4] & EXPIRED_EARLY
+        if is_ours and self._is_hedge_due(event[0], event[1]):
+            return 0, OutcomeKind.OTHER, 0  # it takes longer than most, which is no failure
         return gauge, OutcomeKind.EXPIRED, 0 if is_ours else max(1, self._wire.age_ms(event[0])) * _US
 
     def _apply(self, change: Change | None) -> None:

@@ -47,6 +47,10 @@ def make_retrying(gateway: "Gateway") -> Retrying:
     def choose(offers: "Sequence[Offer]") -> "Offer | None":
         return gateway.configured.pipeline.balancing.pick(offers)
 
+    def is_well(connection: int, gauge: int) -> bool:
+        instance = gateway.registry.maybe_instance(connection)
+        return instance is not None and instance.breaker is None and gauge not in instance.breakers
+
     def make_hedging() -> "Hedging":
         from proxy.attempts.hedging import Hedging
 
@@ -58,6 +62,7 @@ def make_retrying(gateway: "Gateway") -> Retrying:
             gateway.configured.notes,
             gateway.hedge_delays,
             instance_of=instance_of,
+            is_well=is_well,
             connect=gateway.pooling.connection,
             choose=choose,
             settle=gateway.lane.settle,
@@ -75,6 +80,12 @@ def make_retrying(gateway: "Gateway") -> Retrying:
         choose=choose,
         hedging=make_hedging,
     )
+
+
+def is_hedge_due(gateway: "Gateway", exchange: int, connection: int) -> bool:
+    """Whether the time of an attempt that is over is that for a hedge, and says nothing of its instance."""
+    attempts = gateway.lane.attempts()
+    return isinstance(attempts, Retrying) and attempts.is_hedge_due(exchange, connection)
 
 
 def make_hedge_delays(gateway: "Gateway") -> "HedgeDelays":

@@ -131,6 +131,17 @@ async def test_the_first_attempt_wins_and_the_second_is_cancelled_on_the_wire() 
         assert both.outcomes == {Hedged.LOST: 1}
 
 
+async def test_who_takes_longer_than_most_has_not_failed() -> None:
+    async with two(breakers_failures="2") as both:
+        for _ in range(4):
+            client, slow, first, other = await both.first()
+            await other.respond(await both.second(other))
+            assert await slow.cancelled() == (first.exchange, CancelReason.HEDGE_LOST)
+            assert (await client.answer()).status == 200
+        assert sum(both.lab.gateway.breaking.figures().failures.values()) == 0
+        assert [instance.breaker or instance.breakers for instance in both.lab.gateway.registry.instances] == [{}, {}]
+
+
 async def test_a_second_attempt_that_fails_is_not_told_of() -> None:
     async with two() as both:
         client, slow, first, other = await both.first()

@@ -174,15 +174,24 @@ class Retrying:
             return self._woke(exchange, record)
         return None if self._is_hedged(exchange, connection) else self.failed(exchange, connection, _SLOW)
 
+    def is_hedge_due(self, exchange: int, connection: int) -> bool:
+        """Whether the time of an attempt that is over is that for a hedge, and says nothing of its instance."""
+        route = self._hedged_route(exchange)
+        return route is not None and self.hedging is not None and self.hedging.is_due(exchange, connection, route)
+
     def _is_hedged(self, exchange: int, connection: int) -> bool:
-        """Whether the time that is over was that for a hedge."""
+        """Whether the time that is over was that for a hedge, which was made if it may be."""
+        route = self._hedged_route(exchange)
+        return route is not None and self.hedging is not None and self.hedging.early(exchange, connection, route)
+
+    def _hedged_route(self, exchange: int) -> "Route | None":
         facts = self._wire.facts(exchange)
         route = self._route_of(facts.route) if facts is not None else None
         if route is None or route.plan is None or not route.plan.hedges:
-            return False
+            return None
         if self.hedging is None and self._make_hedging is not None:
             self.hedging = self._make_hedging()
-        return self.hedging is not None and self.hedging.early(exchange, connection, route)
+        return route
 
     def _woke(self, exchange: int, record: _Record) -> Failure | None:
         self._rest(record)

@@ -91,6 +91,7 @@ class Lab:
         self.wire, self.memory = Wire(), BytesInFlight(1_000)
         self.takers: dict[int, Any] = {}
         self.tokens = tokens
+        self.is_well = True
         self.settled: dict[int, list[Failure]] = {}
         self.failed: dict[int, list[Failure]] = {}
         profile = cast("Any", SimpleNamespace)(**{name: getattr(READ, name) for name in READ.__struct_fields__})
@@ -107,6 +108,7 @@ class Lab:
             self.notes,
             self.delays,
             instance_of=lambda connection: f"a/{'one' if connection == 1 else 'two'}",
+            is_well=lambda connection, gauge: self.is_well,
             connect=lambda offer: offer.connection,
             choose=lambda offers: offers[0] if offers else None,
             settle=lambda exchange, failure: self.settled.setdefault(exchange, []).append(failure),
@@ -259,6 +261,30 @@ def test_what_a_gateway_before_this_one_sends_again_is_left_to_it() -> None:
     lab.notes.nest(1)
     assert not lab.early(1)
     lab.nothing_is_left()
+
+
+def test_whose_time_was_over_once_is_slow_the_second_time() -> None:
+    lab = Lab(tokens=0, attempt_ms=50)
+    assert lab.early(1)
+    assert lab.wire.waits == [(1, 48)]
+    assert not lab.early(1)
+    assert lab.hedging.outcomes == {Hedged.NO_BUDGET: 1}
+
+
+def test_an_instance_that_is_suspected_is_not_waited_for() -> None:
+    lab = Lab()
+    lab.is_well = False
+    assert not lab.early(1)
+    lab.nothing_is_left()
+
+
+def test_a_time_that_is_over_for_a_hedge_says_nothing_of_the_instance() -> None:
+    lab = Lab()
+    assert lab.hedging.is_due(1, 1, lab.route)
+    lab.early(1)
+    assert lab.hedging.is_due(1, 1, lab.route)  # the hedge is under way
+    lab.tell(BRANCHES + 1, EventKind.LOST)
+    assert not lab.hedging.is_due(1, 1, lab.route)
 
 
 def replay(seed: int) -> None:
