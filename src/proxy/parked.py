@@ -13,7 +13,7 @@ ended, and when the time has come that it waited for. After the deadline it is a
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from frames.wire_values import EXPIRED_EARLY, NO_IDENTITY, Event, EventKind, WireResult
 from proxy.errors import BAD_RESPONSE, DEADLINE, DRAINING, INTERNAL
@@ -21,6 +21,9 @@ from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeadPort, HeldFields
 from proxy.snapshot import Snapshot
 from proxy.stage import Answer, Await, Lane, Reply, Result, Stage
+
+UNTIL_DEADLINE_MS: Final = 86_400_000
+"""A wait that is longer than any deadline: the wire tells of whichever is over first, but of neither without a wait."""
 
 Told = Callable[[Exchange], None]
 """Called with an exchange that is parked, or was until now."""
@@ -166,8 +169,7 @@ class Parking:
         entry.stage, entry.on_gone, entry.on_expired = stage, on_gone, on_expired
         entry.number += 1
         entry.is_running = False
-        if wait_ms is not None:
-            self._wire.wait(exchange.id, wait_ms)
+        self._wire.wait(exchange.id, UNTIL_DEADLINE_MS if wait_ms is None else wait_ms)
         return entry.exchange
 
     def _keep(self, exchange: Exchange) -> Exchange | None:

@@ -13,7 +13,7 @@ from frames.wire_values import EXPIRED_EARLY, NO_IDENTITY, Event, EventKind, Wir
 from proxy.errors import BAD_RESPONSE, DEADLINE, DRAINING, INTERNAL, NO_ROUTE, RATE_LIMITED
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeldFields
-from proxy.parked import NotParkedError, Parking
+from proxy.parked import UNTIL_DEADLINE_MS, NotParkedError, Parking
 from proxy.snapshot import Snapshot
 from proxy.stage import PARKED, TASK_LANE, Answer, Await, Reply, Result, Stage
 
@@ -27,6 +27,7 @@ class FakeWire(Fields):
     def __init__(self, calls: list[tuple[Any, ...]]) -> None:
         super().__init__({b"x-tenant-id": b"acme"})
         self.calls = calls
+        self.timed: list[int] = []
         self.kept = WireResult.OK
         self.passed = WireResult.OK
 
@@ -38,7 +39,9 @@ class FakeWire(Fields):
         return self.kept
 
     def wait(self, exchange: int, milliseconds: int) -> None:
-        self.calls.append(("wait", exchange, milliseconds))
+        self.timed.append(exchange)
+        if milliseconds != UNTIL_DEADLINE_MS:
+            self.calls.append(("wait", exchange, milliseconds))
 
     def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool) -> int:
         self.calls.append(("reply", exchange, status, lines))
@@ -134,6 +137,16 @@ def test_what_cannot_be_kept_is_not_parked(lab: Lab, result: WireResult) -> None
     lab.wire.kept = result
     assert lab.parking.park(lab.begun(), stage) is None
     assert (len(lab.parking), lab.takers) == (0, {})
+
+
+def test_the_wire_is_to_tell_of_the_deadline_of_whatever_is_parked(lab: Lab) -> None:
+    lab.park()
+    assert lab.wire.timed == [7]
+    lab.parking.forget(7)
+    lab.parking.park(lab.begun(), stage, is_kept=True)
+    lab.parking.forget(7)
+    lab.parking.park(lab.begun(), stage, wait_ms=5)
+    assert lab.wire.timed == [7, 7, 7]
 
 
 def test_what_a_task_carries_is_not_parked(lab: Lab) -> None:
