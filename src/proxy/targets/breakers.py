@@ -297,7 +297,7 @@ class Breakers:
 
     def _open_whole(self, instance: Instance, cause: Cause, detail: str, now: float) -> list[Move]:
         whole = self._whole(instance)
-        if whole.breaker.state in _OUT:
+        if whole.breaker.state in _OUT or instance.is_going:
             return []
         whole.run = whole.unheard = 0
         whole.keys.clear()

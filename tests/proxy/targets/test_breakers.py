@@ -183,6 +183,14 @@ def test_who_hangs_is_out_within_a_second() -> None:
     assert town.causes() == {("billing", "instance", "silence"): 1}
 
 
+def test_who_goes_may_be_silent() -> None:
+    town = Town()
+    ask(town, 0, 1, 2, 3, seconds=20)
+    town.instances[2].is_going, town.in_flight[2] = True, 6
+    ask(town, 0, 1, 3, seconds=5)
+    assert town.states() == "CCCC"
+
+
 def test_where_all_are_silent_nobody_is_out() -> None:
     town = Town()
     ask(town, 0, 1, 2, 3, seconds=20)
