@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 import trio
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
 from lab_client import Client, HttpAnswer, request
 from lab_service import Asked, RawService
 from msgspec.structs import replace
 
-from penstock.settings import Address
-from proxy.config import GatewayConfig
+from penstock.settings import Address, SettingsError
+from proxy.bounds import pool_limits
+from proxy.config import GatewayConfig, load_gateway
 from proxy.pooled import PoolStatistics
-
-PROBLEM = "application/problem+json"
 
 
 class Place:
@@ -258,3 +257,77 @@ async def test_a_silent_connection_is_not_chosen_and_another_is_dialled(caplog: 
         second = await place.accept(heartbeat_ms=100)
         assert (await answered(second, await ask(pool.lab))).status == 200
         assert pool.told.evictions["silent"] >= 1
+
+
+async def connection_told(lab: Lab) -> list[str]:
+    """What explain says of the connections."""
+    told = (await lab.admin("/explain?method=GET&target=/things")).json()
+    return [line["text"] for step in told["steps"] if step["name"] == "connection" for line in step["lines"]]
+
+
+async def test_explain_tells_of_connections_and_takes_none() -> None:
+    async with open_pool() as pool:
+        (place,) = pool.places
+        pool.dial(place, warm=0, grow_at=1, in_flight=1, per_target=1)
+        service = await place.accept()
+        await until(lambda: pool.lab.health == {"raw-1": "healthy"})
+        assert await connection_told(pool.lab) == [f"1 of at most 1 to {place.address}"]
+        clients = [await ask(pool.lab) for _ in range(2)]
+        await until(lambda: pool.told.waiting == 1)
+        assert await connection_told(pool.lab) == [f"1 of at most 1 to {place.address}", "1 wait for one of them"]
+        (row,) = (await pool.lab.admin("/services")).json()["services"]
+        assert (row["connections"], row["in_flight"], row["why"]) == (1, 1, "")
+        for client in clients:
+            await answered(service, client)
+        pool.pass_time(61)
+        await until(lambda: pool.told.connections == 0)
+        assert await connection_told(pool.lab) == ["none now, since nobody asked for long: it is dialled first"]
+        (row,) = (await pool.lab.admin("/services")).json()["services"]
+        assert (row["connections"], row["in_flight"], row["health"]) == (0, 0, "healthy")
+        assert row["why"] == "nobody asked for long: it is dialled when somebody does"
+        assert pool.told.dials == 1
+
+
+async def test_the_settings_of_the_pool_take_effect_on_a_reload() -> None:
+    async with open_pool() as pool:
+        (place,) = pool.places
+        pool.dial(place)
+        service = await place.accept()
+        await until(lambda: pool.lab.health == {"raw-1": "healthy"})
+        changed = environment(services_dial=f"[{place.address}]", pool_in_flight="1", pool_grow_at="1")
+        changed |= {"PENSTOCK_POOL_PER_TARGET": "1", "PENSTOCK_POOL_CONNECT_TIMEOUT": "2s"}
+        await pool.lab.gateway.change(load_gateway(changed).settings)
+        clients = [await ask(pool.lab) for _ in range(2)]
+        await until(lambda: pool.told.waiting == 1)
+        for client in clients:
+            assert (await answered(service, client)).status == 200
+        assert pool.told.dials == 1, "the connection of before stays"
+        wrong = load_gateway(
+            changed | {"PENSTOCK_SERVICES_DIAL": "['tls://a.test:1']", "PENSTOCK_DIAL_TLS_CA": "/none"}
+        )
+        with pytest.raises(SettingsError, match=r"dial_tls\.ca"):
+            await pool.lab.gateway.change(wrong.settings)
+        assert (await answered(service, await ask(pool.lab))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"POOL_WARM": "5"}, "5 is more than pool.per_target, 4"),
+        ({"POOL_PER_TARGET": "9", "POOL_CONNECTIONS": "8"}, "9 is more than pool.connections, 8"),
+        ({"POOL_GROW_AT": "9", "POOL_IN_FLIGHT": "8"}, "none would be dialled before requests wait"),
+        ({"POOL_SILENT_AFTER": "14s"}, "less than 3 heartbeats"),
+        ({"POOL_CONNECTIONS": "1", "SERVICES_DIAL": "['a.test:1', 'b.test:1']"}, "2 services with 1 warm"),
+        ({"POOL_AGE_JITTER": "60%"}, "pool.age_jitter"),
+        ({"POOL_WAITING": "-1"}, "pool.waiting"),
+    ],
+)
+def test_settings_of_the_pool_that_are_wrong_say_so(settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        load_gateway({f"PENSTOCK_{name}": value for name, value in settings.items()})
+
+
+def test_what_nobody_set_follows_what_it_is_under() -> None:
+    config = load_gateway({"PENSTOCK_POOL_CONNECTIONS": "2", "PENSTOCK_POOL_IN_FLIGHT": "5"}).settings
+    limits = pool_limits(config)
+    assert (limits.connections, limits.per_target, limits.grow_at, limits.in_flight_max) == (2, 2, 5, 5)

@@ -36,10 +36,15 @@ def _lines(row: Row) -> Sequence[Sequence[str]]:
             "-" if load is None else f"{load:g} %",
             str(row["endpoints"]),
             seconds(row["connected_s"]),
-            f"{arrow} {row['peer']}",
+            f"{arrow} {row['peer']}{_times(row['connections'])}",
             row["why"] or _breakers(row),
         )
     ]
+
+
+def _times(connections: int) -> str:
+    """Return how many connections there are, where it is not the one that there mostly is."""
+    return "" if connections == 1 else f" x{connections}"
 
 
 def _breakers(row: Row) -> str:

@@ -33,7 +33,7 @@ FIGURES = Figures(
     rates=RateFigures({("service billing", "10/s by tenant"): 3}, keys=7, crowded=2, failures=1),
     identity=IdentityFigures(5, {"expired": 4}, 6, (IssuerFigures("main", 2, 1.5, True, 9, 8),)),
     registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26),
-    dialled=DialledFigures(27, 28, 29, 1),
+    dialled=DialledFigures(27, 28, 29, 1, 70, 71, 72, 73, 74, {"idle": 75}, {"full": 76}),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
     fanouts=FanOutFigures(31, 32, 33, {("dashboard", "partial"): 34}, {"fanout_leg_timeout": 35}),
     retries=RetryFigures(51, {"lost": 52}, {"budget": 53}, {"billing": 5.5}),
@@ -68,6 +68,13 @@ penstock_dialled_services 27.0
 penstock_dialled_service_connections_open 28.0
 penstock_service_dials_total{reached="true"} 29.0
 penstock_service_dials_total{reached="false"} 1.0
+penstock_pool_dormant_instances 70.0
+penstock_pool_requests_waiting 71.0
+penstock_pool_checkouts_total{hit="true"} 72.0
+penstock_pool_checkouts_total{hit="false"} 73.0
+penstock_pool_waits_served_total 74.0
+penstock_pool_waits_refused_total{why="full"} 76.0
+penstock_pool_evictions_total{cause="idle"} 75.0
 penstock_service_heartbeats_total 13.0
 penstock_service_replacements_total 14.0
 penstock_service_removals_total 15.0
