@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import trio
-from lab import Lab, open_lab, until
+from lab import Lab, environment, open_lab, until
+from lab_client import HttpAnswer
 from lab_service import Asked, RawService
 
 from frames.codec import Field
-from frames.frame import FieldId, Method
+from frames.frame import FieldId, FrameType, Method
+from proxy.config import load_gateway
 
 CACHE: dict[str, Any] = {"path": "/things", "cache": {"ttl": "1m", "ttl_max": "1h"}}
 
@@ -221,9 +223,10 @@ async def test_when_the_one_that_asks_leaves_the_next_one_asks() -> None:
                 nursery.start_soon(ask)
             await until(lambda: lab.gateway.answering.caching.waiting == 3)
             await first.aclose()
-            exchange, _ = await service.cancelled()
-            assert exchange == asked.exchange
-            again = await service.asked()
+            frames = dict([await service.next(), await service.next()])
+            (cancelled,) = [frame.exchange for frame in frames if frame.type is FrameType.CANCEL]
+            assert cancelled == asked.exchange
+            (again,) = filter(None, frames.values())
             await until(lambda: lab.gateway.answering.caching.waiting == 2)
             await service.respond(again, 200, [], b"one")
         assert bodies == [b"one"] * 3
@@ -282,3 +285,59 @@ async def test_what_was_changed_meanwhile_is_not_kept() -> None:
             await until(lambda: any(flight.is_void for flight in lab.gateway.answering.caching._flights.values()))
             await service.respond(read, 200, [], b"old")
         await fill(lab, service, body=b"new")
+
+
+async def test_what_comes_through_a_trusted_proxy_is_kept_as_anything_else() -> None:
+    async with open_cache(edge_trusted_proxies="127.0.0.1") as (lab, service):
+        line = "X-Forwarded-For: 192.0.2.7"
+        await fill(lab, service, "/things", line)
+        client = await lab.client()
+        assert (await client.get("/things", line)).body == b"one"
+        assert outcomes(lab) == {"miss": 1, "hit": 1}
+
+
+async def test_those_that_wait_are_answered_when_the_time_to_drain_is_over() -> None:
+    async with open_cache() as (lab, service):
+        answers: list[HttpAnswer] = []
+
+        async def ask() -> None:
+            answers.append(await (await lab.client()).get("/things"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 2)
+            await lab.gateway.drain(0.05)
+        assert [answer.reason for answer in answers] == ["draining"] * 3
+
+
+async def test_one_that_waits_finds_its_route_gone() -> None:
+    async with open_cache() as (lab, service):
+        answers: list[HttpAnswer] = []
+
+        async def ask() -> None:
+            answers.append(await (await lab.client()).get("/things"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            asked = await service.asked()
+            nursery.start_soon(ask)
+            await until(lambda: lab.gateway.answering.caching.waiting == 1)
+            await service.join("GET /others", first_id=9)
+            await service.respond(asked, 200, named(cache_control="private"))
+        assert sorted(answer.status for answer in answers) == [200, 404]
+
+
+async def test_rules_bounds_and_times_change_while_it_runs() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        rules = [{"path": "/things", "cache": {"ttl_max": "0s"}}]
+        await lab.gateway.change(load_gateway(environment(rules=json.dumps(rules))).settings)
+        await fill(lab, service, body=b"two")
+        settings = environment(rules=json.dumps([CACHE]), cache_memory_bytes="1KiB", cache_wait="7ms")
+        await lab.gateway.change(load_gateway(settings).settings)
+        caching = lab.gateway.answering.caching
+        assert (caching.kept.bytes_max, len(caching.kept), caching.wait_ms) == (1_024, 0, 7)
+        await fill(lab, service, body=b"three")
+        await fill(lab, service, body=b"four")

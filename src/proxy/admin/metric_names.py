@@ -334,7 +334,7 @@ CACHE_WAITING: Final = MetricName(
     "penstock_cache_waiting", "gauge", "Requests that wait for the answer to another that asks the same now."
 )
 CACHE_ANSWERS: Final = MetricName("penstock_cache_answers", "gauge", "Answers that are kept now.")
-CACHE_BYTES: Final = MetricName("penstock_cache_bytes", "gauge", "Memory that they take, of cache.memory.")
+CACHE_BYTES: Final = MetricName("penstock_cache_bytes", "gauge", "Memory that they take, of cache.memory_bytes.")
 CACHE_NOT_KEPT: Final = MetricName(
     "penstock_cache_not_kept_total", "counter", "Answers that the cache might have kept and did not, by why.", ("why",)
 )

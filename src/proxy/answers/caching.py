@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from frames.frame import Method
-from frames.wire_values import HEAD_ODD, RequestHead, WireResult
+from frames.wire_values import RequestHead, WireResult
 from proxy.answers.directives import Directives, parse_directives, seconds
 from proxy.answers.freshness import NotKept, judge
 from proxy.answers.kept import RETRY_MS, Ask, Entry, Kept, Variant
@@ -23,7 +23,7 @@ from proxy.answers.routes import UNSAFE, is_cached
 from proxy.answers.watching import watch
 from proxy.ended import GONE, Ended, Endings
 from proxy.errors import NOT_CACHED
-from proxy.exchange import Exchange
+from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.route_policy import CacheScope
 from proxy.stage import PARKED, Answer, Lane, Stage, for_routes
 
@@ -125,7 +125,7 @@ class Caching:
 
         @for_routes(is_cached)
         def cache(exchange: Exchange) -> Answer | Lane | None:
-            if exchange.flags & HEAD_ODD:
+            if exchange.flags & NEEDS_TASK:
                 return None
             if exchange.method in UNSAFE:
                 return changes(exchange)

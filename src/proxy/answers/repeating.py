@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from frames.frame import CancelReason, Method
 from frames.template import template_shape
-from frames.wire_values import HEAD_HAS_LENGTH, HEAD_ODD, LOST_UNSENT, Event, EventKind, RequestHead, WireResult
+from frames.wire_values import HEAD_HAS_LENGTH, LOST_UNSENT, Event, EventKind, RequestHead, WireResult
 from proxy.answers.key import KEY_BYTES_MAX, Fingerprint, digest_of, fingerprint, parse_key
 from proxy.answers.ledger import Ledger, Record, Refusal
 from proxy.answers.payload import Response, Template, read_response, without
@@ -202,7 +202,7 @@ class Repeating:
             return Await(partial(self._load, record), exchange.deadline_ms)
         response = read_response(record.payload)
         self.store.done(record)
-        if exchange.flags & HEAD_ODD:
+        if exchange.flags & NEEDS_TASK or self._port.request_head(exchange.id) is None:
             self.figures.replayed += 1
             return _reply(response)
         payload = Template(response.status, without(response.fields, MARK[0]), response.body).filled(MARK)
@@ -220,9 +220,9 @@ class Repeating:
     def _asked(self, exchange: Exchange) -> Fingerprint:
         named, flags = exchange.fields.named_field, exchange.flags
         content_type = named(exchange.id, b"content-type") or b""
-        if not flags & HEAD_ODD:
-            head, body = self._port.request_head(exchange.id), self._port.request_body(exchange.id)
-            return fingerprint(head.target if head is not None else b"", content_type, body, None)
+        here = None if flags & NEEDS_TASK else self._port.request_head(exchange.id)
+        if here is not None:
+            return fingerprint(here.target, content_type, self._port.request_body(exchange.id), None)
         target = exchange.target if flags & NEEDS_TASK else exchange.head.target
         has_length = exchange.head.flags & HEAD_HAS_LENGTH or not exchange.head.verdict
         return fingerprint(target, content_type, None, exchange.head.content_length if has_length else None)
