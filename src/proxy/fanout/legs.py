@@ -17,6 +17,7 @@ from frames.fields import decode_fields, encode_block
 from frames.frame import FieldId
 from frames.limits import FIELD_ENTRY_BYTES, FIELDS_MAX
 from frames.wire_values import NO_IDENTITY, ForwardedFields, KnownName, RequestHead
+from proxy.breaker_state import Probe
 from proxy.errors import BODY_TOO_LARGE, INTERNAL, NO_INSTANCE, NO_ROUTE, TOO_MANY_FIELDS
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Leg, Question
@@ -246,7 +247,9 @@ class LegMaker:
         return Question(place, asked)
 
     def _offers(self, offers: "Sequence[Offer]", count: int) -> "Sequence[Offer]":
-        """Return all of them, or that many at random, in their order."""
+        """Return all of them, or that many at random, in their order. One that is probed now is not the only one."""
+        if isinstance(offers, Probe):
+            offers = tuple(dict.fromkeys((*offers.of, *offers)))
         if count in (ALL, len(offers)) or count > len(offers):
             return offers
         return [offers[at] for at in sorted(self._rand.sample(range(len(offers)), count))]
