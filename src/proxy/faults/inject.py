@@ -72,8 +72,12 @@ def make_inject_faults(
         return end(exchange, drawn)
 
     def delay(exchange: Exchange, drawn: Drawn) -> Result:
-        """Let the request wait: parked, so that all that follows is as without the delay; else in a task."""
-        if drawn == Drawn(drawn.delay_ms):
+        """Let the request wait: parked, so that all that follows is as without the delay; else in a task.
+
+        What has a key is compared with what had it before, body and all, for which it must be at hand.
+        """
+        has_key = exchange.fields.named_field(exchange.id, b"idempotency-key") is not None
+        if drawn == Drawn(drawn.delay_ms) and not has_key:
             lot = parking()
             if lot.park(exchange, inject_faults, on_expired=lot.resume, wait_ms=drawn.delay_ms) is not None:
                 return PARKED
