@@ -94,6 +94,8 @@ static int answer_with(wire *w, exchange *x, const uint8_t *base, uint32_t frame
     frame_scan(base, frame_bytes, w->views, 1, w->fields, VIEW_FIELDS_MAX, &found);
     if (found.frame_count != 1 || w->views[0].status < 200)
         return WIRE_INVALID;
+    x->closes |= x->has_rest; /* what follows its head is never read */
+    x->lingers |= x->has_rest;
     http1_answer facts = edge_answer_facts(w, x);
     int32_t head_bytes = http1_response_write(base, &w->views[0], w->fields, &facts, w->scratch, RESPONSE_HEAD_BYTES_MAX);
     if (head_bytes < 0)

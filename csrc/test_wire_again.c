@@ -391,6 +391,20 @@ static void test_branches(void)
     finish_empty();
 }
 
+/* What is passed on before the body has come ends the connection: the body would be taken for the next request. */
+static void test_passed_on_before_the_body(void)
+{
+    static const uint8_t payload[] = {0, 200, 0, 0, 'h', 'i'};
+    open_all(4096, 4096);
+    uint64_t id = ask(client, "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    CHECK_EQUAL(wire_pass_on(w, id, payload, sizeof payload), WIRE_OK);
+    wire_flush(w);
+    char head[1024] = "";
+    ssize_t count = recv(client, head, sizeof head - 1, 0);
+    CHECK(count > 0 && strstr(head, "connection: close\r\n") && !memcmp(head + count - 2, "hi", 2));
+    finish_empty();
+}
+
 /* A request may go on without its client, as if it had been begun here; and only then. */
 static void test_outlived(void)
 {
@@ -654,6 +668,7 @@ int main(void)
     test_attempt_times();
     test_branches();
     test_outlived();
+    test_passed_on_before_the_body();
     test_answered_beside_a_branch();
     test_unsent();
     test_sent_in_part();
