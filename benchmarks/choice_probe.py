@@ -2,12 +2,14 @@
 
 The stages are the gateway's own, with counts of requests in flight that differ from instance to instance.
 
+    random.choice         of the standard library, of 4: what a choice costs that looks at nothing
     two choices           the default, of 4 and of 64
     two choices, uneven   the same while one instance has just come, and gets less than its share
     least loaded, round robin, consistent hashing
 """
 
 import json
+import random
 import sys
 import time
 from array import array
@@ -65,6 +67,18 @@ def chooses(count: int, balance: Balance | None = None, *, is_uneven: bool = Fal
     return run
 
 
+def draws(count: int) -> Callable[[], int]:
+    """Return a function that draws a thousand times among so many, and says how often."""
+    offers = [Instance("billing", f"b{slot}", slot, 0.0).offer(ENDPOINT) for slot in range(count)]
+
+    def run() -> int:
+        for _ in range(BATCH):
+            random.choice(offers)
+        return BATCH
+
+    return run
+
+
 def time_round(run: Callable[[], int]) -> float:
     """Return nanoseconds for each, over at least ROUND_NS, with the loop around it."""
     done, start = 0, time.perf_counter_ns()
@@ -78,6 +92,7 @@ def time_round(run: Callable[[], int]) -> float:
 def main(rounds: int) -> None:
     """Measure all in turns and print the rounds."""
     work = {
+        "random.choice of 4": draws(4),
         "two choices of 4": chooses(4),
         "two choices of 64": chooses(64),
         "two choices of 4, uneven": chooses(4, is_uneven=True),
