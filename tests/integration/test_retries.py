@@ -9,6 +9,7 @@ import trio
 from lab import Lab, environment, open_lab, until
 from lab_client import Client, request
 from lab_service import Asked, RawService, streaming
+from test_dialled_pool import open_pool
 
 from frames.codec import encode_goaway, encode_refused
 from frames.frame import CancelReason, FieldId, FrameType, GoawayReason, RefusedReason
@@ -555,3 +556,26 @@ async def test_other_settings_hold_from_the_next_request_on() -> None:
         await client.send(request("GET", "/things"))
         await service.respond(await service.asked(), 503)
         assert (await client.answer()).status == 503
+
+
+async def test_a_dialled_service_that_closes_as_it_is_used_is_dialled_again_and_asked() -> None:
+    """It has one connection, and no other instance: the request waits until the pool has dialled again."""
+    async with open_pool(retries_budget_floor="1000") as pool:
+        (place,) = pool.places
+
+        async def serve() -> None:
+            while True:
+                service = await place.accept()
+                await service.respond(await service.asked(), body=b"well")
+                await service.asked()
+                await service.aclose()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            pool.dial(place)
+            await until(lambda: pool.lab.health == {"raw-1": "healthy"})
+            client = await pool.lab.client()
+            for _ in range(3):  # whoever goes on like that is dialled later and later
+                assert (await client.get("/things")).body == b"well"
+            assert sent(pool.lab) == {FailureKind.LOST: 2}
+            nursery.cancel_scope.cancel()

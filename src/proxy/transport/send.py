@@ -16,6 +16,8 @@ _ANSWERS = {
     WireResult.NO_CONNECTION: Answer(NO_INSTANCE),  # it was lost within this batch: nothing was sent
     WireResult.NO_EXCHANGE: None,  # the client is gone, and an event says so
 }
+_UNSENT = (WireResult.FULL, WireResult.NO_CONNECTION)
+"""It is the instance that cannot take it."""
 
 
 class SendPort(Protocol):
@@ -68,6 +70,30 @@ def make_send(port: SendPort, note: Callable[[Exchange], object] = lambda exchan
             route.attempt_ms,
             NO_IDENTITY if caller is None else caller.wire,
         )
+        if not result:
+            return None
+        return send_elsewhere(exchange, result) if result in _UNSENT else _refusal(result)
+
+    def send_elsewhere(exchange: Exchange, result: int) -> Answer | None:
+        """Send to another of the candidates: nothing has left yet, so this is a choice made anew, and no retry."""
+        caller, route, refused = exchange.caller, exchange.route, exchange.offer
+        for offer in exchange.offers:
+            if offer is refused or offer.instance.ring is not None:  # a pool gives its connections itself
+                continue
+            result = send(
+                exchange.id,
+                offer.connection,
+                route.index,
+                offer.endpoint_id,
+                offer.gauge,
+                offer.streams | route.how,
+                exchange.deadline_ms,
+                route.attempt_ms,
+                NO_IDENTITY if caller is None else caller.wire,
+            )
+            if result not in _UNSENT:
+                exchange.offer = offer
+                break
         return _refusal(result) if result else None
 
     return send_request

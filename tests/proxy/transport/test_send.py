@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from request_fields import NoFields
 
 from frames.frame import Method
@@ -85,6 +86,25 @@ def test_what_the_wire_refuses_is_answered(result: WireResult, reason: Reason) -
     answer = make_send(FakePort(result))(decided())
     assert isinstance(answer, Answer)
     assert answer.reason is reason
+
+
+def test_where_one_cannot_take_it_another_is_sent_to() -> None:
+    class Picky(FakePort):
+        def send(self, exchange: int, connection: int, *rest: Any) -> int:
+            super().send(exchange, connection, *rest)
+            return WireResult.OK if connection == 22 else WireResult.FULL
+
+    port, exchange = Picky(0), decided()
+    others = [replace(exchange.offer, connection=connection, gauge=0) for connection in (21, 22, 23)]
+    exchange.offers = (exchange.offer, *others)
+    assert make_send(port)(exchange) is None
+    assert [sent[1] for sent in port.sent] == [14, 21, 22]
+    assert exchange.offer is others[1]
+    exchange = decided()
+    exchange.offers = (exchange.offer, others[0])
+    answer = make_send(port)(exchange)
+    assert isinstance(answer, Answer)
+    assert answer.reason is SERVICE_CONGESTED
 
 
 def test_whose_client_is_gone_is_not_answered() -> None:
