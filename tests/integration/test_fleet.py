@@ -1,16 +1,20 @@
 """The fleet page: every instance in one shape, what each says, and who does not answer."""
 
+import json
+import re
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+from click.testing import CliRunner, Result
 from lab import Lab, open_lab, until
 from lab_service import RawService
 
 from frames.fixed import encode_refused
 from frames.frame import CancelReason, FrameType, Method, RefusedReason
 from penstock import Call, Service
+from proxy.cli.main import command
 from proxy.fanout import fleet
 
 SAID = {"ready": True, "reasons": [], "in_flight": 2, "concurrency": 8, "uptime_s": 1.5, "cpu_s": 0.5, "rss_bytes": 9}
@@ -75,6 +79,47 @@ async def test_the_shape_of_the_page() -> None:
         ]
         assert metrics["rss_bytes"] > 1_000_000
         assert (leg["ok"], leg["reason"]) == (True, None)
+
+
+async def run(lab: Lab, *arguments: str) -> Result:
+    """Run the command as if in a terminal, beside the gateway that it asks."""
+    environment = {"PENSTOCK_ADMIN_LISTEN": "{}:{}".format(*lab.addresses.admin)}
+    return await trio.to_thread.run_sync(lambda: CliRunner().invoke(command, ["fleet", *arguments], env=environment))
+
+
+async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "KEPT_S", 0.0)
+    service = billing()
+    problems: list[str | None] = [None]
+    service.ready(lambda: problems[0])
+    async with open_lab() as lab:
+        nobody = await run(lab)
+        assert (nobody.exit_code, nobody.stdout) == (0, "there are no instances now\n")
+        await lab.serve(service, instance="billing-1")
+        good = await run(lab)
+        head, line, summary = (re.split(r"  +", each) for each in good.stdout.splitlines())
+        assert head == [
+            "INSTANCE",
+            "VERSION",
+            "HEALTH",
+            "READY",
+            "ANSWER",
+            "IN FLIGHT",
+            "LATENCY",
+            "UP",
+            "CPU",
+            *head[9:],
+        ]
+        assert line[:4] == ["billing/billing-1", "1.4.0", "healthy", "yes"]
+        assert (good.exit_code, summary) == (0, ["1 of 1 are ready"])
+        await lab.raw(instance="raw-1")
+        problems[0] = "The ledger cannot be reached."
+        bad = await run(lab)
+        lines = bad.stdout.splitlines()
+        assert lines[1].endswith("The ledger cannot be reached.")
+        assert lines[2].endswith("service_feature_unsupported")
+        assert (bad.exit_code, lines[3]) == (1, "0 of 2 are ready")
+        assert json.loads((await run(lab, "--service", "raw", "--output", "json")).stdout)["summary"]["instances"] == 1
 
 
 async def test_a_process_that_is_not_ready_says_why() -> None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": "Tell what would become of a request, and why.",
     "routes": "List the routes that services offer.",
     "services": "List the instances that are connected.",
+    "fleet": "Ask every instance how it is.",
     "reload": "Make the running gateway read its settings again.",
     "cert": "Make a certificate for development.",
     "key": "Make an API key.",
