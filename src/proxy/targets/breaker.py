@@ -49,6 +49,10 @@ class BreakerSettings(msgspec.Struct, frozen=True, kw_only=True):
     open_max_s: float = 60.0
     ramp_s: float = 10.0
 
+    def patience(self, *, is_ramping: bool) -> int:
+        """Return after how many failures in a row somebody is out; 0: after none. On the ramp it takes fewer."""
+        return max(1, self.failures // RAMP_PATIENCE) if is_ramping and self.failures else self.failures
+
 
 class Cause(Enum):
     """Why a breaker opened."""

@@ -23,11 +23,12 @@ import msgspec
 
 from proxy.breaker_state import BreakerState
 from proxy.outcomes import FAILURES, OutcomeKind
-from proxy.targets.breaker import RAMP_PATIENCE, Breaker, BreakerSettings, Cause
+from proxy.targets.breaker import Breaker, BreakerSettings, Cause
 from proxy.targets.gauges import Gauged, Gauges
 from proxy.targets.instance import Instance, RouteKey
-from proxy.targets.outlier import WINDOW_S, Window, is_slow, is_worse
-from proxy.targets.silence import Sight, Silence
+from proxy.targets.outlier import WINDOW_S, Window, is_worse
+from proxy.targets.silence import Sight
+from proxy.targets.wholes import Verdict, Whole, Wholes
 
 _WRAP: Final = 0xFFFF_FFFF
 _OUT: Final = (BreakerState.OPEN, BreakerState.HALF_OPEN)
@@ -35,17 +36,8 @@ _OUT: Final = (BreakerState.OPEN, BreakerState.HALF_OPEN)
 IMPATIENT: Final = 4.0
 """A client that gives less than so many times the usual time up says nothing of the instance."""
 
-ENDPOINTS_MIN: Final = 3
-"""Endpoints of an instance that fail, and nothing else of it goes well, before it is the instance that fails."""
-
-UNHEARD_MIN: Final = 3
-"""Requests in a row that were not answered in time, with nothing heard of the instance meanwhile."""
-
-SLOW_LOOKS: Final = 3
-"""As often in a row it must be found slow, a second apart."""
-
-LOOK_S: Final = 1.0
-"""Between two looks at who is slow, and at what can be forgotten."""
+FORGET_S: Final = 1.0
+"""Between two looks at what can be forgotten."""
 
 
 class Move(NamedTuple):
@@ -71,26 +63,6 @@ class _Endpoint(msgspec.Struct, eq=False):
     breaker: Breaker = msgspec.field(default_factory=Breaker)
 
 
-class _Whole(msgspec.Struct, eq=False):
-    """What is known of an instance as a whole."""
-
-    heard: int | None = None
-    """Frames so far, at the last tick."""
-    failed: int = 0
-    """Requests since then; ``answered`` of them by frames, ``expired`` without any."""
-    answered: int = 0
-    expired: int = 0
-    run: int = 0
-    """Failures with nothing else in between."""
-    unheard: int = 0
-    """Requests that were not answered in time, with nothing heard in between."""
-    keys: set[RouteKey] = msgspec.field(default_factory=set)
-    """Of which the run is."""
-    slow_looks: int = 0
-    last: float = float("-inf")
-    breaker: Breaker = msgspec.field(default_factory=Breaker)
-
-
 class Breakers:
     """Decides who is out. ``settings`` may be set anew at any time."""
 
@@ -111,13 +83,11 @@ class Breakers:
         self._gauges = gauges
         self._answers = answers
         self._others = others
-        self._slowest_us = slowest_us
         self._rand = rand
         self._endpoints: dict[int, _Endpoint] = {}
-        self._wholes: dict[Instance, _Whole] = {}
+        self._wholes = Wholes(slowest_us)
         self._out: dict[Breaker, tuple[Instance, RouteKey | None, int]] = {}
-        self._silence = Silence()
-        self._looked_at = float("-inf")
+        self._forgot_at = float("-inf")
         self.opened: Counter[tuple[str, str, str]] = Counter()
         """Openings, by service, `instance` or `endpoint`, and cause."""
         self.failures: Counter[tuple[str, str]] = Counter()
@@ -148,7 +118,7 @@ class Breakers:
         if kind is OutcomeKind.EXPIRED and 0 < latency_us < IMPATIENT * usual_us:
             kind = OutcomeKind.OTHER
         self.failures[gauged.instance.service, kind.name.lower()] += 1
-        endpoint, whole = self._endpoint(gauge, gauged, now), self._whole(gauged.instance)
+        endpoint, whole = self._endpoint(gauge, gauged, now), self._wholes.of(gauged.instance)
         if kind not in FAILURES:
             for breaker in (endpoint.breaker, whole.breaker):
                 if breaker.probing == gauge:
@@ -161,24 +131,17 @@ class Breakers:
             return moved
         endpoint.run = 1 if good else endpoint.run + 1
         endpoint.window.failed(good, now)
-        self._note(whole, gauged.key, kind)
+        self._wholes.note(gauged.instance, gauged.key, kind)
         return moved + self._judge(gauge, endpoint, now)
 
     def tick(self, sights: Sequence[Sight], now: float) -> tuple[Move, ...]:
         """Do what time does. sights: of all instances. Returns whose breaker is in another state now."""
         moves = self._tick_breakers(now)
-        for sight in sights:
-            whole = self._wholes.get(sight.instance)
-            if whole is not None:
-                moves += self._judge_whole(sight, whole, now)
-        if self.settings.silence_s:
-            for instance, silent_s in self._silence.silent(sights, self.settings.silence_s, self._slowest_us, now):
-                detail = f"it was asked, and nothing was heard of it for {silent_s:.2f} s"
-                moves += self._open_whole(instance, Cause.SILENCE, detail, now)
-        if now - self._looked_at >= LOOK_S:
-            self._looked_at = now
-            moves += self._look_for_slow(sights, now)
-            self._forget(sights, now)
+        for verdict in self._wholes.verdicts(sights, self.settings, now):
+            moves += self._open_whole(verdict, now)
+        if now - self._forgot_at >= FORGET_S:
+            self._forgot_at = now
+            self._forget({sight.instance for sight in sights}, now)
         return tuple(moves)
 
     # ---- an endpoint ----
@@ -198,8 +161,8 @@ class Breakers:
 
     def _judge(self, gauge: int, endpoint: _Endpoint, now: float) -> tuple[Move, ...]:
         settings = self.settings
-        is_ramping = endpoint.breaker.state is BreakerState.RAMPING
-        if settings.failures and endpoint.run >= _patience(settings.failures, is_ramping=is_ramping):
+        patience = settings.patience(is_ramping=endpoint.breaker.state is BreakerState.RAMPING)
+        if patience and endpoint.run >= patience:
             return self._open_endpoint(gauge, endpoint, Cause.FAILURES, f"{endpoint.run} failures in a row", now)
         window = endpoint.window
         part = window.failed_part()
@@ -230,85 +193,19 @@ class Breakers:
 
     # ---- an instance ----
 
-    def _whole(self, instance: Instance) -> _Whole:
-        return self._wholes.get(instance) or self._wholes.setdefault(instance, _Whole())
-
-    def _note(self, whole: _Whole, key: RouteKey, kind: OutcomeKind) -> None:
-        whole.failed += 1
-        whole.answered += kind in (OutcomeKind.STATUS, OutcomeKind.BAD_RESPONSE)
-        whole.expired += kind is OutcomeKind.EXPIRED
-        whole.keys.add(key)
-
-    def _judge_whole(self, sight: Sight, whole: _Whole, now: float) -> list[Move]:
-        """Judge what has become of an instance's requests since the last tick."""
-        before, failed, answered, expired = whole.heard, whole.failed, whole.answered, whole.expired
-        whole.heard, whole.failed, whole.answered, whole.expired = sight.heard, 0, 0, 0
-        frames = 0 if before is None else (sight.heard - before) & _WRAP
-        if before is None or frames > answered + 1:  # one may be a heartbeat
-            whole.run = whole.unheard = 0
-            whole.keys.clear()
-            return []
-        whole.run += failed
-        whole.unheard = 0 if frames else whole.unheard + expired
-        if whole.breaker.state in _OUT or not failed:
-            return []
-        is_ramping = whole.breaker.state is BreakerState.RAMPING
-        if self.settings.silence_s and whole.unheard >= UNHEARD_MIN:
-            detail = f"{whole.unheard} requests in a row were not answered in time, and nothing was heard of it"
-            return self._open_whole(sight.instance, Cause.SILENCE, detail, now)
-        if not self.settings.failures or whole.run < _patience(self.settings.failures, is_ramping=is_ramping):
-            return []
-        if len(whole.keys) < ENDPOINTS_MIN:
-            return []
-        detail = f"{whole.run} failures in a row, of {len(whole.keys)} endpoints"
-        return self._open_whole(sight.instance, Cause.FAILURES, detail, now)
-
-    def _look_for_slow(self, sights: Sequence[Sight], now: float) -> list[Move]:
-        if not self.settings.slow_factor:
-            return []
-        moves: list[Move] = []
-        by_service: dict[str, list[Sight]] = {}
-        for sight in sights:
-            by_service.setdefault(sight.instance.service, []).append(sight)
-        for peers in by_service.values():
-            # Nobody is slow who is not many times as slow as the fastest: of a hundred, none is compared with all.
-            least = self.settings.slow_factor * min((peer.usual_us for peer in peers if peer.usual_us), default=0.0)
-            for sight in peers:
-                if sight.usual_us > least:
-                    others = [peer.usual_us for peer in peers if peer.instance is not sight.instance]
-                else:
-                    others = []
-                if not is_slow(sight.usual_us, others, self.settings.slow_factor):
-                    if (found := self._wholes.get(sight.instance)) is not None:
-                        found.slow_looks = 0
-                    continue
-                moves += self._found_slow(sight, now)
-        return moves
-
-    def _found_slow(self, sight: Sight, now: float) -> list[Move]:
-        """Note that an instance is slow. The wire's average counts a failed answer as a slow one, which it is not."""
-        whole = self._whole(sight.instance)
-        whole.slow_looks = whole.slow_looks + 1 if now - whole.last > WINDOW_S / 6 else 0
-        if whole.slow_looks < SLOW_LOOKS:
-            return []
-        whole.slow_looks = 0
-        detail = f"it takes {sight.usual_us / 1000:.0f} ms on average, many times as long as others"
-        return self._open_whole(sight.instance, Cause.SLOW, detail, now)
-
-    def _open_whole(self, instance: Instance, cause: Cause, detail: str, now: float) -> list[Move]:
-        whole = self._whole(instance)
+    def _open_whole(self, verdict: Verdict, now: float) -> list[Move]:
+        instance, whole = verdict.instance, self._wholes.of(verdict.instance)
         if whole.breaker.state in _OUT or instance.is_going:
             return []
-        whole.run = whole.unheard = 0
-        whole.keys.clear()
-        whole.breaker.open(cause, detail, self.settings, now, self._rand)
-        self.opened[instance.service, "instance", cause.value] += 1
+        whole.begin_anew()
+        whole.breaker.open(verdict.cause, verdict.detail, self.settings, now, self._rand)
+        self.opened[instance.service, "instance", verdict.cause.value] += 1
         return [self._moved(instance, None, 0, whole.breaker)]
 
     # ---- probes and time ----
 
     def _fail_probes(
-        self, gauge: int, kind: OutcomeKind, endpoint: _Endpoint, whole: _Whole, now: float
+        self, gauge: int, kind: OutcomeKind, endpoint: _Endpoint, whole: Whole, now: float
     ) -> tuple[Move, ...]:
         """Open again what was half-open, and whose probe this may have been."""
         instance, key = endpoint.gauged
@@ -355,12 +252,10 @@ class Breakers:
             instance.breakers[gauge] = breaker
         return Move(instance, key, gauge, breaker, breaker.state)
 
-    def _forget(self, sights: Iterable[Sight], now: float) -> None:
+    def _forget(self, there: set[Instance], now: float) -> None:
         """Forget who is gone, and what is long ago."""
-        there = {sight.instance for sight in sights}
         before = now - max(WINDOW_S, 2 * self.settings.open_max_s)
-        for instance in [instance for instance in self._wholes if instance not in there]:
-            del self._wholes[instance]
+        self._wholes.forget(there)
         for gauge, endpoint in list(self._endpoints.items()):
             is_old = endpoint.last < before and endpoint.breaker.state is BreakerState.CLOSED
             if is_old or self._gauges.owner(gauge) is not endpoint.gauged:
@@ -370,7 +265,3 @@ class Breakers:
             if instance not in there or (key is not None and (owner is None or owner.instance is not instance)):
                 del self._out[breaker]
                 instance.breakers.pop(gauge, None)
-
-
-def _patience(failures: int, *, is_ramping: bool) -> int:
-    return max(1, failures // RAMP_PATIENCE) if is_ramping else failures

@@ -274,14 +274,39 @@ def test_an_instance_of_which_something_goes_well_is_not_out() -> None:
     assert town.own_state(1) is CLOSED
 
 
+def look(town: Town, *averages_us: float) -> str:
+    """Let the third take so long on average, a second each, and the others as ever."""
+    for average_us in averages_us:
+        town.usual_us = {0: 20_000, 1: 10_000, 2: average_us, 3: 30_000}
+        town.tick(1)
+    return town.states()
+
+
 def test_who_is_many_times_as_slow_as_the_others_is_out_after_some_looks() -> None:
     town = Town()
-    town.usual_us = {0: 20_000, 1: 10_000, 2: 201_000, 3: 30_000}
-    town.tick(2)
-    assert town.states() == "CCCC"
-    town.tick(0.5)
-    assert town.states() == "CCOC"
+    assert look(town, 201_000, 202_000) == "CCCC"
+    assert look(town, 201_000) == "CCOC"
     assert town.causes() == {("billing", "instance", "slow"): 1}
+
+
+@pytest.mark.parametrize(
+    "averages_us",
+    [
+        [201_000, 202_000, 199_000] * 3,  # not each time
+        [201_000] * 9,  # nothing was measured anew
+        [900_000, 800_000, 700_000, 600_000, 500_000, 400_000, 300_000],  # it gets well
+    ],
+)
+def test_who_was_slow_for_a_moment_is_not_out(averages_us: list[float]) -> None:
+    assert look(Town(), *averages_us) == "CCCC"
+
+
+def test_failures_are_no_slowness_though_the_wire_takes_them_for_it() -> None:
+    town = Town(settings=BreakerSettings(failures=0, success_percent=0))
+    for average_us in range(201_000, 220_000, 1_000):
+        town.fail(2)
+        look(town, average_us)
+    assert town.states() == "CCCC"
 
 
 def test_slow_is_beside_others_and_not_below_a_tenth_of_a_second() -> None:
