@@ -196,7 +196,7 @@ class Gateway:
             self.own.takers,
             self.lane,
             after=lambda exchange, stage, snapshot: self.configured.pipeline.path.after(exchange, stage, snapshot),
-            send=make_send_again(self.wire, self.configured.notes.choose),
+            send=make_send_again(self.wire, self.configured.notes.choose, self.lane.endings),
         )
 
     @cached_property

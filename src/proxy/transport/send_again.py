@@ -1,9 +1,9 @@
 """Send again: hands a request to the wire that the wire has kept, for who was parked or is tried once more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final, Protocol
 
-from frames.wire_values import WireResult
+from frames.wire_values import SendHow, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
 from proxy.exchange import Exchange
 from proxy.stage import Answer
@@ -37,9 +37,13 @@ class AgainPort(Protocol):
 
 
 def make_send_again(
-    port: AgainPort, note: Callable[[Exchange], object] = lambda exchange: None
+    port: AgainPort, note: Callable[[Exchange], object] = lambda exchange: None, watched: Container[int] = ()
 ) -> Callable[[Exchange], Answer | None]:
-    """Return what sends a kept request for the first time, to where its stages have said. note: as in `send`."""
+    """Return what sends a kept request for the first time, to where its stages have said. note: as in `send`.
+
+    watched: the exchanges of whose end somebody is told (`proxy.ended`). The route may be of another configuration than
+    the stage was that watches.
+    """
 
     def send_again(exchange: Exchange) -> Answer | None:
         offer, route = exchange.offer, exchange.route
@@ -51,7 +55,7 @@ def make_send_again(
             route.index,
             offer.endpoint_id,
             offer.gauge,
-            route.how | offer.streams,
+            route.how | offer.streams | (SendHow.TELL if exchange.id in watched else 0),
             FIRST_ATTEMPT,
             route.attempt_ms,
         )
