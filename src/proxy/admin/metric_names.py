@@ -276,7 +276,8 @@ FANOUT_REQUESTS: Final = MetricName(
 FANOUT_LEGS: Final = MetricName(
     "penstock_fanout_legs_total",
     "counter",
-    "Legs of fan-outs that are over: good, bad_status, or the reason why there is no answer (docs/reasons.md).",
+    "Legs of fan-outs that are over, those of GET /fleet included: good, bad_status, or the reason why there is no"
+    " answer (docs/reasons.md).",
     ("result",),
 )
 RETRIES: Final = MetricName(

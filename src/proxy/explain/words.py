@@ -78,7 +78,8 @@ def route(view: View) -> Iterator[Line]:
     route = exchange.route
     versions = [f"{route.service} {version}" for version in route.choice.versions]
     declared = f"{', '.join(versions)} declare{'s' if len(versions) == 1 else ''}"
-    yield Line(f"{Method(route.method).name} {route.template} of {route.service}", declared)
+    origin = declared if versions or route.fanout is None else route.fanout.origin
+    yield Line(f"{Method(route.method).name} {route.template} of {route.service}", origin)
     if terms.hosts:
         yield Line(f"host {', '.join(terms.hosts.patterns_of(route.service))}", view.origins.setting("routes.hosts"))
     for rule in terms.policies.rules_of(route.service, route.method, route.template):

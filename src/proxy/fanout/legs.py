@@ -247,9 +247,10 @@ class LegMaker:
         return Question(place, asked)
 
     def _offers(self, offers: "Sequence[Offer]", count: int) -> "Sequence[Offer]":
-        """Return all of them, or that many at random, in their order. One that is probed now is not the only one."""
+        """Return all of them, or that many at random, by name. One that is probed now is not the only one."""
         if isinstance(offers, Probe):
             offers = tuple(dict.fromkeys((*offers.of, *offers)))
+        offers = sorted(offers, key=lambda offer: offer.instance.instance)
         if count in (ALL, len(offers)) or count > len(offers):
             return offers
         return [offers[at] for at in sorted(self._rand.sample(range(len(offers)), count))]
