@@ -18,7 +18,8 @@ KEY_BYTES_MAX: Final = 255
 _DIGEST_BYTES: Final = 32
 _PRINT_BYTES: Final = 16
 
-_string = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_string = re.compile(rb'"((?:[ !#-\[\]-~]++|\\["\\])*+)"')
+_escape = re.compile(rb'\\(["\\])')
 _token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z:/=]+")
 
 
@@ -27,7 +28,9 @@ def parse_key(value: bytes) -> bytes | None:
     text = value.strip(b" \t")
     match = _string.fullmatch(text)
     if match is not None:
-        key = re.sub(rb'\\(["\\])', rb"\1", match.group(1))
+        key = match.group(1)
+        if b"\\" in key:
+            key = _escape.sub(rb"\1", key)
     else:
         key = text if _token.fullmatch(text) else b""
     return key if 0 < len(key) <= KEY_BYTES_MAX else None
