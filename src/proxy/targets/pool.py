@@ -172,7 +172,8 @@ class Pool:
         self._failures += 1
         target = self._targets[key]
         target.is_dialling = False
-        self._in_vain(target, now)
+        self._back_off(target, now)
+        self._fail_lines(target)
         self._forget_unwanted(target)
 
     def greeted(self, handle: int, holder: Holder, now: float, patience: float = 1.0) -> Ring | None:
@@ -237,10 +238,6 @@ class Pool:
         if target is not None:
             target.not_before = max(target.not_before, until)
 
-    def _in_vain(self, target: Target, now: float) -> None:
-        self._back_off(target, now)
-        self._fail_lines(target)
-
     def _back_off(self, target: Target, now: float) -> None:
         """Put off the next dial: by a time drawn from 0 to a bound that doubles with each in vain (full jitter)."""
         bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(target.failures, _DOUBLINGS_MAX))
@@ -277,6 +274,7 @@ class Pool:
         actions: list[Action] = [*self._vanished]
         self._vanished.clear()
         for target in self._targets.values():
+            target.know()
             self._listen(target, now, actions)
             self._replace_old(target, now, actions)
             self._retire_idle(target, now, actions)

@@ -146,7 +146,8 @@ class Registry:
         self._replacements += 1
         older.is_going = True
         left, transitions = self._routes.leave(older), self._assess(older, older.last_heard)
-        self._dormant.pop(holder, None)
+        if self._dormant.pop(holder, None) is not None and older.ring is not None:
+            older.ring.is_dormant = False  # it is here by a connection of its own; when that is lost, it is dialled
         change = self._register(Instance(*holder, connection, now, ring=ring), hello, now, left)
         transitions += change.transitions
         return msgspec.structs.replace(change, transitions=transitions, replaced=older.connections)

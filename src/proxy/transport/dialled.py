@@ -16,7 +16,7 @@ import trio
 from frames.frame import GoawayReason
 from frames.wire_values import SocketKind, slot_of
 from penstock.dial import failure_reason
-from proxy.pooled import Action, Close, Dial, Fail, Forget, Give, Retire, TargetKey
+from proxy.pooled import Action, Cause, Close, Dial, Fail, Forget, Give, Retire, TargetKey
 from proxy.transport.framed import FramedTransport
 from proxy.transport.link import Link
 
@@ -28,6 +28,9 @@ TURN_S: Final = 0.25
 
 ELSEWHERE_S: Final = 5.0
 """How often it is looked whether an instance is still here by a connection that it has dialled itself."""
+
+FINISH_S: Final = 86_400.0
+"""How long what is in flight may take on a connection that another one replaces: longer than a socket of a browser."""
 
 _log = logging.getLogger("penstock.services")
 
@@ -142,6 +145,7 @@ class Dialled:
         try:
             async with trio.open_nursery() as self._nursery:
                 while True:
+                    self._is_due = trio.Event()  # before the turn, since what is done in it may make another one due
                     self.take_turn()
                     await self._pause()
         finally:
@@ -149,7 +153,6 @@ class Dialled:
 
     async def _pause(self) -> None:
         """Wait until a turn is due."""
-        self._is_due = trio.Event()
         with trio.move_on_after(min(TURN_S, self._pool.next_turn_s(trio.current_time()))):
             await self._is_due.wait()
 
@@ -173,7 +176,8 @@ class Dialled:
                 self._tell(action)
             elif isinstance(action, Retire):
                 _log.debug("connection %d: given up (%s)", action.connection, action.cause.value)
-                self._transport.goaway(action.connection, GoawayReason.MAINTENANCE)
+                within_s = 0 if action.cause is Cause.REMOVED else FINISH_S
+                self._transport.goaway(action.connection, GoawayReason.MAINTENANCE, within_s)
             elif isinstance(action, Close):
                 if not self._has_calls(action.connection):
                     self._transport.close(action.connection)

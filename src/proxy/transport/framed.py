@@ -151,11 +151,11 @@ class FramedTransport(Generic[AnyChange]):
         """Whether `drain` was called."""
         return self._maybe_goaway is not None
 
-    def goaway(self, connection: int, reason: GoawayReason = GoawayReason.MAINTENANCE) -> None:
-        """Send GOAWAY to one service, if it is there and was not sent it before; it is asked nothing new."""
+    def goaway(self, connection: int, reason: GoawayReason = GoawayReason.MAINTENANCE, within_s: float = 0) -> None:
+        """Send GOAWAY to one service, if it was not sent it before. within_s: to finish, in place of ``drain_s``."""
         link = self._links.get(connection)
         if link is not None and link.session.state is State.OPEN:
-            self._goaway(link, reason)
+            self._goaway(link, reason, within_s)
             self._apply(self._registry.draining(connection, self._clock()))
             self._port.flush_soon()
 
@@ -372,8 +372,8 @@ class FramedTransport(Generic[AnyChange]):
         self._give_up(link)
         return False
 
-    def _goaway(self, link: Link, reason: GoawayReason) -> None:
-        drain_s = self._settings.drain_s
+    def _goaway(self, link: Link, reason: GoawayReason, within_s: float = 0) -> None:
+        drain_s = within_s or self._settings.drain_s
         link.closes_at = self._clock() + drain_s
         self._tell_going(link)
         self._send(link, FrameType.GOAWAY, link.session.goaway(reason, round(drain_s * 1000)))

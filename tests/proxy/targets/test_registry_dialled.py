@@ -151,3 +151,17 @@ def test_who_sleeps_and_dials_in_is_here_by_that_connection() -> None:
     assert bench.registry.hello(77, HELLO, 61).replaced == ()
     assert bench.targets == [77]
     assert [instance.is_dormant for instance in bench.registry.instances if not instance.is_going] == [False]
+
+
+def test_who_slept_and_dialled_in_is_dialled_again_when_that_connection_is_lost() -> None:
+    bench = Bench(warm=0)
+    bench.dial(1)
+    bench.pool.turn(0)
+    bench.pool.turn(60)
+    bench.registry.draining(1, 60)
+    bench.lose(1, 60)
+    bench.registry.hello(77, HELLO, 61)
+    bench.registry.lost(77)
+    assert bench.registry.instances == ()
+    bench.dial(2, now=70)
+    assert bench.targets == [2]

@@ -419,6 +419,21 @@ def test_who_is_sent_goaway_alone_is_asked_nothing_new() -> None:
     assert bench.targets == [6]
 
 
+def test_goaway_may_leave_more_time_to_finish_than_others_have() -> None:
+    bench = Bench()
+    bench.join(5, HELLO)
+    bench.join(6, replace(HELLO, instance="b2"))
+    bench.transport.goaway(5, GoawayReason.MAINTENANCE, 3_600)
+    bench.transport.goaway(6)
+    closed = []
+    for _ in range(60):
+        bench.pass_time(1)
+        for connection in (5, 6):
+            bench.beat(connection)
+        closed += [connection for connection, what in bench.port.take() if what == "close"]
+    assert closed == [6]
+
+
 # Connections that were dialled.
 
 
