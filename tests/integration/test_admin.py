@@ -45,7 +45,8 @@ async def test_not_ready_while_draining(lab: Lab) -> None:
     assert (page.status, page.json()["reasons"]) == (503, ["The gateway is shutting down."])
 
 
-async def test_metrics_of_routes_and_reasons(lab: Lab) -> None:
+async def test_metrics_of_routes_and_reasons(lab_without_retries: Lab) -> None:
+    lab = lab_without_retries
     service, client = await lab.raw("GET /things/{id}"), await lab.client()
     for status in (200, 200, 404, 503):
         await client.send(request("GET", "/things/1"))

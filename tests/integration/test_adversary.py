@@ -228,8 +228,9 @@ async def test_much_that_came_fast_is_no_leave_to_trickle_for_hours(autojump_clo
 
 
 @pytest.mark.parametrize("target", ["/streamed", "/%67athered", "/%67athered-too"])
-async def test_what_refuses_head_has_no_body(lab: Lab, target: str) -> None:
+async def test_what_refuses_head_has_no_body(lab_without_retries: Lab, target: str) -> None:
     """The client would take it for the beginning of its next answer."""
+    lab = lab_without_retries
     service = await lab.raw(**streaming("GET /streamed"))
     other = await lab.raw("GET /gathered", "GET /gathered-too", service="other")
     client, overloaded = await lab.client(), encode_refused(RefusedReason.OVERLOADED)

@@ -337,11 +337,12 @@ ASKED_BY = {
 @pytest.mark.parametrize("stage", [asked_only, with_interim, with_head, with_half])
 @pytest.mark.parametrize("data", ASKED_BY.values(), ids=ASKED_BY)
 async def test_by_the_service(
-    lab: Lab,
+    lab_without_retries: Lab,
     data: bytes,
     stage: Callable[[RawService, Asked], object],
     end: Callable[[RawService, Asked], object],
 ) -> None:
+    lab = lab_without_retries
     service, client = await lab.raw(**streaming("GET /down", "PUT /up")), await lab.client()
     await client.send(data)
     asked = await service.asked()
