@@ -163,6 +163,8 @@ class Registry:
         instance = self._by_connection.get(connection)
         if instance is None:
             return NO_CHANGE
+        if connection not in instance.connections:  # it was told to go there, and may say so; it stays by others
+            return self.heard(connection, now)
         self._heartbeats += 1
         instance.last_heard = now
         instance.reported, instance.reported_load, instance.reported_in_flight = beat.status, beat.load, beat.in_flight

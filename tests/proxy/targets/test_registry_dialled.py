@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from frames.errors import GreetingError
-from frames.frame import Method
+from frames.events import HeartbeatReceived
+from frames.frame import HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello
 from proxy.pooled import Cause, Dial, Retire, TargetKey
 from proxy.targets.instance import NO_CHANGE, RouteKey
@@ -95,6 +96,7 @@ def test_one_that_is_told_to_go_is_not_asked_any_more_and_the_instance_is_not_go
     bench.dial(2)
     bench.registry.draining(1, 1)
     assert bench.targets == [2]
+    bench.registry.heartbeat(1, HeartbeatReceived(HealthStatus.DRAINING, None, 0), 1)
     assert [instance.health.value for instance in bench.registry.instances] == ["healthy"]
     assert bench.registry.lost(1) == NO_CHANGE
     assert bench.registry.draining(2, 1).transitions[0].after.value == "draining"
