@@ -2,17 +2,22 @@
 
 import socket
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from lab_service import make_hello
 
-from frames.codec import Field, encode_frame, encode_response, scan
+from frames.codec import Field, encode_credit, encode_frame, encode_response, scan
 from frames.frame import END, FieldId, FrameType
-from frames.greeting import encode_hello
+from frames.greeting import EndpointOffer, encode_hello
 
-OFFERS = ("GET /things/{name}", "POST /things/{name}")
-MARK = b"x-simulated"
+ENDPOINTS: Final = (
+    EndpointOffer(id=1, method="GET", path="/things/{name}"),
+    EndpointOffer(id=2, method="POST", path="/things/{name}"),
+    EndpointOffer(id=3, method="POST", path="/streams/{name}", streams=True),
+)
+CREDIT_BYTES: Final = 1_048_576
+MARK: Final = b"x-simulated"
 
 
 class Peer:
@@ -66,6 +71,7 @@ class Asked(NamedTuple):
     name: bytes
     remaining_ms: int
     attempt: int
+    streams: bool
 
 
 class SimulatedService(Peer):
@@ -79,8 +85,8 @@ class SimulatedService(Peer):
 
     def join(self) -> None:
         """Say HELLO."""
-        hello = make_hello(*OFFERS, service="things", instance=self.instance)
-        self.send(encode_frame(FrameType.HELLO, 0, 0, encode_hello(hello)))
+        more: dict[str, Any] = {"features": ("streams",), "credit_bytes": CREDIT_BYTES, "endpoints": ENDPOINTS}
+        self.send_frame(FrameType.HELLO, encode_hello(make_hello(service="things", instance=self.instance, **more)))
 
     def frames(self) -> Iterator[Asked]:
         """Take in frames, and yield the requests among them."""
@@ -92,8 +98,8 @@ class SimulatedService(Peer):
                 fields: list[Field] = found.fields(view)
                 marks = [int(value) for field, name, value in fields if field == FieldId.NAMED and name == MARK]
                 (number,) = marks or (0,)
-                name = found.target(view).rpartition(b"/")[2]
-                asked = Asked(view.exchange, number, name, view.remaining_ms, view.attempt)
+                name, streams = found.target(view).rpartition(b"/")[2], view.endpoint == ENDPOINTS[2].id
+                asked = Asked(view.exchange, number, name, view.remaining_ms, view.attempt, streams)
                 assert asked.exchange not in self.pending, f"{asked} is under way already"
                 self.pending[asked.exchange] = asked
                 yield asked
@@ -103,14 +109,23 @@ class SimulatedService(Peer):
                     self.cancelled.append(cancelled)
         self._held = self._held[found.consumed :]
 
-    def send_frame(self, frame_type: FrameType, payload: bytes, exchange: int = 0) -> None:
+    def send_frame(self, frame_type: FrameType, payload: bytes, exchange: int = 0, flags: int = 0) -> None:
         """Send any frame."""
-        self.send(encode_frame(frame_type, 0, exchange, payload))
+        self.send(encode_frame(frame_type, flags, exchange, payload))
 
-    def respond(self, asked: Asked, status: int, body: bytes, flags: int = END) -> None:
-        """Answer."""
+    def respond(self, asked: Asked, status: int, body: bytes, *, pieces: int = 1) -> None:
+        """Answer, in one piece or in several."""
         self.pending.pop(asked.exchange, None)
-        self.send(encode_frame(FrameType.RESPONSE, flags, asked.exchange, encode_response(status, (), body)))
+        count = -(-len(body) // pieces) or 1
+        first = encode_response(status, (), body[:count])
+        self.send_frame(FrameType.RESPONSE, first, asked.exchange, END if len(body) <= count else 0)
+        for at in range(count, len(body), count):
+            is_last = at + count >= len(body)
+            self.send_frame(FrameType.DATA, body[at : at + count], asked.exchange, END if is_last else 0)
+
+    def grant(self, asked: Asked) -> None:
+        """Let more of a request's body come."""
+        self.send_frame(FrameType.CREDIT, encode_credit(65_536), asked.exchange)
 
 
 class Got(NamedTuple):
@@ -138,6 +153,11 @@ class SimulatedClient(Peer):
         self.rest = b""
         """Of its request, what was not sent yet."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of an answer is there."""
+        return bool(self._held)
+
     def answers(self) -> Iterator[Got]:
         """Take in what has come, and yield the answers."""
         self.receive()
@@ -145,8 +165,26 @@ class SimulatedClient(Peer):
             head, _, rest = self._held.partition(b"\r\n\r\n")
             first, *lines = head.split(b"\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
-            length = int(headers[b"content-length"])
-            if len(rest) < length:
+            taken = _chunked(rest) if b"transfer-encoding" in headers else _counted(rest, headers)
+            if taken is None:
                 return
-            self._held = rest[length:]
-            yield Got(int(first.split()[1]), headers, rest[:length])
+            body, self._held = taken
+            yield Got(int(first.split()[1]), headers, body)
+
+
+def _counted(rest: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes] | None:
+    length = int(headers[b"content-length"])
+    return (rest[:length], rest[length:]) if len(rest) >= length else None
+
+
+def _chunked(rest: bytes) -> tuple[bytes, bytes] | None:
+    """Return the body, and what is behind it; None while it is not whole (RFC 9112, section 7.1)."""
+    body = b""
+    while True:
+        size, found, after = rest.partition(b"\r\n")
+        count = int(size, 16) if found else 0
+        if not found or len(after) < count + 2:
+            return None
+        body, rest = body + after[:count], after[count + 2 :]
+        if not count:
+            return body, rest

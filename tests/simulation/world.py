@@ -4,17 +4,18 @@ Everything that happens is drawn from one seed. After each operation the gateway
 done, and what must always hold is looked at.
 """
 
-import logging
 import random
 import select
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import trio
 import trio.testing
+from invariants import check_always
 from peers import MARK, Asked, Got, SimulatedClient, SimulatedService
+from records import ErrorsInLog, Sent, must
 from standing_clock import StandingClock
 
 from frames._native import lib
@@ -23,7 +24,7 @@ from frames.frame import FrameType, GoawayReason, HealthStatus, RefusedReason
 from frames.wire_values import SocketKind
 from proxy.app import Gateway
 from proxy.batch import make_decide
-from proxy.config import load_gateway
+from proxy.config import GatewayConfig, load_gateway
 
 STEP_MS: Final = 20
 LATE_MS: Final = 50
@@ -31,45 +32,9 @@ LATE_MS: Final = 50
 TICK_MS: Final = 250
 
 
-class BrokenInvariant(AssertionError):  # noqa: N818 - it says what is the case
-    """What must always hold does not."""
-
-
-def must(holds: object, what: str) -> None:
-    """Say what does not hold."""
-    if not holds:
-        raise BrokenInvariant(what)
-
-
-class Sent:
-    """One request that a client has sent whole."""
-
-    __slots__ = ("answers", "due_ms", "is_abandoned", "key", "method", "name", "started", "whole_ms")
-
-    def __init__(self, method: str, name: bytes, key: str, due_ms: int) -> None:
-        self.method = method
-        self.key = key
-        """Its Idempotency-Key, if it has one."""
-        self.name = name
-        self.due_ms = due_ms
-        self.whole_ms: int | None = None
-        """When its last byte was sent."""
-        self.started = 0
-        """How often a service has had it, and not refused it."""
-        self.answers: list[Got] = []
-        self.is_abandoned = False
-
-
-class ErrorsInLog(logging.Handler):
-    """Keeps what is logged as an error: there is none in a gateway that works."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line, with its traceback."""
-        self.lines.append(logging.Formatter().format(record))
+def read_settings(settings: dict[str, str]) -> GatewayConfig:
+    """Return the configuration of settings such as ``{"edge_deadline": "1s"}``."""
+    return load_gateway({f"PENSTOCK_{name.upper()}": value for name, value in settings.items() if value}).settings
 
 
 class World:
@@ -78,44 +43,35 @@ class World:
     def __init__(self, seed: int, clock: StandingClock, settings: dict[str, str]) -> None:
         self.draw = random.Random(seed)
         self.clock = clock
+        self.trace: list[str] = []
         self.errors = ErrorsInLog()
-        log = logging.getLogger("penstock")
-        log.handlers, log.propagate = [self.errors], False
-        config = load_gateway({f"PENSTOCK_{name.upper()}": value for name, value in settings.items()}).settings
+        self.errors.listen()
+        config = read_settings(settings)
+        self.retries = config.retries
         self.deadline_ms = config.edge.deadline_ms
         self.gateway = Gateway(config, "simulated")
         self.wire = self.gateway.wire
         self.clients: list[SimulatedClient] = []
         self.services: list[SimulatedService] = []
         self.sent: dict[int, Sent] = {}
-        self.may_cut = "cut" in settings.get("rules", "")
-        """Connections are reset on purpose."""
-        self.may_refresh = "cache" in settings.get("rules", "")
-        """Requests are made beside those of clients, with deadlines of their own."""
+        self.may_cut = self.may_refresh = self.has_keys = False
         self.done: Counter[str] = Counter()
         """How often a request with an Idempotency-Key was carried out, by key."""
         self.attempts = [0, 0]
         """How many first attempts services have had, and how many others."""
-        self.began_ms = clock.now_ms
-        self.budget = config.retries
-        self.trace: list[str] = []
+        self.began_ms = self._ticked_ms = clock.now_ms
         self._by_descriptor: dict[int, SimulatedClient | SimulatedService] = {}
         self._readable = select.epoll()
-        self._ticked_ms = clock.now_ms
-        gateway = self.gateway
+        self._settled = trio.Event()
+        gateway, wire = self.gateway, self.wire
         self._decide = make_decide(
-            gateway.lane,
-            gateway.tasks,
-            gateway.transport,
-            self.wire.arena,
-            self.wire.requests,
-            gateway.own,
-            None,
+            *(gateway.lane, gateway.tasks, gateway.transport, wire.arena, wire.requests, gateway.own, None),
             gateway.breaking,
         )
+        self._take_in(settings)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[trio.Nursery]:
         """Run what has tasks of its own, and close everything in the end."""
         gateway = self.gateway
         try:
@@ -123,13 +79,26 @@ class World:
                 await nursery.start(gateway.tasks.run)
                 for run in (gateway.own.run, gateway.pooling.run, gateway.admitting.run):
                     nursery.start_soon(run)
-                yield
+                yield nursery
                 nursery.cancel_scope.cancel()
         finally:
             self.wire.close_all()
             for peer in (*self.clients, *self.services):
                 peer.close()
             self._readable.close()
+
+    async def reload(self, settings: dict[str, str]) -> None:
+        """Have the gateway follow other settings."""
+        self.tell(f"reload: {settings['rules'] or 'no rules'}")
+        self._take_in(settings)
+        await self.gateway.change(read_settings(settings))
+
+    def _take_in(self, settings: dict[str, str]) -> None:
+        """Know what may happen from now on."""
+        rules = settings["rules"]
+        self.may_cut |= "cut" in rules  # connections are reset on purpose
+        self.may_refresh |= "cache" in rules  # requests are made beside those of clients, with deadlines of their own
+        self.has_keys = "idempotency" in rules
 
     # ---- driving ----
 
@@ -149,7 +118,7 @@ class World:
             wire.flush()
             if not (self._look_at_peers() or is_active):
                 break
-        self.check()
+        check_always(self)
 
     async def pass_time(self, milliseconds: int) -> None:
         """Let time pass, in steps that are finer while somebody waits."""
@@ -161,6 +130,12 @@ class World:
                 self._ticked_ms = self.clock.now_ms
                 self.gateway._tick(trio.current_time())
             await self.settle()
+
+    def tell(self, line: str) -> None:
+        """Note down what happens."""
+        self.trace.append(f"{self.clock.now_ms % 10**9:>10} {line}")
+
+    # ---- what comes to clients and services ----
 
     def _look_at_peers(self) -> bool:
         """Take in what the gateway has sent; whether there was anything."""
@@ -180,63 +155,65 @@ class World:
         for got in client.answers():
             self._answered(client, got)
         if not client.is_open and client.asking is not None:
-            must(self.may_cut, f"the connection of request {client.asking} ended unanswered")
+            # An answer that has begun and cannot be ended is broken off, so that it does not look whole.
+            must(self.may_cut or client.has_begun, f"the connection of request {client.asking} ended unanswered")
+            self.tell(f"request {client.asking} is broken off")
             self.sent[client.asking].is_abandoned = True
             client.asking = None
-
-    def _watch(self, peer: SimulatedClient | SimulatedService) -> None:
-        self._by_descriptor[peer.descriptor] = peer
-        self._readable.register(peer.descriptor, select.EPOLLIN)
 
     def _asked(self, service: SimulatedService, asked: Asked) -> None:
         self.attempts[asked.attempt > 1] += 1
         sent = self.sent.get(asked.number)
+        self.tell(f"{service.instance} is asked {asked.number}, attempt {asked.attempt}, {asked.remaining_ms} ms left")
         if sent is None:
             return
         sent.started += 1
-        self.tell(f"{service.instance} is asked {asked.number}, attempt {asked.attempt}, {asked.remaining_ms} ms left")
         must(sent.name == asked.name, f"request {asked.number} arrives with the name of another")
         must(sent.method == "GET" or sent.started == 1 or sent.key, f"POST {asked.number} is started twice")
         left_ms = self.deadline_ms if self.may_refresh else max(0, sent.due_ms - self.clock.now_ms)
-        must(asked.remaining_ms <= left_ms, f"{asked} is given more than the {left_ms} ms that are left")
+        must(
+            sent.path != "things" or asked.remaining_ms <= left_ms, f"{asked} is given more than the {left_ms} ms left"
+        )
 
     def _answered(self, client: SimulatedClient, got: Got) -> None:
         number = client.asking
         self.tell(f"request {number} is answered {got.status} {got.reason}")
-        must(number is not None and number in self.sent, f"an answer that nobody waits for: {got}")
-        assert number is not None
-        sent = self.sent[number]
+        sent = self.sent.get(number or 0)
+        assert sent is not None, f"an answer that nobody waits for: {got}"
         client.asking = None
         sent.answers.append(got)
         must(len(sent.answers) == 1, f"request {number} was answered {len(sent.answers)} times")
         must(got.reason != "internal", f"request {number} was answered 500 internal")
-        if not got.reason:
+        if not got.reason and sent.path != "all":
             must(got.body.endswith(b" " + sent.name), f"request {number} for {sent.name!r} has another's answer: {got}")
-        if sent.whole_ms is not None:
+        if sent.whole_ms is not None and sent.path != "streams":
             late_ms = self.clock.now_ms - max(sent.due_ms, sent.whole_ms)
             must(late_ms <= LATE_MS, f"request {number} is answered {late_ms} ms after its deadline")
 
-    def tell(self, line: str) -> None:
-        """Note down what happens."""
-        self.trace.append(f"{self.clock.now_ms % 10**9:>10} {line}")
+    # ---- what clients do ----
 
-    # ---- what clients and services do ----
+    def connect(self) -> SimulatedClient:
+        """A client connects."""
+        client = SimulatedClient()
+        self.wire.adopt(client.near, SocketKind.EDGE)
+        self.clients.append(client)
+        self._watch(client)
+        return client
 
     def ask(
-        self, client: SimulatedClient, method: str, name: str, *, key: str, timeout_ms: int | None, part: float
+        self, client: SimulatedClient, method: str, path: str, name: str, *, key: str, timeout_ms: int, part: float
     ) -> None:
-        """Send a request. part: so much of it now, 0 to 1; the rest is to be sent by `go_on_asking`."""
+        """Send a request. timeout_ms: 0 for none; part: so much now, 0 to 1; the rest is sent by `go_on_asking`."""
         number = len(self.sent) + 1
-        limit = f"x-request-timeout-ms: {timeout_ms}\r\n" if timeout_ms else ""
-        limit += f"idempotency-key: {key}\r\n" if key else ""
         body = b"b" * self.draw.choice((0, 10, 3_000)) if method == "POST" and not key else b""
-        head = f"{method} /things/{name} HTTP/1.1\r\nhost: edge\r\n{MARK.decode()}: {number}\r\n{limit}"
-        data = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+        lines = [f"{method} /{path}/{name} HTTP/1.1", "host: edge", f"{MARK.decode()}: {number}"]
+        lines += [f"x-request-timeout-ms: {timeout_ms}"] * bool(timeout_ms) + [f"idempotency-key: {key}"] * bool(key)
+        data = "\r\n".join([*lines, f"content-length: {len(body)}", "\r\n"]).encode() + body
         count = max(1, int(len(data) * part))
         due_ms = self.clock.now_ms + min(timeout_ms or self.deadline_ms, self.deadline_ms)
-        self.sent[number] = Sent(method, name.encode(), key, due_ms)
+        self.sent[number] = Sent(method, path, name.encode(), key, due_ms)
         client.asking, client.rest = number, data[count:]
-        self.tell(f"request {number}: {method} /things/{name}, {timeout_ms or '-'} ms, {count} of {len(data)} bytes")
+        self.tell(f"request {number}: {method} /{path}/{name}, {timeout_ms or '-'} ms, {count} of {len(data)} bytes")
         client.send(data[:count])
         if not client.rest:
             self.sent[number].whole_ms = self.clock.now_ms
@@ -257,13 +234,7 @@ class World:
             client.asking = None
         client.close()
 
-    def connect(self) -> SimulatedClient:
-        """A client connects."""
-        client = SimulatedClient()
-        self.wire.adopt(client.near, SocketKind.EDGE)
-        self.clients.append(client)
-        self._watch(client)
-        return client
+    # ---- what services do ----
 
     def start_service(self, instance: str) -> SimulatedService:
         """A service connects, and says HELLO."""
@@ -275,10 +246,10 @@ class World:
         self.tell(f"{instance} starts")
         return service
 
-    def answer(self, service: SimulatedService, asked: Asked, status: int, filling: bytes) -> None:
+    def answer(self, service: SimulatedService, asked: Asked, status: int, filling: bytes, pieces: int) -> None:
         """A service answers: what it was asked for stands at the end."""
         self.tell(f"{service.instance} answers {asked.number} with {status}")
-        service.respond(asked, status, filling + b" " + asked.name)
+        service.respond(asked, status, filling + b" " + asked.name, pieces=pieces if asked.streams else 1)
         sent = self.sent.get(asked.number)
         if sent is not None and sent.key and status == 200 and self.clock.now_ms < sent.due_ms and service.is_open:
             self.done[sent.key] += 1
@@ -294,56 +265,14 @@ class World:
 
     def beat(self, service: SimulatedService) -> None:
         """A service says that it is well."""
-        service.send_frame(FrameType.HEARTBEAT, encode_heartbeat(HealthStatus.HEALTHY, in_flight=len(service.pending)))
+        beat = encode_heartbeat(HealthStatus.HEALTHY, in_flight=len(service.pending))
+        service.send_frame(FrameType.HEARTBEAT, beat)
 
     def say_goodbye(self, service: SimulatedService) -> None:
         """A service says that it wants nothing new."""
         self.tell(f"{service.instance} says GOAWAY")
         service.send_frame(FrameType.GOAWAY, encode_goaway(GoawayReason.SHUTDOWN, 1_000))
 
-    # ---- what must hold ----
-
-    def check(self) -> None:
-        """Look at what must hold at any time."""
-        gateway = self.gateway
-        if self.errors.lines:
-            raise BrokenInvariant("an error is in the log:\n" + "\n".join(self.errors.lines))
-        must(gateway.bytes_in_flight.held >= 0, "fewer than no bytes are held")
-        if "attempt_budgets" in gateway.__dict__:
-            for service in gateway.attempt_budgets:
-                must(gateway.attempt_budgets.left(service) >= 0, f"the budget of {service} is below zero")
-
-    def check_counts(self) -> None:
-        """Look at what the wire counts, and whether it is as much as there can be."""
-        counters = self.wire.counters()
-        asking = sum(client.asking is not None for client in self.clients)
-        calls = len(self.gateway.own.takers)
-        now, kept = counters["exchanges_now"], counters["kept_now"]
-        must(now <= asking + calls, f"{now} exchanges are under way for {asking} requests and {calls} of the gateway's")
-        must(kept <= now, f"{kept} requests are kept of {now}")
-
-    def check_attempts(self) -> None:
-        """Requests are sent again no more often than the budget lets them."""
-        first, more = self.attempts
-        seconds = (self.clock.now_ms - self.began_ms + self.budget.budget_window_ms) / 1_000
-        most = first * self.budget.budget / 100 + self.budget.budget_floor * (seconds + 1) + 1
-        must(more <= most, f"{more} attempts beyond the first were made for {first} requests; {most:.1f} may be")
-
-    def left(self) -> dict[str, int]:
-        """What is left of exchanges: nothing may be, once all have ended."""
-        gateway, counters = self.gateway, self.wire.counters()
-        names = ("exchanges_now", "buffers_now", "handed_over_now", "kept_now", "kept_bytes_now", "edge_open_now")
-        counts: dict[str, Any] = {name: counters[name] for name in (*names, "framed_open_now")}
-        counts["in flight"] = sum(self.wire.in_flight)
-        counts["of routes in flight"] = sum(self.wire.route_in_flight)
-        counts["of services in flight"] = sum(self.wire.group_in_flight)
-        counts["carried by tasks"] = gateway.tasks.in_progress
-        counts["bytes held"] = gateway.bytes_in_flight.held
-        counts["takers"] = len(gateway.own.takers)
-        counts["looked at each turn"] = len(self.wire.on_turn)
-        counts["watched for their answers"] = len(gateway.lane.endings)
-        if gateway.lane.attempts_made is not None:
-            counts["known of attempts"] = len(gateway.lane.attempts_made)  # type: ignore[arg-type]
-        if "parking" in gateway.__dict__:
-            counts["parked"] = len(gateway.parking)
-        return {name: count for name, count in Counter(counts).items() if count}
+    def _watch(self, peer: SimulatedClient | SimulatedService) -> None:
+        self._by_descriptor[peer.descriptor] = peer
+        self._readable.register(peer.descriptor, select.EPOLLIN)
