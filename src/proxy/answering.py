@@ -5,7 +5,7 @@ Nothing of it is loaded before a rule asks for it; then it stays until the gatew
 
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from proxy.answers.repeating import Repeating
     from proxy.answers.stores import AnswerStore
     from proxy.app import Gateway
+
+
+DRAIN_POLL_S: Final = 0.02
 
 
 class Answering:
@@ -35,6 +38,12 @@ class Answering:
         await self._has_store.wait()
         await self.repeating.store.run()
         raise AssertionError("a store writes until it is cancelled")
+
+    async def drain(self, ends_at: float) -> None:
+        """Wait for the answers to requests that have outlived their clients, or until the time is over."""
+        with trio.move_on_at(ends_at):
+            while "repeating" in self.__dict__ and self.repeating.outliving:  # noqa: ASYNC110 - seldom, and once
+                await trio.sleep(DRAIN_POLL_S)
 
     # ---- by the configuration ----
 

@@ -377,6 +377,7 @@ class Gateway:
         self.overview.is_draining = True
         ends_at = trio.current_time() + timeout_s
         await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s, give_up_parked=self._give_up_parked)
+        await self.answering.drain(ends_at)
         self.transport.drain()
         await self.own.drain(ends_at)
         self.wire.flush()

@@ -341,3 +341,20 @@ async def test_rules_bounds_and_times_change_while_it_runs() -> None:
         assert (caching.kept.bytes_max, len(caching.kept), caching.wait_ms) == (1_024, 0, 7)
         await fill(lab, service, body=b"three")
         await fill(lab, service, body=b"four")
+
+
+async def test_metrics_and_explanations() -> None:
+    async with open_cache() as (lab, service):
+        await fill(lab, service)
+        await (await lab.client()).get("/things")
+        metrics = (await lab.admin("/metrics")).body.decode()
+        for line in ('penstock_cache_requests_total{outcome="hit"} 1.0', "penstock_cache_answers 1.0"):
+            assert f"{line}\n" in metrics, line
+        for method, words in (
+            ("GET", "1m, at most 1h, by tenant"),
+            ("POST", "a good answer makes void what is kept for this target"),
+        ):
+            told = (await lab.admin(f"/explain?method={method}&target=/things")).json()
+            lines = [line["text"] for step in told["steps"] if step["name"] == "cache" for line in step["lines"]]
+            assert lines == [words]
+        assert len(lab.gateway.answering.caching.kept) == 1

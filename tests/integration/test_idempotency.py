@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import trio
@@ -241,6 +242,21 @@ async def test_one_whose_client_has_left_is_lost_at_its_deadline() -> None:
         assert (await pay(await lab.client(), KEY)).reason == "idempotency_unknown"
 
 
+async def test_what_has_outlived_its_client_is_waited_for_before_the_gateway_ends() -> None:
+    async with open_keys() as (lab, service):
+        client = await lab.client()
+        await _pay_and_leave(client)
+        asked = await service.asked()
+        await client.aclose()
+        await until(lambda: lab.reasons == {"client_gone": 1})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lab.gateway.drain, 5.0)
+            await trio.sleep(0.05)
+            await service.respond(asked, 201, [], b"paid")
+            await until(lambda: ledger(lab).in_flight == 0)
+        assert lab.gateway.answering.repeating.figures.kept == 1
+
+
 async def _pay_and_leave(client: Client) -> None:
     head = b"POST /payments HTTP/1.1\r\nHost: edge\r\nContent-Length: 2\r\n"
     await client.send(head + KEY.encode() + b"\r\n\r\n{}")
@@ -369,3 +385,29 @@ async def test_two_gateways_do_not_share_a_file(tmp_path: Path) -> None:
     async with open_keys(**in_file(tmp_path / "keys.db")):
         with pytest.raises(SettingsError, match="another gateway uses"):
             make_gateway(tmp_path / "keys.db")
+
+
+# ---- what is told of it ----
+
+
+async def test_metrics_and_explanations() -> None:
+    async with open_keys({"path": "/payments", "idempotency": {"ttl": "1h"}}) as (lab, service):
+        await paid(lab, service)
+        await pay(await lab.client(), KEY)
+        metrics = (await lab.admin("/metrics")).body.decode()
+        for line in (
+            "penstock_idempotency_keys 1.0",
+            'penstock_idempotency_requests_total{outcome="replayed"} 1.0',
+            'penstock_idempotency_requests_total{outcome="kept"} 1.0',
+        ):
+            assert f"{line}\n" in metrics, line
+        for lines, words in (([], "1h; this one has no key"), ([KEY], "1h; the first request with this key goes on")):
+            query = urlencode({"method": "POST", "target": "/payments", "header": lines}, doseq=True)
+            told = (await lab.admin(f"/explain?{query}")).json()
+            (line,) = [
+                each["text"] for step in told["steps"] if step["name"] == "idempotency" for each in step["lines"]
+            ]
+            assert line.startswith(words)
+        query = urlencode({"method": "POST", "target": "/payments", "header": "Idempotency-Key: a b"})
+        assert (await lab.admin(f"/explain?{query}")).json()["reason"] == "idempotency_key_invalid"
+        assert lab.gateway.answering.repeating.figures.begun == 1

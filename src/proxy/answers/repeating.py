@@ -150,6 +150,8 @@ class Repeating:
         self._reserve = reserve
         self._now_ms = now_ms
         self._unreadable: set[bytes] = set()
+        self.outliving = 0
+        """Requests that go on without their clients now."""
         self.stage: Stage = self._make_stage()
 
     def _make_stage(self) -> Stage:
@@ -237,6 +239,7 @@ class Repeating:
         if self._port.outlive(flight.exchange) == WireResult.OK:
             gathered = Gathered(Method.POST, 0, self._reserve, may_stream=False, keeps=True)
             self._takers[flight.exchange] = partial(self._take, flight, gathered)
+            self.outliving += 1
             return True
         facts = self._port.facts(flight.exchange)
         self._settle(flight, Ended(answer=Answer(SERVICE_LOST), is_unstarted=facts is None or not facts.attempt))
@@ -260,6 +263,7 @@ class Repeating:
             cancel = CancelReason.DEADLINE
             ended = Ended(answer=Answer(DEADLINE))
         del self._takers[flight.exchange]
+        self.outliving -= 1
         if cancel is not None:
             self._port.cancel(flight.exchange, cancel)
         self._port.end(flight.exchange)
