@@ -154,7 +154,7 @@ class AdaptiveLimit:
                 self._back_off()
                 self._begin(figures, now_s)
             return
-        latency_us = (figures.latency_sum_us - since.latency_sum_us) / answers
+        latency_us = max(1.0, (figures.latency_sum_us - since.latency_sum_us) / answers)  # a coarse clock may stand
         if span_s < INTERVAL_MAX_S and (
             span_s < max(INTERVAL_S, 2e-6 * latency_us) or not self._are_enough(answers, latency_us)
         ):
