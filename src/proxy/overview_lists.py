@@ -20,7 +20,7 @@ from proxy.assembly import SLICE_S
 from proxy.beside_traffic import beside_traffic
 from proxy.breaker_words import breakers_row
 from proxy.offer import Offer
-from proxy.policy_words import concurrency_row, policy_row
+from proxy.policy_words import concurrency_row, fanout_text, policy_row
 from proxy.route.table import Route
 from proxy.snapshot import Snapshot
 from proxy.targets.health import CHOOSABLE, Health
@@ -105,6 +105,7 @@ class Lists:
             "hosts": list(gateway.configured.terms.hosts.patterns_of(route.service)),
             "deadline_ms": route.deadline_ms,
             "streams": route.streams,
+            "fanout": fanout_text(route.fanout) if route.fanout else "",
             "versions": _versions(route, registered.everyone if registered else route.offers),
             "policy": policy_row(route.policy),
             "concurrency": concurrency_row(gateway.admitting.standing_of(route)),

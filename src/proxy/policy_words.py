@@ -22,6 +22,7 @@ from proxy.route_policy import (
 
 if TYPE_CHECKING:
     from proxy.admission.admitting import Standing
+    from proxy.fanout.plan import FanOutPlan
 
 _DURATION: Final = Duration("ms")
 
@@ -147,6 +148,11 @@ def _done_to(fault: Fault) -> str:
     if fault.kind is FaultKind.SLOW:
         return f"answered at {amount:,} bytes per second"
     return f"cut after {amount:,} bytes of the answer" if amount else "cut without an answer"
+
+
+def fanout_text(plan: "FanOutPlan") -> str:
+    """Return who is asked, and what is made of it: ``dashboard: merge of billing, orders``."""
+    return f"{plan.name}: {plan.combine.value} of {', '.join(leg.name for leg in plan.legs)}"
 
 
 def _case_text(case: Case) -> str:

@@ -437,6 +437,13 @@ async def test_it_is_explained_and_nobody_is_asked() -> None:
         assert lab.count("begun") == 0
 
 
+async def test_the_list_of_routes_tells_of_it() -> None:
+    async with two() as (lab, *_):
+        rows = {row["path"]: row for row in (await lab.admin("/routes")).json()["routes"]}
+        assert rows["/dashboard/{user}"]["fanout"] == "dashboard: merge of billing, orders"
+        assert rows["/recent"]["fanout"] == ""
+
+
 async def test_metrics_tell_of_it() -> None:
     async with two("cache: 5s") as (lab, billing, orders):
         before = (await lab.admin("/metrics")).body

@@ -106,6 +106,7 @@ async def test_instances_and_routes(bench: Bench) -> None:
         "hosts": ["*"],
         "deadline_ms": 500,
         "streams": False,
+        "fanout": "",
         "versions": [{"version": "1.4.0", "default": True, "instances": ["b-1"]}],
         "policy": {
             "access": "authenticated",
@@ -126,6 +127,7 @@ async def test_instances_and_routes(bench: Bench) -> None:
             "cache": "",
             "idempotency": "",
         },
+        "concurrency": None,
         "origins": {"deadline_ms": "billing 1.4.0"},
         "responses": {"2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0},
     }

@@ -51,4 +51,5 @@ def _also(row: Row, policy: dict[str, Any]) -> list[str]:
     also += ["tenant required"] if policy["tenant"] == "required" else []
     also += [f"{name} {policy[name]}" for name in ("split", "mirror", "placement") if policy[name]]
     also += [f"hosts {', '.join(row['hosts'])}"] if row["hosts"] != ["*"] else []
+    also += [f"fan-out {row['fanout']}"] if row["fanout"] else []
     return [*also, *(["streams"] if row["streams"] else [])]
