@@ -296,6 +296,14 @@ async def test_what_comes_through_a_trusted_proxy_is_kept_as_anything_else() -> 
         assert outcomes(lab) == {"miss": 1, "hit": 1}
 
 
+async def test_answers_to_http_and_https_are_kept_apart() -> None:
+    async with open_cache(edge_trusted_proxies="127.0.0.1") as (lab, service):
+        await fill(lab, service, "/things", "X-Forwarded-Proto: https", body=b"https")
+        await fill(lab, service, "/things", "X-Forwarded-Proto: http", body=b"http")
+        client = await lab.client()
+        assert (await client.get("/things", "X-Forwarded-Proto: https")).body == b"https"
+
+
 async def test_those_that_wait_are_answered_when_the_time_to_drain_is_over() -> None:
     async with open_cache() as (lab, service):
         answers: list[HttpAnswer] = []

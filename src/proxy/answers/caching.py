@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from frames.frame import Method
-from frames.wire_values import RequestHead, WireResult
+from frames.wire_values import HEAD_HAS_FORWARDED, RequestHead, WireResult
 from proxy.answers.directives import Directives, parse_directives, seconds
 from proxy.answers.freshness import NotKept, judge
 from proxy.answers.kept import RETRY_MS, Ask, Entry, Kept, Variant
@@ -46,6 +46,10 @@ class CachePort(Protocol):
 
     def request_head(self, exchange: int, /) -> RequestHead | None:
         """Return what was read of the head of a request of this batch."""
+        ...
+
+    def is_secured(self, exchange: int, /) -> bool:
+        """Return whether a request came over TLS."""
         ...
 
     def pass_on(self, exchange: int, payload: Any, /) -> int:
@@ -318,8 +322,11 @@ class Caching:
         head = self._port.request_head(number)
         if head is None:
             return None
-        host = exchange.fields.named_field(number, b"host") or b""
-        return b"%s\n%s\n%s" % (exchange.route.service.encode(), host.lower(), head.target)
+        named, service = exchange.fields.named_field, exchange.route.service.encode()
+        host, scheme = named(number, b"host") or b"", b"https" if self._port.is_secured(number) else b"http"
+        if exchange.flags & HEAD_HAS_FORWARDED:  # what a trusted proxy says of it counts; what others say does no harm
+            scheme += named(number, b"x-forwarded-proto") or b""
+        return b"%s\n%s://%s\n%s" % (service, scheme, host.lower(), head.target)
 
 
 def _scope(exchange: Exchange) -> bytes:

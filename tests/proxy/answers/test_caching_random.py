@@ -64,6 +64,9 @@ class World:
     def request_head(self, number: int) -> RequestHead | None:
         return RequestHead(HEAD_PLAIN, 0, self.targets[number], 0, 0)
 
+    def is_secured(self, number: int) -> bool:
+        return False
+
     def request_head_fields(self, number: int) -> list[tuple[int, bytes, bytes]]:
         return [(0, name, value) for name, value in self.requests[number].fields.items()]
 
