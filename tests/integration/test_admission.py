@@ -239,7 +239,7 @@ async def test_an_adaptive_limit_is_learned() -> None:
         admission.learn()
         (standing,) = admission.standings()
         assert standing.latency_s >= 0
-        assert standing.service_max == 20
+        assert standing.service_max == 40
 
 
 async def answer_all(service: RawService) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from frames.wire_values import GroupFigures
 from proxy.admission.adaptive import INTERVAL_S, AdaptiveLimit
+from proxy.admission.gate import START
 from proxy.admission.line import Line, Waiter
 from proxy.admission.patience import Patience
 from proxy.admission.priority import Priority
@@ -33,7 +34,7 @@ def lognormal(random: Random) -> float:
 
 
 class Outcome(NamedTuple):
-    """useful: answers ÷ what the service can answer in that time; p50, p99: of whole requests, in mean times of work."""
+    """useful: answers ÷ what the service can answer in that time; p50, p99: of requests, in mean times of work."""
 
     useful: float
     p50: float
@@ -48,7 +49,7 @@ class Simulation:
     def __init__(
         self, workers: int, work_s: float, times: Times, *, seed: int = 1, limit: int | None = None, line: int = 256
     ) -> None:
-        """limit: fixed; None: learned, beginning with 20."""
+        """limit: fixed; None: learned, beginning with START."""
         self.random = Random(seed)
         self.workers, self.work_s, self.times, self.fixed = workers, work_s, times, limit
         self.now = 0.0
@@ -58,7 +59,7 @@ class Simulation:
         self.refused = 0
         self.queue: deque[tuple[float, float]] = deque()
         self.ends: list[tuple[float, float, float]] = []
-        self.adaptive = AdaptiveLimit(1, 1_000, 20, GroupFigures(0, 0, 0), 0.0)
+        self.adaptive = AdaptiveLimit(1, 1_000, START, GroupFigures(0, 0, 0), 0.0)
         self.line, self.patience = Line(line), Patience(0.1)
         self.taken: list[tuple[float, float]] = []
         self.limits: list[int] = []
@@ -67,6 +68,10 @@ class Simulation:
     @property
     def limit(self) -> int:
         return self.adaptive.limit if self.fixed is None else self.fixed
+
+    @property
+    def latency_s(self) -> float:
+        return self.adaptive.base_us / 1e6
 
     def run(self, seconds: float, load: float) -> Outcome:
         began, refused, counted = self.now, self.refused, len(self.limits)
@@ -97,7 +102,8 @@ class Simulation:
             self._send(self.now)
             return
         tenant = b"%d" % self.random.randrange(5)
-        sent_away = self.line.enter(Waiter(self.now, tenant, Priority.NORMAL, self.now, self.now + 10))
+        room = self.patience.room(self.now, self.latency_s, self.limit)
+        sent_away = self.line.enter(Waiter(self.now, tenant, Priority.NORMAL, self.now, self.now + 10), room)
         self.refused += sent_away is not None
         self.patience.note(self.line.waiting, self.now)
 
@@ -133,7 +139,7 @@ class Simulation:
         line, patience = self.line, self.patience
         if not line.waiting:
             return
-        late = line.late(self.now - patience.wait_s(self.now, self.adaptive.latency_us / 1e6))
+        late = line.late(self.now - patience.wait_s(self.now, self.latency_s))
         if late:
             self.refused += len(late)
             patience.note_late(self.now)

@@ -18,7 +18,7 @@ where they do not; Uber's Cinnamon (2023) uses a covariance for the same.
 - It rises slowly while the limit holds nobody back and the service answers clearly less than it was seen to be able to:
   then it is not crowded, and just slower than it was.
 - Where the limit was lowered since times were long, and they have not become shorter, these times are the base.
-- A base that was measured while all places were taken is doubted: a smaller limit is tried for one interval. Where
+- While all places are taken for long, the base is doubted: a smaller limit is tried for one interval. Where
   times shrink with it, it stays, and a still smaller one is tried. Where they do not, all is as before, and the next
   doubt comes after twice the time. So a service that is as it seems hardly feels it.
 
@@ -35,9 +35,11 @@ NOISE: Final = 0.07
 """How exact the mean of an interval should be, as a part of it: the interval lasts until there are answers enough."""
 STEP: Final = 0.2
 """Which part of the way the limit goes in one interval."""
+FAR_OFF: Final = 0.6
+"""A gradient from which on it goes all the way at once: where times are twice as long, half of it is too much."""
 HEADROOM: Final = 0.5
 """Times the root of the limit: how many may wait inside of the service, so that it never waits for us."""
-HEADROOM_PART: Final = 0.05
+HEADROOM_PART: Final = 0.1
 """Of the limit: at least as many, and more in each interval as long as times do not become longer."""
 GRADIENT_MIN: Final = 0.5
 GROWTH: Final = 1.5
@@ -51,10 +53,12 @@ ABLE: Final = 0.8
 """Of the best throughput: a service that answers more than this is taken for busy, so its times are not the base."""
 FORGET: Final = 0.999
 """What is left of the best throughput after one interval."""
-LOWERED: Final = 0.75
-"""Of the limit as it was when it began to fall: here it is looked whether that has helped."""
+LOOKS: Final = ((0.75, 0.9), (0.5, 0.75))
+"""Where it is looked whether it has helped that the limit was lowered: parts of the limit as it was when it began to
+fall, and of the times as they were then. Shorter than that, it has.
+"""
 HELPED: Final = 0.9
-"""Of the times as they were then: shorter than this, it has."""
+"""Of the times before: shorter than this, less has helped."""
 TRIED_FIRST: Final = 0.5
 TRIED: Final = 0.75
 """Of the limit, while it is doubted: at the very beginning, and later."""
@@ -63,6 +67,8 @@ CROWDED: Final = 0.3
 DOUBT_S: Final = 5.0
 DOUBT_MAX_S: Final = 320.0
 """After how long it is doubted for the second time, and how long it takes at most."""
+STILL: Final = 1.15
+"""Times the mean of the interval before: times that are longer are still becoming so."""
 FEW_GOOD: Final = 0.5
 BACK_OFF: Final = 0.8
 
@@ -95,6 +101,7 @@ class AdaptiveLimit:
         "_fell_from",
         "_fell_us",
         "_is_new",
+        "_looks",
         "_settled_s",
         "_since",
         "_starts",
@@ -121,7 +128,7 @@ class AdaptiveLimit:
         self._value = float(self.limit)
         self._variance = 1.0  # of single answers, relative to their mean
         self._best = 0.0  # answers per second
-        self._is_new = True  # it was never doubted
+        self._is_new = True  # it was never doubted, and never seen without a crowd
         self._starts = True  # times have never become longer
         self._easy = 0  # intervals without longer times, though the limit held back
         self._tried_from = 0.0  # the limit before a smaller one was tried, 0: none is
@@ -130,6 +137,7 @@ class AdaptiveLimit:
         self._doubted_s = now_s  # when the last doubt ended
         self._fell_from = 0.0  # the limit when it began to fall, 0: it does not
         self._fell_us = 0.0  # and the times
+        self._looks = 0  # whether that has helped
         self._since = figures
         self._began_s = now_s
         self._settled_s = 0.0  # until then, answers are to what was sent under another limit
@@ -201,9 +209,10 @@ class AdaptiveLimit:
             self.base_us += FALL * exact * (mean.latency_us - self.base_us)
         elif not mean.is_held_back and mean.rate < ABLE * self._best:
             self.base_us += RISE * (mean.latency_us - self.base_us)
+        self._is_new = self._is_new and mean.is_held_back
         if self._tried_from:
             self._judge_trial(mean)
-        elif self._is_in_doubt(mean):
+        elif self._is_in_doubt(before_us, mean):
             self._try(mean.latency_us)
         else:
             self._learn_noise(before_us, mean)
@@ -217,7 +226,8 @@ class AdaptiveLimit:
         if gradient < 1.0:
             self._starts = False
             self._easy = 0
-            self._look_whether_it_helps(mean.latency_us)
+            if self._helps_nothing(mean.latency_us):
+                return
         elif not mean.is_held_back:
             return  # nobody is held back, so nothing is known about more
         elif self._starts:
@@ -228,29 +238,43 @@ class AdaptiveLimit:
         headroom = max(HEADROOM * self._value**0.5, HEADROOM_PART * self._value * max(1, self._easy))
         wanted = self._value * gradient + headroom
         if wanted < self._value or mean.is_held_back:
-            self._set(self._value + STEP * (wanted - self._value))
+            self._set(self._value + (STEP if gradient > FAR_OFF else 1.0) * (wanted - self._value))
 
     def _learn_noise(self, before_us: float, mean: Mean) -> None:
         """Learn how much single answers differ from how much the means of two intervals do."""
         difference = (mean.latency_us - before_us) / (mean.latency_us + before_us)
         self._variance += 0.1 * (min(25.0, 2 * difference * difference * mean.answers) - self._variance)
 
-    def _look_whether_it_helps(self, latency_us: float) -> None:
-        if not self._fell_from or self._value > self._fell_from:
-            self._fell_from, self._fell_us = self._value, latency_us
-        elif self._value <= LOWERED * self._fell_from:
-            if latency_us > HELPED * self._fell_us:
-                self.base_us = latency_us
+    def _helps_nothing(self, latency_us: float) -> bool:
+        """Compare times with those before the limit began to fall; where they are the same, take it back."""
+        value, fell_from = self._value, self._fell_from
+        grows = latency_us > STILL * self._fell_us and value > HELPED * fell_from
+        if not fell_from or value > fell_from or grows:
+            self._fell_from, self._fell_us, self._looks = value, latency_us, 0
+            return False
+        lowered, helped = LOOKS[self._looks]
+        if value > lowered * fell_from:
+            return False
+        is_in_vain = latency_us > helped * self._fell_us
+        if is_in_vain:
+            self.base_us = latency_us
+            self._set(fell_from)
+        self._looks += 1
+        if is_in_vain or self._looks == len(LOOKS):
             self._fell_from = 0.0
+        return is_in_vain
 
     # ---- doubts ----
 
-    def _is_in_doubt(self, mean: Mean) -> bool:
+    def _is_in_doubt(self, before_us: float, mean: Mean) -> bool:
         if not mean.is_held_back or self._value <= self.limit_min:
             return False
+        if mean.latency_us > STILL * before_us or SLACK * self.base_us < FAR_OFF * mean.latency_us:
+            return False  # times still become longer, or it is known anyway that they are too long
         return self._is_new or self._began_s - self._doubted_s > self._doubt_s
 
     def _try(self, latency_us: float) -> None:
+        """Try a smaller limit for one interval, from when all is answered that was sent under this one."""
         self._tried_from, self._tried_us = self._value, latency_us
         self._settled_s = self._began_s + latency_us / 1e6
         self._set(self._value * (TRIED_FIRST if self._is_new else TRIED))
@@ -264,7 +288,8 @@ class AdaptiveLimit:
             if mean.is_held_back and self._value > self.limit_min:
                 self._try(mean.latency_us)
             return
-        self.base_us = mean.latency_us
+        if self._is_new or mean.latency_us > HELPED * self._tried_us:
+            self.base_us = mean.latency_us
         if self._is_new:
             self._is_new = False
         else:

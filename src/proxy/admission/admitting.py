@@ -195,7 +195,8 @@ class Admission:
             return gate.tally.refuse(Cause.HOPELESS, is_standing=gate.patience.is_standing(now_s))
         caller = exchange.caller
         waiter = Waiter(None, caller.tenant if caller is not None else b"", priority, now_s, leaves_s)
-        sent_away = gate.line.enter(waiter)
+        room = gate.patience.room(now_s, gate.latency_s, min(gate.service_limit, gate.route_limit))
+        sent_away = gate.line.enter(waiter, room)
         if sent_away is waiter:
             return gate.tally.refuse(Cause.LINE_FULL, is_standing=True)
         if sent_away is not None:

@@ -16,7 +16,7 @@ from proxy.admission.refusals import Tally
 from proxy.route_policy import Concurrency
 
 NO_LIMIT: Final = 1 << 32
-START: Final = 20
+START: Final = 40
 """The first limit of a service that nothing is known of."""
 
 

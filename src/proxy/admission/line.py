@@ -87,11 +87,14 @@ class Line:
 
     # ---- coming and going ----
 
-    def enter(self, waiter: Waiter) -> Waiter | None:
-        """Let somebody in. Returns who is sent away for it: nobody, somebody else, or the one who came."""
-        sent_away = None
-        if self.waiting >= self.size:
-            sent_away = self._whom_to_send_away(waiter)
+    def enter(self, waiter: Waiter, room: int | None = None) -> Waiter | None:
+        """Let somebody in. Returns who is sent away for it: nobody, somebody else, or the one who came.
+
+        room: for how many there is room now, where that is less than the size.
+        """
+        sent_away, room = None, self.size if room is None else min(room, self.size)
+        if self.waiting >= room:
+            sent_away = self._whom_to_send_away(waiter, room)
             if sent_away is waiter:
                 return waiter
             self.leave(sent_away)
@@ -172,13 +175,13 @@ class Line:
 
     # ---- room ----
 
-    def _whom_to_send_away(self, waiter: Waiter) -> Waiter:
+    def _whom_to_send_away(self, waiter: Waiter, room: int) -> Waiter:
         """Return who has to go where the line is full and this one comes."""
         lowest = max(priority for priority, klass in self._classes.items() if klass.waiting)
         if lowest < waiter.priority:
             return waiter
         if lowest == waiter.priority:
-            share = max(1.0, self.size / (len(self._tenants) + (waiter.tenant not in self._tenants)))
+            share = max(1.0, room / (len(self._tenants) + (waiter.tenant not in self._tenants)))
             if self._tenants.get(waiter.tenant, 0) >= share:
                 return waiter
             return self._newest_above(share, self._classes[lowest]) or waiter

@@ -15,6 +15,7 @@ from typing import Final
 STANDING_S: Final = 0.1
 """CoDel's interval: longer than a burst, shorter than anybody's patience."""
 PART: Final = 0.4
+ROOM_MIN: Final = 4
 LEAST_S: Final = 0.002
 """Two turns of a busy event loop."""
 
@@ -47,6 +48,16 @@ class Patience:
         if self._filled_s is not None and now_s - self._filled_s > STANDING_S:
             self._standing_s = now_s + STANDING_S
         return self._standing_s > now_s
+
+    def room(self, now_s: float, latency_s: float, places: int) -> int | None:
+        """Return how many it makes sense to let wait now; None: as many as may.
+
+        In a standing line, those whose turn comes within the time that may be waited; who comes beyond that is better
+        told at once. places: how many requests the service has at a time.
+        """
+        if not latency_s or not self.is_standing(now_s):
+            return None
+        return max(ROOM_MIN, int(places * self.wait_s(now_s, latency_s) / latency_s))
 
     def wait_s(self, now_s: float, latency_s: float) -> float:
         """Return how long anybody may wait now. latency_s: of an answer of the service; 0 where that is not known."""

@@ -243,6 +243,27 @@ def test_how_long_may_be_waited_in_a_standing_line(latency_s: float, wait_s: flo
     assert patience.wait_s(1.0, latency_s) == wait_s
 
 
+def test_in_a_standing_line_there_is_room_for_those_whose_turn_comes_in_time() -> None:
+    patience = Patience(0.2)
+    patience.note(1, 0.0)
+    assert patience.room(0.05, 0.01, 100) is None
+    assert patience.room(1.0, 0.0, 100) is None
+    assert patience.room(1.0, 0.01, 100) == 40
+    assert patience.room(1.0, 0.01, 2) == 4
+    assert patience.room(1.0, 10.0, 100) == 4
+
+
+def test_room_counts_as_the_size_while_it_is_less() -> None:
+    line = Line(8)
+    for number in range(3):
+        assert line.enter(waiter(number), 3) is None
+    newcomer = waiter(3)
+    assert line.enter(newcomer, 3) is newcomer
+    assert line.enter(newcomer, 100) is None
+    other = line.enter(waiter("b", b"b"), 4)
+    assert other is newcomer
+
+
 # ---- priority ----
 
 

@@ -285,14 +285,14 @@ def test_an_adaptive_limit_is_followed_by_all_its_gates(things: Setting) -> None
     two = things.route(2, service_max=100, is_adaptive=True, route_max=5)
     for route in (one, two):
         things.ask(route)
-    assert (one.gate.service_limit, two.gate.service_limit) == (20, 20)
-    things.wire.group_in_flight[GROUP] = 20
+    assert (one.gate.service_limit, two.gate.service_limit) == (40, 40)
+    things.wire.group_in_flight[GROUP] = 40
     for step in range(1, 40):
         things.now_s += 0.1
-        things.wire.figures = GroupFigures(200 * step, 200 * step, 200 * step * 10_000)
+        things.wire.figures = GroupFigures(400 * step, 400 * step, 400 * step * 10_000)
         things.admission.learn()
     assert one.gate.service_limit == two.gate.service_limit
-    assert one.gate.service_limit > 20
+    assert one.gate.service_limit > 40
 
 
 @pytest.mark.parametrize("seed", range(60))
