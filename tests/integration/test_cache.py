@@ -366,3 +366,43 @@ async def test_metrics_and_explanations() -> None:
             lines = [line["text"] for step in told["steps"] if step["name"] == "cache" for line in step["lines"]]
             assert lines == [words]
         assert len(lab.gateway.answering.caching.kept) == 1
+
+
+async def test_an_answer_that_came_by_a_second_attempt_is_kept_and_shared() -> None:
+    async with open_cache() as (lab, service):
+        bodies: list[bytes] = []
+
+        async def ask() -> None:
+            bodies.append((await (await lab.client()).get("/things")).body)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            asked = await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 2)
+            await service.respond(asked, 503)
+            again = await service.asked()
+            assert again.attempt == 2
+            assert lab.gateway.answering.caching.waiting == 2
+            await service.respond(again, 200, [], b"one")
+        assert bodies == [b"one"] * 3
+        assert outcomes(lab) == {"miss": 1, "collapsed": 2}
+
+
+async def test_when_all_attempts_fail_each_one_that_waits_tries_itself() -> None:
+    rule = {**CACHE, "retries": "none"}
+    async with open_cache(rule) as (lab, service):
+        statuses: list[int] = []
+
+        async def ask() -> None:
+            statuses.append((await (await lab.client()).get("/things")).status)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(ask)
+            asked = await service.asked()
+            await until(lambda: lab.gateway.answering.caching.waiting == 2)
+            await service.respond(asked, 503)
+            for status in (200, 500):
+                await service.respond(await service.asked(), status)
+        assert sorted(statuses) == [200, 500, 503]

@@ -14,6 +14,7 @@ from lab import Lab, environment, open_lab, until
 from lab_client import Client, HttpAnswer
 from lab_service import Asked, RawService
 
+from frames.endpoint import EndpointOffer
 from frames.fixed import encode_refused
 from frames.frame import CancelReason, FieldId, FrameType, RefusedReason
 from penstock.settings import SettingsError
@@ -411,3 +412,21 @@ async def test_metrics_and_explanations() -> None:
         query = urlencode({"method": "POST", "target": "/payments", "header": "Idempotency-Key: a b"})
         assert (await lab.admin(f"/explain?{query}")).json()["reason"] == "idempotency_key_invalid"
         assert lab.gateway.answering.repeating.figures.begun == 1
+
+
+async def test_a_key_lets_a_request_be_sent_again_where_the_endpoint_declares_idempotence() -> None:
+    endpoints = (EndpointOffer(id=1, method="POST", path="/payments", idempotent=True),)
+    async with open_keys(offers={"endpoints": endpoints}) as (lab, service):
+        client, answers = await lab.client(), list[HttpAnswer]()
+
+        async def ask() -> None:
+            answers.append(await pay(client, KEY))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await service.respond(await service.asked(), 503)
+            again = await service.asked()
+            assert (again.attempt, ledger(lab).in_flight) == (2, 1)
+            await service.respond(again, 201, [], b"paid")
+        assert (answers[0].status, ledger(lab).in_flight) == (201, 0)
+        assert (await pay(await lab.client(), KEY)).body == b"paid"
