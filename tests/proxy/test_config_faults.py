@@ -52,7 +52,7 @@ def test_faults_are_refused_while_the_switch_is_off(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, YAML.replace("faults: {enabled: true}\n", ""))
     assert problem == (
         "faults_off: rules[0].faults (p.yaml:3): the rule harms requests on purpose, and faults.enabled is off;"
-        " set faults.enabled: true (PENSTOCK_FAULTS_ENABLED=true) where that is what you want,"
+        " set faults.enabled: true (PENSTOCK_FAULTS_ENABLED=true) where you want that,"
         " or remove the rule's faults"
     )
 

@@ -124,8 +124,8 @@ def test_what_may_have_been_carried_out_is_not_said_to_be_safe() -> None:
 
 def test_reasons_that_are_never_sent() -> None:
     unanswered = [reason.code for reason in REASONS.values() if not reason.is_answered]
-    assert unanswered == ["client_gone", "client_too_slow", "response_aborted"]
-    assert "`client_gone`, `client_too_slow` and `response_aborted` are counted" in errors.reference_page()
+    assert unanswered == ["client_gone", "client_too_slow", "response_aborted", "fault_cut"]
+    assert "`client_gone`, `client_too_slow`, `response_aborted` and `fault_cut` are counted" in errors.reference_page()
 
 
 def test_counts_begin_with_every_reason_at_zero() -> None:
