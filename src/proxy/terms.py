@@ -1,7 +1,8 @@
 """The terms of routes: what the configuration says about them, and how a route is made by it."""
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -52,7 +53,7 @@ class Terms(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             for key, plan in self.fanouts.items()
             if key not in registered
         }
-        return {**registered, **own}
+        return ChainMap(cast("dict[RouteKey, RegisteredRoute]", registered), own)  # neither is changed
 
     def route(self, index: int, registered: RegisteredRoute) -> Route:
         """Return the route for what is registered. index: of the wire's counters."""
