@@ -14,7 +14,7 @@ from frames.session import session_table_markdown
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults", "fanout", "answers")
+STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults", "fanout", "answers", "admission")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -78,6 +78,7 @@ LATER = {
     *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
     *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
+    *("proxy.admission.admitting", "proxy.admission.adaptive", "proxy.admission.gate", "proxy.admission.line"),
     *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
     *("proxy.breaker_keeper", "proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.probe"),
     *("penstock.tunnel", "proxy.pooled", "proxy.targets.connect", "proxy.targets.pool", "proxy.targets.pool_values"),

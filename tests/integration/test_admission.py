@@ -36,6 +36,14 @@ async def asks(lab: Lab, count: int, target: str = PATH, *lines: str, method: st
     return clients
 
 
+async def asks_after(lab: Lab, count: int) -> list[Client]:
+    """The same, where something was asked before."""
+    clients = [await lab.client() for _ in range(count)]
+    for client in clients:
+        await client.send(request("GET", PATH))
+    return clients
+
+
 def waiting(lab: Lab) -> int:
     return lab.gateway.admitting.admission.waiting
 
@@ -190,6 +198,21 @@ async def test_a_body_that_comes_late_is_refused_where_there_is_no_place_for_it(
         late = await lab.client()
         await late.send(request("POST", PATH, "Transfer-Encoding: chunked"))
         refused = await late.answer("POST")
+        assert (refused.status, refused.reason) == (503, "concurrency_full")
+        await service.respond(first, 200)
+        assert (await clients[0].answer()).status == 200
+
+
+async def test_a_body_that_was_gathered_meanwhile_finds_no_place_any_more() -> None:
+    """It is asked again before it is sent, so that who is slow to come takes no place from others."""
+    async with limited("service: 1, wait: 10s") as (lab, service):
+        slow = await lab.client()
+        await slow.send(request("POST", PATH, "Transfer-Encoding: chunked") + b"1\r\na\r\n")
+        await until(lambda: lab.count("handed_over") == 1)
+        clients = await asks_after(lab, 1)
+        first = await service.asked()
+        await slow.send(b"0\r\n\r\n")
+        refused = await slow.answer("POST")
         assert (refused.status, refused.reason) == (503, "concurrency_full")
         await service.respond(first, 200)
         assert (await clients[0].answer()).status == 200

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, NoReturn, Protocol
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 from weakref import WeakValueDictionary
 
 import trio
@@ -23,8 +23,7 @@ from proxy.admission.line import Waiter
 from proxy.admission.priority import Priority
 from proxy.admission.refusals import Cause, Tally
 from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.route.table import Route
-from proxy.route_policy import Concurrency
+from proxy.route_policy import Concurrency, RoutePolicy
 from proxy.stage import PARKED, Answer, Lane, Stage
 
 _log = logging.getLogger("penstock.admission")
@@ -83,6 +82,42 @@ class ParkingPort(Protocol):
         ...
 
 
+class LimitedRoute(Protocol):
+    """A route (`proxy.route.table.Route`) whose policy has a limit. It remembers its gate."""
+
+    gate: Any
+
+    @property
+    def index(self) -> int:
+        """Of the wire's counters."""
+        ...
+
+    @property
+    def group(self) -> int:
+        """Its service, for the wire."""
+        ...
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        ...
+
+    @property
+    def method(self) -> int:
+        """``Method``."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """Of its path."""
+        ...
+
+    @property
+    def policy(self) -> RoutePolicy:
+        """All that holds for it."""
+        ...
+
+
 class Standing(NamedTuple):
     """How it stands with a gate now. route: its template, empty where the limit is the service's alone.
 
@@ -131,7 +166,7 @@ class Admission:
 
     # ---- gates ----
 
-    def gate_of(self, route: Route) -> Gate:
+    def gate_of(self, route: LimitedRoute) -> Gate:
         """Return the gate of a route, which remembers it. A route that is made again finds the same one."""
         policy = route.policy.concurrency
         if policy is None:
@@ -146,7 +181,7 @@ class Admission:
         route.gate = gate
         return gate
 
-    def _service(self, route: Route, policy: Concurrency) -> ServiceLimit:
+    def _service(self, route: LimitedRoute, policy: Concurrency) -> ServiceLimit:
         """Return the limit of a service. It is shared by all gates for which the same is said of it."""
         key = (route.service, policy.service_max, policy.service_min, policy.is_adaptive)
         service = self._services.get(key)
