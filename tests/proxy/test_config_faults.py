@@ -82,3 +82,10 @@ def test_what_is_wrong_is_told_with_its_fix(tmp_path: Path, fault: str, what: st
     assert "p.yaml:4" in problem
     assert what in problem
     assert fix in problem
+
+
+def test_the_page_on_resilience_shows_what_can_be_written(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "resilience.md").read_text()
+    example = page.split("## Injected faults")[1].split("```yaml\n")[1].split("```")[0]
+    (faults,) = load_text(tmp_path, example)
+    assert [fault.kind for fault in faults or ()] == [*FaultKind][:2] + [FaultKind.CUT] * 2 + [FaultKind.SLOW]
