@@ -52,15 +52,18 @@ class Listener:
         *,
         gateways_max: int = GATEWAYS_MAX,
         context: "ssl.SSLContext | None" = None,
+        stir: Callable[[], None] = lambda: None,
     ) -> None:
         """Take where to listen, what makes a greeted link of a socket, and what to do with an open one until it ends.
 
-        context: with which TLS is spoken; None for none. Raises GatewayError when it cannot be listened there.
+        context: with which TLS is spoken, None for none; stir: has the wire not linger while tasks carry what is
+        secured. Raises GatewayError when it cannot be listened there.
         """
         self._open_link = open_link
         self._work = work
         self._gateways_max = gateways_max
         self._context = context
+        self._stir = stir
         self._connected = 0
         self._is_full = False
         try:
@@ -132,4 +135,4 @@ class Listener:
         from penstock.tunnel import secure
 
         with trio.fail_after(WELCOME_S):
-            return await secure(nursery, sock, context)
+            return await secure(nursery, sock, context, stir=self._stir)

@@ -196,7 +196,9 @@ class Serving:
             from penstock.tunnel import listening_context
 
             context = listening_context(settings.listen_certificate, settings.listen_key, settings.listen_ca)
-        return Listener(self._settings.listen, self._accept_link, self._work, context=context)
+        return Listener(
+            self._settings.listen, self._accept_link, self._work, context=context, stir=self._wire.tasks_are_lively
+        )
 
     def _dialling(self) -> TierDialling:
         def make_dialler(address: GatewayAddress, work: Callable[[Link], Awaitable[None]]) -> Dialler:

@@ -10,6 +10,7 @@ direction has ended, the connection has: frames have no use for half of one.
 
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -23,44 +24,52 @@ FAREWELL_S = 1.0
 """For what is still to be sent when the wire has closed its end, and for close_notify."""
 
 SecuredStream = trio.SSLStream[trio.SocketStream]
+Stir = Callable[[], None]
 
 
-def open_tunnel(nursery: trio.Nursery, secured: SecuredStream) -> socket.socket:
+def _nothing() -> None:
+    """Nobody lingers."""
+
+
+def open_tunnel(nursery: trio.Nursery, secured: SecuredStream, stir: Stir = _nothing) -> socket.socket:
     """Return the end for the wire; a task in the nursery carries what goes through, until either side closes.
 
-    The handshake is to be done before. Raises OSError when there is no pair of sockets to be had.
+    stir: called whenever something has come, since the wire may be about to linger while a task has work for it. The
+    handshake is to be done before. Raises OSError when there is no pair of sockets to be had.
     """
     wires, ours = socket.socketpair()
-    nursery.start_soon(carry, secured, trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+    nursery.start_soon(carry, secured, trio.SocketStream(trio.socket.from_stdlib_socket(ours)), stir)
     return wires
 
 
-async def carry(secured: SecuredStream, plain: trio.SocketStream) -> None:
+async def carry(secured: SecuredStream, plain: trio.SocketStream, stir: Stir = _nothing) -> None:
     """Carry bytes both ways until one side closes, or it is cancelled; then both are closed."""
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_receive, secured, plain, nursery.cancel_scope)
-            await _send(plain, secured)
+            nursery.start_soon(_receive, secured, plain, stir, nursery.cancel_scope)
+            await _send(plain, secured, stir)
             nursery.cancel_scope.cancel()
     finally:
         plain.socket.close()
         secured.transport_stream.socket.close()  # without waiting, also where it is cancelled
 
 
-async def _receive(secured: SecuredStream, plain: trio.SocketStream, scope: trio.CancelScope) -> None:
+async def _receive(secured: SecuredStream, plain: trio.SocketStream, stir: Stir, scope: trio.CancelScope) -> None:
     """Carry what comes from the network, until its end."""
     try:
         while data := await secured.receive_some(CHUNK_BYTES):
+            stir()
             await plain.send_all(data)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # an end without close_notify is one, too: a frame that is not whole is never taken for one
     scope.cancel()
 
 
-async def _send(plain: trio.SocketStream, secured: SecuredStream) -> None:
+async def _send(plain: trio.SocketStream, secured: SecuredStream, stir: Stir) -> None:
     """Carry what the wire sends, until it closes its end; then say so."""
     try:
         while data := await plain.receive_some(CHUNK_BYTES):
+            stir()
             await secured.send_all(data)
         with trio.move_on_after(FAREWELL_S):
             await secured.aclose()
@@ -69,18 +78,24 @@ async def _send(plain: trio.SocketStream, secured: SecuredStream) -> None:
 
 
 async def secure(
-    nursery: trio.Nursery, sock: socket.socket, context: ssl.SSLContext, *, server_name: str | None = None
+    nursery: trio.Nursery,
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    *,
+    server_name: str | None = None,
+    stir: Stir = _nothing,
 ) -> socket.socket:
     """Speak TLS on a connected socket, and return one for the wire. Takes the socket over, whatever comes of it.
 
-    nursery: where what goes through is carried; server_name: who must be at the other end; None: that one has dialled.
+    nursery: where what goes through is carried; server_name: who must be at the other end; None: that one has dialled;
+    stir: as in `open_tunnel`.
     Raises OSError when there is no agreement.
     """
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
     try:
         secured = trio.SSLStream(stream, context, server_hostname=server_name, server_side=server_name is None)
         await secured.do_handshake()
-        return open_tunnel(nursery, secured)
+        return open_tunnel(nursery, secured, stir)
     except trio.BrokenResourceError as error:
         stream.socket.close()
         raise OSError(tls_reason(error)) from None

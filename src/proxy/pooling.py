@@ -129,7 +129,7 @@ class Pooling:
         from proxy.transport.dialled import Dialled
         from proxy.transport.dialling import Dialler
 
-        self._dialler = dialler = Dialler()
+        self._dialler = dialler = Dialler(self._wire.tasks_are_lively)
         self._pool = pool = Pool(pool_limits(self._config), self._wire.in_flight)
         self._registry().ring_of = pool.greeted
         dialled = Dialled(

@@ -1,6 +1,7 @@
 """How a connection to a dialled service is opened, by TLS where its key has an identity."""
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 class Dialler:
     """Opens connections. ``identity``: by which it speaks TLS from now on; None where it speaks none."""
 
-    def __init__(self) -> None:
-        """Begin without TLS."""
+    def __init__(self, stir: Callable[[], None]) -> None:
+        """Begin without TLS. stir: has the wire not linger, since tasks carry what is secured."""
+        self._stir = stir
         self.identity: DialIdentity | None = None
 
     async def connect(self, key: TargetKey, nursery: trio.Nursery) -> socket.socket:
@@ -33,4 +35,6 @@ class Dialler:
         if identity is None or identity.label != key.identity:  # it has changed since this dial was decided upon
             plain.close()
             raise OSError("its TLS identity has changed")
-        return await secure(nursery, plain, identity.context, server_name=identity.server_name or key.host)
+        return await secure(
+            nursery, plain, identity.context, server_name=identity.server_name or key.host, stir=self._stir
+        )
