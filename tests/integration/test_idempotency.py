@@ -243,6 +243,21 @@ async def test_one_whose_client_has_left_is_lost_at_its_deadline() -> None:
         assert (await pay(await lab.client(), KEY)).reason == "idempotency_unknown"
 
 
+async def test_one_whose_client_has_left_is_not_held_to_the_time_of_an_attempt() -> None:
+    profiles = {"slow": {"attempts": 2, "attempt_timeout": "1s"}}
+    async with open_keys({**RULE, "retries": "slow"}, retries_profiles=json.dumps(profiles)) as (lab, service):
+        client = await lab.client()
+        await _pay_and_leave(client)
+        asked = await service.asked()
+        await client.aclose()
+        await until(lambda: lab.reasons == {"client_gone": 1})
+        await lab.pass_time(2_000)
+        assert ledger(lab).in_flight == 1
+        await service.respond(asked, 201, [], b"paid")
+        await until(lambda: ledger(lab).in_flight == 0)
+        assert (await pay(await lab.client(), KEY)).body == b"paid"
+
+
 async def test_what_has_outlived_its_client_is_waited_for_before_the_gateway_ends() -> None:
     async with open_keys() as (lab, service):
         client = await lab.client()

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from frames.frame import CancelReason, Method
 from frames.template import template_shape
-from frames.wire_values import HEAD_HAS_LENGTH, LOST_UNSENT, Event, EventKind, RequestHead, WireResult
+from frames.wire_values import EXPIRED_EARLY, HEAD_HAS_LENGTH, LOST_UNSENT, Event, EventKind, RequestHead, WireResult
 from proxy.answers.key import KEY_BYTES_MAX, Fingerprint, digest_of, fingerprint, parse_key
 from proxy.answers.ledger import Ledger, Record, Refusal
 from proxy.answers.payload import Response, Template, read_response, without
@@ -43,6 +43,7 @@ from proxy.errors import (
 )
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.gathered import Gathered, Whole
+from proxy.parked import UNTIL_DEADLINE_MS
 from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, for_routes
 
 FIELD: Final = b"idempotency-key"
@@ -86,6 +87,10 @@ class RepeatPort(Protocol):
 
     def outlive(self, exchange: int, /) -> int:
         """Let a sent exchange go on without its client."""
+        ...
+
+    def wait(self, exchange: int, milliseconds: int, /) -> int:
+        """Have EVENT_EXPIRED come after this time, or at the deadline, if that is earlier."""
         ...
 
     def facts(self, exchange: int, /) -> Any:
@@ -248,6 +253,9 @@ class Repeating:
     def _take(self, flight: _Flight, gathered: Gathered, event: Event) -> None:
         """Take an event about a request without a client."""
         kind = event[2]
+        if kind == EventKind.EXPIRED and event[4] & EXPIRED_EARLY:  # nobody sends it again, so it goes on
+            self._port.wait(flight.exchange, UNTIL_DEADLINE_MS)
+            return
         cancel: CancelReason | None = None
         if kind == EventKind.STREAM:
             whole = gathered.take(event, self._port.arena)
