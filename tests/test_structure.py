@@ -14,7 +14,10 @@ from frames.session import session_table_markdown
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-STOPS = ("edge", "policy", "route", "targets", "transport", "calls", "admin", "faults", "fanout", "answers", "admission")
+STOPS = (
+    *("edge", "policy", "route", "targets", "transport", "calls", "admin"),
+    *("faults", "fanout", "answers", "admission"),
+)
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
