@@ -188,7 +188,7 @@ def in_flight_of(wire: Wire, instance: Instance) -> int:
 def why(instance: Instance, now: float) -> str:
     """Return why an instance is not healthy, in words; empty where it is."""
     if instance.is_dormant:
-        return "nobody asked for long: it is dialled when somebody does"
+        return "it has no connection now, and is dialled when somebody asks"
     if instance.health is Health.HEALTHY:
         return ""
     if instance.is_going:

@@ -12,7 +12,7 @@ from lab_service import RawService
 
 from proxy.config import load_gateway
 
-CLIENTS, REQUESTS = 24, 15
+CLIENTS, REQUESTS = 24, 8
 SETTINGS = {"pool_connections": "5", "pool_per_target": "2", "pool_in_flight": "2", "pool_grow_at": "1"}
 ALLOWED = {200, 502, 503, 504}
 
@@ -91,7 +91,7 @@ async def test_services_that_come_and_go(seed: int, warm: str) -> None:
                 for connection in pool._connections.values():
                     assert lab.gateway.wire.in_flight[connection.slot] <= 2
         assert statuses.total() == CLIENTS * REQUESTS
-        assert statuses.keys() - {0} <= ALLOWED | {404}  # while none of them is there
+        assert statuses.keys() - {0} <= ALLOWED | {404}  # where all have been looked for in vain
         assert statuses[200] > 0
         await until(lambda: not pool.is_waited_for and not pool._lines._given)
         await until(lambda: "parked=0 in_tasks=0" in repr(lab.gateway.pooling._connecting))

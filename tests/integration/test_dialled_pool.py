@@ -281,10 +281,10 @@ async def test_explain_tells_of_connections_and_takes_none() -> None:
             await answered(service, client)
         pool.pass_time(61)
         await until(lambda: pool.told.connections == 0)
-        assert await connection_told(pool.lab) == ["none now, since nobody asked for long: it is dialled first"]
+        assert await connection_told(pool.lab) == ["none now: it is dialled first"]
         (row,) = (await pool.lab.admin("/services")).json()["services"]
         assert (row["connections"], row["in_flight"], row["health"]) == (0, 0, "healthy")
-        assert row["why"] == "nobody asked for long: it is dialled when somebody does"
+        assert row["why"] == "it has no connection now, and is dialled when somebody asks"
         assert pool.told.dials == 1
 
 
@@ -331,3 +331,23 @@ def test_what_nobody_set_follows_what_it_is_under() -> None:
     config = load_gateway({"PENSTOCK_POOL_CONNECTIONS": "2", "PENSTOCK_POOL_IN_FLIGHT": "5"}).settings
     limits = pool_limits(config)
     assert (limits.connections, limits.per_target, limits.grow_at, limits.in_flight_max) == (2, 2, 5, 5)
+
+
+async def test_a_connection_that_breaks_costs_what_was_in_flight_and_nothing_else() -> None:
+    async with open_pool() as pool:
+        (place,) = pool.places
+        pool.dial(place)
+        first = await place.accept("POST /things")
+        client = await pool.lab.client()
+        await client.send(request("POST", "/things", body=b"once"))
+        await first.asked()
+        await first.aclose()
+        assert (await client.answer()).json()["reason"] == "service_lost"
+        clients = [await pool.lab.client() for _ in range(3)]
+        for client in clients:
+            await client.send(request("POST", "/things", body=b"x"))
+        await until(lambda: pool.told.waiting == 3)
+        second = await place.accept("POST /things")
+        for client in clients:
+            assert (await answered(second, client)).status == 200
+        assert pool.lab.reasons == {"service_lost": 1}

@@ -171,7 +171,7 @@ async def test_a_service_that_is_dialled_is_asked_like_any_other(lab: Lab) -> No
         await service.respond(asked, body=b"here")
         assert (await client.answer()).body == b"here"
         await service.aclose()
-        await until(lambda: not lab.health)
+        await until(lambda: lab.gateway.registry.instances[0].is_dormant)
     await listener.aclose()
 
 

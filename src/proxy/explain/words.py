@@ -268,7 +268,7 @@ def connection(view: View) -> Iterator[Line]:
         return
     pool = view.config.pool
     if ring.is_dormant:
-        yield Line("none now, since nobody asked for long: it is dialled first", view.origins.setting("pool.warm"))
+        yield Line("none now: it is dialled first", view.origins.setting("pool.warm"))
     else:
         count = len(ring.connections)
         yield Line(

@@ -135,7 +135,7 @@ class Pool:
         target = ring.target
         if not target.is_wanted or target.rings.get(ring.holder) is not ring:
             return False
-        return bool(ring.connections) or target.is_dialling or now >= target.not_before
+        return bool(ring.connections) or ring.is_dormant or target.is_dialling or now >= target.not_before
 
     # ---- what has happened ----
 
@@ -228,6 +228,8 @@ class Pool:
         if state is State.GREETING:
             self._fail_lines(target)
         if ring is not None:
+            if state is State.OPEN:
+                target.look_for(ring)
             target.forget_empty(ring)
         target.know()
         self._forget_unwanted(target)

@@ -171,6 +171,11 @@ class Target:
         least = max(limits.warm, 1 if is_asked or self.opened or not self.is_known else 0)
         return staying < least or is_asked
 
+    def look_for(self, ring: Ring) -> None:
+        """Let an instance whose last connection was lost be found before it counts as gone: who asks for it waits."""
+        if self.is_wanted and not ring.connections and len(self.rings) == 1:
+            ring.is_dormant, self.is_known = True, False  # dialled in any case, as soon as it may be
+
     def forget_empty(self, ring: Ring) -> None:
         """Forget a ring that nothing is left of."""
         if ring.is_dormant or ring.line or any(each.ring is ring for each in self.connections.values()):

@@ -187,9 +187,7 @@ class Registry:
         if instance.others:
             return self._leave_connection(instance, connection)
         if instance.ring is not None and instance.ring.is_dormant:
-            instance.is_dormant = True
-            self._dormant[instance.holder] = instance
-            return self._settle(self._assess(instance, now))
+            return self._sleep(instance)
         instance.is_going = True
         return self._settle(self._assess(instance, now))
 
@@ -204,6 +202,11 @@ class Registry:
         if instance.others:
             del self._by_connection[connection]
             return self._leave_connection(instance, connection)
+        if instance.ring is not None and instance.ring.is_dormant and not instance.is_going:
+            if not self._has_others(instance):
+                del self._by_connection[connection]
+                return self._sleep(instance)
+            instance.ring.is_dormant = False  # those who are there are asked
         return self._routes.refresh(self._forget(instance))
 
     def vanished(self, holder: "Holder") -> Change:
@@ -297,6 +300,20 @@ class Registry:
         else:
             instance.others = (*instance.others, connection)
         return self._register(instance, hello, now, moved)
+
+    def _sleep(self, instance: Instance) -> Change:
+        """Let an instance be there without a connection."""
+        instance.is_dormant = True
+        self._dormant[instance.holder] = instance
+        return self._settle(self._assess(instance, instance.last_heard))
+
+    def _has_others(self, instance: Instance) -> bool:
+        """Whether somebody else of its service can be asked at once."""
+        return any(
+            other.service == instance.service and other.health in CHOOSABLE and other.connections
+            for other in self._by_connection.values()
+            if other is not instance
+        )
 
     def _leave_connection(self, instance: Instance, connection: int) -> Change:
         """Let an instance be asked by its other connections alone."""

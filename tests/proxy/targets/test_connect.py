@@ -246,8 +246,11 @@ def test_who_finds_the_line_full_or_nobody_there_is_told_so_at_once() -> None:
     assert bench.ended == [(3, CONNECT_LINE_FULL.code)]
     offers = bench.offers
     bench.pool.lost(1, 0)
+    bench.now = 1
+    bench.act()
+    bench.miss()
     exchange = bench.request()[0]
-    assert bench.ended[1:] == [(4, CONNECT_FAILED.code)], "it was lost just now, and is dialled again in a moment"
+    assert bench.ended[1:] == [(2, CONNECT_FAILED.code), (4, CONNECT_FAILED.code)]
     assert exchange.offer is offers[0]
 
 

@@ -318,7 +318,17 @@ def test_who_waits_for_a_service_that_is_not_there_is_told_when_the_dial_is_in_v
     assert bench.pool.turn(1.2) == [Dial(A)]
     bench.pool.failed(A, 1.2)
     assert bench.pool.wait(ring, 8, 100, 1.2) is Why.UNREACHABLE, "not before it is dialled again"
-    assert bench.pool.turn(1.2) == [Fail(7, Why.UNREACHABLE)]
+    assert bench.pool.turn(1.2) == [Forget(ONE), Fail(7, Why.UNREACHABLE)]
+
+
+def test_who_was_lost_is_looked_for_before_it_counts_as_gone() -> None:
+    bench = Bench(warm=0, silent_s=1e9)
+    ring = bench.reach()
+    bench.pool.lost(1, 10)
+    assert bench.pool.wait(ring, 7, 100, 10) is None
+    assert bench.reach(now=10.2) is ring
+    assert bench.pool.turn(10.2) == [Give(7, 2)]
+    assert not ring.is_dormant
 
 
 # ---- who sleeps ----

@@ -7,7 +7,7 @@ from frames.errors import GreetingError
 from frames.events import HeartbeatReceived
 from frames.frame import HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello
-from proxy.pooled import Cause, Dial, Retire, TargetKey
+from proxy.pooled import Cause, Dial, Forget, Retire, TargetKey
 from proxy.targets.instance import NO_CHANGE, RouteKey
 from proxy.targets.pool import Pool
 from proxy.targets.pool_values import PoolLimits
@@ -87,7 +87,22 @@ def test_the_first_is_lost_and_the_next_takes_its_place() -> None:
     assert bench.change.changed == (THINGS,)
     assert bench.targets == [2]
     bench.lose(2)
-    assert (bench.targets, bench.registry.instances) == ([], ())
+    (instance,) = bench.registry.instances
+    assert (bench.targets, instance.is_dormant) == ([2], True), "it is looked for"
+    assert bench.pool.turn(1) == [Dial(A)]
+    bench.pool.failed(A, 1)
+    assert bench.pool.turn(1) == [Forget(("billing", "b1"))]
+    assert bench.registry.vanished(("billing", "b1")).removed == (THINGS,)
+
+
+def test_who_is_lost_while_others_are_there_is_gone_at_once() -> None:
+    bench = Bench()
+    bench.dial(1)
+    bench.registry.hello(77, replace(HELLO, instance="b2"), 0)
+    bench.lose(1)
+    assert bench.targets == [77]
+    bench.dial(2, now=1)
+    assert bench.targets == [77, 2]
 
 
 def test_one_that_is_told_to_go_is_not_asked_any_more_and_the_instance_is_not_going() -> None:
