@@ -22,6 +22,7 @@ REASONS = {
     "service_lost",
     "deadline",
     "no_route",
+    "body_timeout",
 }
 
 
