@@ -289,12 +289,12 @@ class Admission:
 
     def _turn(self, now_s: float) -> None:
         busy = self._busy
-        for gate in busy:
+        for gate in tuple(busy):  # an end of one may be what others have waited for, who then come here
             self._send_away_late(gate, now_s)
         has_let_in = True
         while has_let_in:  # one each, in turns: several gates may share one limit
             has_let_in = False
-            for gate in busy:
+            for gate in tuple(busy):
                 has_let_in |= self._let_in(gate, now_s)
         for _ in range(len(busy)):
             gate = busy.popleft()

@@ -61,6 +61,7 @@ class Parking:
         self.ends: list[tuple[int, str]] = []
         self.wait_ms: list[int | None] = []
         self.keeps = True
+        self.on_answer: Callable[[], object] = lambda: None
 
     def park(
         self,
@@ -84,6 +85,7 @@ class Parking:
     def answer(self, exchange: int, answer: Answer) -> None:
         del self.parked[exchange]
         self.ends.append((exchange, answer.reason.code))
+        self.on_answer()
 
     def resume(self, exchange: Exchange) -> None:
         del self.parked[exchange.id]
@@ -251,6 +253,22 @@ def test_who_has_waited_for_too_long_is_sent_away_by_its_timer_or_by_a_turn(thin
     things.wire.turn()
     assert things.parking.ends == [(2, "line_too_slow"), (3, "line_too_slow")]
     assert things.tally == {"too_slow": 2}
+
+
+def test_who_comes_since_another_was_sent_away_finds_a_line(things: Setting) -> None:
+    """Requests that wait for another's answer go on by themselves where there is none."""
+    one, two = things.route(1, service_max=1, wait_ms=50), things.route(2, service_max=1, wait_ms=90)
+    for route in (one, one, one):
+        things.ask(route)
+    came: list[str] = []
+    things.parking.on_answer = lambda: came.append(things.ask(two))
+    things.now_s += 0.06
+    things.wire.turn()
+    assert came == ["parked", "parked"]
+    assert [end for _, end in things.parking.ends] == ["line_too_slow", "line_too_slow"]
+    things.wire.answered(1)
+    things.wire.turn()
+    assert things.parking.ends[-1] == (4, "sent")
 
 
 def test_a_full_line_sends_away_somebody_else_for_who_matters_more() -> None:
