@@ -5,7 +5,8 @@ from typing import Final
 
 PROFILES: Final = "{hasty: {attempts: 3, attempt_timeout: 60ms}, hedged: {attempts: 2, hedge: 10%}}"
 RETRIES: Final = ("", "retries: none", "retries: read", "retries: hasty", "retries: hedged")
-LIMITS: Final = ("", "", "concurrency: {route: 2}", "concurrency: {service: 3}", "concurrency: {service: adaptive}")
+ROUTE_OF_TWO: Final = "concurrency: {route: 2}"
+LIMITS: Final = ("", "", ROUTE_OF_TWO, "concurrency: {service: 3}", "concurrency: {service: adaptive}")
 CACHES: Final = ("", "", "cache: {ttl: 300ms, stale: 500ms}")
 KEYS: Final = ("", "", "idempotency: {}")
 POLICIES: Final = ("", "", "", "two_choices", "least_loaded", "round_robin")

@@ -29,6 +29,8 @@ def check_counts(world: "World") -> None:
     now, kept = counters["exchanges_now"], counters["kept_now"]
     must(now <= asking + calls, f"{now} exchanges are under way for {asking} requests and {calls} of the gateway's")
     must(kept <= now, f"{kept} requests are kept of {now}")
+    most = max(world.wire.route_in_flight)
+    must(most <= world.route_limit, f"{most} requests are with one route, and {world.route_limit} may be")
 
 
 def check_attempts(world: "World") -> None:

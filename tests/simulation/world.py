@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 import trio.testing
+from drawn_settings import ROUTE_OF_TWO
 from invariants import check_always
 from peers import MARK, Asked, Got, SimulatedClient, SimulatedService
 from records import ErrorsInLog, Sent, must
@@ -30,6 +31,7 @@ STEP_MS: Final = 20
 LATE_MS: Final = 50
 """An answer must be there so soon after its deadline, on the clock of the simulation; its steps are finer."""
 TICK_MS: Final = 250
+NO_LIMIT: Final = 1 << 32
 
 
 def read_settings(settings: dict[str, str]) -> GatewayConfig:
@@ -55,6 +57,8 @@ class World:
         self.services: list[SimulatedService] = []
         self.sent: dict[int, Sent] = {}
         self.may_cut = self.may_refresh = self.has_keys = False
+        self.route_limit = NO_LIMIT
+        """How many requests may be with one route at once."""
         self.done: Counter[str] = Counter()
         """How often a request with an Idempotency-Key was carried out, by key."""
         self.attempts = [0, 0]
@@ -99,6 +103,10 @@ class World:
         self.may_cut |= "cut" in rules  # connections are reset on purpose
         self.may_refresh |= "cache" in rules  # requests are made beside those of clients, with deadlines of their own
         self.has_keys = "idempotency" in rules
+        # What was let on before a reload is still under way behind it; what is sent again, and what refreshes a cache,
+        # does not wait in line.
+        is_held = not self.trace and ROUTE_OF_TWO in rules and "retries: none" in rules and not self.may_refresh
+        self.route_limit = 2 if is_held else NO_LIMIT
 
     # ---- driving ----
 
