@@ -24,6 +24,8 @@ from frames.greeting import PROTOCOL_VERSION, Hello, encode_hello
 
 INSTANCES = 4
 CLIENTS = 32
+CLIENTS_OF_CLOSING = 8
+"""As many requests are lost at once as are in flight, and the budget is not for a fifth of all being lost."""
 SERVED_BEFORE_CLOSING = 10
 """A service that closed at each other request would need more to be sent again than the budget allows to anybody."""
 WAIT_S = 30.0
@@ -270,7 +272,7 @@ async def closing(edge: int, services: int, count: int) -> dict[str, float]:
             await nursery.start(_start(serve, services, f"closing-{number}", closes(f"closing-{number}")))
             await nursery.start(_start(serve, services, f"staying-{number}", stay))
         async with trio.open_nursery() as clients:
-            for number in range(CLIENTS):
+            for number in range(CLIENTS_OF_CLOSING):
                 clients.start_soon(ask, number)
         nursery.cancel_scope.cancel()
     return {

@@ -41,6 +41,7 @@ from proxy.policy.limits import BytesInFlight
 from proxy.pooling import Pooling
 from proxy.route.hosts import services_overlap
 from proxy.rule_notes import RuleNotes
+from proxy.service_groups import RequestMarks
 from proxy.targets.allow import AllowList
 from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance
@@ -144,6 +145,9 @@ class Gateway:
             config.routes.max,
             reset=self.wire.reset_route,
             set_group=self.wire.set_group,
+        )
+        self.request_marks = RequestMarks(
+            self.assembly.groups, lambda number: self.wire.group_figures(number).requests
         )
         self.lane = ExpressLane(
             self.wire,
@@ -254,6 +258,7 @@ class Gateway:
     def _tick(self, now: float) -> None:
         """Do what time does."""
         self.transport.tick(now)
+        self.request_marks.tick(now)
         self.standing.tick(now, self.registry.instances)
         self.breaking.tick(now)
 

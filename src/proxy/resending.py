@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import trio
+
 from proxy.attempts.budget import BudgetTerms
 from proxy.attempts.budgets import AttemptBudgets
 from proxy.attempts.retrying import Retrying
@@ -29,7 +31,9 @@ def make_budgets(gateway: "Gateway") -> AttemptBudgets:
     def requests_of(service: str) -> int:
         return wire.group_figures(groups.number(service)).requests
 
-    return AttemptBudgets(budget_terms(gateway.configured.config), requests_of, time.monotonic)
+    return AttemptBudgets(
+        budget_terms(gateway.configured.config), requests_of, trio.current_time, gateway.request_marks.of
+    )
 
 
 def make_retrying(gateway: "Gateway") -> Retrying:

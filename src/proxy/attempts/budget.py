@@ -39,13 +39,15 @@ class BudgetTerms(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptBudget:
     """Tokens for attempts beyond the first. ``now`` is in seconds of any clock that never goes back."""
 
-    __slots__ = ("_at", "_saw", "_slices", "_terms", "made", "refused")
+    __slots__ = ("_at", "_saw", "_slices", "_terms", "looked_at", "made", "refused")
 
     def __init__(self, terms: BudgetTerms, now: float = 0.0, requests: int = 0) -> None:
         """Begin as after a window without requests. requests: how many there were before, which put nothing in."""
         self._terms = terms
         self._saw = requests
         self._at = self._slice(now)
+        self.looked_at = now
+        """When somebody told last how many requests there were."""
         self._slices: deque[int] = deque([self._floor] * SLICES, maxlen=SLICES)
         self.made = 0
         """Tokens that were taken."""
@@ -56,6 +58,7 @@ class AttemptBudget:
         """Take in how many first attempts there were in all until now: a count that only ever rises."""
         before = self._at
         self._advance(now)
+        self.looked_at = max(now, self.looked_at)
         count, self._saw = max(0, requests - self._saw), max(requests, self._saw)
         if not count:
             return

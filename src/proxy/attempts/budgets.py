@@ -1,6 +1,6 @@
 """The budgets of all services: one for each, made when its first request fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from proxy.attempts.budget import AttemptBudget, BudgetTerms
 
@@ -8,11 +8,22 @@ from proxy.attempts.budget import AttemptBudget, BudgetTerms
 class AttemptBudgets:
     """By service. Retries and hedges take from the same one."""
 
-    def __init__(self, terms: BudgetTerms, requests_of: Callable[[str], int], clock: Callable[[], float]) -> None:
-        """requests_of: how many requests of a service were sent for the first time, ever; clock: in seconds."""
+    def __init__(
+        self,
+        terms: BudgetTerms,
+        requests_of: Callable[[str], int],
+        clock: Callable[[], float],
+        marks: Callable[[str], Iterable[tuple[float, int]]] = lambda service: (),
+    ) -> None:
+        """requests_of: how many requests of a service were sent for the first time, ever; clock: in seconds.
+
+        marks: moments not long ago, and how many there had been by then (`proxy.service_groups.RequestMarks`). The
+        first failure may come after an hour without one, and only what came lately counts.
+        """
         self._terms = terms
         self._requests_of = requests_of
         self._clock = clock
+        self._marks = marks
         self._budgets: dict[str, AttemptBudget] = {}
 
     def take(self, service: str) -> bool:
@@ -36,10 +47,12 @@ class AttemptBudgets:
         return iter(tuple(self._budgets))
 
     def _fed(self, service: str, now: float) -> AttemptBudget:
-        requests = self._requests_of(service)
         budget = self._budgets.get(service)
         if budget is None:
-            # What was before is not known any more: it begins as after a window without requests, but for this one's.
-            budget = self._budgets[service] = AttemptBudget(self._terms, now, max(0, requests - 1))
-        budget.saw(now, requests)
+            at, before = next(iter(self._marks(service)), (now, 0))
+            budget = self._budgets[service] = AttemptBudget(self._terms, at, before)
+        for at, before in self._marks(service):
+            if at > budget.looked_at:
+                budget.saw(at, before)
+        budget.saw(now, self._requests_of(service))
         return budget

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.attempts.budget import SLICES, AttemptBudget, BudgetTerms
 from proxy.attempts.budgets import AttemptBudgets
+from proxy.service_groups import RequestMarks, ServiceGroups
 
 TERMS = BudgetTerms(percent=20.0, floor=10, window_s=10.0)
 NO_FLOOR = BudgetTerms(percent=20.0, floor=0)
@@ -129,13 +130,36 @@ class Counted:
 
 def test_each_service_has_its_own() -> None:
     counted = Counted()
+    counted.requests["a"] = 4
+    assert not counted.budgets.take("a")
     counted.requests["a"] = 5
-    assert not counted.budgets.take("a")  # of what was before, only the request that failed counts
-    counted.requests["a"] = 10
     assert counted.budgets.take("a")
     assert not counted.budgets.take("b")
     assert list(counted.budgets) == ["a", "b"]
-    assert counted.budgets.left("a") == pytest.approx(0.2)
+    assert counted.budgets.left("a") == 0
+
+
+@pytest.mark.parametrize("has_looked", [False, True])
+@pytest.mark.parametrize(("per_tick", "least"), [(0, 120), (100, 280)])
+def test_what_came_lately_counts_although_nobody_looked(has_looked: bool, per_tick: int, least: int) -> None:
+    """An hour with no failure, then five seconds with more requests, and then one fails."""
+    counted = Counted()
+    groups = ServiceGroups(lambda route, group: None)
+    numbers = {groups.number(service): service for service in ("a", "b")}
+    marks = RequestMarks(groups, lambda number: counted.requests[numbers[number]])
+    counted.budgets = AttemptBudgets(NO_FLOOR, counted.requests.__getitem__, lambda: counted.now, marks.of)
+    marks.tick(0.0)
+    if has_looked:
+        assert not counted.budgets.take("a")
+    for tick in range(3_600):
+        counted.now = float(tick)
+        counted.requests["a"] += per_tick
+        marks.tick(counted.now)
+    counted.now += 5
+    counted.requests["a"] += 1_000
+    most = (1_000 + 10 * per_tick) / 5
+    assert least <= counted.budgets.left("a") <= most
+    assert counted.budgets.left("b") == 0
 
 
 def test_other_terms_begin_anew() -> None:
