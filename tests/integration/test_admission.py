@@ -274,3 +274,31 @@ async def answer_all(service: RawService) -> None:
 def load(lab: Lab, **settings: str):  # type: ignore[no-untyped-def]
 
     return load_gateway(environment(lab.addresses, **settings)).settings
+
+
+async def test_explain_and_routes_tell_how_it_stands() -> None:
+    async with limited("service: adaptive, route: 7", PATH) as (lab, service):
+        clients = await asks(lab, 1)
+        first = await service.asked()
+        told = (await lab.admin(f"/explain?method=GET&target={PATH}")).json()
+        (step,) = [step for step in told["steps"] if step["name"] == "concurrency"]
+        assert [line["text"] for line in step["lines"]] == [
+            "7 of the route, 1 to 1000 of the service, learned; 256 wait up to 100 ms",
+            "1 of 7 are with the route now",
+            "1 of 40 are with the service now",
+        ]
+        rows = (await lab.admin("/routes")).json()
+        (row,) = [row for row in rows["routes"] if (row["method"], row["path"]) == ("GET", PATH)]
+        assert row["concurrency"] == {
+            "route_max": 7,
+            "service_max": 40,
+            "in_flight": 1,
+            "waiting": 0,
+            "is_standing": False,
+            "service_ms": None,
+        }
+        page = (await lab.admin("/metrics")).body.decode()
+        assert f'penstock_concurrency_limit{{route="GET {PATH}",service="raw"}} 7.0' in page
+        assert f'penstock_concurrency_in_flight{{route="GET {PATH}",service="raw"}} 1.0' in page
+        await service.respond(first, 200)
+        assert (await clients[0].answer()).status == 200
