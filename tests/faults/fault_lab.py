@@ -24,15 +24,15 @@ WITHIN: Final = {
     "edge_idle_timeout": SHORT,
     "edge_body_rate": "64KiB",
     "edge_deadline": SHORT,
-    "edge_stream_idle_timeout": SHORT,
+    "edge_stream_idle_timeout": "1s",  # far behind that of a body, and far before an instance is removed
     "edge_tls_handshake_timeout": SHORT,
     "edge_write_timeout": SHORT,
     "edge_linger": "100ms",
     "services_hello_timeout": SHORT,
     "services_heartbeat": SHORT,  # three of them must be missed, so deadlines come first
     "services_degraded_after": "900ms",
-    "services_unhealthy_after": "1000ms",
-    "services_removed_after": "1100ms",
+    "services_unhealthy_after": "1s",
+    "services_removed_after": "2s",
 }
 """For faults that only time ends. All other cells have the defaults, for which no busy machine is too slow."""
 ONLY_TIME_ENDS: Final = (Kind.SLOW, Kind.BLACK_HOLE)
