@@ -36,6 +36,8 @@ WITHIN: Final = {
 }
 """For faults that only time ends. All other cells have the defaults, for which no busy machine is too slow."""
 ONLY_TIME_ENDS: Final = (Kind.SLOW, Kind.BLACK_HOLE)
+DELAYS: Final = (Kind.LATENCY, Kind.JITTER, Kind.SLICING)
+"""Faults that a service's HELLO gets through, if late."""
 PATIENCE_S: Final = 0.5
 """Of a client to which the relay lets nothing come: only it can end that."""
 
@@ -205,7 +207,7 @@ async def _harm_service(phase: Phase, fault: Fault, settings: dict[str, str]) ->
         relay.arm(fault if is_connecting else None)
         async with _serving(lab, port, is_short=bool(settings)):
             if is_connecting:
-                with trio.move_on_after(0.4):
+                with trio.move_on_after(2 * WAIT_S if fault.kind in DELAYS else 0.2):
                     await until(lambda: bool(lab.gateway.registry.instances))
             else:
                 await until(lambda: lab.count("frames_in") >= 2)  # HELLO, and the HEARTBEAT behind it
