@@ -83,6 +83,7 @@ LATER = {
     *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
     *("proxy.admission.admitting", "proxy.admission.adaptive", "proxy.admission.gate", "proxy.admission.line"),
     *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
+    *("proxy.attempts.profiles", "proxy.attempts.retrying", "proxy.config.retry_profiles", "proxy.resending"),
     *("proxy.breaker_keeper", "proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.probe"),
     *("penstock.tunnel", "proxy.pooled", "proxy.targets.connect", "proxy.targets.pool", "proxy.targets.pool_values"),
     *("proxy.transport.dialled", "proxy.transport.dialling", "proxy.transport.identity"),
