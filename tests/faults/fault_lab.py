@@ -230,7 +230,7 @@ async def _serving(lab: Lab, port: int, *, is_short: bool) -> AsyncIterator[None
         async def serve() -> None:
             await run_service(nursery, addresses, make_service(), **settings)
 
-        nursery.start_soon(serve)
+        nursery.start_soon(serve)  # noqa: ASYNC113 - whether it gets there is what is asked
         yield
         nursery.cancel_scope.cancel()
 

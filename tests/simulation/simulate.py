@@ -33,9 +33,7 @@ def run_seed(seed: int) -> tuple[list[str], str]:
     run = Run(seed, clock)
     try:
         trio.run(run.run)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except Exception as error:
         return run.world.trace, "".join(traceback.format_exception(_innermost(error)))
     return run.world.trace, ""
 
