@@ -35,8 +35,9 @@ def offers(count: int, begin: int = 0) -> tuple[Offer, ...]:
     )
 
 
-def figures(slots: int, rand: Callable[[], float] = random.random) -> Figures:
-    """Return figures of instances that have done nothing yet."""
+def figures(slots: int, rand: Callable[[], float] | None = None) -> Figures:
+    """Return figures of instances that have done nothing yet. Without rand: chance is the same in each run."""
+    rand = rand or random.Random(1).random
     return Figures(array("I", [0] * slots), array("f", [0.0] * slots), Shares(slots), Counter(), rand)
 
 

@@ -133,8 +133,9 @@ def test_one_of_some_offers_is_picked_by_load_and_share(share: float) -> None:
     assert balancing.pick(()) is None
     assert balancing.pick(some_offers[:1]) is some_offers[0]
     found = Counter(offer.slot for _ in range(3000) if (offer := balancing.pick(some_offers)))
-    assert found[1] / 3000 == pytest.approx(share / (2 + share), abs=0.05)
+    part = share / (2 + share)
+    assert found[1] / 3000 == pytest.approx(part, abs=0.05)
     in_flight = cast("array[int]", given.in_flight)
     in_flight[0] = in_flight[2] = 9
-    found = Counter(offer.slot for _ in range(300) if (offer := balancing.pick(some_offers)))
-    assert found[1] > 100
+    found = Counter(offer.slot for _ in range(3000) if (offer := balancing.pick(some_offers)))
+    assert found[1] / 3000 > 1.4 * part, "who has nothing to do gets more than its share"
