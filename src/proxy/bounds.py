@@ -7,7 +7,7 @@ from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
 from proxy.config import GatewayConfig
-from proxy.edge.task.lane import TaskSettings
+from proxy.edge.task.settings import TaskSettings
 from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
 

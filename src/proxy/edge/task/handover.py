@@ -6,7 +6,6 @@ Whatever carries such an exchange gets here what it works with, and does here wh
 import logging
 from collections.abc import Awaitable, Callable
 
-import msgspec
 import trio
 
 from frames.frame import CancelReason
@@ -30,40 +29,15 @@ from proxy.edge.task.body import Pace, RequestBody
 from proxy.edge.task.client import ClientSocket, Secured
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
+from proxy.edge.task.settings import TaskSettings
 from proxy.ended import Ended, Endings
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, SERVICE_LOST, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.held import HeldFields
 from proxy.outcomes import Told, nobody_is_told
 from proxy.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")
-
-
-class TaskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of the task lane."""
-
-    call_bytes: int
-    """Of one body, to an endpoint that streams."""
-    buffered_bytes: int
-    """Of one body, to an endpoint that does not."""
-    body_bytes_per_second: int
-    """The least rate at which a body must come."""
-    grace_s: float
-    """Before that rate is held against a client; and for a head that is repaired."""
-    write_s: float
-    """A write must make progress within it."""
-    idle_s: float
-    """As long as nothing may move on a stream."""
-    window_bytes: int
-    """What a service may send on a stream before it is granted more."""
-    head_bytes: int
-    """Of a head that is repaired, and of a trailer section."""
-    head_fields: int
-    """Of a trailer section."""
-    is_tolerant: bool = False
-    """Whether heads are repaired."""
-    upgrades: frozenset[str] = frozenset()
-    """Protocols that may be gone on with, where an endpoint offers them."""
 
 
 class HandOver:
@@ -75,11 +49,13 @@ class HandOver:
         settings: TaskSettings,
         counts: ReasonCounts,
         *,
+        nursery: trio.Nursery,
         render: Callable[[int, Answer], Rendered],
         secured: Callable[[int], Secured | None],
         recall: Callable[[int, int, Handed], Exchange],
     ) -> None:
-        """render: makes an answer of a reason; secured: the TLS session of a client's connection, if it has one.
+        """nursery: the parent of all tasks that carry exchanges; render: makes an answer of a reason; secured: the TLS
+        session of a client's connection, if it has one.
 
         recall: (exchange, the service's connection, the client's) -> what was decided about a request that was sent.
         """
@@ -90,26 +66,18 @@ class HandOver:
         self._secured = secured
         self._recall = recall
         self.departures = Departures()
+        """To be run by whoever runs the nursery."""
         self.is_draining = False
         """Set once, and then every answer says that its connection closes."""
         self.tell_failure: Told = nobody_is_told
         """(gauge, kind, microseconds) is told what failed of what is carried here, where no event of the wire tells."""
         self.endings: Endings = {}
         """Who is to be told how an exchange ends: the express lane's, in a gateway."""
-        self._nursery: trio.Nursery | None = None
+        self._nursery = nursery
         self._failures = Occasional()
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be the parent of all tasks that carry exchanges, until cancelled."""
-        async with trio.open_nursery() as watching, trio.open_nursery() as self._nursery:
-            watching.start_soon(self.departures.run)
-            task_status.started()
-            await trio.sleep_forever()
 
     def spawn(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
         """Begin a task."""
-        if self._nursery is None:
-            raise RuntimeError("the task lane does not run: it is to be started before the first request comes")
         self._nursery.start_soon(self._guard, task, *args)
 
     async def _guard(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
@@ -146,6 +114,13 @@ class HandOver:
             fields=fields,
             wanted_upgrade=self._wanted_upgrade(exchange, head.flags),
         )
+
+    def hold_fields(self, job: Job) -> None:
+        """Keep what is asked of the head by stages that go on later: the wire forgets it with its batch."""
+        exchange = job.exchange
+        exchange.fields = HeldFields(self.wire, exchange.id)
+        exchange.head, exchange.content_length = job.head, job.head.content_length
+        exchange.flags |= HEAD_ODD  # whoever asks for its head reads this one
 
     def take(self, job: Job, byte_count_max: int) -> tuple[ClientSocket, RequestBody, bool] | None:
         """Take the connection: its socket, the body that is still to come, and whether it closes after the answer.

@@ -49,7 +49,6 @@ class Job(msgspec.Struct, kw_only=True):
         """From the request's first byte, or from its body's end, to the head of its answer."""
         return self.exchange.deadline_ms
 
-
     @property
     def stream_idle_ms(self) -> int:
         """How long nothing may move, where the rules of its route say so; 0: as at the edge."""

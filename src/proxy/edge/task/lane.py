@@ -9,33 +9,33 @@ A request comes here from the batch, decided upon but not sent. Its connection i
     a stage must wait               `Gatherer.begin_waiting`: for keys, say; then as above
 
 Nothing here decides where a request goes, or whether it may: the stages have done that.
+
+Most gateways carry most requests without it. So what it is made of is loaded with the first request that comes here.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from frames.wire import Wire
-from frames.wire_values import HEAD_ODD, Event, HandBack, Handed
+from frames.wire_values import Event, HandBack, Handed
 from proxy.edge.respond import Rendered
-from proxy.edge.task.client import Secured
-from proxy.edge.task.gather import Budget, Found, Gatherer, Gathering
-from proxy.edge.task.handover import HandOver, TaskSettings
-from proxy.edge.task.job import Job
+from proxy.edge.task.settings import TaskSettings
 from proxy.errors import Reason, ReasonCounts
 from proxy.exchange import Exchange
-from proxy.held import HeldFields
-from proxy.outcomes import Told
+from proxy.outcomes import Told, nobody_is_told
 from proxy.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
+    from proxy.edge.task.client import Secured
+    from proxy.edge.task.gather import Budget, Found, Gatherer, Gathering
+    from proxy.edge.task.handover import HandOver
+    from proxy.edge.task.job import Job
     from proxy.edge.task.mend import Mender
     from proxy.edge.task.streams import Streams
     from proxy.ended import Endings
-
-__all__ = ["TaskLane", "TaskSettings"]
 
 
 class TaskLane:
@@ -46,15 +46,15 @@ class TaskLane:
         wire: Wire,
         settings: TaskSettings,
         counts: ReasonCounts,
-        budget: Budget,
+        budget: "Budget",
         *,
         render: Callable[[int, Answer], Rendered],
-        choose_again: Callable[[Exchange], Found],
-        go_on: Callable[[Exchange, Stage], Found],
+        choose_again: "Callable[[Exchange], Found]",
+        go_on: "Callable[[Exchange, Stage], Found]",
         send_credit: Callable[[int], int],
         recall: Callable[[int, int, Handed], Exchange],
         frame_bits: Callable[[int], int] = lambda _: 0,
-        secured: Callable[[int], Secured | None] = lambda _: None,
+        secured: "Callable[[int], Secured | None]" = lambda _: None,
         name_of: Callable[[int], str] = str,
     ) -> None:
         """Put the lane together.
@@ -66,19 +66,62 @@ class TaskLane:
         the other end of a framed connection, for logs.
         """
         self._wire = wire
-        self._hand_over = HandOver(wire, settings, counts, render=render, secured=secured, recall=recall)
-        self._gatherer = Gatherer(self._hand_over, budget, choose_again, self._stream_gathered, self._stream_waited)
+        self._settings = settings
+        self._counts = counts
+        self._render = render
+        self._secured = secured
+        self._recall = recall
+        self._choose_again = choose_again
         self._go_on = go_on
         self._budget = budget
         self._send_credit = send_credit
         self._frame_bits = frame_bits
         self._name_of = name_of
         self._streams: Streams | None = None
-        self._mender = _make_mender(self._hand_over) if settings.is_tolerant else None
+        self._watching: trio.Nursery | None = None
+        self._nursery: trio.Nursery | None = None
+        self._is_draining = False
+        self._told: Told = nobody_is_told
+        self._endings: Endings = {}
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:  # noqa: ASYNC128
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Be the parent of the lane's tasks until cancelled."""
-        await self._hand_over.run(task_status=task_status)
+        async with trio.open_nursery() as self._watching, trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    # ---- made when they are needed ----
+
+    @cached_property
+    def _hand_over(self) -> "HandOver":
+        from proxy.edge.task.handover import HandOver
+
+        if self._watching is None or self._nursery is None:
+            raise RuntimeError("the task lane does not run: it is to be started before the first request comes")
+        made = HandOver(
+            self._wire,
+            self._settings,
+            self._counts,
+            nursery=self._nursery,
+            render=self._render,
+            secured=self._secured,
+            recall=self._recall,
+        )
+        self._watching.start_soon(made.departures.run)
+        made.is_draining, made.tell_failure, made.endings = self._is_draining, self._told, self._endings
+        return made
+
+    @cached_property
+    def _gatherer(self) -> "Gatherer":
+        from proxy.edge.task.gather import Gatherer
+
+        return Gatherer(self._hand_over, self._budget, self._choose_again, self._stream_gathered, self._stream_waited)
+
+    @cached_property
+    def _mender(self) -> "Mender":
+        from proxy.edge.task.mend import Mender
+
+        return Mender(self._hand_over)
 
     def open_streams(self) -> "Streams":
         """Make ready for exchanges that stream: to be called when a service has registered that does.
@@ -98,27 +141,31 @@ class TaskLane:
         return self._streams
 
     def tell_ends(self, endings: "Endings") -> None:
-        """Tell who is entered there, too, when an exchange ends in this lane."""
-        self._hand_over.endings = endings
+        """Tell who is entered there, too, when an exchange ends in this lane. To be called before the first request."""
+        self._endings = endings
 
     @property
     def in_progress(self) -> int:
         """How many exchanges stream, or wait for the rest of their bodies."""
-        return len(self._gatherer) + (0 if self._streams is None else len(self._streams))
+        gathering = len(self._gatherer) if "_gatherer" in self.__dict__ else 0
+        return gathering + (0 if self._streams is None else len(self._streams))
 
     def drain(self) -> None:
         """From now on, every answer closes its connection."""
-        self._hand_over.is_draining = True
+        self._is_draining = True
+        if "_hand_over" in self.__dict__:
+            self._hand_over.is_draining = True
 
     def give_up_all(self) -> None:
         """End every one of them: the time to drain is over."""
         if self._streams is not None:
             self._streams.give_up_all()
-        self._gatherer.give_up_all()
+        if "_gatherer" in self.__dict__:
+            self._gatherer.give_up_all()
 
     def tell_failures(self, failed: Told) -> None:
-        """Have this told of what fails here, by gauge, kind and microseconds."""
-        self._hand_over.tell_failure = failed
+        """Have this told of what fails here, by gauge, kind and microseconds. To be called before the first request."""
+        self._told = failed
 
     # ---- from the batch ----
 
@@ -127,7 +174,7 @@ class TaskLane:
         job = self._hand_over.job(exchange)
         if job is None:
             return None  # its client is gone, and an event says so
-        job.allow_upgrade(self._hand_over.settings.upgrades)
+        job.allow_upgrade(self._settings.upgrades)
         try:
             if exchange.offer.streams:
                 return self.open_streams().begin(job)
@@ -142,9 +189,7 @@ class TaskLane:
         job = self._hand_over.job(exchange)
         if job is None:
             return None
-        job.exchange.fields = HeldFields(self._wire, exchange.id)
-        job.exchange.head, job.exchange.content_length = job.head, job.head.content_length
-        job.exchange.flags |= HEAD_ODD  # the wire has forgotten its head: whoever asks for it reads this one
+        self._hand_over.hold_fields(job)
         # Until the stage that sets it has run:
         job.exchange.deadline_ms = awaited.deadline_ms or exchange.snapshot.limits.deadline_ms
         try:
@@ -157,22 +202,22 @@ class TaskLane:
     def cut(self, exchange: int, reason: Reason) -> None:
         """Reset the connection of a request of this batch, unanswered."""
         if self._hand_over.take_connection(exchange) is not None:
-            self._hand_over.counts.count(reason)
+            self._counts.count(reason)
             self._hand_over.give_back(exchange, HandBack.RESET)
 
-    def _resume(self, job: Job, stage: Stage) -> Found:
+    def _resume(self, job: "Job", stage: Stage) -> "Found":
         """Go on with a request that has waited, from the stage on that has waited."""
         refused = self._go_on(job.exchange, stage)
         if refused is None:
-            job.allow_upgrade(self._hand_over.settings.upgrades)
+            job.allow_upgrade(self._settings.upgrades)
         return refused
 
-    def _stream_waited(self, gathering: Gathering, first: bytes) -> Answer | None:
+    def _stream_waited(self, gathering: "Gathering", first: bytes) -> Answer | None:
         return self.open_streams().go_on(
             gathering.job, gathering.client, gathering.body, first, closes=gathering.closes
         )
 
-    def _stream_gathered(self, gathering: Gathering) -> Answer | None:
+    def _stream_gathered(self, gathering: "Gathering") -> Answer | None:
         whole = gathering.whole()
         gathering.forget()
         streams, client = self.open_streams(), gathering.client
@@ -180,7 +225,7 @@ class TaskLane:
 
     def mend(self, exchange: int, verdict: int) -> bool:
         """Take on a refused request whose head may be repaired. False: it is to be answered as it is."""
-        return self._mender is not None and self._mender.begin(exchange, verdict)
+        return self._settings.is_tolerant and self._mender.begin(exchange, verdict)
 
     def stream(self, event: Event) -> None:
         """A frame of an exchange that streams: EVENT_STREAM."""
@@ -212,10 +257,3 @@ class TaskLane:
         """A framed connection is gone: EVENT_FRAMED_CLOSED."""
         if self._streams is not None:
             self._streams.rooms.drop(connection)
-
-
-def _make_mender(hand_over: HandOver) -> "Mender":
-    """Import what repairs heads only where that is wanted."""
-    from proxy.edge.task.mend import Mender
-
-    return Mender(hand_over)
