@@ -85,7 +85,7 @@ def test_a_worker_is_killed_and_another_one_hangs(hold: subprocess.Popen[str]) -
         pass
     last = next_seconds(hold, 1)[0]
     assert last.failed == 0, last
-    assert last.asked > 100, last
+    assert last.asked > 0, last
     os.kill(hung, signal.SIGCONT)
     hold.send_signal(signal.SIGINT)
     assert hold.wait(10) == 0
