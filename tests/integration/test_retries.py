@@ -292,11 +292,11 @@ async def test_a_service_that_asks_to_wait_is_asked_again_when_it_said(lab: Lab)
 
 
 async def test_an_attempt_that_takes_too_long_gives_way_to_another() -> None:
-    profile = "{quick: {attempt_timeout: 300ms}}"
+    profile = "{quick: {attempt_timeout: 3s}}"
     async with two("GET /things", retries_profiles=profile, rules="[{retries: quick}]") as (lab, one, other, client):
         await client.send(request("GET", "/things"))
         slow, first = await Either(one, other).asked()
-        await lab.pass_time(301)
+        await lab.pass_time(3_001)
         assert await slow.cancelled() == (first.exchange, CancelReason.DEADLINE)
         well = other if slow is one else one
         second = await well.asked()
