@@ -7,7 +7,7 @@ and within all of them the wait for a signal.
 """
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from frames.frame import DIALLED
-from frames.greeting import Hello
 from frames.wire import Wire
 from frames.wire_values import Decide, Handed, SocketKind
+from proxy import bounds
 from proxy.admin.server import serve_admin
 from proxy.admitting import Admitting
 from proxy.answering import Answering
 from proxy.assembly import Assembly
 from proxy.batch import make_decide
-from proxy.bounds import breaker_settings, framed_settings, hello_rate, task_settings, thresholds, wire_settings
 from proxy.breaking import Breaking
 from proxy.config import GatewayConfig
 from proxy.configured import Configured
@@ -35,14 +34,12 @@ from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
 from proxy.offer import NOTHING_DECLARED
-from proxy.overview import Overview
 from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
 from proxy.pooling import Pooling
 from proxy.route.hosts import services_overlap
 from proxy.rule_notes import RuleNotes
 from proxy.service_groups import RequestMarks
-from proxy.targets.allow import AllowList
 from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance
 from proxy.targets.registry import Registry
@@ -54,6 +51,8 @@ if TYPE_CHECKING:
     from proxy.attempts.budgets import AttemptBudgets
     from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.retrying import Retrying
+    from proxy.config.reload import Reloader
+    from proxy.overview import Overview
     from proxy.parked import Parking
 
 
@@ -72,8 +71,10 @@ class Gateway:
         """Put the gateway together. name: its instance id, told to services."""
         self._config = config
         self.name = name
-        self.wire = Wire(wire_settings(config), linger_us=config.wire.linger_us)
-        secured = open_tls(config, self.wire)
+        self.is_draining = False
+        self.reloader: Reloader | None = None  # set by whoever can read the settings again
+        self.wire = Wire(bounds.wire_settings(config), linger_us=config.wire.linger_us)
+        self._secured = secured = open_tls(config, self.wire)
         self.certificates = secured.certificates if secured else None
         self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
@@ -98,7 +99,7 @@ class Gateway:
             self.wire,
             lambda: self.registry,
             lambda: self.configured.figures.shares,
-            lambda: breaker_settings(self.configured.config),
+            lambda: bounds.breaker_settings(self.configured.config),
             route_of=lambda key: self.assembly.route(key),
             on_change=self._registered,
             is_hedge_due=self._is_hedge_due,
@@ -133,7 +134,7 @@ class Gateway:
             admission=self.admitting.stage,
         )
         self.registry = Registry(
-            thresholds(config),
+            bounds.thresholds(config),
             config.routes.max,
             hosts_overlap=lambda one, other: services_overlap(self.configured.terms.hosts, one, other),
             required=config.services.required,
@@ -146,9 +147,7 @@ class Gateway:
             reset=self.wire.reset_route,
             set_group=self.wire.set_group,
         )
-        self.request_marks = RequestMarks(
-            self.assembly.groups, lambda number: self.wire.group_figures(number).requests
-        )
+        self.request_marks = RequestMarks(self.assembly.groups, lambda number: self.wire.group_figures(number).requests)
         self.lane = ExpressLane(
             self.wire,
             self.configured.pipeline.entry,
@@ -160,7 +159,7 @@ class Gateway:
         )
         self.tasks = TaskLane(
             self.wire,
-            task_settings(config),
+            bounds.task_settings(config),
             self.counts,
             self.bytes_in_flight,
             render=self.lane.render,
@@ -180,14 +179,20 @@ class Gateway:
         self.transport = FramedTransport[Change](
             self.wire,
             self.registry,
-            framed_settings(config, name),
-            check=_check(config),
+            bounds.framed_settings(config, name),
+            check=bounds.hello_check(config),
             on_change=self._registered,
             calls=self.own,
         )
-        self.overview = Overview(self, secured)
         self._rule_notes = RuleNotes()
         self.standing = Standing(self.configured.figures.shares, config.balancing.slow_start_ms / 1000)
+
+    @cached_property
+    def overview(self) -> "Overview":
+        """What the admin pages tell; loaded with the first connection that asks for one."""
+        from proxy.overview import Overview
+
+        return Overview(self, self._secured)
 
     @cached_property
     def parking(self) -> "Parking":
@@ -305,8 +310,8 @@ class Gateway:
             from proxy.resending import budget_terms
 
             self.attempt_budgets.change(budget_terms(config))
-        self.transport.recheck(_check(config))
-        self.transport.hello_rate = hello_rate(config)
+        self.transport.recheck(bounds.hello_check(config))
+        self.transport.hello_rate = bounds.hello_rate(config)
         self.pooling.change(config)
 
     async def run(
@@ -333,7 +338,7 @@ class Gateway:
         try:
             with edge, services, admin, secured or nullcontext():  # closed here, unless somebody has taken them over
                 async with self._running_wire(decide), trio.open_nursery() as nursery:
-                    await nursery.start(serve_admin, admin, self.overview.admin_state())
+                    await nursery.start(serve_admin, admin, lambda: self.overview.admin_state())
                     await nursery.start(self.tasks.run)
                     self.wire.listen(edge, SocketKind.EDGE)
                     self.wire.listen(services, SocketKind.FRAMED)
@@ -379,7 +384,7 @@ class Gateway:
 
         spread_s: within which clients' connections are told to close, each at a moment of its own.
         """
-        self.overview.is_draining = True
+        self.is_draining = True
         ends_at = trio.current_time() + timeout_s
         await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s, give_up_parked=self._give_up_parked)
         await self.answering.drain(ends_at)
@@ -390,8 +395,3 @@ class Gateway:
 
 def _not_secured(_: int) -> None:
     """No connection has a TLS session."""
-
-
-def _check(config: GatewayConfig) -> Callable[[Hello], None]:
-    """Return what judges whether a service is let in."""
-    return AllowList(config.services.allow, config.services.token.reveal()).check

@@ -1,13 +1,15 @@
 """What the settings mean for each part: the bounds that it is made with."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS
+from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS, Hello
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
 from proxy.config import GatewayConfig
 from proxy.edge.task.settings import TaskSettings
+from proxy.targets.allow import AllowList
 from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
 
@@ -116,6 +118,11 @@ def hello_rate(config: GatewayConfig) -> RateLimit:
     """Return how often one connection may say HELLO: a sixth of what is allowed in a minute at once."""
     per_minute = config.services.hello_rate_per_minute
     return RateLimit(per_minute, 60_000, max(1, per_minute // 6))
+
+
+def hello_check(config: GatewayConfig) -> Callable[[Hello], None]:
+    """Return what judges whether a service is let in."""
+    return AllowList(config.services.allow, config.services.token.reveal()).check
 
 
 def task_settings(config: GatewayConfig) -> TaskSettings:

@@ -1,6 +1,7 @@
 """What the gateway tells about itself: whether it is ready, its figures, what is live, what becomes of a request.
 
-All but the first is asked by people and their tools, now and then: what answers it is loaded when it is first asked.
+It is loaded with the first connection to the admin listener. All but the first is asked by people and their tools,
+now and then: what answers that is loaded when it is first asked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,15 +27,10 @@ _BUSY = "Another reload is under way; its report will be at GET /reload."
 
 
 class Overview:
-    """Reads the parts, and changes none of them.
-
-    ``is_draining`` is set by whoever drains, ``reloader`` by whoever can read the settings again.
-    """
+    """Reads the parts, and changes none of them."""
 
     def __init__(self, gateway: "Gateway", secured: Secured | None = None) -> None:
         """Look at this gateway."""
-        self.is_draining = False
-        self.reloader: Reloader | None = None
         self._gateway = gateway
         self._secured = secured
 
@@ -57,7 +53,7 @@ class Overview:
     def not_ready(self) -> list[str]:
         """Return why the gateway is not ready, one sentence each; empty when it is."""
         registry, reasons = self._gateway.registry, []
-        if self.is_draining:
+        if self._gateway.is_draining:
             reasons.append("The gateway is shutting down.")
         missing = registry.missing()
         reasons += [f"The required service {service} has no instance that could be asked." for service in missing]
@@ -105,7 +101,8 @@ class Overview:
         from proxy.explain.question import question_of
 
         run = await trio.to_thread.run_sync(import_module, "proxy.explain.run")  # 10 ms, the first time
-        of_settings = self.reloader.loaded.origins if self.reloader else None
+        reloader = self._gateway.reloader
+        of_settings = reloader.loaded.origins if reloader else None
         return await run.explain(self._gateway, question_of(query), of_settings)
 
     async def config(self) -> Any:
@@ -127,6 +124,7 @@ class Overview:
         return report.applied, report
 
     def _reloader(self) -> "Reloader":
-        if self.reloader is None:
+        reloader = self._gateway.reloader
+        if reloader is None:
             raise AdminProblem(404, _NOT_READ)
-        return self.reloader
+        return reloader

@@ -74,7 +74,7 @@ async def figures_of(
         hedges=_hedges(gateway),
         breakers=gateway.breaking.figures(),
         admission=gateway.admitting.figures(),
-        reloads=_reloads(gateway.overview.reloader),
+        reloads=_reloads(gateway.reloader),
         injected=dict(gateway.configured.injected),
         cache=_cache(gateway),
         keys=_keys(gateway),

@@ -68,7 +68,7 @@ def make_reloader(sources: Sources, gateway: Gateway) -> Reloader:
         await gateway.change(loaded.settings)
         logging.getLogger().setLevel(loaded.settings.log.level.upper())
 
-    reloader = gateway.overview.reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
+    reloader = gateway.reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
     return reloader
 
 

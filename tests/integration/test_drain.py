@@ -109,7 +109,7 @@ async def test_streams_are_finished_and_told_to_close(lab: Lab) -> None:
         ended.set()
 
     lab.nursery.start_soon(drain)
-    await until(lambda: lab.gateway.overview.is_draining)
+    await until(lambda: lab.gateway.is_draining)
 
     await service.data(asked_begun, b"finished", END)
     assert await reader.chunk() == b"finished"
@@ -164,7 +164,7 @@ async def test_a_drain_waits_for_a_tunnel(lab: Lab) -> None:
     await reader.until(HELLO_ANSWER)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lab.gateway.drain, WAIT_S)
-        await until(lambda: lab.gateway.overview.is_draining)
+        await until(lambda: lab.gateway.is_draining)
         await chat.send(HELLO_MESSAGE)
         assert await reader.exactly(len(HELLO_ANSWER)) == HELLO_ANSWER
         await chat.aclose()

@@ -162,7 +162,7 @@ async def test_one_that_could_be_asked_is_enough(bench: Bench) -> None:
 
 async def test_not_ready_while_draining(bench: Bench) -> None:
     bench.join()
-    bench.overview.is_draining = True
+    bench.gateway.is_draining = True
     assert bench.overview.not_ready() == ["The gateway is shutting down."]
 
 

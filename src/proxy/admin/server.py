@@ -2,12 +2,15 @@
 
 import logging
 import socket
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 import trio
 
-from proxy.admin.pages import Pages
-from proxy.admin.state import AdminState
+if TYPE_CHECKING:
+    from proxy.admin.pages import Pages
+    from proxy.admin.state import AdminState
 
 CONNECTIONS_MAX: Final = 64
 """Monitoring and a few people. Above, a connection waits in the listener's backlog until another ends."""
@@ -36,25 +39,31 @@ class _BoundedListener(trio.abc.Listener[trio.SocketStream]):
 
 async def serve_admin(
     listener: socket.socket,
-    state: AdminState,
+    state: "Callable[[], AdminState]",
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """
-    Serves the admin pages until cancelled. listener: bound and listening, non-blocking or not.
+    Serves the admin pages until cancelled. listener: bound and listening, non-blocking or not; state: what they are
+    made from, asked once, with the first connection: pages are loaded by then.
 
     Resource handling: takes the listener over, and closes it and every connection in the end.
     Error handling: what fails in one connection is logged and ends that connection alone.
     """
     listener.setblocking(False)
-    pages = Pages(state)
     slots = trio.Semaphore(CONNECTIONS_MAX)
+
+    @cache
+    def pages() -> "Pages":
+        from proxy.admin.pages import Pages
+
+        return Pages(state())
 
     async def handle(stream: trio.SocketStream) -> None:
         from proxy.admin.connection import serve_connection  # loads h11, which nothing else here needs
 
         try:
-            await serve_connection(stream, pages)
+            await serve_connection(stream, pages())
         except Exception:
             _log.exception("an admin connection failed")
         finally:

@@ -19,7 +19,7 @@ async def serving() -> AsyncIterator[int]:
     """The port of an admin listener that is served meanwhile."""
     listener = socket.create_server(("127.0.0.1", 0))
     async with trio.open_nursery() as nursery:
-        await nursery.start(serve_admin, listener, STATE)
+        await nursery.start(serve_admin, listener, lambda: STATE)
         yield listener.getsockname()[1]
         nursery.cancel_scope.cancel()
     assert listener.fileno() == -1
