@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -193,7 +194,7 @@ async def failing(edge: int, services: int, seconds: float) -> dict[str, float]:
     counts = _Counts()
     async with trio.open_nursery() as nursery:
         for number in range(INSTANCES):
-            await nursery.start(_start(serve, services, f"failing-{number}", counts.fail))
+            await nursery.start(partial(serve, services, f"failing-{number}", counts.fail))
         await _load(edge, counts, seconds)
         nursery.cancel_scope.cancel()
     return counts.row()
@@ -218,8 +219,8 @@ async def chain(edge: int, services: int, inner_edge: int, inner_services: int, 
             await connection.respond(exchange, status or 502)
 
         for number in range(INSTANCES):
-            await nursery.start(_start(serve, inner_services, f"failing-{number}", counts.fail))
-        await nursery.start(_start(serve, services, "forwarding", forward))
+            await nursery.start(partial(serve, inner_services, f"failing-{number}", counts.fail))
+        await nursery.start(partial(serve, services, "forwarding", forward))
         await _load(edge, counts, seconds)
         nursery.cancel_scope.cancel()
     return counts.row()
@@ -269,8 +270,8 @@ async def closing(edge: int, services: int, count: int) -> dict[str, float]:
 
     async with trio.open_nursery() as nursery:
         for number in range(INSTANCES // 2):
-            await nursery.start(_start(serve, services, f"closing-{number}", closes(f"closing-{number}")))
-            await nursery.start(_start(serve, services, f"staying-{number}", stay))
+            await nursery.start(partial(serve, services, f"closing-{number}", closes(f"closing-{number}")))
+            await nursery.start(partial(serve, services, f"staying-{number}", stay))
         async with trio.open_nursery() as clients:
             for number in range(CLIENTS_OF_CLOSING):
                 clients.start_soon(ask, number)
@@ -283,13 +284,6 @@ async def closing(edge: int, services: int, count: int) -> dict[str, float]:
         "failed_posts": failed_posts,
         "doubled_posts": sum(times > 1 for times in carried_out.values()),
     }
-
-
-def _start(task: Callable[..., Awaitable[None]], *args: object) -> Callable[..., Awaitable[None]]:
-    async def started(task_status: trio.TaskStatus[None]) -> None:
-        await task(*args, task_status=task_status)
-
-    return started
 
 
 async def _load(edge: int, counts: _Counts, seconds: float) -> None:

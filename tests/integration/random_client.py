@@ -2,6 +2,7 @@
 
 import random
 import ssl
+from contextlib import suppress
 from typing import NamedTuple
 
 import h11
@@ -211,15 +212,14 @@ class RandomClient:
 
     async def _next_answer(self, client: Client, one: Drawn, sending: Sending) -> HttpAnswer:
         """Raise CutError also for an end that only looks in order, because the sender was told of the reset."""
-        try:
+        answer: HttpAnswer | None = None
+        with suppress(SilentEndError):
             answer = await read_answer(client, one.method)
-        except SilentEndError:
-            await sending.is_over.wait()
-            if sending.was_cut:
-                raise CutError from None
-            raise
-        if one.is_last:
-            await sending.is_over.wait()
-            if sending.was_cut and is_cut_answer_to(one, answer.body):
-                raise CutError
+        if answer is not None and not one.is_last:
+            return answer
+        await sending.is_over.wait()
+        if sending.was_cut and (answer is None or is_cut_answer_to(one, answer.body)):
+            raise CutError
+        if answer is None:
+            raise SilentEndError
         return answer
