@@ -19,22 +19,26 @@ from penstock import Call, Service
 PLAIN: Final = b"0123456789abcdef" * 64
 STREAM: Final = PLAIN * 4
 SHORT: Final = "300ms"
-WITHIN: Final = {
+CLIENT_WITHIN: Final = {
     "edge_head_timeout": SHORT,
     "edge_idle_timeout": SHORT,
     "edge_body_rate": "64KiB",
-    "edge_deadline": SHORT,
-    "edge_stream_idle_timeout": "1s",  # far behind that of a body, and far before an instance is removed
+    "edge_stream_idle_timeout": "1s",  # far behind that of a body
     "edge_tls_handshake_timeout": SHORT,
     "edge_write_timeout": SHORT,
     "edge_linger": "100ms",
+}
+SERVICE_WITHIN: Final = {
+    "edge_deadline": SHORT,
+    "edge_stream_idle_timeout": "1s",  # far before an instance is removed
     "services_hello_timeout": SHORT,
     "services_heartbeat": SHORT,  # three of them must be missed, so deadlines come first
     "services_degraded_after": "900ms",
     "services_unhealthy_after": "1s",
     "services_removed_after": "2s",
 }
-"""For faults that only time ends. All other cells have the defaults, for which no busy machine is too slow."""
+"""For faults that only time ends: how long one side may be silent. The other side, and all other cells, have the
+defaults, for which no busy machine is too slow."""
 ONLY_TIME_ENDS: Final = (Kind.SLOW, Kind.BLACK_HOLE)
 DELAYS: Final = (Kind.LATENCY, Kind.JITTER, Kind.SLICING)
 """Faults that a service's HELLO gets through, if late."""
@@ -142,10 +146,10 @@ def _request(phase: Phase) -> bytes:
 async def run_cell(side: Side, phase: Phase, kind: Kind, tls: TlsFiles) -> Ending:
     """Harm one request, see what becomes of it, and that all goes on as before."""
     fault = Fault(kind, *AFTER_BYTES[side][phase])
-    settings = WITHIN if kind in ONLY_TIME_ENDS else {}
+    is_timed = kind in ONLY_TIME_ENDS
     if side is Side.CLIENT:
-        return await _harm_client(phase, fault, settings, tls if phase is Phase.TLS else None)
-    return await _harm_service(phase, fault, settings)
+        return await _harm_client(phase, fault, CLIENT_WITHIN if is_timed else {}, tls if phase is Phase.TLS else None)
+    return await _harm_service(phase, fault, SERVICE_WITHIN if is_timed else {})
 
 
 # ---- the client's side ----
