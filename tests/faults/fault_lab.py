@@ -21,13 +21,14 @@ STREAM: Final = PLAIN * 4
 SHORT: Final = "300ms"
 CLIENT_WITHIN: Final = {
     "edge_head_timeout": SHORT,
-    "edge_idle_timeout": SHORT,
     "edge_body_rate": "64KiB",
     "edge_stream_idle_timeout": "1s",  # far behind that of a body
     "edge_tls_handshake_timeout": SHORT,
     "edge_write_timeout": SHORT,
     "edge_linger": "100ms",
 }
+CONNECTING_WITHIN: Final = CLIENT_WITHIN | {"edge_idle_timeout": SHORT}
+"""Where a client says nothing at all."""
 SERVICE_WITHIN: Final = {
     "edge_deadline": SHORT,
     "edge_stream_idle_timeout": "1s",  # far before an instance is removed
@@ -148,7 +149,8 @@ async def run_cell(side: Side, phase: Phase, kind: Kind, tls: TlsFiles) -> Endin
     fault = Fault(kind, *AFTER_BYTES[side][phase])
     is_timed = kind in ONLY_TIME_ENDS
     if side is Side.CLIENT:
-        return await _harm_client(phase, fault, CLIENT_WITHIN if is_timed else {}, tls if phase is Phase.TLS else None)
+        within = CONNECTING_WITHIN if phase is Phase.CONNECT else CLIENT_WITHIN
+        return await _harm_client(phase, fault, within if is_timed else {}, tls if phase is Phase.TLS else None)
     return await _harm_service(phase, fault, SERVICE_WITHIN if is_timed else {})
 
 
