@@ -255,14 +255,9 @@ async def test_an_adaptive_limit_is_learned() -> None:
             for client in clients:
                 assert (await client.get(PATH)).status == 200
         admission = lab.gateway.admitting.admission
-        admission.learn()
-        await trio.sleep(0.15)
-        for client in clients:
-            assert (await client.get(PATH)).status == 200
-        admission.learn()
+        await until(lambda: admission.standings()[0].latency_s > 0)
         (standing,) = admission.standings()
-        assert standing.latency_s >= 0
-        assert standing.service_max == 40
+        assert standing.service_max in range(2, 65), "which one is for the machine to say"
 
 
 async def answer_all(service: RawService) -> None:
