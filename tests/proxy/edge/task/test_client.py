@@ -101,7 +101,7 @@ async def test_a_client_that_reads_nothing(autojump_clock: trio.testing.MockCloc
         assert trio.current_time() == pytest.approx(3.0)
 
 
-async def test_progress_gives_time_again() -> None:
+async def test_progress_gives_time_again(autojump_clock: trio.testing.MockClock) -> None:
     """Each wait has a time of its own."""
     with socket_pair(write_s=0.2) as (client, far):
         async with trio.open_nursery() as nursery:
