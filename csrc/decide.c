@@ -48,6 +48,8 @@ int wire_send(wire *w, uint64_t id, uint32_t connection, uint32_t route, uint32_
         return WIRE_INVALID;
     uint64_t age_ms = (w->now_us - x->started_us) / 1000;
     uint32_t remaining_ms = age_ms < deadline_ms ? deadline_ms - (uint32_t)age_ms : 0;
+    if (!remaining_ms)
+        return WIRE_LATE;
     request_parts parts = request_parts_of(x, remaining_ms, identity);
     parts.endpoint = endpoint;
     x->tag = 0;

@@ -229,7 +229,8 @@ enum wire_result {
     WIRE_NO_ROOM = -4,       /* a bound of wire_settings */
     WIRE_SYSTEM = -5,        /* errno tells */
     WIRE_INVALID = -6,       /* an argument is out of its range */
-    WIRE_NO_FIELD = -7       /* the request has no such field */
+    WIRE_NO_FIELD = -7,      /* the request has no such field */
+    WIRE_LATE = -8           /* its deadline has passed; nothing was sent */
 };
 
 enum wire_socket_kind { SOCKET_EDGE = 1, SOCKET_FRAMED = 2, SOCKET_EDGE_TLS = 3 };
@@ -327,7 +328,8 @@ int64_t wire_age_ms(wire *w, uint64_t exchange);
 /* Sends the request to a framed connection as one REQUEST frame (its attempt 1), with deadline_ms (counted from the request's first byte)
  * less its age as what remains, and starts the deadline's timer, or attempt_ms's where that is earlier (0: none). Only in the batch that
  * yielded the request. gauge: below WIRE_GAUGES_MAX, whose answers are counted; 0: nobody's. how: bits of enum wire_send_how; identity: NULL
- * for none. SEND_MAY_STREAM: the answer need not be whole. Where it is not, or is interim, or 426, or one to HEAD without a body, it comes as EVENT_STREAM, and
+ * for none. WIRE_LATE: nothing is left of the deadline, and nobody is asked for what nobody waits for. SEND_MAY_STREAM: the answer need not
+ * be whole. Where it is not, or is interim, or 426, or one to HEAD without a body, it comes as EVENT_STREAM, and
  * so does all that follows; the client's connection is then to be had by wire_take_over. Until then it is an exchange as any other:
  * EVENT_CLIENT_GONE, EVENT_EXPIRED (not in the batch of the first EVENT_STREAM) and EVENT_LOST tell of it, and once it is undecided it may be
  * answered. CREDIT for what was sent whole is dropped. */

@@ -70,6 +70,7 @@ class WireResult(IntEnum):
     SYSTEM = lib.WIRE_SYSTEM
     INVALID = lib.WIRE_INVALID
     NO_FIELD = lib.WIRE_NO_FIELD
+    LATE = lib.WIRE_LATE
 
 
 class CloseCause(IntEnum):

@@ -335,7 +335,7 @@ async def test_peers_are_named(wire: Wire) -> None:
 def test_constants_are_those_of_the_c_side() -> None:
     assert slot_of((7 << 12) | 5) == 5
     assert sorted(EventKind) == list(range(2, 2 + len(EventKind)))
-    assert sorted(WireResult) == list(range(-7, 1))
+    assert sorted(WireResult) == list(range(-8, 1))
     assert sorted(KnownName) == [1, 2, 3, 4, 8, 9, *range(14, 23)]
     assert sorted(HandBack) == list(range(4))
     assert sorted(Framing) == list(range(4))

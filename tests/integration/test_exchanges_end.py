@@ -329,3 +329,24 @@ async def test_a_client_is_answered_although_its_event_could_not_be_handled(
     await lab.pass_time(10_001)
     assert (await client.answer()).reason == "internal"
     assert await service.cancelled() == (asked.exchange, CancelReason.DEADLINE)
+
+
+async def test_who_was_too_slow_for_the_deadline_is_told_so_and_no_service_is_asked() -> None:
+    """The deadline is counted from the first byte: what came after it is not done for nobody."""
+    async with open_lab() as lab:
+        service = await lab.raw("POST /things")
+        client = await lab.client()
+        whole = request("POST", "/things", "X-Request-Timeout-Ms: 2000", body=b"body")
+        await client.send(whole[:-2])
+        await until(lambda: lab.count("edge_bytes_in") == len(whole) - 2)
+        await lab.pass_time(3_000)
+        await client.send(whole[-2:])
+        answer = await client.answer("POST")
+        assert (answer.status, answer.reason) == (504, "deadline")
+        assert lab.reasons == {"deadline": 1}
+        await client.send(request("POST", "/things", body=b"the next one"))
+        asked = await service.asked()
+        assert asked.body == b"the next one"
+        await service.respond(asked)
+        assert (await client.answer("POST")).status == 200
+        await lab.census()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from frames.wire_values import NO_IDENTITY, WireResult
-from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
+from proxy.errors import DEADLINE, INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
 from proxy.exchange import ANSWER_SPOILED, NEEDS_TASK, Exchange
 from proxy.stage import TASK_LANE, Answer, Lane, Stage
 
@@ -14,6 +14,7 @@ BY_TASK = NEEDS_TASK | ANSWER_SPOILED
 _ANSWERS = {
     WireResult.FULL: Answer(SERVICE_CONGESTED),
     WireResult.NO_CONNECTION: Answer(NO_INSTANCE),  # it was lost within this batch: nothing was sent
+    WireResult.LATE: Answer(DEADLINE),
     WireResult.NO_EXCHANGE: None,  # the client is gone, and an event says so
 }
 _UNSENT = (WireResult.FULL, WireResult.NO_CONNECTION)

@@ -9,7 +9,7 @@ from request_fields import NoFields
 from frames.frame import Method
 from frames.wire_values import NO_IDENTITY, SendHow, WireResult, make_identity
 from proxy.caller import Caller
-from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
+from proxy.errors import DEADLINE, INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
 from proxy.exchange import Exchange
 from proxy.offer import Offer
 from proxy.route.table import Route, RouteTable
@@ -77,6 +77,7 @@ def test_what_was_decided_is_what_is_sent() -> None:
     [
         (WireResult.FULL, SERVICE_CONGESTED),
         (WireResult.NO_CONNECTION, NO_INSTANCE),
+        (WireResult.LATE, DEADLINE),
         (WireResult.NO_ROOM, INTERNAL),
         (WireResult.INVALID, INTERNAL),
         (WireResult.SYSTEM, INTERNAL),
