@@ -20,8 +20,7 @@ from proxy.edge.forwarded import Doubt
 from proxy.pipeline import Parts, Pipeline, make_pipeline
 from proxy.policy.identity.identities import Identities
 from proxy.policy.identity.prepare import prepare_identities
-from proxy.policy.rates.limiter import RateLimiter
-from proxy.policy.rates.store import MemoryStore
+from proxy.policy.rates.stages import Rates
 from proxy.route.hosts import HostRules
 from proxy.route.placement import make_offers_of_tenant
 from proxy.route.placement_file import FilePlacement, read_maps
@@ -73,8 +72,7 @@ class Configured:
         """
         self.config = config
         self.identities = Identities(prepare_identities(config.identity))
-        self.store = MemoryStore(keys_max=config.rates.keys_max)
-        self.limiter = RateLimiter(self.store, is_open_on_failure=config.rates.on_store_failure == "open")
+        self.rates = Rates(keys_max=config.rates.keys_max, is_open_on_failure=config.rates.on_store_failure == "open")
         self.placement = FilePlacement(config.placement.maps)
         self.placement.load()
         self.figures = Figures(wire.in_flight, wire.latency_us, Shares(len(wire.in_flight)), Counter())
@@ -85,7 +83,7 @@ class Configured:
             wire,
             doubts,
             self.identities,
-            self.limiter,
+            self.rates,
             self.placement,
             mirror,
             parking,
@@ -129,8 +127,9 @@ class Configured:
             self.identities.swap(identities)
             self.placement.paths = config.placement.maps
             self.placement.swap(maps)
-            self.store.keys_max = config.rates.keys_max
-            self.limiter.is_open_on_failure = config.rates.on_store_failure == "open"
+            self.rates.change(
+                keys_max=config.rates.keys_max, is_open_on_failure=config.rates.on_store_failure == "open"
+            )
             swapped()
             _tell_faults(config)
 

@@ -148,7 +148,7 @@ def _balance(gateway: "Gateway") -> BalanceFigures:
 
 
 def _rates(gateway: "Gateway") -> RateFigures:
-    counted = gateway.configured.limiter.statistics()
+    counted = gateway.configured.rates.limiter.statistics()
     return RateFigures(counted.refused, counted.keys, counted.crowded, counted.failures)
 
 

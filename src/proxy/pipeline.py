@@ -43,8 +43,7 @@ from proxy.path import Path
 from proxy.policy.deadline import set_deadline
 from proxy.policy.identity.identities import Identities
 from proxy.policy.limits import make_check_body, make_check_limits
-from proxy.policy.rates.limiter import RateLimiter
-from proxy.policy.rates.stages import make_admit, make_rate_limit
+from proxy.policy.rates.stages import HasLimiter, make_admit, make_rate_limit
 from proxy.route.match import TrailingSlash, make_match
 from proxy.route.placement import PlacementSource, make_place
 from proxy.route.split import make_split
@@ -69,7 +68,7 @@ class Parts(NamedTuple):
     wire: Wire
     doubts: dict[Doubt, int]
     identities: Identities
-    limiter: RateLimiter
+    rates: HasLimiter
     placement: PlacementSource
     mirror: Stage
     parking: "Callable[[], Parking]"
@@ -131,10 +130,10 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
         match,
     )
     rest = (
-        make_admit(parts.limiter, config.rates.admit),
+        *([make_admit(parts.rates.limiter, config.rates.admit)] if config.rates.admit else []),
         parts.identities.identify,
         parts.identities.authorize,
-        make_rate_limit(parts.limiter),
+        make_rate_limit(parts.rates),
         make_check_limits(edge.call_bytes, edge.buffered_bytes),
         make_check_body(wire),
         set_deadline,

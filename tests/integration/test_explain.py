@@ -189,7 +189,7 @@ async def test_nothing_is_remembered_counted_or_sent() -> None:
         for lines in ([KEY], ["x-api-key: wrong"], ["authorization: Basic x"], []):
             for target in ("/closed", "/open", "/invoices/mine", "/nowhere"):
                 await explained(lab, "GET", target, *lines, tenant="acme")
-        counted = configured.limiter.statistics()
+        counted = configured.rates.limiter.statistics()
         assert (counted.keys, set(counted.refused.values()) <= {0}) == (0, True)
         known = configured.identities.statistics()
         assert (known.known, set(known.refused.values())) == (0, {0})

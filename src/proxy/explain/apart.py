@@ -52,6 +52,12 @@ class PeekingLimiter(RateLimiter):
         return Answer(RATE_LIMITED, f"The limit is {longest.limit}.", retry_after_s=-int(-longest.wait_s // 1))
 
 
+class ApartRates(NamedTuple):
+    """The limiter, as `proxy.pipeline` takes it from the gateway's."""
+
+    limiter: RateLimiter
+
+
 class ApartIdentities(NamedTuple):
     """The two stages, as `proxy.pipeline` takes them from the gateway's identities."""
 
@@ -123,7 +129,7 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
         wire=imagined,
         doubts=dict.fromkeys(configured.parts.doubts, 0),
         identities=identities,
-        limiter=limiter,
+        rates=ApartRates(limiter),
         mirror=mirror,
         probe=probe,
         fanout=fan_out,

@@ -49,7 +49,7 @@ class _Run:
         self._question = question
         self._scanned = scan_head(question.head(), wire_settings(configured.config))
         imagined = Imagined(question, self._scanned, gateway.wire.in_flight, gateway.wire.latency_us)
-        limiter, callers = PeekingLimiter(configured.limiter), configured.identities.callers.apart()
+        limiter, callers = PeekingLimiter(configured.rates.limiter), configured.identities.callers.apart()
         parts = parts_of(configured, imagined, identities_of(question, callers), limiter)
         self._pipeline: Pipeline = make_pipeline(configured.config, parts)
         self._pipeline.balancing.plans_of = lambda _: {}

@@ -16,7 +16,7 @@ from proxy.errors import RATE_LIMITED
 from proxy.exchange import Exchange
 from proxy.policy.rates.keys import network_of
 from proxy.policy.rates.limiter import TALLIES_MAX, RateLimiter, Standing
-from proxy.policy.rates.stages import GATEWAY, make_admit, make_rate_limit, peek_rates
+from proxy.policy.rates.stages import GATEWAY, Rates, make_admit, make_rate_limit, peek_rates
 from proxy.policy.rates.store import Demand, MemoryStore, Refused
 from proxy.route.table import Route, RouteTable
 from proxy.route_policy import RoutePolicy
@@ -43,7 +43,7 @@ class Bench:
     def __init__(self, **arguments: Any) -> None:
         self.clock = Clock()
         self.limiter = RateLimiter(clock=self.clock, **arguments)
-        self.stage = make_rate_limit(self.limiter)
+        self.stage = make_rate_limit(self)
 
     def ask(
         self,
@@ -350,3 +350,14 @@ def test_the_network_of_an_address(address: str, network: bytes) -> None:
 def test_settings_have_defaults() -> None:
     defaults = {setting.name: setting.parse(setting.default) for setting in Registry(RatesConfig)}
     assert defaults == {"admit": (), "keys_max": 100_000, "on_store_failure": "open"}
+
+
+def test_a_limiter_that_is_made_later_has_the_bounds_of_then() -> None:
+    rates = Rates(keys_max=1, is_open_on_failure=True)
+    rates.change(keys_max=2, is_open_on_failure=False)
+    limiter = rates.limiter
+    assert isinstance(limiter.store, MemoryStore)
+    assert (limiter.store.keys_max, limiter.is_open_on_failure) == (2, False)
+    rates.change(keys_max=3, is_open_on_failure=True)
+    assert rates.limiter is limiter
+    assert (limiter.store.keys_max, limiter.is_open_on_failure) == (3, True)

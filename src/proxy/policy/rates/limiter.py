@@ -14,8 +14,9 @@ from penstock.settings.rate import RateLimit
 from penstock.telemetry.occasional import Occasional
 from proxy.errors import RATE_LIMITED
 from proxy.exchange import Exchange
+from proxy.policy.rates.keys import route_name
 from proxy.policy.rates.plan import Plan, Tally
-from proxy.policy.rates.store import MemoryStore, RateStore, Refused
+from proxy.policy.rates.store import KEYS_MAX, MemoryStore, RateStore, Refused
 from proxy.stage import Answer
 
 _log = logging.getLogger("penstock.rates")
@@ -52,15 +53,17 @@ class RateLimiter:
         self,
         store: RateStore | None = None,
         *,
+        keys_max: int = KEYS_MAX,
         clock: Callable[[], int] = time.monotonic_ns,
         is_open_on_failure: bool = True,
     ) -> None:
         """Begin with nothing counted.
 
-        store: in memory where none is given. clock: nanoseconds; a wall clock's jumps are none of its. Should it go
-        back nevertheless, no time passes until it goes on. is_open_on_failure: what a store that fails lets through.
+        store: in memory where none is given, with so many keys. clock: nanoseconds; a wall clock's jumps are none of
+        its. Should it go back nevertheless, no time passes until it goes on. is_open_on_failure: what a store that
+        fails lets through.
         """
-        self.store: RateStore = MemoryStore() if store is None else store
+        self.store: RateStore = MemoryStore(keys_max) if store is None else store
         self.is_open_on_failure = is_open_on_failure
         self.failures = 0
         self._clock = clock
@@ -72,6 +75,21 @@ class RateLimiter:
     def plan(self, scope: str, limits: tuple[RateLimit, ...], *, route: bytes | None = None) -> Plan:
         """Return the plan for limits; each counts once. scope: whose they are; route: of the one that it is for."""
         return Plan([self._tally(scope, limit) for limit in dict.fromkeys(limits)], route=route)
+
+    def plan_of(self, exchange: Exchange) -> Plan:
+        """Return the plan of a request's route, which remembers it."""
+        route = exchange.route
+        plan: Plan | None = route.rates
+        if plan is None:
+            plan = self.plan(f"service {route.service}", route.policy.rate_limits, route=route_name(exchange))
+            route.rates = plan
+        return plan
+
+    def change(self, *, keys_max: int, is_open_on_failure: bool) -> None:
+        """Go on with other bounds. keys_max: of a store in memory."""
+        self.is_open_on_failure = is_open_on_failure
+        if isinstance(self.store, MemoryStore):
+            self.store.keys_max = keys_max
 
     def check(self, exchange: Exchange, plan: Plan) -> Answer | None:
         """Count a request, or return the answer that refuses it."""

@@ -1,11 +1,17 @@
-"""The stages that count: admit, before anybody is known, and rate_limit, for the limits of a route."""
+"""The stages that count: admit, before anybody is known, and rate_limit, for the limits of a route.
+
+What counts is loaded with the gateway's own limits, or with the first request of a route that has some.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from penstock.settings.rate import RateKey, RateLimit
 from proxy.exchange import Exchange
-from proxy.policy.rates.keys import route_name
-from proxy.policy.rates.limiter import RateLimiter, Standing
-from proxy.policy.rates.plan import Plan
 from proxy.stage import Answer, Stage, for_routes
+
+if TYPE_CHECKING:
+    from proxy.policy.rates.limiter import RateLimiter, Standing
 
 GATEWAY = "gateway"
 """The scope of what holds for all routes; no service has it, since a service's begins with its kind."""
@@ -13,7 +19,38 @@ GATEWAY = "gateway"
 _KNOWN_EARLY = frozenset((RateKey.ROUTE, RateKey.ADDRESS))
 
 
-def make_admit(limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Stage:
+class HasLimiter(Protocol):
+    """Who has the limiter, or makes it when it is first asked for."""
+
+    @property
+    def limiter(self) -> "RateLimiter":
+        """The one that serves all stages."""
+        ...
+
+
+class Rates:
+    """Has the limiter of a gateway, which counts in memory."""
+
+    def __init__(self, *, keys_max: int, is_open_on_failure: bool) -> None:
+        """keys_max: how many keys are held; is_open_on_failure: what a store that fails lets through."""
+        self._keys_max = keys_max
+        self._is_open_on_failure = is_open_on_failure
+
+    @cached_property
+    def limiter(self) -> "RateLimiter":
+        """What counts."""
+        from proxy.policy.rates.limiter import RateLimiter
+
+        return RateLimiter(keys_max=self._keys_max, is_open_on_failure=self._is_open_on_failure)
+
+    def change(self, *, keys_max: int, is_open_on_failure: bool) -> None:
+        """Go on with other bounds. What was counted stays."""
+        self._keys_max, self._is_open_on_failure = keys_max, is_open_on_failure
+        if "limiter" in self.__dict__:
+            self.limiter.change(keys_max=keys_max, is_open_on_failure=is_open_on_failure)
+
+
+def make_admit(limiter: "RateLimiter", limits: tuple[RateLimit, ...]) -> Stage:
     """Return the stage that holds every request to the gateway's own limits, before its identity is looked at.
 
     It is left out where there are none. ValueError for a limit by somebody who is not known yet.
@@ -30,29 +67,21 @@ def make_admit(limiter: RateLimiter, limits: tuple[RateLimit, ...]) -> Stage:
     return admit
 
 
-def make_rate_limit(limiter: RateLimiter) -> Stage:
+def make_rate_limit(rates: HasLimiter) -> Stage:
     """Return the stage that holds a request to the limits of its route. It comes when the caller is known."""
-    check = limiter.check
 
     @for_routes(lambda route: bool(route.policy.rate_limits))
     def rate_limit(exchange: Exchange) -> Answer | None:
-        return check(exchange, exchange.route.rates or plan_of(limiter, exchange))
+        limiter = rates.limiter
+        return limiter.check(exchange, exchange.route.rates or limiter.plan_of(exchange))
 
     return rate_limit
 
 
-def plan_of(limiter: RateLimiter, exchange: Exchange) -> Plan:
-    """Return the plan of a request's route, which remembers it."""
-    route = exchange.route
-    plan: Plan | None = route.rates
-    if plan is None:
-        plan = limiter.plan(f"service {route.service}", route.policy.rate_limits, route=route_name(exchange))
-        route.rates = plan
-    return plan
-
-
-def peek_rates(limiter: RateLimiter, exchange: Exchange, admitted: tuple[RateLimit, ...] = ()) -> tuple[Standing, ...]:
+def peek_rates(
+    limiter: "RateLimiter", exchange: Exchange, admitted: tuple[RateLimit, ...] = ()
+) -> "tuple[Standing, ...]":
     """Return how a request stands with the limits of the gateway and of its route; nothing is counted."""
     at_gateway = limiter.peek(exchange, limiter.plan(GATEWAY, admitted)) if admitted else ()
-    of_route = limiter.peek(exchange, plan_of(limiter, exchange)) if exchange.route.policy.rate_limits else ()
+    of_route = limiter.peek(exchange, limiter.plan_of(exchange)) if exchange.route.policy.rate_limits else ()
     return (*at_gateway, *of_route)

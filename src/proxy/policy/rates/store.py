@@ -37,6 +37,7 @@ class RateStore(Protocol):
         ...
 
 
+KEYS_MAX: Final = 100_000
 _LOOKS: Final = 2
 """Old keys that are looked at for each new one: more than one, so that what has run out gets fewer."""
 _LOOKS_WHEN_FULL: Final = 16
@@ -53,7 +54,7 @@ class MemoryStore:
 
     __slots__ = ("_queue", "_times", "crowded", "keys_max")
 
-    def __init__(self, keys_max: int = 100_000) -> None:
+    def __init__(self, keys_max: int = KEYS_MAX) -> None:
         """Begin with no key."""
         self.keys_max = keys_max
         self.crowded = 0
