@@ -185,6 +185,7 @@ async def hold() -> None:
 
 def main() -> int:
     """Run until a signal, and return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts it in the background may have it ignored
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failed: list[BaseException] = []
     try:
