@@ -12,7 +12,7 @@ import pytest
 import trio
 from asgi_support import LOOPS, length, part, start
 from lab import Lab, open_lab
-from lab_client import WAIT_S, Client
+from lab_client import WAIT_S, Client, request
 
 from penstock import asgi
 from penstock.asgi.messages import Application, Receive, Scope, Send
@@ -117,16 +117,19 @@ async def test_a_deadline_passes_while_the_application_works(loop: Loop) -> None
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return
-        await receive()
+        log.append((await receive())["type"])
         log.append((await receive())["type"])
         with anyio.CancelScope(shield=True):
             await anyio.sleep(0.01)
         log.append("ended")
 
-    async with behind(app, loop) as (_, client):
-        assert (await client.get("/", "X-Request-Timeout-Ms: 50")).reason == "deadline"
+    async with behind(app, loop) as (lab, client):
+        await client.send(request("GET", "/"))
+        await soon(log, "http.request")
+        await lab.pass_time(10_001)
+        assert (await client.answer()).reason == "deadline"
         await soon(log, "ended")
-    assert log == ["http.disconnect", "ended"]
+    assert log == ["http.request", "http.disconnect", "ended"]
 
 
 async def test_a_websocket(loop: Loop) -> None:
