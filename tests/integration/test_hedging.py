@@ -94,7 +94,7 @@ async def learn(lab: Lab, raws: tuple[RawService, ...]) -> None:
 
 def _look_at_delays(lab: Lab, due: float) -> None:
     for known in lab.gateway.hedge_delays._routes.values():
-        known.delay._due = due
+        known.delay.due = due
 
 
 async def test_the_second_attempt_wins_and_the_first_is_cancelled_on_the_wire() -> None:

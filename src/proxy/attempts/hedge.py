@@ -28,9 +28,9 @@ class HedgeRate:
         self._part = percent / 100
         self._tokens = 1.0
 
-    def saw(self) -> None:
-        """Take in that there was a request."""
-        self._tokens = min(BURST, self._tokens + self._part)
+    def saw(self, count: int = 1) -> None:
+        """Take in that there were requests."""
+        self._tokens = min(BURST, self._tokens + count * self._part)
 
     def take(self) -> bool:
         """Take a token for one hedge; False: there is none."""
@@ -43,24 +43,21 @@ class HedgeRate:
 class HedgeDelay:
     """After how many milliseconds a request of a route is hedged, by the counts of the route's times to respond."""
 
-    __slots__ = ("_before", "_bound_us", "_due", "_share", "delay_ms")
+    __slots__ = ("_before", "_bound_us", "_share", "delay_ms", "due")
 
     def __init__(self, percent: float, bound_us: Callable[[int], int]) -> None:
         """percent: of the requests that are to be hedged; bound_us: the greatest value that a bucket counts."""
         self._share = 1 - percent / 100
         self._bound_us = bound_us
         self._before: Sequence[int] = ()
-        self._due = 0.0
+        self.due = 0.0
+        """When it is time to look at the counts again."""
         self.delay_ms = 0
         """0: not known yet, so that none is hedged."""
 
-    def is_due(self, now: float) -> bool:
-        """Whether it is time to look at the counts again."""
-        return now >= self._due
-
     def look(self, counts: Sequence[int], now: float) -> None:
         """Learn from counts that only ever rise; what was learned holds until there is enough that is new."""
-        self._due = now + REFRESH_S
+        self.due = now + REFRESH_S
         new = _since(counts, self._before)
         total = sum(new)
         if total < SAMPLES_MIN:

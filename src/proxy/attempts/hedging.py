@@ -125,6 +125,9 @@ class _OfRoute(msgspec.Struct, eq=False):
     percent: float
     delay: HedgeDelay
     rate: HedgeRate
+    route: "Route"
+    seen: int = 0
+    """Requests that the rate was not told of yet."""
 
 
 class _Hedge(msgspec.Struct, eq=False):
@@ -150,23 +153,32 @@ class HedgeDelays:
         self._routes: dict[int, _OfRoute] = {}
 
     def time(self, route: "Route") -> None:
-        """Set the time of a first attempt of a route, for the request that is sent next."""
-        known = self._routes.get(route.index)
-        if known is None or known.percent != route.plan.profile.hedge:
-            percent = route.plan.profile.hedge
-            known = _OfRoute(percent, HedgeDelay(percent, self._bound_us), HedgeRate(percent))
+        """See to the time of a first attempt of a route, for the request that is sent next, and count that request."""
+        known, now = self._routes.get(route.index), self._clock()
+        if known is None or known.route is not route or now >= known.delay.due:
+            known = self._look(route, known, now)
+        known.seen += 1
+
+    def _look(self, route: "Route", known: _OfRoute | None, now: float) -> _OfRoute:
+        percent = route.plan.profile.hedge
+        if known is None or known.percent != percent:
+            known = _OfRoute(percent, HedgeDelay(percent, self._bound_us), HedgeRate(percent), route)
             self._routes[route.index] = known
-        known.rate.saw()
-        now = self._clock()
-        if known.delay.is_due(now):
+        known.route = route
+        if now >= known.delay.due:
             known.delay.look(self._counts_of(route.index), now)
         delay_ms, most_ms = known.delay.delay_ms, route.plan.attempt_ms
         route.attempt_ms = delay_ms if delay_ms and (not most_ms or delay_ms < most_ms) else most_ms
+        return known
 
     def rate(self, route: int) -> HedgeRate | None:
         """Return how many hedges a route may have; None: it has none."""
         known = self._routes.get(route)
-        return known.rate if known is not None else None
+        if known is None:
+            return None
+        known.rate.saw(known.seen)
+        known.seen = 0
+        return known.rate
 
     def delay_ms(self, route: int) -> int:
         """Return after how long a route's requests are hedged; 0: not known."""
