@@ -16,8 +16,8 @@ from proxy.admission.pressure import SHARE_MAX
 from proxy.admission.priority import Priority
 from proxy.admission.shedding import LOOK_S, Shedding, Thresholds, make_shed
 from proxy.admission.stages import make_limit_concurrency, priority_of
+from proxy.bounds import trusts
 from proxy.config import GatewayConfig
-from proxy.edge.forwarded import TrustedProxies
 from proxy.exchange import Exchange
 from proxy.policy.limits import BytesInFlight
 from proxy.stage import Stage
@@ -48,7 +48,7 @@ class Admitting:
         self._parking = parking
         self._swap = swap
         self._is_wanted = trio.Event()
-        self._trusts = TrustedProxies(config.edge.trusted_proxies).trusts
+        self._trusts = trusts(config)
         self.shedding = Shedding(_thresholds(config), lambda: bytes_in_flight.held)
         self._is_shedding = False
         self.holds = 0
@@ -105,7 +105,7 @@ class Admitting:
 
     def change(self, config: GatewayConfig) -> None:
         """Follow another configuration."""
-        self._trusts = TrustedProxies(config.edge.trusted_proxies).trusts
+        self._trusts = trusts(config)
         self.shedding.thresholds = _thresholds(config)
 
     def _priority(self, exchange: Exchange) -> Priority:

@@ -28,7 +28,6 @@ from proxy.config import GatewayConfig
 from proxy.configured import Configured
 from proxy.edge.drain import drain_edge
 from proxy.edge.express import ExpressLane
-from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.retrying import Retrying
     from proxy.config.reload import Reloader
+    from proxy.edge.forwarded import Doubt
     from proxy.overview import Overview
     from proxy.parked import Parking
 
@@ -78,7 +78,7 @@ class Gateway:
         self.certificates = secured.certificates if secured else None
         self._tls = secured.batch if secured else None
         self.counts = ReasonCounts()
-        self.doubts = dict.fromkeys(Doubt, 0)
+        self.doubts: dict[Doubt, int] = {}
         self.bytes_in_flight = BytesInFlight(config.edge.bytes_in_flight)
         self.own = OwnRequests(
             self.wire,

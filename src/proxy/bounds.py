@@ -14,6 +14,7 @@ from proxy.targets.health import HealthThresholds
 from proxy.transport.port import FramedSettings
 
 if TYPE_CHECKING:
+    from proxy.edge.forwarded import TrustedProxies
     from proxy.targets.breaker import BreakerSettings
     from proxy.targets.pool_values import PoolLimits
 
@@ -123,6 +124,26 @@ def hello_rate(config: GatewayConfig) -> RateLimit:
 def hello_check(config: GatewayConfig) -> Callable[[Hello], None]:
     """Return what judges whether a service is let in."""
     return AllowList(config.services.allow, config.services.token.reveal()).check
+
+
+def trusted_proxies(config: GatewayConfig) -> "TrustedProxies | None":
+    """Return who is believed about who asks; None where nobody is."""
+    if not config.edge.trusted_proxies:
+        return None
+    from proxy.edge.forwarded import TrustedProxies  # what a gateway that trusts nobody does not load
+
+    return TrustedProxies(config.edge.trusted_proxies)
+
+
+def trusts(config: GatewayConfig) -> Callable[[str], bool]:
+    """Return what tells whether an address is that of somebody who is believed."""
+    proxies = trusted_proxies(config)
+    return nobody_is_trusted if proxies is None else proxies.trusts
+
+
+def nobody_is_trusted(_: str) -> bool:
+    """Trust no address."""
+    return False
 
 
 def task_settings(config: GatewayConfig) -> TaskSettings:

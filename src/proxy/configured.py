@@ -16,7 +16,6 @@ from penstock.settings import Problem, SettingsError
 from proxy.assembly import Assembly
 from proxy.attempts.notes import Notes
 from proxy.config import GatewayConfig
-from proxy.edge.forwarded import Doubt
 from proxy.pipeline import Parts, Pipeline, make_pipeline
 from proxy.policy.identity.identities import Identities
 from proxy.policy.identity.prepare import prepare_identities
@@ -38,6 +37,7 @@ from proxy.terms import Registered, Terms
 if TYPE_CHECKING:
     from proxy.attempts.hedging import HedgeDelays
     from proxy.attempts.profiles import Profile
+    from proxy.edge.forwarded import Doubt
     from proxy.fanout.plan import FanOutPlan
     from proxy.parked import Parking
     from proxy.targets.instance import RouteKey
@@ -52,7 +52,7 @@ class Configured:
         self,
         config: GatewayConfig,
         wire: Wire,
-        doubts: dict[Doubt, int],
+        doubts: "dict[Doubt, int]",
         mirror: Stage,
         parking: "Callable[[], Parking]",
         probe: Stage,

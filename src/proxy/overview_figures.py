@@ -26,6 +26,7 @@ from proxy.admin.figures import (
     RouteFigures,
     TlsFigures,
 )
+from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import Secured
 from proxy.overview_lists import in_flight_of, in_slices
 from proxy.route.table import Route
@@ -62,7 +63,7 @@ async def figures_of(
         ],
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
         tls=_tls(secured),
-        doubts={doubt.value: count for doubt, count in gateway.doubts.items()},
+        doubts={doubt.value: gateway.doubts.get(doubt, 0) for doubt in Doubt},
         balance=_balance(gateway),
         rates=_rates(gateway),
         identity=_identity(gateway),

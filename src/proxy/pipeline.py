@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from frames.wire import Wire
 from proxy.attempts.notes import Notes, make_note_key, make_note_marker
+from proxy.bounds import nobody_is_trusted, trusted_proxies
 from proxy.config import GatewayConfig
 from proxy.edge.context import read_context
-from proxy.edge.forwarded import Doubt, TrustedProxies
 from proxy.edge.head import make_read_head
 from proxy.path import Path
 from proxy.policy.deadline import set_deadline
@@ -55,6 +55,7 @@ from proxy.transport.send import make_send
 
 if TYPE_CHECKING:
     from proxy.attempts.hedging import HedgeDelays
+    from proxy.edge.forwarded import Doubt
     from proxy.faults.inject import Counts
     from proxy.parked import Parking
 
@@ -66,7 +67,7 @@ class Parts(NamedTuple):
     """What stages work with, beside the exchange. It stays when the configuration changes."""
 
     wire: Wire
-    doubts: dict[Doubt, int]
+    doubts: "dict[Doubt, int]"
     identities: Identities
     rates: HasLimiter
     placement: PlacementSource
@@ -111,7 +112,7 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
     edge, versions, wire = config.edge, config.versions, parts.wire
     slash = TrailingSlash(config.routes.trailing_slash)
     match = make_match(wire, lambda exchange: slash)
-    proxies = TrustedProxies(edge.trusted_proxies)
+    proxies = trusted_proxies(config)
     is_tolerant = edge.parsing == "tolerant"
     header = "" if versions.header == NO_FIELD else versions.header
     choosing = (
@@ -122,7 +123,7 @@ def make_pipeline(config: GatewayConfig, parts: Parts) -> Pipeline:
     balancing = Balancing(parts.figures, config.balancing.default)
     picks = (*([parts.probe] if parts.probe else []), *make_picks(parts.figures, balancing))
     connect = [parts.connect] if parts.connect else []
-    admission = _make_admission(config, parts, proxies)
+    admission = _make_admission(config, parts, proxies.trusts if proxies else nobody_is_trusted)
     entry = (
         read_context,
         make_read_head(wire, proxies, parts.doubts, is_tolerant=is_tolerant),
@@ -164,10 +165,10 @@ def _make_notes(notes: Notes | None) -> tuple[Stage, ...]:
     return (make_note_marker(notes), make_note_key(notes)) if notes is not None else ()
 
 
-def _make_admission(config: GatewayConfig, parts: Parts, proxies: TrustedProxies) -> tuple[Stage, ...]:
+def _make_admission(config: GatewayConfig, parts: Parts, trusts: Callable[[str], bool]) -> tuple[Stage, ...]:
     if parts.admission is None or not any(rule.concurrency for rule in config.rules):
         return ()
-    return (parts.admission(proxies.trusts),)
+    return (parts.admission(trusts),)
 
 
 def _make_faults(config: GatewayConfig, parts: Parts) -> tuple[Stage, ...]:

@@ -180,7 +180,7 @@ async def test_bodies_and_doubts(bench: Bench) -> None:
     assert bodies.reserve(700)
     bodies.release(200)
     assert not bodies.reserve(bodies.bytes_max)
-    bench.gateway.doubts[Doubt.MALFORMED] += 3
+    bench.gateway.doubts[Doubt.MALFORMED] = 3
     figures = await bench.overview.figures()
     assert figures.bodies == BodyFigures(streams=0, held_bytes=500, held_bytes_peak=700, refused=1)
     assert figures.doubts == {"malformed": 3, "disagreeing": 0}

@@ -12,7 +12,8 @@
     nodes      values with their lines; yaml_nodes and toml_nodes read them
     secrets    secrets in files of their own
     explain    tables, JSON and the reference page (imported only for `penstock config`)
-    service    the settings of a service process
+    log        the settings of logs, which the gateway and services have in common
+    service    the settings of a service process (imported when one of its names is first used)
 
 A service says ``load_service_settings()`` and has a frozen `ServiceSettings`: gateways (addresses with host and port),
 token (`Secret`: false when empty, ``token.reveal()`` gives the text), region, instance (empty: to be made),
@@ -20,12 +21,17 @@ heartbeat_ms, drain_ms, concurrency, log.level, log.format. It raises `SettingsE
 thing that is wrong.
 """
 
+from typing import TYPE_CHECKING
+
 from .address import Address
 from .errors import Problem, SettingsError
 from .load import Found, Loaded, Origins, SettingsFile, load
+from .log import LogSettings
 from .registry import Registry, Setting
-from .service import LogSettings, ServiceSettings, load_service, load_service_settings, service_registry
 from .types import Secret
+
+if TYPE_CHECKING:
+    from .service import ServiceSettings, load_service, load_service_settings, service_registry
 
 __all__ = [
     "Address",
@@ -45,3 +51,16 @@ __all__ = [
     "load_service_settings",
     "service_registry",
 ]
+
+_OF_SERVICES = frozenset({"ServiceSettings", "load_service", "load_service_settings", "service_registry"})
+
+
+def __getattr__(name: str) -> object:
+    """Loads what only services need on first use (PEP 562)."""
+    if name not in _OF_SERVICES:
+        raise AttributeError(f"module 'penstock.settings' has no attribute {name!r}")
+    from . import service
+
+    value: object = getattr(service, name)
+    globals()[name] = value
+    return value

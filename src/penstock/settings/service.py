@@ -12,8 +12,9 @@ from .address import Address, Gateway, Gateways, MaybeListenAddress
 from .errors import Problem
 from .files import FilePath
 from .load import Loaded, load
+from .log import LogSettings
 from .registry import Registry, Setting
-from .types import Choice, Count, Duration, Flag, Secret, SecretText, Text
+from .types import Count, Duration, Flag, Secret, SecretText, Text
 
 NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 
@@ -23,30 +24,6 @@ GATEWAY_SECTIONS = (
     *("regions", "versions", "placement", "reload", "identity", "rates", "rules", "balancing", "fanouts"),
     *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults"),
 )
-
-
-class LogSettings(msgspec.Struct, frozen=True):
-    """How a process writes its log; the same for the gateway and for services."""
-
-    level: Annotated[
-        str,
-        Setting(
-            Choice("debug", "info", "warning", "error"),
-            "info",
-            "the least level that is logged",
-            "what an operator acts on, and nothing per request",
-        ),
-    ]
-    format: Annotated[
-        str,
-        Setting(
-            Choice("auto", "json", "console"),
-            "auto",
-            "JSON, console, or by whether stderr is a terminal",
-            "a person reads a terminal, a collector reads everything else",
-            restart=True,
-        ),
-    ]
 
 
 class ServiceSettings(msgspec.Struct, frozen=True):

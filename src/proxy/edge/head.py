@@ -4,15 +4,19 @@ Most requests pass by. Of the others, the target is normalised, so that what is 
 sees, and what trusted proxies say of the client is taken. What is still unusual then is left to the task lane.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.frame import FieldId, Method
 from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownName, RequestHead
-from proxy.edge.forwarded import Doubt, TrustedProxies, find_client
 from proxy.edge.target import SERVER_WIDE, read_target
 from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason
 from proxy.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange, RequestFields
 from proxy.stage import Answer, Lane, Reply, Stage, for_odd_heads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.edge.forwarded import Doubt, TrustedProxies
 
 _ALLOWED = ((b"allow", ", ".join(method.name for method in Method).encode("ascii")),)
 
@@ -34,9 +38,10 @@ class HeadPort(RequestFields, Protocol):
 
 
 def make_read_head(
-    port: HeadPort, proxies: TrustedProxies, doubts: dict[Doubt, int], *, is_tolerant: bool = False
+    port: HeadPort, proxies: "TrustedProxies | None", doubts: "dict[Doubt, int]", *, is_tolerant: bool = False
 ) -> Stage:
-    """Return the stage. doubts: counts how often a trusted proxy was not believed, and why."""
+    """Return the stage. proxies: who is trusted, None for nobody; doubts: how often one was not believed, and why."""
+    believe = _make_believe(port, proxies, doubts) if proxies else None
 
     @for_odd_heads
     def read_head(exchange: Exchange) -> Answer | Reply | Lane | None:
@@ -55,25 +60,9 @@ def make_read_head(
     def _take_client(exchange: Exchange, head: RequestHead) -> bytes:
         """Believe whom may be believed about who asks; return the scheme."""
         scheme = b"https" if port.is_secured(exchange.id) else b"http"
-        if not proxies or not head.flags & HEAD_HAS_FORWARDED:
+        if believe is None or not head.flags & HEAD_HAS_FORWARDED:
             return scheme
-        values = port.request_field_values
-        peer = port.client_address(exchange.id)
-        if proxies.trusts(peer):
-            exchange.flags |= FROM_TRUSTED
-        client = find_client(
-            peer,
-            scheme,
-            proxies,
-            forwarded=values(exchange.id, KnownName.FORWARDED),
-            forwarded_for=values(exchange.id, KnownName.X_FORWARDED_FOR),
-            forwarded_proto=values(exchange.id, KnownName.X_FORWARDED_PROTO),
-        )
-        if client.doubt is not None:
-            doubts[client.doubt] += 1
-        port.set_context(exchange.id, FieldId.CLIENT_ADDRESS, client.address.encode("ascii"))
-        port.set_context(exchange.id, FieldId.SCHEME, client.scheme)
-        return client.scheme
+        return believe(exchange, scheme)
 
     def _take_target(exchange: Exchange, head: RequestHead, scheme: bytes) -> Answer | Reply | None:
         host = port.request_field(exchange.id, KnownName.HOST)
@@ -89,6 +78,34 @@ def make_read_head(
         return None
 
     return read_head
+
+
+def _make_believe(
+    port: HeadPort, proxies: "TrustedProxies", doubts: "dict[Doubt, int]"
+) -> "Callable[[Exchange, bytes], bytes]":
+    """Return what takes the word of proxies for who asks. It is given the connection's scheme, and returns the one."""
+    from proxy.edge.forwarded import find_client  # what a gateway that trusts nobody does not load
+
+    def believe(exchange: Exchange, scheme: bytes) -> bytes:
+        values = port.request_field_values
+        peer = port.client_address(exchange.id)
+        if proxies.trusts(peer):
+            exchange.flags |= FROM_TRUSTED
+        client = find_client(
+            peer,
+            scheme,
+            proxies,
+            forwarded=values(exchange.id, KnownName.FORWARDED),
+            forwarded_for=values(exchange.id, KnownName.X_FORWARDED_FOR),
+            forwarded_proto=values(exchange.id, KnownName.X_FORWARDED_PROTO),
+        )
+        if client.doubt is not None:
+            doubts[client.doubt] = doubts.get(client.doubt, 0) + 1
+        port.set_context(exchange.id, FieldId.CLIENT_ADDRESS, client.address.encode("ascii"))
+        port.set_context(exchange.id, FieldId.SCHEME, client.scheme)
+        return client.scheme
+
+    return believe
 
 
 def _about_the_server(method: int) -> Answer | Reply:

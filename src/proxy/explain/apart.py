@@ -127,7 +127,7 @@ def parts_of(configured: "Configured", imagined: Any, identities: Any, limiter: 
     return configured.parts._replace(
         answers=lambda config: (repeat, cache),
         wire=imagined,
-        doubts=dict.fromkeys(configured.parts.doubts, 0),
+        doubts={},
         identities=identities,
         rates=ApartRates(limiter),
         mirror=mirror,

@@ -1,0 +1,32 @@
+"""The settings of logs."""
+
+from typing import Annotated
+
+import msgspec
+
+from .registry import Setting
+from .types import Choice
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """How a process writes its log; the same for the gateway and for services."""
+
+    level: Annotated[
+        str,
+        Setting(
+            Choice("debug", "info", "warning", "error"),
+            "info",
+            "the least level that is logged",
+            "what an operator acts on, and nothing per request",
+        ),
+    ]
+    format: Annotated[
+        str,
+        Setting(
+            Choice("auto", "json", "console"),
+            "auto",
+            "JSON, console, or by whether stderr is a terminal",
+            "a person reads a terminal, a collector reads everything else",
+            restart=True,
+        ),
+    ]
