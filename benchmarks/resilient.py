@@ -13,9 +13,10 @@ SETTINGS = """\
 reload: {watch: 0s}
 faults: {enabled: true}
 shedding: {queue_delay: 1s}
+balancing: {slow_start: 500ms} # over before the load comes
 retries:
   profiles:
-    hedged: {attempts: 3, attempt_timeout: 1s, hedge: 5%}
+    hedged: {attempts: 3, attempt_timeout: 1s, hedge: 1%}
 rules:
   - name: all that keeps it standing
     service: billing

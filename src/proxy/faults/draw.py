@@ -33,10 +33,11 @@ NOTHING = Drawn()
 
 def draw(faults: Iterable[Fault], has: HasFields, rand: Callable[[], float]) -> Drawn:
     """Return what a request gets. rand: of 0 up to 1; asked once for each fault whose fields the request has."""
-    delay_ms, cut_bytes, rate = 0, None, None
+    delay_ms, cut_bytes, rate, is_hit = 0, None, None, False
     for fault in faults:
         if (fault.headers and not has(fault.headers)) or rand() * _WHOLE >= fault.percent:
             continue
+        is_hit = True
         amount = fault.amount
         if fault.kind is FaultKind.DELAY:
             delay_ms += amount + (int(rand() * (fault.jitter_ms + 1)) if fault.jitter_ms else 0)
@@ -48,4 +49,4 @@ def draw(faults: Iterable[Fault], has: HasFields, rand: Callable[[], float]) -> 
             return Drawn(delay_ms, cut_bytes=0)
         else:
             cut_bytes = amount if cut_bytes is None else min(cut_bytes, amount)
-    return Drawn(delay_ms, None, cut_bytes, rate)
+    return Drawn(delay_ms, None, cut_bytes, rate) if is_hit else NOTHING

@@ -61,8 +61,8 @@ def make_inject_faults(
         if exchange.flags & FAULTS_DRAWN:  # its delay is over
             drawn: Drawn = exchange.drawn
         else:
-            drawn = draw(exchange.route.policy.faults, partial(_has, exchange), rand)
-            if drawn == NOTHING:
+            drawn = draw(exchange.route.policy.faults, lambda headers: _has(exchange, headers), rand)
+            if drawn is NOTHING:
                 return None
             exchange.drawn = drawn
             exchange.flags |= FAULTS_DRAWN
