@@ -78,6 +78,7 @@ LATER = {
     *("penstock.semver", "penstock.settings.claims", "penstock.settings.differences", "penstock.settings.flow"),
     *("penstock.settings.identity", "penstock.settings.tables", "penstock.settings.yaml_nodes"),
     *("penstock.settings.service", "proxy.edge.forwarded"),
+    *("proxy.beside_traffic", "proxy.config.changes", "proxy.config.reload", "proxy.config.watching"),
     *("proxy.admin.figures", "proxy.config.references", "proxy.explain", "proxy.overview_figures"),
     *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
     *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),

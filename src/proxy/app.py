@@ -7,7 +7,7 @@ and within all of them the wait for a signal.
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,7 +72,7 @@ class Gateway:
         self._config = config
         self.name = name
         self.is_draining = False
-        self.reloader: Reloader | None = None  # set by whoever can read the settings again
+        self.reloader: Callable[[], Reloader] | None = None  # set by whoever can read the settings again
         self.wire = Wire(bounds.wire_settings(config), linger_us=config.wire.linger_us)
         self._secured = secured = open_tls(config, self.wire)
         self.certificates = secured.certificates if secured else None

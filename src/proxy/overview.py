@@ -102,7 +102,7 @@ class Overview:
 
         run = await trio.to_thread.run_sync(import_module, "proxy.explain.run")  # 10 ms, the first time
         reloader = self._gateway.reloader
-        of_settings = reloader.loaded.origins if reloader else None
+        of_settings = reloader().loaded.origins if reloader else None
         return await run.explain(self._gateway, question_of(query), of_settings)
 
     async def config(self) -> Any:
@@ -127,4 +127,4 @@ class Overview:
         reloader = self._gateway.reloader
         if reloader is None:
             raise AdminProblem(404, _NOT_READ)
-        return reloader
+        return reloader()

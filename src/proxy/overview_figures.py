@@ -1,7 +1,7 @@
 """The numbers of one moment, taken from the parts of a gateway for /metrics."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from frames.frame import Method
@@ -254,7 +254,8 @@ def _calls(gateway: "Gateway") -> CallFigures:
     )
 
 
-def _reloads(reloader: "Reloader | None") -> ReloadFigures:
-    if reloader is None:
+def _reloads(make: "Callable[[], Reloader] | None") -> ReloadFigures:
+    if make is None:
         return ReloadFigures()
+    reloader = make()
     return ReloadFigures(reloader.applied, reloader.refused, reloader.applied_at, reloader.revision)

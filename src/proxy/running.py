@@ -9,19 +9,22 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from penstock.settings import Loaded
 from proxy.app import Addresses, Gateway
 from proxy.config import DrainConfig, GatewayConfig
-from proxy.config.changes import Changes
-from proxy.config.reload import Reloader
+from proxy.config.files import watched_files
 from proxy.edge.listen import open_listener
+
+if TYPE_CHECKING:
+    from proxy.config.changes import Changes
+    from proxy.config.reload import Reloader
 
 _log = logging.getLogger("penstock.gateway")
 
@@ -49,26 +52,53 @@ async def serve(sources: Sources, *, task_status: trio.TaskStatus[Addresses] = t
         listeners = open_listeners(config)
         secured = [listener.getsockname()[:2] for listener in listeners[3:]]
         gateway = Gateway(config, gateway_name(socket.gethostname(), listeners[0].getsockname()[1]))
-        reloader = make_reloader(sources, gateway)
+        reloading = Reloading(sources, gateway)
         async with trio.open_nursery() as nursery:
             addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
-            nursery.start_soon(reloader.watch)
+            nursery.start_soon(reloading.watch)
             _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
             for address in secured:
                 _log.info("edge by TLS on %s:%d", *address)
             task_status.started(addresses)
-            await _until_told_to_end(gateway, reloader, signals)
+            await _until_told_to_end(gateway, reloading, signals)
             nursery.cancel_scope.cancel()
 
 
-def make_reloader(sources: Sources, gateway: Gateway) -> Reloader:
-    """Return what reads the settings again and has the gateway follow them."""
+class Reloading:
+    """Has who reads the settings again: loaded where a file is to be watched, or when somebody asks."""
 
-    async def apply(loaded: Loaded[GatewayConfig], _: Changes) -> None:
+    def __init__(self, sources: Sources, gateway: Gateway) -> None:
+        """Let the gateway's admin pages find it."""
+        self._sources = sources
+        self._gateway = gateway
+        self._is_wanted = trio.Event()
+        self._has_files = sources.path is not None or bool(watched_files(sources.loaded))
+        sources.loaded.origins.let_go()  # the places within values take memory
+        gateway.reloader = lambda: self.reloader
+
+    @cached_property
+    def reloader(self) -> "Reloader":
+        """Who reads them."""
+        self._is_wanted.set()
+        return make_reloader(self._sources, self._gateway)
+
+    async def watch(self) -> None:
+        """Read the settings again whenever a file has changed, until cancelled."""
+        if not self._has_files:
+            await self._is_wanted.wait()
+        await self.reloader.watch()
+
+
+def make_reloader(sources: Sources, gateway: Gateway) -> "Reloader":
+    """Return what reads the settings again and has the gateway follow them."""
+    from proxy.config.reload import Reloader
+
+    async def apply(loaded: Loaded[GatewayConfig], _: "Changes") -> None:
         await gateway.change(loaded.settings)
         logging.getLogger().setLevel(loaded.settings.log.level.upper())
 
-    reloader = gateway.reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
+    reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
+    gateway.reloader = lambda: reloader
     return reloader
 
 
@@ -97,16 +127,16 @@ def open_listeners(config: GatewayConfig) -> list[socket.socket]:
     return opened
 
 
-async def _until_told_to_end(gateway: Gateway, reloader: Reloader, signals: AsyncIterator[int]) -> None:
+async def _until_told_to_end(gateway: Gateway, reloading: Reloading, signals: AsyncIterator[int]) -> None:
     async with trio.open_nursery() as nursery:  # a reload takes its time, and must not hold up a signal to end
         while (number := await anext(signals)) == signal.SIGHUP:
-            nursery.start_soon(_reload, gateway, reloader)
+            nursery.start_soon(_reload, gateway, reloading)
         nursery.cancel_scope.cancel()
-    await _drain(gateway, reloader.config.drain, signal.Signals(number).name, signals)
+    await _drain(gateway, gateway.configured.config.drain, signal.Signals(number).name, signals)
 
 
-async def _reload(gateway: Gateway, reloader: Reloader) -> None:
-    await reloader.reload("SIGHUP")
+async def _reload(gateway: Gateway, reloading: Reloading) -> None:
+    await reloading.reloader.reload("SIGHUP")
     await reload_certificates(gateway)
 
 
