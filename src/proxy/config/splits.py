@@ -56,9 +56,7 @@ class RequestKey(TextKind[Key]):
         return f"{value.kind.value} {value.name}".strip()
 
 
-SPLIT_KEY = RequestKey(
-    KeyKind.TENANT, KeyKind.PRINCIPAL, KeyKind.ADDRESS, KeyKind.HEADER, KeyKind.COOKIE, KeyKind.NONE
-)
+SPLIT_KEY = RequestKey(KeyKind.TENANT, KeyKind.PRINCIPAL, KeyKind.ADDRESS, KeyKind.HEADER, KeyKind.COOKIE, KeyKind.NONE)
 """``none`` is for drawing anew for each request."""
 
 
