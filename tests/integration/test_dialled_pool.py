@@ -146,10 +146,11 @@ async def test_who_waits_too_long_is_told_so_and_who_finds_the_line_full_at_once
         service = await place.accept()
         busy = await ask(pool.lab)
         asked = await service.asked()
-        late = await ask(pool.lab, "/things", "X-Request-Timeout-Ms: 80")
+        late = await ask(pool.lab, "/things", "X-Request-Timeout-Ms: 5000")
         await until(lambda: pool.told.waiting == 1)
         full = await (await ask(pool.lab)).answer()
         assert (full.status, full.json()["reason"]) == (503, "connect_line_full")
+        await pool.lab.pass_time(5_001)
         assert (await late.answer()).json()["reason"] == "deadline"
         assert pool.told.waiting == 0
         await service.respond(asked, body=b"here")

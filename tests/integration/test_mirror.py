@@ -138,8 +138,9 @@ async def test_copies_that_hang_use_up_their_own_budget_only() -> None:
 async def test_a_copy_ends_at_its_deadline() -> None:
     async with mirrored() as (lab, primary):
         copies = await second(lab)
-        await served(lab, primary, "/things/7", "x-request-timeout-ms: 100")
+        await served(lab, primary, "/things/7", "x-request-timeout-ms: 5000")
         copy = await copies.asked()
+        await lab.pass_time(5_001)
         assert await copies.cancelled() == (copy.exchange, CancelReason.DEADLINE)
         assert counts(lab) == (1, 0, 1)
         assert lab.reasons == {}
