@@ -15,6 +15,8 @@ from lab_tls import TlsFiles
 from relay import Direction, Fault, Kind, Relay, open_relay
 
 from penstock import Call, Service
+from penstock.settings import load_service_settings
+from penstock.settings.service import ServiceSettings
 
 PLAIN: Final = b"0123456789abcdef" * 64
 STREAM: Final = PLAIN * 4
@@ -40,6 +42,10 @@ SERVICE_WITHIN: Final = {
 }
 """For faults that only time ends: how long one side may be silent. The other side, and all other cells, have the
 defaults, for which no busy machine is too slow."""
+DIALLED: Final = {"pool_warm": "0", "pool_idle": "1s"}
+"""A service that nobody asks falls asleep: the next request begins the handshake that is harmed, and waits for it."""
+DIALLED_FOR: Final = f"{WAIT_S}s"
+"""How long a dial may take where it is not for time to end it: with faults, and machines, that are slow."""
 ONLY_TIME_ENDS: Final = (Kind.SLOW, Kind.BLACK_HOLE)
 DELAYS: Final = (Kind.LATENCY, Kind.JITTER, Kind.SLICING)
 """Faults that a service's HELLO gets through, if late."""
@@ -81,6 +87,7 @@ AFTER_BYTES: Final = {
     },
     Side.SERVICE: {
         Phase.CONNECT: (Direction.UP, 0),
+        Phase.TLS: (Direction.DOWN, 64),
         Phase.ASKED_HEAD: (Direction.DOWN, 5),
         Phase.ASKED_BODY: (Direction.DOWN, 800),
         Phase.ASKED_STREAM: (Direction.DOWN, 3_000),
@@ -89,7 +96,8 @@ AFTER_BYTES: Final = {
         Phase.ANSWER_STREAM: (Direction.UP, 3_000),
     },
 }
-"""Which direction is harmed, and behind how many bytes of it. A service connects to the gateway, so up is from it."""
+"""Which direction is harmed, and behind how many bytes of it. A service connects to the gateway, so up is from it; but
+by TLS it is the gateway that connects, and down is what the service says of itself."""
 
 
 class Ending(NamedTuple):
@@ -151,6 +159,8 @@ async def run_cell(side: Side, phase: Phase, kind: Kind, tls: TlsFiles) -> Endin
     if side is Side.CLIENT:
         within = CONNECTING_WITHIN if phase is Phase.CONNECT else CLIENT_WITHIN
         return await _harm_client(phase, fault, within if is_timed else {}, tls if phase is Phase.TLS else None)
+    if phase is Phase.TLS:
+        return await _harm_dialled(fault, SHORT if is_timed else DIALLED_FOR, tls)
     return await _harm_service(phase, fault, SERVICE_WITHIN if is_timed else {})
 
 
@@ -224,6 +234,37 @@ async def _harm_service(phase: Phase, fault: Fault, settings: dict[str, str]) ->
             await _recover(lab, phase)
             await lab.census()
     return Ending(seen, reasons)
+
+
+async def _harm_dialled(fault: Fault, dial_within: str, tls: TlsFiles) -> Ending:
+    """Harm the handshake that a request waits for: the service is known, and asleep."""
+    place = free_port()
+    dial = {"dial_tls_ca": str(tls.authority), "pool_connect_timeout": dial_within, **DIALLED}
+    async with open_relay(("127.0.0.1", place)) as (relay, port), trio.open_nursery() as nursery:
+        nursery.start_soon(make_service().serve, _listening(place, tls))  # noqa: ASYNC113 - it is dialled until it is there
+        async with open_lab(services_dial=f"['tls://127.0.0.1:{port}']", **dial) as lab:
+            await until(lambda: any(instance.is_dormant for instance in lab.gateway.registry.instances))
+            relay.arm(fault)
+            seen = await ask(await lab.client(), Phase.TLS)
+            reasons = lab.reasons | _dials_in_vain(lab)
+            relay.arm(None)
+            await _recover(lab, Phase.TLS)
+            await lab.census()
+        nursery.cancel_scope.cancel()
+    return Ending(seen, reasons)
+
+
+def _listening(port: int, tls: TlsFiles) -> ServiceSettings:
+    given = {"": f"127.0.0.1:{port}", "_CERTIFICATE": str(tls.certificate), "_KEY": str(tls.key)}
+    return load_service_settings({f"PENSTOCK_SERVICE_LISTEN{name}": value for name, value in given.items()})
+
+
+def _dials_in_vain(lab: Lab) -> dict[str, int]:
+    """Why the last dial was in vain, in the words of the log."""
+    dialled = lab.gateway.pooling._dialled
+    assert dialled is not None
+    said = [what.removeprefix("cannot be reached: ").partition(";")[0] for what in dialled._said.values()]
+    return {f"dial: {what}": 1 for what in said}
 
 
 @asynccontextmanager

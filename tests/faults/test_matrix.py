@@ -16,6 +16,9 @@ from relay import Kind
 LOST = "502 service_lost"
 LATE = "504 deadline"
 ABORTED = "lost response_aborted"
+ENDED = "503 connect_failed dial: TLS: unexpected eof while reading"
+RESET = "503 connect_failed dial: TLS: the connection was closed in the handshake"
+SILENT = "503 connect_failed dial: no answer"
 
 CELLS: dict[tuple[Side, Phase], tuple[str, ...]] = {
     # ------------------------------ latency jitter cut    reset   half_close  slow      slicing  black_hole
@@ -40,6 +43,7 @@ CELLS: dict[tuple[Side, Phase], tuple[str, ...]] = {
     (Side.SERVICE, Phase.CONNECT): (
         *("200", "200", "404 no_route", "404 no_route", "404 no_route", "404 no_route", "200", "404 no_route"),
     ),
+    (Side.SERVICE, Phase.TLS): ("200", "200", ENDED, RESET, ENDED, SILENT, "200", SILENT),
     (Side.SERVICE, Phase.ASKED_HEAD): ("200", "200", LOST, LOST, LOST, LATE, "200", LATE),
     (Side.SERVICE, Phase.ASKED_BODY): ("200", "200", LOST, LOST, LOST, LATE, "200", LATE),
     (Side.SERVICE, Phase.ASKED_STREAM): ("200", "200", LOST, LOST, LOST, LATE, "200", LATE),
@@ -49,7 +53,8 @@ CELLS: dict[tuple[Side, Phase], tuple[str, ...]] = {
         *("200", "200", ABORTED, ABORTED, ABORTED, "lost stream_idle", "200", "lost stream_idle"),
     ),
 }
-"""By side and phase, in the order of `relay.Kind`. Services speak no TLS here: they have no cells for it."""
+"""By side and phase, in the order of `relay.Kind`. In a handshake with a service, which is dialled, the log says more
+than the answer: that comes behind ``dial``."""
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +65,10 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 def expected(cell: str) -> Ending:
     """Read a cell."""
+    cell, _, why = cell.partition(" dial: ")
     seen, _, reason = cell.partition(" ")
-    if seen.isdigit():
-        return Ending(cell, {reason: 1} if reason else {})
-    return Ending(seen, {reason: 1} if reason else {})
+    reasons = {what: 1 for what in (reason, why and f"dial: {why}") if what}
+    return Ending(cell if seen.isdigit() else seen, reasons)
 
 
 @pytest.mark.parametrize(("side", "phase"), CELLS, ids=lambda value: value.value)
