@@ -132,7 +132,7 @@ def test_reads(kind: Kind[Any], text: str, value: object) -> None:
         (ListenAddress(), "*:80", "write 127.0.0.1:80 for this machine only, 0.0.0.0:80 for every IPv4 address"),
         (ListenAddress(), "::1:8080", "put an IPv6 address in brackets: [::1]:8080"),
         (ListenAddress(), "[localhost]:80", "write [::1]:80"),
-        (ListenAddress(), "http://a:80", "put an IPv6 address in brackets: [http://a]:80"),
+        (ListenAddress(), "http://a:80", "write host:port, like a:80"),
         (ListenAddress(), "a b:80", "write host:port, like 127.0.0.1:8080"),
         (Gateways(), "127.0.0.1:7420", "write tcp://127.0.0.1:7420"),
         (Gateways(), " , ", "write tcp://127.0.0.1:7420, or none to dial nobody"),

@@ -98,6 +98,22 @@ WRONG = [
         "bad_value: retries.profiles.a.backoff (p.yaml:1): the first wait may be longer than the longest;"
         " raise backoff_max, or lower backoff",
     ),
+    (
+        "retries: {profiles: {a: {hedge: 60%}}}",
+        "bad_value: retries.profiles.a.hedge (p.yaml:1): 60% of the requests are not the slow ones: they would be sent"
+        " twice; write 50% at most, like 5%",
+    ),
+    (
+        "retries: {profiles: {a: {hedge: 5%, attempts: 1}}}",
+        "bad_value: retries.profiles.a.hedge (p.yaml:1): a hedge is a second attempt; raise attempts, or leave hedge"
+        " out",
+    ),
+    (
+        "retries: {buffer_bytes: 512KiB, buffer_total_bytes: 128KiB}",
+        "conflict: retries.buffer_bytes (retries.buffer_bytes: p.yaml:1 and retries.buffer_total_bytes: p.yaml:1):"
+        " 512KiB is more than retries.buffer_total_bytes, 128KiB: no request of that length is kept; lower it, or"
+        " raise retries.buffer_total_bytes",
+    ),
     ("retries: {profiles: {a: {attempts: 11}}}", "write a value of 1 to 10"),
     ("retries: {profiles: {a: {repeats: always}}}", "write safe, declared or keyed"),
     ("retries: {profiles: {A: {}}}", "1 to 64 of a-z 0-9 _ -, beginning with a letter"),

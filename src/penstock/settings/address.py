@@ -93,6 +93,9 @@ class MaybeListenAddress(TextKind[Address | None]):
 
 def parse_address(text: str) -> Address:
     """Return the address that a text names, or raise `BadValueError` with the fix."""
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        raise BadValueError(f"{scheme}:// does not belong here", f"write host:port, like {rest or '127.0.0.1:8080'}")
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise BadValueError(f"{text!r} has no port from 0 to 65535", "write host:port, like 127.0.0.1:8080")

@@ -1,5 +1,6 @@
-"""What is wrong with the files that settings name: certificates and their keys, keys of issuers, placement maps."""
+"""What is wrong with the files that settings name: certificates, keys of issuers, placement maps, kept answers."""
 
+import os
 from collections.abc import Callable, Iterator
 
 from penstock.settings import Loaded, Problem, SettingsError
@@ -15,6 +16,7 @@ def check_files(loaded: Loaded[GatewayConfig]) -> list[Problem]:
         _identities,
         _placements,
         _dialled,
+        _answers,
     )
     return [problem for check in checks for problem in check(loaded)]
 
@@ -40,6 +42,22 @@ def _dialled(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
         read_identity(loaded.settings.dial_tls)
     except SettingsError as error:
         yield from error.problems
+
+
+def _answers(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:
+    """The file itself is left alone: a gateway may be at work on it."""
+    file = loaded.settings.idempotency.file
+    if file is None:
+        return
+    why = fix = ""
+    if not file.parent.is_dir():
+        why, fix = f"there is no folder {file.parent}", "make it, or name a file in a folder that is there"
+    elif file.is_dir():
+        why, fix = f"{file} is a folder", "name a file in it"
+    elif not os.access(file if file.exists() else file.parent, os.W_OK):
+        why, fix = f"{file} cannot be written", "give it a file that it may write"
+    if why:
+        yield Problem("unusable_file", "idempotency.file", loaded.origins["idempotency.file"], why, fix)
 
 
 def _identities(loaded: Loaded[GatewayConfig]) -> Iterator[Problem]:

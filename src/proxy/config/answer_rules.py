@@ -1,15 +1,19 @@
 """Settings of a rule's ``cache`` and ``idempotency``: whose answers are kept, and for how long."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
 from penstock.settings import Setting
+from penstock.settings.errors import BadValueError
 from penstock.settings.tables import NOWHERE, Places
 from penstock.settings.types import Duration, Flag
 from penstock.settings.words import Word
 
 from ..route_policy import CacheRule, CacheScope, IdempotencyRule
+
+_MS = Duration("ms")
 
 
 class CacheTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +81,13 @@ class IdempotencyTable(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     where: Places = NOWHERE
+
+
+def check_cache(table: CacheTable) -> Iterator[BadValueError]:
+    """Yield what is wrong with a table whose keys are right one by one. With a ``ttl_max`` of 0 nothing is kept."""
+    if 0 < table.ttl_max_ms < table.ttl_ms:
+        why = f"{_MS.render(table.ttl_ms)} is more than ttl_max, {_MS.render(table.ttl_max_ms)}"
+        yield BadValueError(why, "lower it, or raise ttl_max", path=("ttl",))
 
 
 def make_cache_rule(table: CacheTable) -> CacheRule:

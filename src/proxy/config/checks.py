@@ -130,7 +130,15 @@ _ORDER_OF_SIZES = (
 """The smaller, the larger, and why it must be so."""
 
 
+_WHEN_GIVEN = (
+    ("cache.entry_bytes", "cache.memory_bytes", "no answer of that length is kept"),
+    ("retries.buffer_bytes", "retries.buffer_total_bytes", "no request of that length is kept"),
+)
+"""The same for what is cut to the larger one silently while nobody has asked for it."""
+
+
 def _bodies(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    given = tuple(order for order in _WHEN_GIVEN if origins[order[0]] != "default" and values[order[1]])
     return [
         conflict(
             small,
@@ -139,7 +147,7 @@ def _bodies(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Probl
             f"{_SIZE.render(values[small])} is more than {large}, {_SIZE.render(values[large])}: {why}",
             f"lower it, or raise {large}",
         )
-        for small, large, why in _ORDER_OF_SIZES
+        for small, large, why in _ORDER_OF_SIZES + given
         if values[small] > values[large]
     ]
 

@@ -15,6 +15,8 @@ from penstock.settings.words import Word
 from ..attempts.profiles import BUILT_IN, Profile, Repeats
 
 PROFILE_NAME = Text(r"[a-z][a-z0-9_-]{0,63}", "1 to 64 of a-z 0-9 _ -, beginning with a letter", "patient")
+HEDGE_MAX_PERCENT = 50
+"""The slower half. Beyond, a second attempt would be made of what is as fast as usual."""
 _STATUSES = "429 or 500 to 599"
 
 
@@ -93,7 +95,7 @@ class ProfileTable(msgspec.Struct, frozen=True, kw_only=True):
             Percent(),
             "0%",
             "the part of GET, HEAD and OPTIONS requests that get a second attempt, at another instance, when only so"
-            " many of all are still without an answer; the first good answer wins. 0%: none",
+            " many of all are still without an answer; the first good answer wins. 50% at most; 0%: none",
             "it costs that much more load; 5% takes the longest waits away where instances pause now and then",
         ),
     ]
@@ -106,6 +108,9 @@ def _check_profile(table: ProfileTable) -> Iterator[BadValueError]:
         yield BadValueError(why, "raise backoff_max, or lower backoff", path=("backoff",))
     if table.hedge and table.attempts < 2:
         yield BadValueError("a hedge is a second attempt", "raise attempts, or leave hedge out", path=("hedge",))
+    if table.hedge > HEDGE_MAX_PERCENT:
+        why = f"{Percent().render(table.hedge)} of the requests are not the slow ones: they would be sent twice"
+        yield BadValueError(why, f"write {HEDGE_MAX_PERCENT}% at most, like 5%", path=("hedge",))
 
 
 def make_profiles(tables: Mapping[str, ProfileTable]) -> Mapping[str, Profile]:

@@ -21,7 +21,7 @@ from penstock.settings.words import Word
 
 from ..route_policy import Access, TenantRule
 from ..rules import Rule, VersionsRule
-from .answer_rules import CacheTable, IdempotencyTable, make_cache_rule, make_idempotency_rule
+from .answer_rules import CacheTable, IdempotencyTable, check_cache, make_cache_rule, make_idempotency_rule
 from .balances import BalanceTable, make_balance
 from .concurrency import ConcurrencyTable, check_concurrency, make_concurrency
 from .fault_rules import FaultTable, check_fault, make_fault
@@ -126,7 +126,7 @@ class RuleTable(msgspec.Struct, frozen=True, kw_only=True):
     cache: Annotated[
         CacheTable | None,
         Setting(
-            Table(CacheTable, label="cache"),
+            Table(CacheTable, label="cache", check=check_cache),
             "",
             "answers to GET may be kept, and given to others who ask the same",
             "every request is answered by a service",

@@ -386,6 +386,28 @@ def test_check_opens_files(tmp_path: Path) -> None:
         assert str(file) in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("none/keys.db", "there is no folder {0}/none; make it, or name a file in a folder that is there"),
+        ("", "{0} is a folder; name a file in it"),
+    ],
+)
+def test_check_looks_where_answers_are_to_be_kept(tmp_path: Path, file: str, why: str) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(f"idempotency: {{store: sqlite, file: '{tmp_path / file}'}}\n")
+    result = run("check", "--config", path)
+    told = f"penstock: error: unusable_file: idempotency.file ({path}:1): {why.format(tmp_path)}\n"
+    assert (result.exit_code, result.stderr) == (2, told)
+
+
+def test_check_makes_no_file_for_answers(tmp_path: Path) -> None:
+    path, file = tmp_path / "p.yaml", tmp_path / "keys.db"
+    path.write_text(f"idempotency: {{store: sqlite, file: '{file}'}}\n")
+    assert run("check", "--config", path).exit_code == 0
+    assert not file.exists()
+
+
 def test_check_holds_rules_against_placement_maps(tmp_path: Path) -> None:
     path, placement = tmp_path / "p.yaml", tmp_path / "map.yaml"
     placement.write_text("kind: aggregate_placement\nrevision: 1\nshards: {one: [a]}\ntenants: {}\ndefault: one\n")
