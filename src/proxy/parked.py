@@ -150,8 +150,8 @@ class Parking:
         """Park an exchange whose deadline is set; None: its request cannot be kept, so it is to be decided now.
 
         None is for requests that are carried by a task, that are longer than ``retries.buffer_bytes``, or for which
-        there is no room by ``retries.buffer_total_bytes``. The copy that is returned is the same one until the exchange is
-        over.
+        there is no room by ``retries.buffer_total_bytes``. The copy that is returned is the same one until the
+        exchange is over.
 
         stage: the one that parks; `resume` runs those behind it. on_gone: the exchange is over, by nobody's doing
         here. on_expired: ``wait_ms`` or the deadline has passed; it may decide about the exchange, which is still
