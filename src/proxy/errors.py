@@ -426,7 +426,7 @@ nobody is left to read them, or an answer has begun already. What has begun and 
 that it never looks whole.
 
 `exchanges_full` and `too_many_connections` are answered before anything of a request is known, so their answers have no
-body. They are not counted among the reasons, but by metrics of their own.
+body. Each has a metric of its own; `too_many_connections` is not counted among the reasons.
 """
 
 if __name__ == "__main__":

@@ -210,6 +210,13 @@ class Retrying:
         # What a service said tells more than that there was nobody afterwards.
         return None if told is None else failure._replace(cancel=None, is_started=record.was_started)
 
+    def answered(self, exchange: int, status: int) -> None:
+        """Take in that the client has the answer of the last attempt: nothing held it, since there may be no other."""
+        record = self._records.get(exchange)
+        if record is not None and status in record.plan.profile.statuses:
+            self.given_up[Why.ATTEMPTS] += 1
+        self.forget(exchange)
+
     def forget(self, exchange: int) -> None:
         """Let go of what is known of an exchange: it is over, or somebody else's."""
         if self.hedging is not None:

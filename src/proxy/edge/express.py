@@ -53,6 +53,10 @@ class Attempts(Protocol):
         """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
         ...
 
+    def answered(self, exchange: int, status: int, /) -> None:
+        """Take in that the client has the answer of an attempt, and let go of what is known of the exchange."""
+        ...
+
     def forget(self, exchange: int, /) -> None:
         """Let go of what is known of an exchange."""
         ...
@@ -74,6 +78,9 @@ class NoAttempts:
 
     def early(self, exchange: int, connection: int) -> None:
         """Go on waiting."""
+
+    def answered(self, exchange: int, status: int) -> None:
+        """There is nothing to let go of."""
 
     def forget(self, exchange: int) -> None:
         """There is nothing to let go of."""
@@ -216,7 +223,8 @@ class ExpressLane:
         """A service said that it failed; or it answered what was sent again: EVENT_ANSWERED."""
         exchange_id, connection, _, status, flags, at, count, *_ = event
         if not flags & ANSWERED_HELD:
-            self.forget(exchange_id)
+            if self._attempts is not None:
+                self._attempts.answered(exchange_id, status)
             if exchange_id in self.endings:
                 self.endings.pop(exchange_id)(Ended(status, self._wire.arena[at : at + count]))
             return

@@ -299,6 +299,9 @@ class FakeAttempts:
         self.told.append((exchange, connection, "early"))
         return None if self.sends else Failure(FailureKind.SLOW, Answer(DEADLINE), cancel=CancelReason.DEADLINE)
 
+    def answered(self, exchange: int, status: int, /) -> None:
+        self.forget(exchange)
+
     def forget(self, exchange: int) -> None:
         self.told.append((exchange, "forget"))
 
