@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "wire_model.h"
@@ -75,6 +76,46 @@ static void open_client(client *c)
     demand(result == (open_before < CLIENTS ? WIRE_OK : WIRE_NO_ROOM), "a client is taken where there is a place");
     if (result != WIRE_OK)
         c->wires = -1;
+}
+
+static void listen_for_clients(void)
+{
+    const struct sockaddr_un unnamed = {.sun_family = AF_UNIX}; /* the kernel gives it a name of no file */
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (listener < 0 || bind(listener, (const struct sockaddr *)&unnamed, sizeof(sa_family_t)) < 0 || listen(listener, CLIENTS) < 0)
+        abort();
+    forget_number(listener);
+    demand(wire_listen(w, listener, SOCKET_EDGE) == WIRE_OK, "the wire can listen");
+}
+
+/* Comes by the listener, and is accepted when the wire will. Where the queue is full, it stays away. */
+static void knock(client *c)
+{
+    struct sockaddr_un at;
+    socklen_t at_bytes = sizeof at;
+    close_client(c);
+    if (listener < 0)
+        listen_for_clients();
+    if (getsockname(listener, (struct sockaddr *)&at, &at_bytes) < 0)
+        abort();
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (descriptor < 0)
+        abort();
+    forget_number(descriptor);
+    if (connect(descriptor, (const struct sockaddr *)&at, at_bytes) < 0) {
+        close(descriptor);
+        return;
+    }
+    memset(c, 0, offsetof(client, head));
+    c->descriptor = descriptor;
+    c->wires = -1;
+    knocks++;
+}
+
+static void hold_accepting(int holds)
+{
+    is_held = holds;
+    wire_hold_accepting(w, holds);
 }
 
 static void open_service(service *s, int dialled)
@@ -267,7 +308,7 @@ static void operate(program *p)
     service *s = &services[a % SERVICES];
     open_exchange *x = &opened[a % EXCHANGES];
     int is_open = x->state != NONE && wire_age_ms(w, x->id) >= 0;
-    switch (operation % 35) {
+    switch (operation % 37) {
     case 0:
         open_client(c);
         break;
@@ -390,6 +431,16 @@ static void operate(program *p)
         if (is_open)
             pass_on_kept(x, next(p));
         break;
+    case 35:
+        if (is_open)
+            outlive(x);
+        break;
+    case 36:
+        if (a & 64)
+            knock(c);
+        else
+            hold_accepting(a & 128);
+        break;
     default:
         step(a);
         wire_flush(w);
@@ -403,6 +454,7 @@ static void operate(program *p)
 static void come_to_rest(void)
 {
     int idle = 0, steps = 0;
+    hold_accepting(0);
     while (idle < 2) {
         int moved = 0;
         step(0);
@@ -434,6 +486,8 @@ static void check_rest(void)
 {
     demand(wire_count(w)->exchanges_now == 0, "at rest, no exchange is open");
     demand(wire_count(w)->kept_now == 0, "at rest, nothing is kept");
+    int is_full = wire_count(w)->edge_open_now == CLIENTS;
+    demand(is_full || wire_count(w)->edge_accepted == knocks, "at rest, nobody waits to be accepted where there is a place");
     demand(!is_countable || is_hostile || wire_count(w)->frames_in == frames_said, "at rest, every frame was taken");
     for (int i = 0; i < CLIENTS; i++) {
         client *c = &clients[i];
@@ -469,6 +523,7 @@ static void check_nothing_left(void)
 {
     const wire_counters *c = wire_count(w);
     demand(c->edge_open_now == 0 && c->framed_open_now == 0, "no connection is left");
+    demand(c->edge_accepted == knocks, "nobody is left who was not accepted");
     demand(c->exchanges_now == 0, "no exchange is left");
     demand(c->buffers_now == 0 && c->buffer_bytes_now == 0, "no buffer is left");
 }
@@ -498,7 +553,9 @@ static void start(uint8_t how)
         abort();
     memset(bytes_b, 'b', sizeof bytes_b);
     memset(opened, 0, sizeof opened);
-    is_hostile = has_said_raw = 0;
+    is_hostile = has_said_raw = is_held = 0;
+    listener = -1;
+    knocks = 0;
     keeps_malformed = how & 64;
     exchanges_max = settings.exchanges_max;
     frames_said = 0;

@@ -187,6 +187,21 @@ def pass_on(exchange: int, size: int = 2) -> bytes:
     return bytes([34, exchange, size])
 
 
+def outlive(exchange: int) -> bytes:
+    """Return the operation that lets what was sent go on without its client."""
+    return bytes([35, exchange])
+
+
+def hold_accepting(holds: bool = True) -> bytes:
+    """Return the operation that holds accepting, or goes on with it."""
+    return bytes([36, 128 * holds])
+
+
+def knock(client: int) -> bytes:
+    """Return the operation by which a client comes to where the wire listens."""
+    return bytes([36, argument(lambda value: value >> 6 == 1 and value % 4 == client)])
+
+
 def step(how: int = ANSWER) -> bytes:
     """Return the operation that steps, decides and flushes."""
     return bytes([17, how])
@@ -403,6 +418,50 @@ PROGRAMS = {
     "kept_beyond_room": ROOMY
     + b"".join(connect(i) + ask(i, 12) + step(KEEP) + hold_back(i) for i in range(4))
     + branch(0),
+    "outlived": ROOMY
+    + (connect(0) + SENT_AND_KEPT + leave(0) + step(KEEP) + outlive(0) + respond(0) + step(KEEP) + end(0)) * 2,
+    "outlived_and_lost": ROOMY
+    + SENT_AND_KEPT
+    + leave(0)
+    + step(KEEP)
+    + outlive(0)
+    + close(0, 2)
+    + step(KEEP)
+    + again(0)
+    + respond(1)
+    + step(KEEP)
+    + LATE,
+    "outlived_in_vain": ROOMY
+    + SENT_AND_KEPT
+    + respond(0, 5)
+    + step(KEEP)
+    + leave(0)
+    + step(KEEP)
+    + outlive(0)
+    + step(),
+    "handed_in_and_outlived": ROOMY
+    + OPENED
+    + hand_in(0)
+    + leave(0)
+    + step(KEEP)
+    + outlive(0)
+    + stream(0, HEAD)
+    + stream(0, LAST_DATA)
+    + step(KEEP)
+    + end(0),
+    "accepting_held": ROOMY
+    + knock(1)
+    + step()
+    + hold_accepting()
+    + knock(2)
+    + ask(2, 0)
+    + leave(1)
+    + step() * 2
+    + hold_accepting(False)
+    + step(SEND_TO_FIRST)
+    + respond(0)
+    + step()
+    + hear(2),
     "drained_slowly": ROOMY
     + connect(1)
     + ask(0, 7)

@@ -45,7 +45,7 @@ static void send_again(open_exchange *x, service *s, uint8_t how, uint8_t attemp
     x->connection = s->connection;
     x->how = (uint8_t)how_to_send(how);
     x->may_stream = !x->is_begun && !x->is_away && (how & 4);
-    x->is_streaming = x->has_head = x->has_expired = 0; /* of one that has expired it is told again */
+    x->is_streaming = x->has_head = x->is_spoiled = x->has_expired = 0; /* of one that has expired it is told again */
 }
 
 static void branch(const open_exchange *from)
@@ -68,6 +68,19 @@ static void wait_for(open_exchange *x, uint8_t milliseconds)
     demand(result == (x->is_gone || x->is_away ? WIRE_NO_EXCHANGE : WIRE_OK), "what has a client, or was begun, can wait");
     if (result == WIRE_OK)
         x->has_expired = 0;
+}
+
+/* It goes on as one that was begun and opened; where its answer was a bad one, there is nothing more to wait for. */
+static void outlive(open_exchange *x)
+{
+    int is_there = x->state == SENT && x->is_gone && !x->is_away && !x->is_begun && !x->is_streaming && !x->is_spoiled;
+    int result = wire_outlive(w, x->id);
+    demand(result == (is_there ? WIRE_OK : WIRE_NO_EXCHANGE), "what is with a service can outlive its client");
+    if (result != WIRE_OK)
+        return;
+    x->is_begun = 1;
+    x->is_gone = x->may_stream = 0;
+    demand(wire_outlive(w, x->id) == WIRE_NO_EXCHANGE, "once");
 }
 
 static void pass_on_kept(open_exchange *x, uint8_t size)

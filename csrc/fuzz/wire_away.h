@@ -169,6 +169,7 @@ static void open_stream(open_exchange *x, service *s, uint8_t how, uint8_t size)
     if (result != WIRE_OK)
         return;
     x->state = SENT;
+    x->is_spoiled = 0;
     x->connection = s->connection;
     x->how = (uint8_t)bits;
 }

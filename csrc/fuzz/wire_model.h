@@ -70,6 +70,7 @@ typedef struct {
     uint8_t may_stream; /* it was sent so, and was not taken over */
     uint8_t is_streaming; /* and its answer has turned out to */
     uint8_t has_head;   /* the final one of what streams */
+    uint8_t is_spoiled; /* its answer was a bad one; of what is with a service */
     uint8_t how;        /* it was sent: enum wire_send_how */
     uint32_t streamed_in; /* that batch */
     uint32_t route;
@@ -93,6 +94,9 @@ static uint32_t exchanges_max;
 static uint32_t batch;
 static uint32_t requests_seen;
 static int has_said_raw; /* then a request may name another client than its own */
+static int listener;    /* the wire's, -1 before anybody has knocked */
+static int is_held;     /* accepting */
+static uint64_t knocks; /* how often a client has come by the listener */
 static uint8_t bytes_b[SAID_MAX];
 
 static open_exchange *find_open(uint64_t id)
@@ -203,7 +207,7 @@ static void send_on(open_exchange *x, uint8_t how)
     x->route = how & 1;
     x->connection = s->connection;
     x->may_stream = (how & 4) != 0;
-    x->has_head = 0;
+    x->has_head = x->is_spoiled = 0;
     x->how = (uint8_t)bits;
 }
 
@@ -261,6 +265,7 @@ static void check_figures(void)
     demand(c->kept_bytes_now <= KEPT_BYTES_MAX && (c->kept_now != 0) == (c->kept_bytes_now != 0), "copies are bounded");
     demand(c->buffers_now <= 2 * (CLIENTS + SERVICES) + 1, "buffers are bounded");
     demand(c->edge_closed + c->edge_open_now >= c->edge_accepted, "connections are counted");
+    demand(c->edge_accepted <= knocks, "nobody is accepted who has not come");
     for (uint32_t slot = 0; slot < SERVICES; slot++)
         demand(wire_unsent(w)[slot] <= OUTPUT_MAX, "output is bounded");
 }
@@ -282,6 +287,9 @@ static void take_exchange_event(const wire_event *event)
     } else if (event->kind == EVENT_LOST || event->kind == EVENT_REFUSED) {
         demand(x->state == SENT, "only what was sent is lost or refused");
         x->state = UNDECIDED;
+    } else if (event->kind == EVENT_BAD_RESPONSE) {
+        demand(x->state == SENT && !x->is_spoiled && !x->is_gone, "only what somebody waits for has a bad answer, and one");
+        x->is_spoiled = 1;
     } else if (event->kind == EVENT_EXPIRED) {
         demand(!x->is_streaming || x->streamed_in != batch, "a deadline leaves time to take over");
         demand(!x->has_expired && !x->is_away, "a deadline passes once, and is the caller's while a connection is handed over");
@@ -357,7 +365,9 @@ static void take_request(const wire_request *request)
 /* One step: all that it tells is taken into the model first, then decided by the bits of how, then compared. */
 static void step(uint8_t how)
 {
+    uint64_t accepted_before = wire_count(w)->edge_accepted;
     int event_count = wire_step(w, 0);
+    demand(!is_held || wire_count(w)->edge_accepted == accepted_before, "nobody is accepted while that is held");
     batch++;
     uint32_t request_count = wire_request_count(w);
     demand(event_count >= 0 && event_count <= WIRE_EVENTS_MAX && request_count <= WIRE_EVENTS_MAX, "a step has its bounds");
