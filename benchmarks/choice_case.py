@@ -1,13 +1,10 @@
 """The choice of one of several instances alone: each way of it. One core, no network."""
 
-import json
 import statistics
-import subprocess
-import sys
 
-from benchmarks.machine import pinned
+from benchmarks.probe import rounds_of
 from benchmarks.rounds import Outcome, Plan, say
-from benchmarks.tools import ROOT, NotMeasured
+from benchmarks.tools import NotMeasured
 
 ROUNDS_PER_REPEAT = 10
 """The least of them is the sample: what takes longer was not the choice."""
@@ -19,7 +16,7 @@ DEFAULT, UNEVEN = "two choices of 4", "two choices of 4, uneven"
 def each_way(outcome: Outcome, plan: Plan) -> Outcome:
     """Time each way in turns within one process."""
     try:
-        rounds = _rounds(plan)
+        rounds = rounds_of("choice_probe", plan, ROUNDS_PER_REPEAT)
     except NotMeasured as why:
         outcome.fail(DEFAULT, str(why))
         return outcome
@@ -30,14 +27,3 @@ def each_way(outcome: Outcome, plan: Plan) -> Outcome:
         outcome.samples[name] = [{"ns": value} for value in values]
         say(outcome.case, f"{name:<26} {statistics.median(values):6.0f} ns, {min(values):.0f} to {max(values):.0f}")
     return outcome
-
-
-def _rounds(plan: Plan) -> list[dict[str, float]]:
-    command = [sys.executable, "-m", "benchmarks.choice_probe", str(plan.repeats * ROUNDS_PER_REPEAT)]
-    environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    with pinned(plan.cores.tested):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
-    if done.returncode != 0:
-        raise NotMeasured((done.stderr.strip() or "no message").splitlines()[-1])
-    rounds: list[dict[str, float]] = json.loads(done.stdout)
-    return rounds

@@ -1,13 +1,9 @@
 """Matching alone: whether it takes longer among many routes than among few. One core, no network."""
 
-import json
-import subprocess
-import sys
-
-from benchmarks.machine import pinned
 from benchmarks.match_probe import KINDS, SIZES
+from benchmarks.probe import rounds_of
 from benchmarks.rounds import Outcome, Plan, say
-from benchmarks.tools import ROOT, NotMeasured
+from benchmarks.tools import NotMeasured
 
 ROUNDS_PER_REPEAT = 5
 
@@ -20,7 +16,7 @@ def named(kind: str, size: int) -> str:
 def among_many_routes(outcome: Outcome, plan: Plan) -> Outcome:
     """Time the match of each kind of route among ten, a thousand and ten thousand, in turns within one process."""
     try:
-        rounds = _rounds(plan)
+        rounds = rounds_of("match_probe", plan, ROUNDS_PER_REPEAT)
     except NotMeasured as why:
         outcome.fail(named("literal", SIZES[0]), str(why))
         return outcome
@@ -31,14 +27,3 @@ def among_many_routes(outcome: Outcome, plan: Plan) -> Outcome:
             middle = sorted(values)[len(values) // 2]
             say(outcome.case, f"{named(kind, size):<32} {middle:8.1f} ns, {min(values):.1f} to {max(values):.1f}")
     return outcome
-
-
-def _rounds(plan: Plan) -> list[dict[str, float]]:
-    command = [sys.executable, "-m", "benchmarks.match_probe", str(plan.repeats * ROUNDS_PER_REPEAT)]
-    environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    with pinned(plan.cores.tested):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
-    if done.returncode != 0:
-        raise NotMeasured((done.stderr.strip() or "no message").splitlines()[-1])
-    rounds: list[dict[str, float]] = json.loads(done.stdout)
-    return rounds

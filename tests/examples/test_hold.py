@@ -4,13 +4,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from free_port import free_port
+from example_process import started
 
 HOLD = Path(__file__).parents[2] / "examples" / "hold"
 LINES_MAX = 60
@@ -27,21 +26,8 @@ class Second(NamedTuple):
 
 @pytest.fixture
 def hold() -> Iterator[subprocess.Popen[str]]:
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("PENSTOCK_")}
-    ports = {f"PENSTOCK_{name}_LISTEN": f"127.0.0.1:{free_port()}" for name in ("EDGE", "SERVICES", "ADMIN")}
-    with subprocess.Popen(
-        [sys.executable, str(HOLD / "run.py")],
-        env={**inherited, **ports},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with started(HOLD / "run.py") as process:
         yield process
-        if process.poll() is None:
-            process.terminate()
-            process.wait(10)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

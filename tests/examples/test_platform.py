@@ -5,14 +5,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from free_port import free_port
+from example_process import started
 
 from penstock import Service, testing
 from proxy.config import load_gateway
@@ -64,21 +63,8 @@ async def test_services_without_a_gateway(service: Service) -> None:
 
 @pytest.fixture
 def platform() -> Iterator[subprocess.Popen[str]]:
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith("PENSTOCK_")}
-    ports = {f"PENSTOCK_{name}_LISTEN": f"127.0.0.1:{free_port()}" for name in ("EDGE", "SERVICES", "ADMIN")}
-    with subprocess.Popen(
-        [sys.executable, str(PLATFORM / "run.py")],
-        env={**inherited, **ports},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with started(PLATFORM / "run.py") as process:
         yield process
-        if process.poll() is None:
-            process.terminate()
-            process.wait(10)
 
 
 def read_banner(process: subprocess.Popen[str]) -> str:
