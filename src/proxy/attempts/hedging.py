@@ -21,7 +21,7 @@ from frames.frame import CancelReason
 from frames.wire_values import Event, EventKind, ExchangeFacts, WireResult
 from proxy.attempts.elsewhere import candidates, not_asked
 from proxy.attempts.hedge import HedgeDelay, HedgeRate
-from proxy.attempts.notes import Notes
+from proxy.attempts.notes import SLOT, Notes
 from proxy.errors import BAD_RESPONSE
 from proxy.exchange import Exchange
 from proxy.failure import Failure, FailureKind
@@ -36,8 +36,6 @@ _FOREVER_MS: Final = 3_600_000
 _WINDOW_BYTES: Final = 65_536
 _FAILED_STATUS: Final = 500
 _TOO_MANY: Final = 429
-_SLOT: Final = 0xFFFFFF
-"""Of an exchange's id (csrc/wire_internal.h)."""
 
 
 class Hedged(Enum):
@@ -248,7 +246,7 @@ class Hedging:
         facts = self._wire.facts(exchange)
         if facts is None or not self._is_due(exchange, connection, route, facts):
             return False
-        self._had_time[exchange & _SLOT] = exchange
+        self._had_time[exchange & SLOT] = exchange
         plan, delay_ms = route.plan, self._delays.delay_ms(route.index)
         self._wire.wait(exchange, plan.attempt_ms - delay_ms if plan.attempt_ms else _FOREVER_MS)
         limit = self._begin(exchange, connection, route, facts)
@@ -266,7 +264,7 @@ class Hedging:
         plan, delay_ms = route.plan, self._delays.delay_ms(route.index)
         if not plan.hedges or not delay_ms or (plan.attempt_ms and delay_ms >= plan.attempt_ms):
             return False
-        if facts.attempt != 1 or self._had_time.get(exchange & _SLOT) == exchange or self._notes.is_nested(exchange):
+        if facts.attempt != 1 or self._had_time.get(exchange & SLOT) == exchange or self._notes.is_nested(exchange):
             return False
         return self._is_well(connection, facts.gauge)
 

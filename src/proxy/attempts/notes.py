@@ -24,7 +24,7 @@ KEY: Final = b"idempotency-key"
 
 _MARKED: Final = HEAD_ODD | HEAD_HAS_MORE
 """What the scanner says of a head with the marker; few others are like that, and are looked at in vain."""
-_SLOT: Final = 0xFFFFFF
+SLOT: Final = 0xFFFFFF
 """Of an exchange's id (csrc/wire_internal.h)."""
 
 
@@ -41,28 +41,28 @@ class Notes:
 
     def choose(self, exchange: Exchange) -> None:
         """Note among whom it was chosen, since these were not the route's own candidates."""
-        self._chosen[exchange.id & _SLOT] = exchange.id, exchange.offers
+        self._chosen[exchange.id & SLOT] = exchange.id, exchange.offers
 
     def chosen(self, exchange: int) -> "Sequence[Offer] | None":
         """Return among whom it was chosen; None: among the route's own candidates."""
-        noted = self._chosen.get(exchange & _SLOT)
+        noted = self._chosen.get(exchange & SLOT)
         return noted[1] if noted is not None and noted[0] == exchange else None
 
     def put_key(self, exchange: int) -> None:
         """Note that it carries an Idempotency-Key."""
-        self._keyed[exchange & _SLOT] = exchange
+        self._keyed[exchange & SLOT] = exchange
 
     def has_key(self, exchange: int) -> bool:
         """Whether it carries one, where somebody has looked."""
-        return self._keyed.get(exchange & _SLOT) == exchange
+        return self._keyed.get(exchange & SLOT) == exchange
 
     def nest(self, exchange: int) -> None:
         """Note that a gateway before this one sends it again."""
-        self._nested[exchange & _SLOT] = exchange
+        self._nested[exchange & SLOT] = exchange
 
     def is_nested(self, exchange: int) -> bool:
         """Whether one does."""
-        return self._nested.get(exchange & _SLOT) == exchange
+        return self._nested.get(exchange & SLOT) == exchange
 
 
 def make_note_marker(notes: Notes) -> Stage:
