@@ -34,6 +34,8 @@ void wire_stop_listening(wire *w, int kind)
         int is_meant = w->listeners[i].kind == kind || (kind == SOCKET_EDGE && w->listeners[i].kind == SOCKET_EDGE_TLS);
         if (w->listeners[i].descriptor < 0 || !is_meant)
             continue;
+        if (!w->listeners[i].is_paused)
+            listener_operate(w, (uint32_t)i, EPOLL_CTL_DEL); /* another process may have the socket, too, and then closing leaves it watched */
         close(w->listeners[i].descriptor);
         w->listeners[i].descriptor = -1;
     }

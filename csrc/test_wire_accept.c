@@ -188,6 +188,28 @@ static void test_many_listeners(void)
     finish();
 }
 
+/* A socket that another process has, too, is watched no more: who dials is for the other one. */
+static void test_stop_listening_to_a_shared_socket(void)
+{
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof address;
+    CHECK_EQUAL(bind(listener, (struct sockaddr *)&address, bytes), 0);
+    CHECK_EQUAL(listen(listener, 16), 0);
+    CHECK_EQUAL(getsockname(listener, (struct sockaddr *)&address, &bytes), 0);
+    start(NULL);
+    CHECK_EQUAL(wire_listen(w, dup(listener), SOCKET_EDGE), WIRE_OK);
+    wire_stop_listening(w, SOCKET_EDGE);
+    dial(ntohs(address.sin_port));
+    settle();
+    CHECK_EQUAL(wire_count(w)->edge_accepted, 0);
+    int accepted = accept(listener, NULL, NULL);
+    CHECK(accepted >= 0);
+    close(accepted);
+    close(listener);
+    finish();
+}
+
 int main(void)
 {
     test_edge_connections_max();
@@ -198,6 +220,7 @@ int main(void)
     test_no_descriptors_for_a_wire();
     test_storm();
     test_stop_listening();
+    test_stop_listening_to_a_shared_socket();
     test_many_listeners();
     return test_report();
 }
