@@ -7,20 +7,31 @@ import click
 from proxy import __version__
 
 # Helps stand here, so that listing the commands imports none of them.
-COMMANDS = {
-    "serve": "Run the gateway.",
-    "demo": "Run the gateway and an example service in this terminal.",
-    "asgi": "Put an ASGI application behind the gateway.",
-    "config": "Show, check, compare and begin the configuration.",
-    "check": "Check the settings without starting anything.",
-    "explain": "Tell what would become of a request, and why.",
-    "routes": "List the routes that services offer.",
-    "services": "List the instances that are connected.",
-    "fleet": "Ask every instance how it is.",
-    "reload": "Make the running gateway read its settings again.",
-    "cert": "Make a certificate for development.",
-    "key": "Make an API key.",
+SECTIONS = {
+    "Run a gateway": {
+        "serve": "Run the gateway.",
+        "demo": "Run the gateway and an example service in this terminal.",
+        "asgi": "Put an ASGI application behind the gateway.",
+    },
+    "Settings": {
+        "config": "Show, check, compare and begin the configuration.",
+        "check": "Check the settings without starting anything.",
+    },
+    "Look at a running gateway": {
+        "explain": "Tell what would become of a request, and why.",
+        "routes": "List the routes that services offer.",
+        "services": "List the instances that are connected.",
+        "fleet": "Ask every instance how it is.",
+    },
+    "Change a running gateway": {
+        "reload": "Make the running gateway read its settings again.",
+    },
+    "Tools": {
+        "cert": "Make a certificate for development.",
+        "key": "Make an API key.",
+    },
 }
+COMMANDS = {name: words for section in SECTIONS.values() for name, words in section.items()}
 
 
 class LazyGroup(click.Group):
@@ -38,9 +49,11 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the table above."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the lists of commands from the table above, their helps one below the other."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), words) for name, words in commands.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
