@@ -206,8 +206,8 @@ static void test_stop_listening_to_a_shared_socket(void)
     int accepted = accept(listener, NULL, NULL);
     CHECK(accepted >= 0);
     close(accepted);
-    close(listener);
     finish();
+    close(listener);
 }
 
 int main(void)
