@@ -245,11 +245,13 @@ static int note_known(scan *s, uint8_t known, const uint8_t *value, const uint8_
     case NAME_TENANT:
     case NAME_CORRELATION_ID:
     case NAME_REQUEST_ID:
-    case NAME_TRACEPARENT:
-    case NAME_TRACESTATE: /* W3C Trace Context allows several, to be joined; nobody sends them so, and we refuse */
     case NAME_REQUEST_TIMEOUT:
         s->flags |= (uint32_t)HEAD_HAS_TENANT << (known - NAME_TENANT);
         return again ? HEAD_BAD_CONTEXT : HEAD_PLAIN;
+    case NAME_TRACEPARENT: /* several are no trace, as whoever asks for it will find */
+    case NAME_TRACESTATE:  /* several are one list (W3C Trace Context, section 3.3) */
+        s->flags |= (uint32_t)HEAD_HAS_TENANT << (known - NAME_TENANT);
+        return HEAD_PLAIN;
     case NAME_AUTHORIZATION:
     case NAME_API_KEY:
         s->flags |= HEAD_HAS_MORE;

@@ -78,7 +78,7 @@ enum http1_verdict {
     HEAD_BAD_HOST = 7,             /* missing, more than one, or not a host */
     HEAD_BAD_CONTENT_LENGTH = 8,   /* not digits, more than one, over 2^53 */
     HEAD_LENGTH_AND_ENCODING = 9,  /* Content-Length with Transfer-Encoding */
-    HEAD_BAD_CONTEXT = 10,         /* a context field (tenant to request timeout), or a credential, more than once */
+    HEAD_BAD_CONTEXT = 10,         /* tenant, an id, request timeout or a credential more than once */
     HEAD_TOO_LARGE = 11,           /* 431: more bytes than the limit without an end of the head */
     HEAD_TOO_MANY_FIELDS = 12,     /* 431 */
     HEAD_TARGET_TOO_LONG = 13,     /* 414 */

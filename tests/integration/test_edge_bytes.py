@@ -62,7 +62,7 @@ BAD_REQUESTS = {
     "a length in hexadecimal": (GET + b"Content-Length: 0x3\r\n\r\nabc", 400, "bad_content_length"),
     "a length beyond all bounds": (GET + b"Content-Length: 99999999999999999999\r\n\r\n", 400, "bad_content_length"),
     "the tenant twice": (GET + b"X-Tenant-Id: a\r\nX-Tenant-Id: b\r\n\r\n", 400, "bad_context"),
-    "the trace twice": (GET + b"traceparent: a\r\ntraceparent: b\r\n\r\n", 400, "bad_context"),
+    "an id twice": (GET + b"X-Request-Id: a\r\nX-Request-Id: b\r\n\r\n", 400, "bad_context"),
 }
 
 

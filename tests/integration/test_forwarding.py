@@ -83,6 +83,30 @@ async def test_an_invalid_trace_is_replaced_and_its_state_dropped(lab: Lab) -> N
     await client.answer()
 
 
+async def test_of_two_traces_none_is_taken(lab: Lab) -> None:
+    service, client = await lab.raw("GET /things"), await lab.client()
+    trace = f"traceparent: 00-{TRACE}-b7ad6b7169203331-01"
+    await client.send(request("GET", "/things", trace, trace.title(), "tracestate: a=1"))
+    asked = await service.asked()
+    begun = asked.context(FieldId.TRACE)
+    assert begun is not None
+    assert begun[:16].hex().encode() == asked.context(FieldId.REQUEST_ID)
+    assert asked.context(FieldId.TRACESTATE) is None
+    await service.respond(asked)
+    assert (await client.answer()).status == 200
+
+
+async def test_several_fields_of_tracestate_are_one(lab: Lab) -> None:
+    service, client = await lab.raw("GET /things"), await lab.client()
+    trace = f"traceparent: 00-{TRACE}-b7ad6b7169203331-01"
+    await client.send(request("GET", "/things", "tracestate: foo=1,bar=2", trace, "TraceState: baz=3", "tracestate:"))
+    asked = await service.asked()
+    assert asked.context(FieldId.TRACE) == bytes.fromhex(TRACE + "b7ad6b7169203331" + "01")
+    assert asked.context(FieldId.TRACESTATE) == b"foo=1,bar=2, baz=3, "
+    await service.respond(asked)
+    assert (await client.answer()).status == 200
+
+
 async def test_headers_arrive_but_those_of_one_hop(lab: Lab) -> None:
     service, client = await lab.raw("POST /things"), await lab.client()
     await client.send(

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from frames.frame import FieldId
-from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_HAS_TRACEPARENT, KnownName
-from proxy.edge.context import is_tracestate, parse_traceparent
+from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_HAS_TRACEPARENT
+from proxy.edge.trace_context import parse_traceparent, passed_tracestate
 from proxy.exchange import Exchange, RequestFields
 
 
@@ -38,8 +38,8 @@ def context_of(wire: ContextPort, exchange: Exchange) -> tuple[tuple[FieldId, by
 
 
 def _trace(wire: ContextPort, number: int) -> list[tuple[FieldId, bytes]]:
-    trace = parse_traceparent(wire.request_field(number, KnownName.TRACEPARENT) or b"")
+    trace = parse_traceparent(wire.named_field(number, b"traceparent") or b"")
     if trace is None:
         return []
-    state = wire.request_field(number, KnownName.TRACESTATE) or b""
-    return [(FieldId.TRACE, trace), *([(FieldId.TRACESTATE, state)] if is_tracestate(state) else [])]
+    state = passed_tracestate(wire.named_field(number, b"tracestate") or b"")
+    return [(FieldId.TRACE, trace), *([(FieldId.TRACESTATE, state)] if state is not None else [])]
