@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 STOPS = (
     *("edge", "policy", "route", "targets", "transport", "calls", "admin"),
-    *("faults", "fanout", "answers", "admission"),
+    *("faults", "fanout", "answers", "admission", "control"),
 )
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
