@@ -15,9 +15,9 @@ import msgspec
 from frames.endpoint import EndpointOffer, check_digest, check_endpoints, endpoints_digest
 from frames.errors import GreetingError
 from frames.frame import FaultCode
-from frames.greeting_rules import PROTOCOL_VERSION, Checker
+from frames.greeting_rules import PROTOCOL_VERSION, WORKERS_MAX, Checker
 from frames.limits import CREDIT_INITIAL_BYTES_MAX, GREETING_BYTES_MAX, HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN
-from frames.template import shown
+from frames.template import quoted, shown
 
 __all__ = [
     "CALLS",
@@ -26,9 +26,11 @@ __all__ = [
     "PROTOCOL_VERSION",
     "STATUS",
     "STREAMS",
+    "WORKERS",
     "EndpointOffer",
     "Hello",
     "Welcome",
+    "WorkerPlace",
     "check_hello",
     "check_welcome",
     "decode_hello",
@@ -43,11 +45,14 @@ DIGEST = "digest"
 CALLS = "calls"
 OPENAPI = "openapi"
 STATUS = "status"
+WORKERS = "workers"
 """The features that version 1 names: bodies as DATA frames; slim HELLOs; requests of services to other services; a
-service that describes itself; a process that says how it is."""
+service that describes itself; a process that says how it is; a gateway of several processes."""
 
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_INSTANCE_WORDS = "1 to 64 of A-Z a-z 0-9 '.' '_' '-'"
+_HOST = re.compile(r"[A-Za-z0-9.:_%-]{1,253}")
 
 Greeting = TypeVar("Greeting")
 
@@ -85,6 +90,15 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+class WorkerPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One process of a gateway, and where it takes services."""
+
+    id: str
+    port: int
+    host: str | None = None
+    """None: where the connection leads to over which this is said."""
+
+
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The gateway's answer to HELLO."""
 
@@ -95,6 +109,10 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credit_bytes: int
     wants_endpoints: bool = False
     """Nothing was registered: the digest of a slim HELLO is not known here, so the list is to be said."""
+    worker: str | None = None
+    """Which of the gateway's processes this is; None where there is one only."""
+    workers: tuple[WorkerPlace, ...] | None = None
+    """Those to which a service is to have a connection each."""
 
 
 class _AnyVersion(msgspec.Struct):
@@ -147,8 +165,8 @@ def check_hello(hello: Hello) -> None:
     check.token(hello.token)
     check.form("service", hello.service, _SERVICE, "1 to 64 of a-z 0-9 '-', beginning with a letter")
     check.semver(hello.version)
-    check.form("instance", hello.instance, _INSTANCE, "1 to 64 of A-Z a-z 0-9 '.' '_' '-'")
-    check.form("region", hello.region, _INSTANCE, "1 to 64 of A-Z a-z 0-9 '.' '_' '-'")
+    check.form("instance", hello.instance, _INSTANCE, _INSTANCE_WORDS)
+    check.form("region", hello.region, _INSTANCE, _INSTANCE_WORDS)
     check.within("heartbeat_ms", hello.heartbeat_ms, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)
     check.within("credit_bytes", hello.credit_bytes, 0, CREDIT_INITIAL_BYTES_MAX)
     if hello.endpoints is not None:
@@ -161,9 +179,31 @@ def check_welcome(welcome: Welcome) -> None:
     check = Checker("WELCOME", FaultCode.PROTOCOL_ERROR)
     check.version(welcome.protocol)
     check.features(welcome.features)
-    check.form("gateway", welcome.gateway, _INSTANCE, "1 to 64 of A-Z a-z 0-9 '.' '_' '-'")
+    check.form("gateway", welcome.gateway, _INSTANCE, _INSTANCE_WORDS)
     check.within("heartbeat_ms", welcome.heartbeat_ms, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)
     check.within("credit_bytes", welcome.credit_bytes, 0, CREDIT_INITIAL_BYTES_MAX)
+    if welcome.worker is not None:
+        check.form("worker", welcome.worker, _INSTANCE, _INSTANCE_WORDS)
+    if welcome.workers is not None:
+        _check_workers(check, welcome)
+
+
+def _check_workers(check: Checker, welcome: Welcome) -> None:
+    """Raise GreetingError for the first rule that the list of workers breaks."""
+    workers = welcome.workers or ()
+    if welcome.worker is None:
+        check.refuse("workers are listed, and worker is missing")
+    check.count("workers", len(workers), WORKERS_MAX)
+    seen: set[str] = set()
+    for index, place in enumerate(workers):
+        where = f"workers[{index}]"
+        check.form(f"{where}.id", place.id, _INSTANCE, _INSTANCE_WORDS)
+        check.within(f"{where}.port", place.port, 1, 65_535)
+        if place.host is not None:
+            check.form(f"{where}.host", place.host, _HOST, "1 to 253 of A-Z a-z 0-9 '.' ':' '_' '%' '-'")
+        if place.id in seen:
+            check.refuse(f"{where}.id is {quoted(place.id)}, as that of another worker of the list")
+        seen.add(place.id)
 
 
 def _decode(what: str, decoder: msgspec.json.Decoder[Greeting], payload: bytes, fault_code: FaultCode) -> Greeting:

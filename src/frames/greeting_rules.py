@@ -17,6 +17,9 @@ TOKEN_CHARACTERS_MAX: Final = 4_096
 """What the page leaves open and a log line or a comparison must bound; 255 is what semver.org suggests for a
 version."""
 
+WORKERS_MAX: Final = 256
+"""Processes of one gateway: more than the cores of one machine, and what one connection may have a service dial."""
+
 # The expression that semver.org suggests for semver 2.0.0, with its groups unnamed.
 _SEMVER = re.compile(
     r"(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)"

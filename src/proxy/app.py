@@ -184,6 +184,7 @@ class Gateway:
             on_change=self._registered,
             calls=self.own,
         )
+        self.change_workers = self.transport.change_workers
         self._rule_notes = RuleNotes()
         self.standing = Standing(self.configured.figures.shares, config.balancing.slow_start_ms / 1000)
 

@@ -112,6 +112,7 @@ def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
         credit_bytes=config.services.credit_bytes,
         hello_rate=hello_rate(config),
         features=(STREAMS, DIGEST, OPENAPI, STATUS),
+        advertised_host=config.services.advertised_host or None,
     )
 
 

@@ -11,8 +11,8 @@ Rules of this file:
 
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Final, Generic
+from collections.abc import Callable, Iterable
+from typing import Generic
 
 import trio
 
@@ -28,16 +28,14 @@ from frames.events import (
 )
 from frames.fixed import encode_refused
 from frames.frame import FaultCode, FrameErrorCode, FrameType, GoawayReason, HealthStatus, RefusedReason
-from frames.greeting import CALLS, Hello, Welcome
+from frames.greeting import CALLS, Hello, Welcome, WorkerPlace
 from frames.session import State
 from frames.template import shown
 from frames.wire_values import CloseCause, WireResult
 from proxy.transport.greeter import Greeter
 from proxy.transport.link import DialledWatcher, Link, code_name
 from proxy.transport.port import AnyChange, Calls, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
-
-PAUSE_S: Final = 1.0
-"""Ticks further apart than this mean that this process was stopped or too busy, not that the peers were silent."""
+from proxy.transport.ticks import Pauses
 
 logger = logging.getLogger("penstock.services")
 
@@ -73,7 +71,7 @@ class FramedTransport(Generic[AnyChange]):
         self.watcher: DialledWatcher | None = None
         """Who has dialled, if anybody has; to be set before the first is."""
         self._links: dict[int, Link] = {}
-        self._ticked_at: float | None = None
+        self._pauses = Pauses()
         self._maybe_goaway: GoawayReason | None = None
         self._faults: Counter[str] = Counter()
         self._opened = self._closed = self._calls_refused = self._unknown_exchanges = self._unwritable = 0
@@ -180,6 +178,14 @@ class FramedTransport(Generic[AnyChange]):
         link = self._links.get(connection)
         return link is not None and link.session.dialled
 
+    def change_workers(self, own_id: str, workers: Iterable[WorkerPlace]) -> None:
+        """Tell services which processes this gateway has, and which one this is. GreetingError when no WELCOME can."""
+        self._greeter.change_workers(own_id, workers)
+        for link in tuple(self._links.values()):
+            if link.session.state is State.OPEN and link.hello_by is None and self._greeter.tells(link):
+                self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.answer(link)))
+        self._port.flush_soon()
+
     def recheck(self, check: Callable[[Hello], None]) -> None:
         """Turn away who may not be here any more, after rules have changed; of two who have the same, the newer.
 
@@ -266,7 +272,7 @@ class FramedTransport(Generic[AnyChange]):
         if link.repeats(payload):
             link.hello_by = None
             self._apply(self._registry.heard(link.connection, now))
-            self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.welcome))
+            self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.answer(link)))
             return
         self._take(link, link.session.receive(FrameType.HELLO, flags, exchange, payload))
         if link.hello_by is None:
@@ -286,19 +292,13 @@ class FramedTransport(Generic[AnyChange]):
             self._ask_for_list(link, now)
             return
         change = self._registry.hello(link.connection, hello, now)
-        self._greeter.registered(hello)
+        self._greeter.registered(link, hello)
         self._slim += event.hello.endpoints is None
-        logger.info(
-            "%s: %s %s, endpoints: %d, region %s",
-            link.name,
-            "says again:" if event.again else "joined:",
-            hello.version,
-            len(hello.listed),
-            hello.region,
-        )
+        what, count = "says again:" if event.again else "joined:", len(hello.listed)
+        logger.info("%s: %s %s, endpoints: %d, region %s", link.name, what, hello.version, count, hello.region)
         link.hello_by = None
         link.heartbeat_at = now + self._settings.heartbeat_s
-        self._welcome_back(link, self._greeter.welcome)
+        self._welcome_back(link, self._greeter.answer(link))
         self._apply(change)
 
     def _welcome_back(self, link: Link, welcome: Welcome) -> None:
@@ -310,14 +310,11 @@ class FramedTransport(Generic[AnyChange]):
 
     def _forgive_pause(self, now: float) -> None:
         """When nobody ticked for long, nobody listened either: what peers said meanwhile still waits to be read."""
-        pause = 0.0 if self._ticked_at is None else now - self._ticked_at
-        self._ticked_at = now
-        if pause > PAUSE_S:
-            logger.warning("this process did not run for %.1f s; services are not held to have been silent", pause)
+        pause = self._pauses.before(now)
+        if pause:
             self._registry.excuse(pause)
             for link in self._links.values():
-                link.heard_at += pause
-                link.hello_by = None if link.hello_by is None else link.hello_by + pause
+                link.excuse(pause)
 
     def _note_answers(self, link: Link, now: float) -> None:
         """Who answers is not silent: answers are taken by the wire, and are seen here by their number only."""

@@ -1,14 +1,18 @@
 """What is made of a HELLO before it is registered: may it be said here, and which list of endpoints does it mean?"""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
 from frames.errors import GreetingError
 from frames.frame import FaultCode
-from frames.greeting import CALLS, DIGEST, PROTOCOL_VERSION, Hello, Welcome, check_welcome
+from frames.greeting import CALLS, DIGEST, PROTOCOL_VERSION, WORKERS, Hello, Welcome, WorkerPlace, check_welcome
+from proxy.transport.link import Link
 from proxy.transport.lists import KnownLists
 from proxy.transport.port import FramedSettings
+
+logger = logging.getLogger("penstock.services")
 
 
 class Greeter:
@@ -30,6 +34,8 @@ class Greeter:
         self.wants_endpoints = replace(self.welcome, wants_endpoints=True)
         self._check = check
         self._lists = KnownLists()
+        self._advertised_host = settings.advertised_host
+        self._with_workers: Welcome | None = None
 
     def whole(self, hello: Hello) -> Hello | None:
         """Return the HELLO with its list of endpoints, or None when it is slim and its digest is not known.
@@ -51,8 +57,35 @@ class Greeter:
         self._check(whole)
         return whole
 
-    def registered(self, hello: Hello) -> None:
+    def change_workers(self, own_id: str, workers: Iterable[WorkerPlace]) -> None:
+        """Say from now on that this process is one of several. GreetingError: services would refuse it."""
+        host = self._advertised_host
+        places = tuple(replace(place, host=host) if host else place for place in workers)
+        features = (*self.welcome.features, WORKERS)
+        welcome = replace(self.welcome, features=features, worker=own_id, workers=places)
+        check_welcome(welcome)
+        self._with_workers = welcome
+
+    def tells(self, link: Link) -> bool:
+        """Whether the service is to be told of workers: it has dialled, and can follow them."""
+        hello = link.session.maybe_hello
+        knows = hello is not None and WORKERS in hello.features
+        return self._with_workers is not None and knows and not link.session.dialled
+
+    def answer(self, link: Link) -> Welcome:
+        """Return the WELCOME for a service that is registered."""
+        return self._with_workers if self._with_workers and self.tells(link) else self.welcome
+
+    def registered(self, link: Link, hello: Hello) -> None:
         """Remember the list of a HELLO that was registered, for when its service says only the digest."""
+        workers = self._with_workers.workers if self._with_workers else None
+        if workers and len(workers) > 1 and not link.session.dialled and not self.tells(link):
+            logger.warning(
+                "%s: is reached through this worker only, one of %d, since it cannot follow a list of workers;"
+                " update the library that it is built with",
+                link.name,
+                len(workers),
+            )
         if self._knows_digests(hello):
             self._lists.keep(hello.service, hello.listed)
 

@@ -61,6 +61,12 @@ class Link:
             )
         self._hellos_paid_until = paid_until
 
+    def excuse(self, seconds: float) -> None:
+        """Do not count these seconds as silence."""
+        self.heard_at += seconds
+        if self.hello_by is not None:
+            self.hello_by += seconds
+
     def note_registered(self, payload: bytes) -> None:
         """Remember the HELLO that is registered now."""
         self._registered = _mark(payload)

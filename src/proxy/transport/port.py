@@ -123,6 +123,8 @@ class FramedSettings(msgspec.Struct, frozen=True, kw_only=True):
     hello_rate: RateLimit = RateLimit(10, 10_000, 10)
     """How often HELLO may come on one connection."""
     features: tuple[str, ...] = (STREAMS, DIGEST)
+    advertised_host: str | None = None
+    """Where services reach the workers of this gateway; None: at the address that they have dialled."""
 
 
 class FramedStatistics(msgspec.Struct, frozen=True):
