@@ -77,6 +77,7 @@ def gateway(
     environment = {
         **_PYTHON_PATH,
         **_UNBOUNDED,
+        "PENSTOCK_WORKERS": "0",  # each case says what one core does, unless it is about workers
         "PENSTOCK_EDGE_LISTEN": f"127.0.0.1:{edge}",
         "PENSTOCK_SERVICES_LISTEN": f"127.0.0.1:{services}",
         "PENSTOCK_ADMIN_LISTEN": f"127.0.0.1:{admin}",

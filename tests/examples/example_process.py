@@ -19,7 +19,7 @@ def started(program: Path) -> Iterator[subprocess.Popen[str]]:
     ports = {f"PENSTOCK_{name}_LISTEN": f"127.0.0.1:{free_port()}" for name in ("EDGE", "SERVICES", "ADMIN")}
     with subprocess.Popen(
         [sys.executable, str(program)],
-        env={**inherited, **ports},
+        env={**inherited, **ports, "PENSTOCK_WORKERS": "0"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

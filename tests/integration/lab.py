@@ -15,8 +15,8 @@ from proxy.config import load_gateway
 from proxy.running import open_listeners
 
 POLL_S = 0.002
-OPEN = {"identity_undeclared": "public"}
-"""Services of tests say who may ask them where that is what is tested."""
+OPEN = {"identity_undeclared": "public", "workers": "0"}
+"""Services of tests say who may ask them where that is what is tested; one process serves, where not more are."""
 
 
 def environment(ports: Addresses | None = None, /, **settings: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 GATEWAY_SECTIONS = (
     *("edge", "services", "admin", "exchanges", "routes", "drain", "wire"),
     *("regions", "versions", "placement", "reload", "identity", "rates", "rules", "balancing", "fanouts"),
-    *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults"),
+    *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults", "supervisor", "workers"),
 )
 
 
@@ -167,7 +167,7 @@ class ServiceSettings(msgspec.Struct, frozen=True):
 def service_registry() -> Registry:
     """Return the registry of a service's settings."""
     sections = tuple(f"PENSTOCK_{section.upper()}_" for section in GATEWAY_SECTIONS)
-    return Registry(ServiceSettings, neighbours=(*sections, "PENSTOCK_RULES", "PENSTOCK_FANOUTS"))
+    return Registry(ServiceSettings, neighbours=(*sections, "PENSTOCK_RULES", "PENSTOCK_FANOUTS", "PENSTOCK_WORKERS"))
 
 
 def load_service(environment: Mapping[str, str] | None = None) -> Loaded[ServiceSettings]:

@@ -2,7 +2,7 @@
 
 gateway       all settings, put together; the sections are in the files that have their names:
 edge (with connections), services, routes, choosing, identity, rates, rules (with splits), process,
-retries (with retry_profiles), pool, breakers, balancing (with balances), admission, fanouts, answers, faults
+retries (with retry_profiles), pool, breakers, balancing (with balances), admission, fanouts, answers, faults, workers
     structured    the kinds of settings that are lists, tables and maps: imported where one of them has a value
 checks        what is wrong with settings that are right one by one (with listeners, references)
 files         the files that settings name

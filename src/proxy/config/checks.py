@@ -16,6 +16,7 @@ from .breakers import check_breakers
 from .dial_tls import check_dial_tls
 from .listeners import conflict, listeners, tls
 from .pool import check_pool
+from .workers import check_workers
 
 _MS = Duration("ms")
 _SIZE = Size()
@@ -37,7 +38,7 @@ _REFERRING = (
 
 def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]:
     """Return what is wrong with values that are right one by one."""
-    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool, check_dial_tls)
+    checks = (_thresholds, _deadlines, _bodies, _drain, listeners, tls, check_pool, check_dial_tls, check_workers)
     problems = [problem for check in checks for problem in check(values, origins)]
     problems += check_balancing(values, origins)
     problems += check_breakers(values, origins)

@@ -33,6 +33,7 @@ from .rates import RatesConfig
 from .retries import RetriesConfig
 from .routes import RoutesConfig
 from .services import ServicesConfig
+from .workers import SupervisorConfig, WorkerCount
 
 if TYPE_CHECKING:
     from .fanouts import FanOutTable
@@ -70,6 +71,18 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     shedding: SheddingConfig
     reload: ReloadConfig
     faults: FaultsConfig
+    supervisor: SupervisorConfig
+    workers: Annotated[
+        int,
+        Setting(
+            WorkerCount(),
+            "auto",
+            "processes that serve, each on a core of its own, and one that supervises them; "
+            "`auto`: one for each core, 0: this process serves by itself",
+            "one process uses one core",
+            restart=True,
+        ),
+    ]
     fanouts: Annotated[
         tuple[FanOutTable, ...],
         Setting(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from penstock.settings import Address, Secret, Setting
-from penstock.settings.address import ListenAddress
+from penstock.settings.address import ListenAddress, MaybeListenAddress
 from penstock.settings.allow import AllowMap
 from penstock.settings.later import Later
 from penstock.settings.numbers import PerMinute
@@ -38,6 +38,27 @@ class ServicesConfig(msgspec.Struct, frozen=True):
             "127.0.0.1:7420",
             "where services dial in",
             "only this machine; any other address needs services.token",
+            restart=True,
+        ),
+    ]
+    advertised_host: Annotated[
+        str,
+        Setting(
+            Text(r"[A-Za-z0-9.:_%-]{1,253}", "a name or an address without a port", "gateway-7.internal"),
+            "",
+            "where services reach each worker of this gateway",
+            "at the address that they have dialled",
+            restart=True,
+        ),
+    ]
+    worker_listen: Annotated[
+        Address | None,
+        Setting(
+            MaybeListenAddress(),
+            "",
+            "where services reach one certain worker: the first of as many ports as there are workers; "
+            "empty: the host of services.listen, and any free ports",
+            "services are told the ports; to be set where a firewall stands between",
             restart=True,
         ),
     ]
