@@ -62,16 +62,6 @@ class ServicesConfig(msgspec.Struct, frozen=True):
             restart=True,
         ),
     ]
-    advertised_host: Annotated[
-        str,
-        Setting(
-            Text(r"[A-Za-z0-9.:_%-]{1,253}", "a name or an address without a port", "gateway-7.internal"),
-            "",
-            "where services reach each worker of this gateway",
-            "at the address that they have dialled",
-            restart=True,
-        ),
-    ]
     token: Annotated[
         Secret,
         Setting(
