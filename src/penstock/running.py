@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
+from penstock.call_fields import CallFields
 from penstock.errors import GatewayError, PenstockError
 from penstock.settings import ServiceSettings, SettingsError, load_service
 from penstock.telemetry.logs import set_up_logs
@@ -28,7 +29,7 @@ def run(service: "Service") -> None:
         loaded = load_service()
     except SettingsError as error:
         _exit(str(error), EXIT_SETTINGS)
-    logs = set_up_logs(loaded.settings.log, [loaded.settings.token])
+    logs = set_up_logs(loaded.settings.log, [loaded.settings.token], filters=[CallFields()])
     for warning in loaded.warnings:
         log.warning("%s", warning)
     try:

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from penstock.settings import LogSettings, Secret
-from penstock.telemetry.logs import BoundedHandler, ConsoleFormatter, JsonFormatter, Redactor, set_up_logs
+from penstock.telemetry.formats import ConsoleFormatter, JsonFormatter
+from penstock.telemetry.logs import BoundedHandler, set_up_logs
+from penstock.telemetry.redaction import Redactor
+from penstock.telemetry.writer import sink_of
 
 logger = logging.getLogger("penstock.test")
 
@@ -147,7 +150,7 @@ class Stalled(io.StringIO):
 
 def test_a_log_that_nobody_reads_stops_nobody_and_is_counted() -> None:
     stream = Stalled()
-    handler = BoundedHandler(stream, Redactor(()), lines_max=3)
+    handler = BoundedHandler(sink_of(stream), Redactor(), lines_max=3)
     handler.setFormatter(JsonFormatter())
     handler.start()
     record = logging.makeLogRecord({"name": "penstock", "msg": "line"})
@@ -168,7 +171,7 @@ class Broken(io.StringIO):
 
 
 def test_a_reader_that_is_gone_is_counted() -> None:
-    handler = BoundedHandler(Broken(), Redactor(()))
+    handler = BoundedHandler(sink_of(Broken()), Redactor())
     handler.setFormatter(ConsoleFormatter(coloured=False))
     handler.start()
     for _ in range(3):

@@ -4,8 +4,11 @@ from typing import Annotated
 
 import msgspec
 
+from .later import Later
 from .registry import Setting
 from .types import Choice
+
+_LEVELS: Later[tuple[tuple[str, str], ...]] = Later("penstock.settings.levels", "LEVELS", (), "list of levels")
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -30,3 +33,12 @@ class LogSettings(msgspec.Struct, frozen=True):
             restart=True,
         ),
     ]
+    levels: Annotated[
+        tuple[tuple[str, str], ...],
+        Setting(
+            _LEVELS,
+            "",
+            "levels of single loggers and those below them, like `penstock.tls=debug`",
+            "one level for all is enough, until something is looked for",
+        ),
+    ] = ()
