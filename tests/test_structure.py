@@ -94,6 +94,7 @@ LATER = {
     *("proxy.edge.task.gather", "proxy.edge.task.handover", "proxy.edge.task.client", "proxy.edge.task.body"),
     *("proxy.edge.task.departures", "proxy.edge.task.job", "proxy.edge.task.mend", "proxy.edge.task.streams"),
     *("proxy.policy.rates.keys", "proxy.policy.rates.limiter", "proxy.policy.rates.plan", "proxy.policy.rates.store"),
+    *("proxy.admin.percentiles", "proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.overview_top"),
     *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""

@@ -17,10 +17,12 @@ from proxy.targets.health import CHOOSABLE
 
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
+    from proxy.admin.top_sample import TopSample
     from proxy.app import Gateway
     from proxy.config.reload import Reloader
     from proxy.fanout.fleet import Fleet
     from proxy.overview_lists import Lists
+    from proxy.overview_top import Sampler
 
 _NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
 _BUSY = "Another reload is under way; its report will be at GET /reload."
@@ -42,6 +44,7 @@ class Overview:
             figures=self.figures,
             services=self.services,
             routes=self.routes,
+            top=self.top,
             fleet=self.fleet,
             config=self.config,
             openapi=self.openapi,
@@ -81,6 +84,16 @@ class Overview:
     async def routes(self, selection: Selection) -> Rows:
         """Return the routes and who offers them."""
         return await self._lists.routes(selection)
+
+    @cached_property
+    def _sampler(self) -> "Sampler":
+        from proxy.overview_top import Sampler
+
+        return Sampler(self._gateway, self._secured)
+
+    async def top(self) -> "TopSample":
+        """Return the counters that the figures of now are computed from."""
+        return await self._sampler.sample()
 
     @cached_property
     def _fleet(self) -> "Fleet":

@@ -8,6 +8,10 @@
     latency.py        the bucket rule of the wire's latency counts
     metric_names.py   every metric by name, kind, labels and help
     policy_metrics.py the figures of services, policies and settings, as samples
+    top_sample.py     the counters that /top is computed from, of one worker or of several
+    top_keeper.py     keeps those of the last seconds, while somebody looks
+    top_between.py    two of them become figures of now; top.py says which, top_page.py shows them
+    percentiles.py    what histograms tell
     metrics.py        figures become Prometheus metrics; the only module that knows prometheus_client
 
 h11 is loaded with the first connection and prometheus_client with the first scrape: the data path needs neither.

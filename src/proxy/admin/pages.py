@@ -3,6 +3,7 @@
 GET /health, /ready           for whoever watches the process: without the token
 GET /metrics                  for Prometheus
 GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
+GET /top                      the figures of now, of the last few seconds: ?service= ?limit=
 GET /fleet                    how every instance is, asked of all of them now: ?service=
 GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
@@ -11,13 +12,17 @@ GET, POST /reload             what came of the last reload; read the settings ag
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import trio
 
 from proxy.admin.state import LIMIT, LIMIT_MAX, AdminProblem, AdminState, Rows, Selection
 from proxy.beside_traffic import beside_traffic
+
+if TYPE_CHECKING:
+    from proxy.admin.top_keeper import TopKeeper
 
 T = TypeVar("T")
 
@@ -78,6 +83,7 @@ class Pages:
             "/ready": _Entry(self._ready, is_open=True),
             "/services": _Entry(self._services),
             "/routes": _Entry(self._routes),
+            "/top": _Entry(self._top),
             "/fleet": _Entry(self._fleet),
             "/config": _Entry(self._config),
             "/openapi.json": _Entry(self._openapi),
@@ -130,6 +136,19 @@ class Pages:
 
     async def _listed(self, name: str, listed: Rows) -> Page:
         return await self._render(json_page, 200, {name: listed.rows, "next": listed.next})
+
+    @cached_property
+    def _keeper(self) -> "TopKeeper":
+        from proxy.admin.top_keeper import TopKeeper
+
+        return TopKeeper(self._state.top)
+
+    async def _top(self, asked: _Asked) -> Page:
+        from proxy.admin.top_page import render_top, wanted_of
+
+        wanted = wanted_of(asked.query)
+        before, after = await self._keeper.window()
+        return await self._render(render_top, before, after, wanted, self._state.ready())
 
     async def _fleet(self, asked: _Asked) -> Page:
         return Page(200, JSON, await self._state.fleet(one_of(asked.query, ("service",)).get("service", "")))
@@ -199,7 +218,11 @@ def one_of(query: Query, known: Sequence[str], several: Sequence[str] = ()) -> d
 
 def _selection(query: Query) -> Selection:
     given = one_of(query, Selection._fields)
-    limit = given.pop("limit", str(LIMIT))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= LIMIT_MAX):
-        raise AdminProblem(400, f"{limit[:32]!r} is no limit; write a whole number from 1 to {LIMIT_MAX}.")
-    return Selection(limit=int(limit), **given)
+    return Selection(limit=limit_of(given.pop("limit", str(LIMIT)), LIMIT_MAX), **given)
+
+
+def limit_of(text: str, most: int) -> int:
+    """Return how many rows are wanted. `AdminProblem` for what is no whole number from 1 to most."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise AdminProblem(400, f"{text[:32]!r} is no limit; write a whole number from 1 to {most}.")
+    return int(text)

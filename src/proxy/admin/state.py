@@ -7,6 +7,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
+    from proxy.admin.top_sample import TopSample
 
 LIMIT: Final = 200
 LIMIT_MAX: Final = 1_000
@@ -51,6 +52,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     figures: "Callable[[], Awaitable[Figures]]"
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
+    top: "Callable[[], Awaitable[TopSample]]"  # the counters of this moment, of each worker
     fleet: Callable[[str], Awaitable[bytes]]  # how all instances are, or those of one service
     config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets
     openapi: Callable[[str, str], Awaitable[bytes]]  # of all services (""), of one, or of one version of it

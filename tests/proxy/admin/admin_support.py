@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.admin.figures import Figures
 from proxy.admin.state import AdminState, Rows, Selection
+from proxy.admin.top_sample import TopSample
 
 
 async def figures() -> Figures:
@@ -23,6 +24,10 @@ async def nothing() -> Any:
 
 async def describe(service: str, version: str) -> bytes:
     return f'["{service}", "{version}"]'.encode()
+
+
+async def top() -> TopSample:
+    return TopSample("gw-1", "1.2.3", 1, [])
 
 
 async def fleet(service: str) -> bytes:
@@ -45,6 +50,7 @@ STATE = AdminState(
     routes=no_rows,
     config=nothing,
     openapi=describe,
+    top=top,
     fleet=fleet,
     explain=echo,
     reloaded=nothing,

@@ -8,8 +8,8 @@ from proxy.admin.pages import PARAMETERS_MAX, Pages
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 
 PAGES = [
-    *("/health", "/ready", "/services", "/routes", "/fleet", "/config", "/openapi.json", "/explain", "/reload"),
-    "/metrics",
+    *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
+    *("/reload", "/metrics"),
 ]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
