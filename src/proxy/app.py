@@ -6,17 +6,16 @@ Lifetimes nest as the path does: the wire and all its sockets, within it the tas
 and within all of them the wait for a signal.
 """
 
-import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import trio
 
 from frames.frame import DIALLED
 from frames.wire import Wire
-from frames.wire_values import Decide, Handed, SocketKind
+from frames.wire_values import Decide, Handed
 from proxy import bounds
 from proxy.admin.server import serve_admin
 from proxy.admitting import Admitting
@@ -32,6 +31,8 @@ from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
 from proxy.errors import ReasonCounts
 from proxy.exchange import Exchange
+from proxy.listeners import Addresses as Addresses
+from proxy.listeners import Listeners
 from proxy.offer import NOTHING_DECLARED
 from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
@@ -54,14 +55,6 @@ if TYPE_CHECKING:
     from proxy.edge.forwarded import Doubt
     from proxy.overview import Overview
     from proxy.parked import Parking
-
-
-class Addresses(NamedTuple):
-    """Where a running gateway can be reached, as ``(host, port)``."""
-
-    edge: tuple[str, int]
-    services: tuple[str, int]
-    admin: tuple[str, int]
 
 
 class Gateway:
@@ -316,16 +309,10 @@ class Gateway:
         self.pooling.change(config)
 
     async def run(
-        self,
-        edge: socket.socket,
-        services: socket.socket,
-        admin: socket.socket,
-        secured: socket.socket | None = None,
-        *,
-        task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED,
+        self, listeners: Listeners, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Serve on these listening sockets, which are taken over, until cancelled. secured: for clients by TLS."""
-        addresses = Addresses(*(listener.getsockname()[:2] for listener in (edge, services, admin)))
+        """Serve on these sockets, which are taken over, until cancelled."""
+        addresses = listeners.addresses
         decide = make_decide(
             self.lane,
             self.tasks,
@@ -337,14 +324,13 @@ class Gateway:
             self.breaking,
         )
         try:
-            with edge, services, admin, secured or nullcontext():  # closed here, unless somebody has taken them over
+            with listeners:
                 async with self._running_wire(decide), trio.open_nursery() as nursery:
-                    await nursery.start(serve_admin, admin, lambda: self.overview.admin_state())
+                    if listeners.admin is not None:
+                        await nursery.start(serve_admin, listeners.admin, lambda: self.overview.admin_state())
                     await nursery.start(self.tasks.run)
-                    self.wire.listen(edge, SocketKind.EDGE)
-                    self.wire.listen(services, SocketKind.FRAMED)
-                    if secured is not None and self.certificates is not None:
-                        self.wire.listen(secured, SocketKind.EDGE_TLS)
+                    listeners.open(self.wire)
+                    if self.certificates is not None:
                         nursery.start_soon(self.certificates.run)
                     nursery.start_soon(run_ticks, self._tick)
                     nursery.start_soon(self.configured.identities.run)

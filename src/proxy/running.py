@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from penstock.settings import Loaded
-from proxy.app import Addresses, Gateway
+from proxy.app import Gateway
 from proxy.config import DrainConfig, GatewayConfig
 from proxy.config.files import watched_files
 from proxy.edge.listen import open_listener
+from proxy.listeners import Addresses, Listeners
 
 if TYPE_CHECKING:
     from proxy.config.changes import Changes
@@ -50,11 +51,11 @@ async def serve(sources: Sources, *, task_status: trio.TaskStatus[Addresses] = t
     config = sources.loaded.settings
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         listeners = open_listeners(config)
-        secured = [listener.getsockname()[:2] for listener in listeners[3:]]
-        gateway = Gateway(config, gateway_name(socket.gethostname(), listeners[0].getsockname()[1]))
+        secured = listeners.secured_addresses
+        gateway = Gateway(config, gateway_name(socket.gethostname(), listeners.addresses.edge[1]))
         reloading = Reloading(sources, gateway)
         async with trio.open_nursery() as nursery:
-            addresses: Addresses = await nursery.start(partial(gateway.run, *listeners))
+            addresses: Addresses = await nursery.start(gateway.run, listeners)
             nursery.start_soon(reloading.watch)
             _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*addresses))
             for address in secured:
@@ -107,7 +108,7 @@ def gateway_name(host: str, port: int) -> str:
     return f"{re.sub('[^A-Za-z0-9._-]', '-', host)[:58]}-{port}"
 
 
-def open_listeners(config: GatewayConfig) -> list[socket.socket]:
+def open_listeners(config: GatewayConfig) -> Listeners:
     """Open the listeners, or none of them: edge, services, admin, and the edge by TLS if that is wanted."""
     opened: list[socket.socket] = []
     places = [
@@ -124,7 +125,8 @@ def open_listeners(config: GatewayConfig) -> list[socket.socket]:
         for listener in opened:
             listener.close()
         raise
-    return opened
+    edge, services, admin, *secured = opened
+    return Listeners([edge], [services], admin, secured)
 
 
 async def _until_told_to_end(gateway: Gateway, reloading: Reloading, signals: AsyncIterator[int]) -> None:

@@ -175,7 +175,7 @@ async def open_lab(ports: Addresses | None = None, /, **settings: str) -> AsyncI
 
         async def run(task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:  # noqa: ASYNC128 - run does
             with scope:
-                await gateway.run(*listeners, task_status=task_status)
+                await gateway.run(listeners, task_status=task_status)
 
         lab = Lab(nursery, gateway, await nursery.start(run), scope)
         try:
