@@ -62,6 +62,7 @@ uint64_t wire_branch(wire *w, uint64_t id)
     memcpy(x->request_id, from->request_id, from->request_id_bytes);
     memcpy(x->correlation_id, from->correlation_id, from->correlation_id_bytes);
     memcpy(x->trace, from->trace, WIRE_TRACE_BYTES);
+    x->branch_of = exchange_id(from);
     kept_share(x, from);
     from->tells = 1;
     w->counters.begun++;

@@ -101,7 +101,7 @@ int wire_set_context(wire *w, uint64_t id, int field, const uint8_t *bytes, uint
         return WIRE_INVALID;
     switch (field) {
     case FIELD_TRACE:
-        memcpy(x->trace, bytes, byte_count);
+        record_take_trace(w, x, bytes);
         return WIRE_OK;
     case FIELD_SCHEME:
         x->scheme = byte_count == 5 ? SCHEME_HTTPS : SCHEME_HTTP;
@@ -131,6 +131,10 @@ int wire_get_context(wire *w, uint64_t id, int field, uint8_t *out)
     if (field == FIELD_CORRELATION_ID) {
         memcpy(out, x->correlation_id, x->correlation_id_bytes);
         return x->correlation_id_bytes;
+    }
+    if (field == FIELD_TRACE) {
+        memcpy(out, x->trace, WIRE_TRACE_BYTES);
+        return WIRE_TRACE_BYTES;
     }
     return WIRE_INVALID;
 }

@@ -117,6 +117,8 @@ void edge_answer(wire *w, exchange *x, uint32_t head_bytes, const uint8_t *body,
     edge->lingers = x->lingers;
     if (x->method == METHOD_HEAD)
         body_bytes = 0;
+    record_head(w, x);
+    record_answer(w, x, http1_answer_status(w->scratch), (uint64_t)head_bytes + body_bytes);
     exchange_close(w, x);
     edge->started_us = 0;
     w->counters.answers++;

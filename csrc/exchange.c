@@ -29,7 +29,8 @@ static void choose_context(wire *w, exchange *x)
     static const char digits[] = "0123456789abcdef";
     uint64_t random[3] = {wire_random(w), wire_random(w), wire_random(w) | 1};
     memcpy(x->trace, random, 24);
-    x->trace[24] = 0;
+    x->trace[24] = __builtin_bswap64(random[1]) < w->sampled_bound; /* as OpenTelemetry's TraceIdRatioBased draws */
+    x->has_own_span = w->own_spans;
     for (int i = 0; i < 16; i++) {
         x->request_id[2 * i] = (uint8_t)digits[x->trace[i] >> 4];
         x->request_id[2 * i + 1] = (uint8_t)digits[x->trace[i] & 15];
@@ -60,6 +61,7 @@ exchange *exchange_open(wire *w, edge_connection *edge)
     x->started_us = edge->started_us;
     x->batch = w->batch;
     edge->exchange = x;
+    record_begin(w, x);
     return x;
 }
 
@@ -78,6 +80,8 @@ static void attach(wire *w, exchange *x, framed_connection *framed)
     w->route_in_flight[x->route]++;
     w->group_in_flight[x->group]++;
     w->groups[x->group].requests += x->attempt == 1;
+    if (w->settings.measures && w->leaving_count < WIRE_EVENTS_MAX)
+        w->leaving[w->leaving_count++] = exchange_id(x);
 }
 
 void exchange_go(wire *w, exchange *x, framed_connection *framed, const sending *sent)
@@ -90,6 +94,7 @@ void exchange_go(wire *w, exchange *x, framed_connection *framed, const sending 
     x->tells = (sent->how & SEND_TELL) != 0;
     x->is_streamed = x->is_put_off = x->is_measured = 0;
     attach(w, x, framed);
+    record_attempt(w, x);
 }
 
 void exchange_set_timer(wire *w, exchange *x, uint32_t after_ms)
@@ -111,6 +116,7 @@ void exchange_detach(wire *w, exchange *x)
 {
     if (x->state != EXCHANGE_SENT)
         return;
+    record_attempt_end(w, x);
     *x->back = x->next;
     if (x->next)
         x->next->back = x->back;
@@ -127,6 +133,7 @@ void exchange_detach(wire *w, exchange *x)
 void exchange_close(wire *w, exchange *x)
 {
     exchange_detach(w, x);
+    record_end(w, x);
     timer_clear(&x->timer);
     if (x->edge)
         x->edge->exchange = NULL;
@@ -152,11 +159,12 @@ static void measure_target(wire *w, uint32_t slot, float latency_us)
     w->latency_at_us[slot] = w->now_us;
 }
 
-static uint64_t *latency_counts(wire *w, uint32_t route)
+static void measure_instance(wire *w, uint32_t slot, uint16_t status, uint64_t latency_us)
 {
-    if (!w->route_latency[route])
-        w->route_latency[route] = calloc(WIRE_LATENCY_COUNTS, sizeof(uint64_t));
-    return w->route_latency[route];
+    w->instance_statuses[slot][status / 100]++;
+    uint64_t *counts = figures_room(&w->instance_latency[slot], WIRE_COARSE_COUNTS);
+    if (counts)
+        counts[latency_coarse_index(latency_us)]++;
 }
 
 void exchange_measure_expired(wire *w, const exchange *x)
@@ -165,18 +173,22 @@ void exchange_measure_expired(wire *w, const exchange *x)
         measure_target(w, x->framed->item.slot, (float)(w->now_us - x->sent_us));
 }
 
-void exchange_measure(wire *w, const exchange *x, uint16_t status)
+void exchange_measure(wire *w, exchange *x, uint16_t status)
 {
+    x->outcome = status;
     uint64_t latency_us = w->now_us - x->sent_us;
     uint64_t counted_us = latency_us + (status >= 500 ? w->settings.failure_us : 0);
     measure_target(w, x->framed->item.slot, counted_us ? (float)counted_us : 1.0f);
     w->route_statuses[x->route][status / 100]++;
+    if (w->settings.measures)
+        measure_instance(w, x->framed->item.slot, status, latency_us);
     if (!status_is_failure(status)) {
         w->gauge_answers[x->gauge]++;
         w->groups[x->group].answers++;
         w->groups[x->group].latency_sum_us += latency_us;
     }
-    uint64_t *counts = latency_counts(w, x->route);
+    uint64_t *counts = figures_room(&w->route_latency[x->route], WIRE_LATENCY_COUNTS);
     if (counts)
         counts[latency_index(latency_us)]++;
+    record_answered(w, x);
 }

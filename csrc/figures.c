@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "latency.h"
 #include "wire_internal.h"
 
 int wire_peer(wire *w, uint32_t connection, char *out, uint32_t room)
@@ -98,12 +99,97 @@ const uint64_t *wire_route_latency(wire *w, uint32_t route)
     return route < w->settings.routes_max ? w->route_latency[route] : NULL;
 }
 
+const uint64_t *wire_route_totals(wire *w, uint32_t route)
+{
+    return route < w->settings.routes_max ? w->route_totals[route] : NULL;
+}
+
+const uint64_t *wire_route_gateway(wire *w, uint32_t route)
+{
+    return route < w->settings.routes_max ? w->route_gateway[route] : NULL;
+}
+
+static uint32_t slot_of(uint32_t connection)
+{
+    return connection & (WIRE_FRAMED_CONNECTIONS_MAX - 1);
+}
+
+/* A handle's slot keeps its counts until somebody else takes it, so also after its own end. */
+static int is_slot_of(const wire *w, uint32_t connection)
+{
+    return w->settings.measures && slot_of(connection) < w->settings.framed_connections_max &&
+           w->instance_of[slot_of(connection)] == connection;
+}
+
+const uint64_t *wire_instance_statuses(wire *w, uint32_t connection)
+{
+    return is_slot_of(w, connection) ? w->instance_statuses[slot_of(connection)] : NULL;
+}
+
+const uint64_t *wire_instance_latency(wire *w, uint32_t connection)
+{
+    return is_slot_of(w, connection) ? w->instance_latency[slot_of(connection)] : NULL;
+}
+
+void figures_begin_instance(wire *w, uint32_t connection)
+{
+    uint32_t slot = slot_of(connection);
+    w->instance_of[slot] = connection;
+    memset(w->instance_statuses[slot], 0, sizeof w->instance_statuses[slot]);
+    if (w->instance_latency[slot])
+        memset(w->instance_latency[slot], 0, WIRE_COARSE_COUNTS * sizeof(uint64_t));
+}
+
+uint64_t *figures_room(uint64_t **counts, uint32_t count)
+{
+    if (!*counts)
+        *counts = calloc(count, sizeof(uint64_t));
+    return *counts;
+}
+
+const wire_turn_figures *wire_turns(const wire *w)
+{
+    return &w->turns;
+}
+
+static uint32_t batch_index(uint32_t requests)
+{
+    uint32_t index = requests ? 32 - (uint32_t)__builtin_clz(requests) : 0;
+    return index < WIRE_BATCH_COUNTS ? index : WIRE_BATCH_COUNTS - 1;
+}
+
+void figures_turn(wire *w, uint64_t now_us)
+{
+    uint64_t turn_us = now_us > w->turn_began_us ? now_us - w->turn_began_us : 0;
+    w->turns.turn_us[latency_coarse_index(turn_us)]++;
+    w->turns.turn_sum_us += turn_us;
+    if (turn_us > w->turns.turn_max_us)
+        w->turns.turn_max_us = turn_us;
+    w->turns.requests[batch_index(w->head_count)]++;
+    w->turn_began_us = 0;
+}
+
+void wire_away(wire *w, uint64_t microseconds)
+{
+    w->turns.away_us[latency_coarse_index(microseconds)]++;
+    w->turns.away_sum_us += microseconds;
+    if (microseconds > w->turns.away_max_us)
+        w->turns.away_max_us = microseconds;
+}
+
+static void forget(uint64_t **counts)
+{
+    free(*counts);
+    *counts = NULL;
+}
+
 void wire_route_reset(wire *w, uint32_t route)
 {
     if (route >= w->settings.routes_max)
         return;
-    free(w->route_latency[route]);
-    w->route_latency[route] = NULL;
+    forget(&w->route_latency[route]);
+    forget(&w->route_totals[route]);
+    forget(&w->route_gateway[route]);
     memset(w->route_statuses[route], 0, sizeof w->route_statuses[route]);
 }
 

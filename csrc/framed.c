@@ -33,6 +33,7 @@ framed_connection *framed_adopt(wire *w, int descriptor, int dialled)
     w->latency_us[slot] = 0;
     w->latency_samples[slot] = 0;
     w->latency_at_us[slot] = w->now_us;
+    figures_begin_instance(w, framed->handle);
     if (wire_watch(w, descriptor, EPOLL_CTL_ADD, WATCH_CONNECTION, SOURCE_FRAMED, &framed->item) < 0) {
         int error = errno;
         close(descriptor);
@@ -118,6 +119,7 @@ void framed_bury(wire *w)
             if (!wire_event_room(w))
                 return;
             exchange *x = framed->exchanges;
+            x->outcome = ATTEMPT_LOST;
             exchange_detach(w, x);
             wire_event *event = wire_add_event(w, EVENT_LOST);
             event->exchange = exchange_id(x);

@@ -23,6 +23,7 @@ exchange *framed_find_answered(wire *w, const framed_connection *framed, uint64_
 void framed_report_bad_response(wire *w, exchange *x, uint16_t detail)
 {
     x->is_spoiled = 1;
+    x->outcome = ATTEMPT_BAD;
     wire_event *event = wire_add_event(w, EVENT_BAD_RESPONSE);
     event->exchange = exchange_id(x);
     event->connection = x->framed->handle;
@@ -98,6 +99,7 @@ void framed_take_refused(wire *w, framed_connection *framed, const uint8_t *base
             framed_report_bad_response(w, x, BAD_RESPONSE_REFUSED);
         return;
     }
+    x->outcome = ATTEMPT_REFUSED;
     exchange_detach(w, x);
     wire_event *event = wire_add_event(w, EVENT_REFUSED);
     event->exchange = exchange_id(x);

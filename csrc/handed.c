@@ -32,6 +32,8 @@ static int take_away(wire *w, exchange *x, wire_handed *handed)
         edge_look_again(w, edge);
         return WIRE_NO_EXCHANGE;
     }
+    record_head(w, x);
+    record_flag(w, x, RECORD_STREAMED);
     edge_take_away(w, edge);
     timer_clear(&x->timer); /* whoever has the connection keeps the time */
     x->is_away = 1;
@@ -103,6 +105,9 @@ int wire_hand_back(wire *w, uint64_t id, int how, const uint8_t *bytes, uint32_t
     if (how < HAND_BACK_KEEP || how > HAND_BACK_RESET)
         return WIRE_INVALID;
     edge_connection *edge = x->edge;
+    if (how == HAND_BACK_RESET)
+        record_flag(w, x, RECORD_CUT);
+    record_received(w, x, received);
     exchange_close(w, x);
     edge->received += received;
     w->counters.edge_bytes_in += received;
@@ -128,6 +133,7 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
         return WIRE_NO_EXCHANGE;
     wire_read_clock(w);
     edge_connection *edge = x->edge;
+    record_received(w, x, received);
     edge->received += received;
     w->counters.edge_bytes_in += received;
     w->counters.handed_over_now--;

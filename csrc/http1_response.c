@@ -81,6 +81,12 @@ static const char *reason_phrase(uint16_t status)
     return phrases[status - 100] != NULL ? phrases[status - 100] : "";
 }
 
+uint16_t http1_answer_status(const uint8_t *head)
+{
+    enum { STATUS_AT = 9 }; /* behind "HTTP/1.1 " */
+    return (uint16_t)((head[STATUS_AT] - '0') * 100 + (head[STATUS_AT + 1] - '0') * 10 + head[STATUS_AT + 2] - '0');
+}
+
 static void put_status_line(writer *w, uint16_t status)
 {
     const char *phrase = reason_phrase(status);

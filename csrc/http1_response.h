@@ -59,6 +59,9 @@ int32_t http1_response_write(const uint8_t *bytes, const frame_view *view, const
 int32_t http1_answer_write(uint16_t status, const uint8_t *lines, uint32_t lines_bytes, uint32_t body_bytes,
                            const http1_answer *answer, uint8_t *out, uint32_t room);
 
+/* The status that a head says which one of these has written. */
+uint16_t http1_answer_status(const uint8_t *head);
+
 /* Writes the fields of a TRAILERS frame as a trailer section, its last CRLF included, at out[0..room). What must not be a trailer
  * is left out. Returns as http1_response_write; fields of framing are among what is left out. */
 int32_t http1_trailers_write(const uint8_t *bytes, const frame_view *view, const frame_field *fields, uint8_t *out,

@@ -72,12 +72,19 @@ static int reserve_memory(wire *w)
     w->route_group = make_array(&is_short, s->routes_max, sizeof *w->route_group);
     w->group_in_flight = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->group_in_flight);
     w->groups = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->groups);
+    w->leaving = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->leaving);
+    w->route_totals = make_array(&is_short, s->routes_max, sizeof *w->route_totals);
+    w->route_gateway = make_array(&is_short, s->routes_max, sizeof *w->route_gateway);
+    w->instance_latency = make_array(&is_short, connections, sizeof *w->instance_latency);
+    w->instance_statuses = make_array(&is_short, connections, sizeof *w->instance_statuses);
+    w->instance_of = make_array(&is_short, connections, sizeof *w->instance_of);
     w->arena = map_memory(WIRE_ARENA_BYTES);
     w->heads = map_memory(HEADS_BYTES);
     w->context = map_memory(CONTEXT_ROOM_BYTES);
     w->plain = map_memory(TLS_PLAIN_BYTES);
     w->closed = map_memory(s->edge_connections_max * sizeof *w->closed);
     w->tls_outputs = map_memory(WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
+    is_short |= records_start(w) < 0;
     if (is_short || !w->arena || !w->heads || !w->context || !w->plain || !w->closed || !w->tls_outputs)
         return -1;
     if (slab_start(&w->edges, sizeof(edge_connection), s->edge_connections_max, 0xffffff) < 0 ||
@@ -172,6 +179,7 @@ static void shut_connections(wire *w)
     w->listed_end = &w->listed;
     w->closed_count = w->tls_now = 0;
     input_drop(w, &w->handed);
+    w->leaving_count = 0;
     w->dirty = w->dying = w->ready = w->roomy = NULL;
     w->ready_end = &w->ready;
     w->counters.edge_open_now = w->counters.framed_open_now = w->counters.exchanges_now = w->counters.handed_over_now = 0;
@@ -194,13 +202,22 @@ void wire_shut(wire *w)
     close_descriptor(&w->epoll);
 }
 
+static void free_each(uint64_t **arrays, uint32_t count)
+{
+    for (uint32_t i = 0; arrays && i < count; i++)
+        free(arrays[i]);
+}
+
 static void free_memory(wire *w)
 {
     slab_end(&w->edges);
     slab_end(&w->exchanges);
     slab_end(&w->framed);
-    for (uint32_t route = 0; w->route_latency && route < w->settings.routes_max; route++)
-        free(w->route_latency[route]);
+    free_each(w->route_latency, w->settings.routes_max);
+    free_each(w->route_totals, w->settings.routes_max);
+    free_each(w->route_gateway, w->settings.routes_max);
+    free_each(w->instance_latency, w->settings.framed_connections_max);
+    records_end(w);
     free(w->addresses.entries);
     unmap_memory(w->arena, WIRE_ARENA_BYTES);
     unmap_memory(w->heads, HEADS_BYTES);
@@ -211,7 +228,8 @@ static void free_memory(wire *w)
     void *owned[] = {
         w->events,    w->requests,   w->scratch,       w->views,           w->fields,        w->in_flight,      w->unsent,
         w->heard,     w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses,
-        w->gauge_answers, w->route_in_flight, w->route_group, w->group_in_flight, w->groups,
+        w->gauge_answers, w->route_in_flight, w->route_group, w->group_in_flight, w->groups, w->leaving,
+        w->route_totals, w->route_gateway, w->instance_latency, w->instance_statuses, w->instance_of,
     };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);

@@ -13,6 +13,8 @@ typedef struct {
     context_value values[11];
     uint32_t count;
     uint32_t text_bytes;
+    uint32_t trace_at;   /* among the texts */
+    uint8_t trace[WIRE_TRACE_BYTES];
     uint8_t address[WIRE_ADDRESS_BYTES_MAX];
 } context;
 
@@ -30,6 +32,15 @@ static void add_identity(context *c, const wire_identity *identity)
     add(c, FIELD_CLAIMS, identity->text + identity->principal_bytes, identity->claims_bytes);
 }
 
+enum { SPAN_LAST = 23 }; /* of a trace: the last byte of its span id */
+
+/* The service's parent is the attempt, where attempts have spans; else the one that the client, or nobody, named. */
+static uint8_t span_last_byte(const exchange *x, uint32_t attempt)
+{
+    int has_span = x->has_own_span && x->trace[WIRE_TRACE_BYTES - 1] & 1 && (!x->is_begun || x->branch_of);
+    return has_span ? x->trace[SPAN_LAST] ^ (uint8_t)attempt : x->trace[SPAN_LAST];
+}
+
 /* What the gateway says of the request, as opposed to what the client sent along. */
 static void gather(const exchange *x, context *c, const request_parts *parts)
 {
@@ -38,7 +49,10 @@ static void gather(const exchange *x, context *c, const request_parts *parts)
     add(c, FIELD_TENANT, x->tenant, x->tenant_bytes);
     add(c, FIELD_CORRELATION_ID, x->correlation_id, x->correlation_id_bytes);
     add(c, FIELD_REQUEST_ID, x->request_id, x->request_id_bytes);
-    add(c, FIELD_TRACE, x->trace, WIRE_TRACE_BYTES);
+    c->trace_at = c->text_bytes;
+    memcpy(c->trace, x->trace, WIRE_TRACE_BYTES);
+    c->trace[SPAN_LAST] = span_last_byte(x, parts->attempt);
+    add(c, FIELD_TRACE, c->trace, WIRE_TRACE_BYTES);
     add(c, FIELD_TRACESTATE, x->tracestate, x->tracestate_bytes);
     if (parts->identity)
         add_identity(c, parts->identity);
@@ -114,6 +128,12 @@ static void put_payload(const exchange *x, const context *c, const request_parts
         memcpy(text, parts->body, parts->body_bytes);
 }
 
+/* Where in the payload the byte is that differs between the spans of attempts. */
+static uint32_t span_at(const context *c, const request_parts *parts)
+{
+    return FRAME_REQUEST_FIXED_BYTES + 4 * (c->count + parts->field_count) + parts->target_bytes + c->trace_at + SPAN_LAST;
+}
+
 /* Writes the header, and returns the payload's place; NULL when the connection is full. */
 static uint8_t *begin_frame(wire *w, exchange *x, framed_connection *framed, uint32_t payload_bytes, int end)
 {
@@ -132,12 +152,15 @@ int request_write(wire *w, exchange *x, framed_connection *framed, const request
     uint32_t bytes = measure(x, &c, parts);
     if (!bytes)
         return WIRE_NO_ROOM;
+    record_request(w, x, parts);
     uint8_t *payload = begin_frame(w, x, framed, bytes, parts->end), *kept;
     if (!payload)
         return WIRE_FULL;
     put_payload(x, &c, parts, payload);
-    if (keeps && (kept = kept_make(w, x, bytes)))
+    if (keeps && (kept = kept_make(w, x, bytes))) {
         memcpy(kept, payload, bytes);
+        x->request->span_at = span_at(&c, parts);
+    }
     return WIRE_OK;
 }
 
@@ -148,7 +171,9 @@ int request_keep(wire *w, exchange *x, const request_parts *parts)
     uint8_t *kept = bytes ? kept_make(w, x, bytes) : NULL;
     if (!kept)
         return WIRE_NO_ROOM;
+    record_request(w, x, parts);
     put_payload(x, &c, parts, kept);
+    x->request->span_at = span_at(&c, parts);
     return WIRE_OK;
 }
 
@@ -159,6 +184,7 @@ int request_write_kept(wire *w, exchange *x, framed_connection *framed, uint32_t
         return WIRE_FULL;
     memcpy(payload, x->request->payload, x->request->bytes);
     put_attempt(payload, remaining_ms, endpoint, attempt);
+    payload[x->request->span_at] = span_last_byte(x, attempt);
     return WIRE_OK;
 }
 

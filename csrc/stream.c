@@ -75,6 +75,8 @@ int32_t wire_response_head(wire *w, uint64_t id, uint32_t at, uint32_t bytes, in
     facts.upgrade = upgrade;
     facts.upgrade_bytes = (uint8_t)upgrade_bytes;
     *body_at = w->views[0].body - FRAME_HEADER_BYTES;
+    if (w->views[0].status >= 200 || w->views[0].status == 101)
+        record_answer(w, x, w->views[0].status, 0);
     return result_of(http1_response_write(base, &w->views[0], w->fields, &facts, out, room));
 }
 
@@ -88,6 +90,7 @@ int32_t wire_answer_head(wire *w, uint64_t id, int status, const uint8_t *lines,
         return WIRE_INVALID;
     http1_answer facts = edge_answer_facts(w, x);
     facts.close = close != 0;
+    record_answer(w, x, (uint32_t)status, 0);
     return result_of(http1_answer_write((uint16_t)status, lines, lines_bytes, body_bytes, &facts, out, room));
 }
 

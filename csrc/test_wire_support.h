@@ -55,6 +55,11 @@ static inline wire_settings small_settings(void)
                            .failure_us = 1000000,
                            .linger_ms = 5000,
                            .tls_handshake_ms = 10000,
+                           .measures = 1,
+                           .recent_records = 8,
+                           .notable_records = 4,
+                           .watched_records = 4,
+                           .slow_us = 1000000,
                            .http1 = {16384, 100, 8192, 65536}};
 }
 

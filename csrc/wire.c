@@ -46,6 +46,8 @@ void wire_read_clock(wire *w)
     if ((uint64_t)now.tv_sec != w->date_second) {
         w->date_second = (uint64_t)now.tv_sec;
         http1_date_write(w->date_second, w->date);
+        clock_gettime(CLOCK_REALTIME, &now);
+        w->unix_offset_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - w->now_us;
     }
 }
 
@@ -126,11 +128,13 @@ static void *owner_of(timer *t, size_t offset)
     return (uint8_t *)t - offset;
 }
 
-static void tell_expired(wire *w, const exchange *x)
+static void tell_expired(wire *w, exchange *x)
 {
     int is_early = x->deadline_ms > wire_now_ms(w);
     w->counters.expired += !is_early;
     exchange_measure_expired(w, x);
+    if (!x->is_measured)
+        x->outcome = is_early ? ATTEMPT_SLOW : ATTEMPT_EXPIRED;
     wire_event *event = wire_add_event(w, EVENT_EXPIRED);
     event->exchange = exchange_id(x);
     event->connection = x->framed ? x->framed->handle : 0;
@@ -219,6 +223,7 @@ int wire_step(wire *w, uint32_t wait_us)
     expire_timers(w);
     edge_resume(w);
     framed_take_ready(w); /* last, as only this has no end: a timer expires once, and a client asks again when it was answered */
+    w->turn_began_us = w->was_active ? w->now_us : 0;
     int count = wait_for_events(w->epoll, ready, w->event_count || w->head_count || wire_has_more(w) ? 0 : wait_us);
     if (count < 0 && errno != EINTR) {
         w->is_stepping = 0;
@@ -227,6 +232,8 @@ int wire_step(wire *w, uint32_t wait_us)
     for (int round = 1; count > 0; round++) {
         w->was_active = 1;
         wire_read_clock(w);
+        if (!w->turn_began_us)
+            w->turn_began_us = w->now_us;
         for (int i = 0; i < count; i++)
             dispatch(w, &ready[i]);
         if (count < ROUND_EVENTS_MIN || round == STEP_ROUNDS_MAX || !wire_event_room(w))
@@ -258,6 +265,15 @@ int wire_has_more(const wire *w)
     return w->resumed || w->ready || w->dying || w->roomy || w->timers.expired || w->closed_count || w->event_count > w->events_told;
 }
 
+static void measure_flush(wire *w)
+{
+    wire_read_clock(w);
+    if (w->leaving_count)
+        record_left(w, w->now_us);
+    if (w->turn_began_us)
+        figures_turn(w, w->now_us);
+}
+
 /* Decisions start timers (deadlines, write times) of which the descriptor must tell, although no step may come before the caller
  * waits. */
 void wire_flush(wire *w)
@@ -272,5 +288,7 @@ void wire_flush(wire *w)
     }
     if (is_at_rest)
         framed_release_buffers(w);
+    if (w->settings.measures && (w->turn_began_us || w->leaving_count))
+        measure_flush(w);
     arm_timer(w);
 }

@@ -17,6 +17,7 @@
 #include "frame.h"
 #include "http1_head.h"
 #include "http1_response.h"
+#include "record.h"
 
 /* cdef: begin */
 typedef struct wire wire;
@@ -31,6 +32,8 @@ enum {
     WIRE_ID_BYTES_MAX = 64,            /* request and correlation ids */
     WIRE_TRACE_BYTES = 25,             /* trace id 16, span id 8, flags 1 */
     WIRE_LATENCY_COUNTS = 2688,        /* entries of a route's latency counts, see wire_route_latency */
+    WIRE_COARSE_COUNTS = 384,          /* the same by the coarser rule, see wire_route_gateway */
+    WIRE_BATCH_COUNTS = 12,            /* see wire_turn_figures */
     WIRE_ROOM_BYTES = 262144,          /* who sends streams waits while more than this is unsent: see wire_want_room */
     WIRE_ADDRESS_BYTES_MAX = 46,       /* a peer's address as text, without its port */
     WIRE_CLIENT_BYTES_MAX = 64,        /* the same as a trusted proxy has it, which may be a name of its own */
@@ -64,6 +67,10 @@ typedef struct {
     /* Copies of requests, so that they can be sent again (SEND_KEEP, wire_keep): bytes of one, and of all together; 0: none is kept. */
     uint32_t kept_bytes_max;
     uint64_t kept_total_bytes_max;
+    /* What is measured for people: records (csrc/record.h), and times by route and instance. 0: none of it. */
+    uint32_t measures;
+    uint32_t recent_records, notable_records, watched_records; /* room of each ring; 0: none is kept there */
+    uint32_t slow_us;                  /* a request that took as long is notable */
     http1_limits http1;
 } wire_settings;
 
@@ -240,6 +247,15 @@ typedef struct {
     uint64_t requests, answers, latency_sum_us;
 } wire_group_figures;
 
+/* How batches went since the start: a turn is all that one batch takes, from the moment at which the wire is told that something is ready to
+ * the end of its flush. */
+typedef struct {
+    uint64_t turn_us[WIRE_COARSE_COUNTS];
+    uint64_t away_us[WIRE_COARSE_COUNTS]; /* what other tasks took while the wire had something to do: wire_away */
+    uint64_t requests[WIRE_BATCH_COUNTS]; /* of batches with that many: none, 1, 2 to 3, 4 to 7, ... */
+    uint64_t turn_sum_us, away_sum_us, turn_max_us, away_max_us;
+} wire_turn_figures;
+
 /* Counters since the start; only ever rise, but for those marked now. */
 typedef struct {
     uint64_t steps, events, batch_requests_max;
@@ -312,7 +328,7 @@ int32_t wire_field(wire *w, uint64_t exchange, const uint8_t *name, uint32_t nam
  * trace are random, there is no tenant, and the address and the scheme are those of the connection. Of one that was neither handed over nor
  * begun, what is set is there in this batch. WIRE_NO_ROOM: there is no memory for it, and the field is as before. */
 int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
-/* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID. Returns its length or WIRE_NO_EXCHANGE. */
+/* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID, FIELD_TRACE. Returns its length or WIRE_NO_EXCHANGE. */
 int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
 /* The address of the exchange's client as text, without port (room: at least WIRE_CLIENT_BYTES_MAX): the one that was set as
  * FIELD_CLIENT_ADDRESS, since a trusted proxy said so, while it is kept (wire_set_context); else the connection's. Its length, 0 where there
@@ -467,6 +483,36 @@ const uint64_t *wire_route_statuses(wire *w, uint32_t route);
 /* Counts of times to respond of a route, WIRE_LATENCY_COUNTS entries by the bucket rule of HdrHistogram with unit 1 microsecond,
  * two significant digits, and 2^27 - 1 microseconds at most; what is longer counts there. NULL when nothing was counted. */
 const uint64_t *wire_route_latency(wire *w, uint32_t route);
+/* The same of the whole time at the edge, from a request's first byte to its answer, whoever gave it; and of the part of it that no attempt at
+ * a service took, by the coarser rule (one significant digit, WIRE_COARSE_COUNTS entries). NULL when nothing was counted, or not measured. */
+const uint64_t *wire_route_totals(wire *w, uint32_t route);
+const uint64_t *wire_route_gateway(wire *w, uint32_t route);
+/* Counts of responses by status class, and of times to respond by the coarser rule, of a framed connection: until its slot has another one,
+ * so also in the batch of its EVENT_FRAMED_CLOSED. NULL when nothing was counted, or not measured. */
+const uint64_t *wire_instance_statuses(wire *w, uint32_t connection);
+const uint64_t *wire_instance_latency(wire *w, uint32_t connection);
+/* How batches went. The address never changes. */
+const wire_turn_figures *wire_turns(const wire *w);
+/* Says that other tasks have kept the wire waiting that long while it had something to do. */
+void wire_away(wire *w, uint64_t microseconds);
+
+/* Why the gateway answers an undecided exchange itself, for its record; and whose route it was, where it has not been sent (UINT32_MAX:
+ * nobody's). reason: any number below 65,536 that the caller understands. WIRE_OK, or WIRE_NO_EXCHANGE: it has no record. */
+int wire_record_reason(wire *w, uint64_t exchange, uint32_t reason, uint32_t route);
+/* Bytes that were written to the client of an exchange that is handed over, for its record. */
+int wire_record_bytes(wire *w, uint64_t exchange, uint64_t bytes_out);
+/* Which records go to RECORDS_WATCHED from now on: those for which 64 random bits are at most logged_bound (0: none), and with sampled those
+ * whose trace is. */
+void wire_watch_records(wire *w, uint64_t logged_bound, int sampled);
+/* Which traces that begin here are sampled from now on: those whose last eight bytes, as a number, are below sampled_bound. own_spans: a trace
+ * that a client brings goes on with a span of the gateway's own, and each attempt at a service of a sampled trace has one, too: its last byte is
+ * that of the gateway's, XOR the attempt's number. */
+void wire_sample_traces(wire *w, uint64_t sampled_bound, int own_spans);
+/* A ring: its memory, with room for that many (0: there is none), and the sequence of its newest record. A record with sequence n lies at
+ * (n - 1) % room until n + room is written. */
+const wire_record *wire_records(const wire *w, int ring);
+uint32_t wire_record_room(const wire *w, int ring);
+uint64_t wire_record_sequence(const wire *w, int ring);
 /* Zeroes a route's counts, for an index that is given to another route. */
 void wire_route_reset(wire *w, uint32_t route);
 const wire_counters *wire_count(const wire *w);

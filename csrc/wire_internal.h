@@ -1,6 +1,6 @@
 /* What the parts of the wire share. open.c: making and freeing; wire.c: the step; listen.c: accepting;
  * decide.c: the caller's decisions; again.c: sending again what was kept (kept.c); begun.c: exchanges of the caller's own; caller.c: values of a request's head; context.c: context fields; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
- * exchange.c: the table of exchanges and what is measured; request.c: the
+ * exchange.c: the table of exchanges and what is measured; record.c: what is kept of those that have ended; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
 #define PENSTOCK_WIRE_INTERNAL_H
@@ -131,6 +131,7 @@ typedef struct edge_connection {
 typedef struct kept_request {
     uint32_t references;
     uint32_t bytes;
+    uint32_t span_at;                /* of the last byte of its trace's span */
     uint8_t payload[];
 } kept_request;
 
@@ -153,8 +154,10 @@ typedef struct exchange {
     const uint8_t *client;           /* in place of the connection's address */
     uint8_t *kept;                   /* memory of the three, once the exchange has outlived its batch */
     uint64_t batch;
+    uint64_t branch_of;              /* the exchange that it is a branch of; 0: none */
     uint32_t route;
     uint16_t gauge;
+    uint16_t outcome;                /* of the attempt that it is at: status, or enum attempt_outcome; 0: not known yet */
     uint16_t group;
     uint16_t tracestate_bytes;
     uint8_t tenant_bytes;
@@ -174,6 +177,8 @@ typedef struct exchange {
     uint8_t has_response : 1;        /* any RESPONSE has: it is too late for REFUSED */
     uint8_t holds : 1;               /* SEND_HOLD */
     uint8_t tells : 1;               /* SEND_TELL */
+    uint8_t is_recorded : 1;         /* it has a record of its own */
+    uint8_t has_own_span : 1;        /* so has each attempt */
     uint8_t attempt;                 /* of the last sending */
     uint8_t tag;                     /* of its id on the wire: see ATTEMPT_SHIFT */
     uint8_t method;
@@ -210,6 +215,13 @@ typedef struct framed_connection {
     uint8_t cause;                   /* enum wire_close_cause once it is dying */
     uint8_t frame_error;
 } framed_connection;
+
+/* The newest record is at (sequence - 1) % size. */
+typedef struct {
+    wire_record *records;
+    uint64_t sequence;
+    uint32_t size;
+} record_ring_memory;
 
 typedef struct {
     int descriptor; /* -1: none */
@@ -280,6 +292,21 @@ struct wire {
     uint32_t *group_in_flight;
     wire_group_figures *groups;
     wire_counters counters;
+
+    wire_record *records_open;       /* of each exchange, by slot; NULL: nothing is recorded */
+    record_ring_memory rings[RECORD_RINGS];
+    uint64_t logged_bound, sampled_bound;
+    uint8_t watches_sampled, own_spans;
+    uint64_t *leaving;               /* exchanges that were sent since the last flush, WIRE_EVENTS_MAX at most */
+    uint32_t leaving_count;
+    uint64_t **route_totals;
+    uint64_t **route_gateway;
+    uint64_t **instance_latency;
+    uint64_t (*instance_statuses)[6];
+    uint32_t *instance_of;           /* whose they are, by slot */
+    uint64_t turn_began_us;          /* 0: none goes on */
+    wire_turn_figures turns;
+    uint64_t unix_offset_us;         /* what the wire's clock has to be added to be that of the calendar */
 
     uint64_t date_second;
     uint8_t date[29];
@@ -380,10 +407,10 @@ static inline int status_is_failure(uint16_t status)
     return status >= 500 || status == TOO_MANY_REQUESTS;
 }
 void exchange_measure_expired(wire *w, const exchange *x);
-void exchange_measure(wire *w, const exchange *x, uint16_t status);
+void exchange_measure(wire *w, exchange *x, uint16_t status);
 
 /* request.c: the REQUEST frame of an exchange. */
-typedef struct {
+typedef struct request_parts {
     uint32_t endpoint, attempt, remaining_ms;
     const uint8_t *target;
     const uint8_t *fields;           /* table and text of those that go on, or NULL: to be written from the head */
@@ -403,6 +430,33 @@ request_parts request_parts_of(const exchange *x, uint32_t remaining_ms, const w
 int request_keep(wire *w, exchange *x, const request_parts *parts);
 /* Writes what is kept. WIRE_OK or WIRE_FULL. */
 int request_write_kept(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
+
+/* record.c. Each does nothing for an exchange that has no record. */
+int records_start(wire *w);          /* 0, or -1 when there is no memory */
+void records_end(wire *w);
+void record_begin(wire *w, exchange *x);
+/* What is known of its request: when it is sent or kept; from its head, in its batch. */
+void record_request(wire *w, const exchange *x, const request_parts *parts);
+void record_head(wire *w, const exchange *x);
+/* An attempt begins, and ends. */
+void record_attempt(wire *w, exchange *x);
+void record_attempt_end(wire *w, const exchange *x);
+void record_answered(wire *w, const exchange *x);
+void record_left(wire *w, uint64_t left_us);
+/* What its client was sent. */
+void record_answer(wire *w, const exchange *x, uint32_t status, uint64_t bytes);
+void record_received(wire *w, const exchange *x, uint64_t bytes);
+void record_flag(wire *w, const exchange *x, enum record_flags flag);
+/* The trace that its client, or the caller, says it belongs to. */
+void record_take_trace(wire *w, exchange *x, const uint8_t *trace);
+void record_end(wire *w, exchange *x);
+
+/* figures.c: zeroed counts in place of NULL; NULL without memory. */
+uint64_t *figures_room(uint64_t **counts, uint32_t count);
+/* A framed connection has taken its slot. */
+void figures_begin_instance(wire *w, uint32_t connection);
+/* A turn is over. */
+void figures_turn(wire *w, uint64_t now_us);
 
 /* kept.c: memory for the payload of the exchange's request, in place of what it has; NULL, counted, where a bound or memory forbids it. */
 uint8_t *kept_make(wire *w, exchange *x, uint32_t bytes);

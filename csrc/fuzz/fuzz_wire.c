@@ -545,6 +545,11 @@ static void start(uint8_t how)
                                     .connection_age_ms = how & 32 ? 700 : 0,
                                     .connection_bytes_max = how & 32 ? 3000 : 0,
                                     .keeps_malformed = how & 64 ? 1 : 0,
+                                    .measures = 1,
+                                    .recent_records = 5,
+                                    .notable_records = 3,
+                                    .watched_records = 2,
+                                    .slow_us = 1000,
                                     .kept_bytes_max = 1000,
                                     .kept_total_bytes_max = KEPT_BYTES_MAX,
                                     .http1 = {how & 4 ? 40000 : 1000, 20, 200, how & 8 ? 40000 : 1000}};

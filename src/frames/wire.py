@@ -26,7 +26,7 @@ import msgspec
 import trio
 
 from frames._native import ffi, lib
-from frames.again_calls import AgainCalls
+from frames.record_calls import RecordCalls
 from frames.tls_port import TlsPort
 from frames.wire_values import (
     Decide,
@@ -67,7 +67,7 @@ def _bind_frame(wire: Any) -> Callable[[int, int, int, int, bytes | memoryview],
     return frame
 
 
-class Wire(AgainCalls):
+class Wire(RecordCalls):
     """A set of sockets, drained and flushed in batches.
 
     Resource handling: ``listen`` and ``adopt`` take a socket over, whatever they return or raise. ``run`` closes
@@ -259,6 +259,7 @@ class Wire(AgainCalls):
     async def _turn(self, decide: Decide) -> NoReturn:
         wire, flush = self._wire, self.flush
         was_active, has_more, clock = lib.wire_was_active, lib.wire_has_more, time.monotonic
+        away = lib.wire_away
         descriptor = lib.wire_descriptor(wire)
         wait_us = 0
         await trio.lowlevel.checkpoint()
@@ -274,8 +275,10 @@ class Wire(AgainCalls):
                 self._lively_steps -= self._lively_steps > 0
                 if self._yields_wanted or clock() - yielded_at > _YIELD_SECONDS:
                     self._yields_wanted -= self._yields_wanted > 0
+                    left_at = clock()
                     await trio.lowlevel.checkpoint()
                     yielded_at = clock()
+                    away(wire, int((yielded_at - left_at) * 1_000_000))
             else:
                 await trio.lowlevel.wait_readable(descriptor)
                 yielded_at = clock()

@@ -258,6 +258,11 @@ class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
     keeps_malformed: int = 0
     kept_bytes_max: int = 65_536
     kept_total_bytes_max: int = 67_108_864
+    measures: int = 0
+    recent_records: int = 0
+    notable_records: int = 0
+    watched_records: int = 0
+    slow_us: int = 1_000_000
     head_bytes_max: int = 16_384
     fields_max: int = 100
     target_bytes_max: int = 8_192

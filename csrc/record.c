@@ -1,0 +1,344 @@
+/* Records of exchanges: written down while they go on, in a place that belongs to the slot, and copied to the rings when they end. */
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "latency.h"
+#include "wire_internal.h"
+
+#define NEVER UINT64_MAX
+#define NO_ROUTE UINT32_MAX
+
+static void *map_memory(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t bytes_of(uint32_t records)
+{
+    return (size_t)records * sizeof(wire_record);
+}
+
+int records_start(wire *w)
+{
+    const wire_settings *s = &w->settings;
+    const uint32_t sizes[RECORD_RINGS] = {s->recent_records, s->notable_records, s->watched_records};
+    if (!s->measures)
+        return 0;
+    w->records_open = map_memory(bytes_of(s->exchanges_max));
+    for (int i = 0; i < RECORD_RINGS; i++) {
+        w->rings[i].size = sizes[i];
+        w->rings[i].records = sizes[i] ? map_memory(bytes_of(sizes[i])) : NULL;
+        if (sizes[i] && !w->rings[i].records)
+            return -1;
+    }
+    return w->records_open ? 0 : -1;
+}
+
+void records_end(wire *w)
+{
+    if (w->records_open)
+        munmap(w->records_open, bytes_of(w->settings.exchanges_max));
+    for (int i = 0; i < RECORD_RINGS; i++) {
+        if (w->rings[i].records)
+            munmap(w->rings[i].records, bytes_of(w->rings[i].size));
+    }
+}
+
+static uint64_t now_us(const wire *w)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 + w->clock_offset_us;
+}
+
+/* The record of the exchange, or for a branch of the exchange that it is a branch of; NULL where there is none. */
+static wire_record *record_of(const wire *w, const exchange *x)
+{
+    const exchange *owner = x->branch_of ? exchange_find(w, x->branch_of) : x;
+    return owner && owner->is_recorded ? &w->records_open[owner->item.slot] : NULL;
+}
+
+static uint64_t since(uint64_t from_us, uint64_t at_us)
+{
+    return at_us > from_us ? at_us - from_us : 0;
+}
+
+static uint8_t copy(uint8_t *to, uint32_t room, const uint8_t *from, uint32_t bytes)
+{
+    uint32_t count = bytes < room ? bytes : room;
+    if (count)
+        memcpy(to, from, count);
+    return (uint8_t)count;
+}
+
+/* Texts are left as they are: their lengths are zero. */
+void record_begin(wire *w, exchange *x)
+{
+    if (!w->records_open)
+        return;
+    wire_record *r = &w->records_open[x->item.slot];
+    memset(r, 0, offsetof(wire_record, request_id));
+    r->started_us = x->started_us;
+    r->sent_us = r->answered_us = NEVER;
+    r->route = NO_ROUTE;
+    r->flags = x->scheme == SCHEME_HTTPS ? RECORD_TLS : 0;
+    r->client_family = x->edge->address.family;
+    uint32_t address_bytes = r->client_family == AF_INET ? 4 : r->client_family == AF_INET6 ? 16 : 0;
+    r->client_bytes = copy(r->client, RECORD_NAME_BYTES, x->edge->address.bytes, address_bytes);
+    x->is_recorded = 1;
+}
+
+/* What the gateway says of the request, as far as it is known by now. */
+static void take_context(const wire *w, wire_record *r, const exchange *x)
+{
+    if (!r->tenant_bytes && (x->kept || x->batch == w->batch))
+        r->tenant_bytes = copy(r->tenant, RECORD_NAME_BYTES, x->tenant, x->tenant_bytes);
+    if (exchange_has_client(w, x)) {
+        r->client_family = 0;
+        r->client_bytes = copy(r->client, RECORD_NAME_BYTES, x->client, x->client_bytes);
+    }
+}
+
+void record_head(wire *w, const exchange *x)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return;
+    take_context(w, r, x);
+    if (r->bytes_in || !x->head || x->batch != w->batch)
+        return;
+    r->bytes_in = x->head->head_bytes + (x->is_odd ? 0 : x->head->body_bytes);
+    r->target_bytes = copy(r->target, RECORD_TARGET_BYTES, x->bytes + x->head->target, x->head->target_bytes);
+}
+
+void record_request(wire *w, const exchange *x, const request_parts *parts)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return;
+    record_head(w, x);
+    if (!r->target_bytes)
+        r->target_bytes = copy(r->target, RECORD_TARGET_BYTES, parts->target, parts->target_bytes);
+    if (!r->principal_bytes && parts->identity)
+        r->principal_bytes = copy(r->principal, RECORD_NAME_BYTES, parts->identity->text, parts->identity->principal_bytes);
+}
+
+/* The last place is that of the last attempt, whichever it is. */
+void record_attempt(wire *w, exchange *x)
+{
+    wire_record *r = record_of(w, x);
+    x->outcome = 0;
+    if (!r)
+        return;
+    uint32_t place = r->attempt_count < RECORD_ATTEMPTS ? r->attempt_count : RECORD_ATTEMPTS - 1;
+    r->attempt_count += r->attempt_count < UINT8_MAX;
+    r->route = x->route;
+    r->attempts[place] = (wire_attempt){
+        .began_us = since(r->started_us, x->sent_us),
+        .connection = x->framed->handle,
+        .gauge = x->gauge,
+        .number = x->attempt,
+        .is_hedge = x->branch_of != 0,
+    };
+}
+
+static wire_attempt *open_attempt(wire_record *r, const exchange *x)
+{
+    uint32_t count = r->attempt_count < RECORD_ATTEMPTS ? r->attempt_count : RECORD_ATTEMPTS;
+    while (count--) {
+        wire_attempt *attempt = &r->attempts[count];
+        if (!attempt->outcome && attempt->number == x->attempt && attempt->connection == x->framed->handle)
+            return attempt;
+    }
+    return NULL;
+}
+
+/* It is still with its connection. */
+void record_attempt_end(wire *w, const exchange *x)
+{
+    wire_record *r = record_of(w, x);
+    if (!r)
+        return;
+    uint64_t took_us = since(x->sent_us, w->now_us);
+    r->upstream_us += took_us;
+    wire_attempt *attempt = open_attempt(r, x);
+    if (!attempt)
+        return;
+    attempt->took_us = took_us;
+    attempt->outcome = x->outcome ? x->outcome : ATTEMPT_CANCELLED;
+}
+
+void record_answered(wire *w, const exchange *x)
+{
+    wire_record *r = record_of(w, x);
+    if (r)
+        r->answered_us = since(r->started_us, w->now_us);
+}
+
+/* What was sent in this batch has left now, and not when it was decided. */
+void record_left(wire *w, uint64_t left_us)
+{
+    for (uint32_t i = 0; i < w->leaving_count; i++) {
+        exchange *x = exchange_find(w, w->leaving[i]);
+        if (!x || x->state != EXCHANGE_SENT || x->sent_us > left_us)
+            continue;
+        x->sent_us = left_us;
+        wire_record *r = record_of(w, x);
+        if (r && r->sent_us == NEVER)
+            r->sent_us = since(r->started_us, left_us);
+    }
+    w->leaving_count = 0;
+}
+
+void record_answer(wire *w, const exchange *x, uint32_t status, uint64_t bytes)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return;
+    r->status = (uint16_t)status;
+    r->bytes_out += bytes;
+}
+
+void record_received(wire *w, const exchange *x, uint64_t bytes)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (r)
+        r->bytes_in += bytes;
+}
+
+void record_flag(wire *w, const exchange *x, enum record_flags flag)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (r)
+        r->flags |= (uint16_t)flag;
+}
+
+/* With spans of our own, what the client says is the parent of ours. */
+void record_take_trace(wire *w, exchange *x, const uint8_t *trace)
+{
+    enum { SPAN_AT = 16 };
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    uint64_t span = wire_random(w) | 1;
+    memcpy(x->trace, trace, RECORD_TRACE_BYTES);
+    if (!x->has_own_span || x->is_begun)
+        return;
+    if (r)
+        memcpy(r->parent_span, trace + SPAN_AT, RECORD_SPAN_BYTES);
+    memcpy(x->trace + SPAN_AT, &span, RECORD_SPAN_BYTES);
+}
+
+static void put(record_ring_memory *ring, const wire_record *r)
+{
+    if (!ring->size)
+        return;
+    wire_record *place = &ring->records[ring->sequence % ring->size];
+    memcpy(place, r, sizeof *r);
+    place->sequence = ++ring->sequence;
+}
+
+static int is_notable(const wire *w, const wire_record *r)
+{
+    return !r->status || r->status >= 500 || r->attempt_count > 1 || r->flags & RECORD_CUT || r->ended_us >= w->settings.slow_us;
+}
+
+static uint32_t why_watched(wire *w, const wire_record *r)
+{
+    uint32_t why = 0;
+    if (w->logged_bound && wire_random(w) <= w->logged_bound)
+        why |= RECORD_LOGGED;
+    if (w->watches_sampled && r->trace[RECORD_TRACE_BYTES - 1] & 1)
+        why |= RECORD_SAMPLED;
+    return why;
+}
+
+static void count_times(wire *w, const wire_record *r)
+{
+    if (r->route == NO_ROUTE)
+        return;
+    uint64_t *totals = figures_room(&w->route_totals[r->route], WIRE_LATENCY_COUNTS);
+    if (totals)
+        totals[latency_index(r->ended_us)]++;
+    if (r->flags & (RECORD_STREAMED | RECORD_CLIENT_GONE))
+        return; /* whose time it was cannot be told apart */
+    uint64_t *gateway = figures_room(&w->route_gateway[r->route], WIRE_COARSE_COUNTS);
+    if (gateway)
+        gateway[latency_coarse_index(since(r->upstream_us, r->ended_us))]++;
+}
+
+void record_end(wire *w, exchange *x)
+{
+    if (!x->is_recorded)
+        return;
+    wire_record *r = &w->records_open[x->item.slot];
+    r->ended_us = since(r->started_us, now_us(w));
+    r->started_unix_us = r->started_us + w->unix_offset_us;
+    r->method = x->method;
+    r->flags |= x->edge ? 0 : RECORD_CLIENT_GONE;
+    memcpy(r->trace, x->trace, RECORD_TRACE_BYTES);
+    r->request_id_bytes = copy(r->request_id, RECORD_ID_BYTES, x->request_id, x->request_id_bytes);
+    r->correlation_id_bytes = copy(r->correlation_id, RECORD_ID_BYTES, x->correlation_id, x->correlation_id_bytes);
+    uint32_t why = why_watched(w, r);
+    r->flags |= (uint16_t)why;
+    count_times(w, r);
+    put(&w->rings[RECORDS_RECENT], r);
+    if (is_notable(w, r))
+        put(&w->rings[RECORDS_NOTABLE], r);
+    if (why)
+        put(&w->rings[RECORDS_WATCHED], r);
+    x->is_recorded = 0;
+}
+
+/* ---- what the caller says and asks ---- */
+
+int wire_record_reason(wire *w, uint64_t id, uint32_t reason, uint32_t route)
+{
+    exchange *x = exchange_find(w, id);
+    wire_record *r = x && x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return WIRE_NO_EXCHANGE;
+    r->reason = (uint16_t)reason;
+    if (r->route == NO_ROUTE && route < w->settings.routes_max)
+        r->route = route;
+    record_head(w, x);
+    return WIRE_OK;
+}
+
+int wire_record_bytes(wire *w, uint64_t id, uint64_t bytes_out)
+{
+    const exchange *x = exchange_find(w, id);
+    wire_record *r = x && x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return WIRE_NO_EXCHANGE;
+    r->bytes_out += bytes_out;
+    return WIRE_OK;
+}
+
+void wire_watch_records(wire *w, uint64_t logged_bound, int sampled)
+{
+    w->logged_bound = logged_bound;
+    w->watches_sampled = sampled != 0;
+}
+
+void wire_sample_traces(wire *w, uint64_t sampled_bound, int own_spans)
+{
+    w->sampled_bound = sampled_bound;
+    w->own_spans = own_spans != 0;
+}
+
+const wire_record *wire_records(const wire *w, int ring)
+{
+    return ring >= 0 && ring < RECORD_RINGS ? w->rings[ring].records : NULL;
+}
+
+uint32_t wire_record_room(const wire *w, int ring)
+{
+    return ring >= 0 && ring < RECORD_RINGS && w->rings[ring].records ? w->rings[ring].size : 0;
+}
+
+uint64_t wire_record_sequence(const wire *w, int ring)
+{
+    return ring >= 0 && ring < RECORD_RINGS ? w->rings[ring].sequence : 0;
+}
