@@ -20,6 +20,7 @@ from proxy.errors import (
     DEADLINE,
     DRAINING,
     INTERNAL,
+    REASON_NUMBERS,
     SERVICE_LOST,
     Reason,
     ReasonCounts,
@@ -108,6 +109,10 @@ class EdgePort(RequestFields, Protocol):
 
     def context(self, exchange: int, field: FieldId, /) -> bytes:
         """Return the request id or the correlation id."""
+        ...
+
+    def record_reason(self, exchange: int, reason: int, /) -> None:
+        """Note for its record why the gateway answers an exchange itself."""
         ...
 
 
@@ -316,7 +321,8 @@ class ExpressLane:
             self.endings.pop(exchange_id)(Ended(answer=answer, is_unstarted=is_unstarted))
 
     def render(self, exchange_id: int, answer: Answer) -> Rendered:
-        """Return what an answer to an exchange says."""
+        """Return what an answer to an exchange says, and have its record say why."""
+        self._wire.record_reason(exchange_id, REASON_NUMBERS[answer.reason])
         return respond(
             answer.reason,
             request_id=self._wire.context(exchange_id, FieldId.REQUEST_ID),

@@ -12,7 +12,7 @@ from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, LOST_UNSENT, Event,
 from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.ended import GONE, Ended
-from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, ReasonCounts
+from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, REASON_NUMBERS, ReasonCounts
 from proxy.exchange import Exchange
 from proxy.failure import Failure, FailureKind
 from proxy.route.table import Route, RouteTable
@@ -39,6 +39,7 @@ class FakePort(Fields):
         self.lines = b""
         self.arena = b""
         self.passes = OK
+        self.recorded = (0, 0)
 
     def pass_on(self, exchange: int, payload: bytes) -> int:
         self.calls.append(("pass on", exchange, payload))
@@ -52,6 +53,9 @@ class FakePort(Fields):
             return NO_EXCHANGE
         self.undecided.remove(exchange)
         return OK
+
+    def record_reason(self, exchange: int, reason: int) -> None:
+        self.recorded = (exchange, reason)
 
     def cancel(self, exchange: int, reason: int) -> int:
         self.calls.append(("cancel", exchange, CancelReason(reason).name))
@@ -114,6 +118,7 @@ def test_the_first_answer_ends_the_run() -> None:
     bench.lane.begin(7, Method.GET, 0, b"/a")
     assert bench.port.calls == [("answer", 7, 404, False)]
     assert bench.counted == {"no_route": 1}
+    assert bench.port.recorded == (7, REASON_NUMBERS[NO_ROUTE])
 
 
 def test_an_answer_carries_the_ids_the_detail_and_more_headers() -> None:
