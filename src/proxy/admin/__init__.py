@@ -11,6 +11,7 @@
     top_sample.py     the counters that /top is computed from, of one worker or of several
     top_keeper.py     keeps those of the last seconds, while somebody looks
     top_between.py    two of them become figures of now; top.py says which, top_page.py shows them
+    operator_page.py  what a browser is shown: operator_page.html
     percentiles.py    what histograms tell
     metrics.py        figures become Prometheus metrics; the only module that knows prometheus_client
 

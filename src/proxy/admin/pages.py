@@ -1,5 +1,6 @@
 """What there is to see, and what it says. Knows no HTTP library: a method and a target become a page.
 
+GET /                         for people: shows /top in a browser, live; without the token, which it asks for itself
 GET /health, /ready           for whoever watches the process: without the token
 GET /metrics                  for Prometheus
 GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
@@ -79,6 +80,7 @@ class Pages:
         # What takes long is rendered in a thread, since thousands of lines would hold up a batch; one at a time.
         self._rendering = trio.CapacityLimiter(1)
         self._pages = {
+            "/": _Entry(self._operator, is_open=True),
             "/health": _Entry(self._health, is_open=True),
             "/ready": _Entry(self._ready, is_open=True),
             "/services": _Entry(self._services),
@@ -118,6 +120,11 @@ class Pages:
         scheme, _, shown = authorization.partition(" ")
         is_same = compare_digest(shown.strip(" ").encode("latin-1", "replace"), token.encode("utf-8"))
         return is_same and scheme.lower() == "bearer"
+
+    async def _operator(self, asked: _Asked) -> Page:
+        from proxy.admin.operator_page import operator_page
+
+        return await self._render(operator_page)
 
     async def _health(self, asked: _Asked) -> Page:
         return json_page(200, {"status": "alive"})

@@ -94,18 +94,15 @@ class RecordPage(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
-def merged_records(pages: Iterable[RecordPage], limit: int = ROWS_MAX) -> RecordPage:
-    """Return one page of all workers, from one of each. None of what they tell is left out but what is over ROWS_MAX.
-
-    limit: of the rows; the newest stay.
-    """
+def merged_records(pages: Iterable[RecordPage]) -> RecordPage:
+    """Return one page of all workers, from one of each. It may have more rows than were wanted of each."""
     given = list(pages)
     rows = sorted((row for page in given for row in page.records), key=lambda row: (row.at, row.worker, row.sequence))
     places: dict[str, int] = {}
     for page in given:
         places |= places_of(page.next)
     return RecordPage(
-        rows[-limit:],
+        rows,
         after_of(places),
         sum(page.lost for page in given),
         any(page.has_more for page in given),

@@ -8,6 +8,7 @@ from proxy.admin.pages import PARAMETERS_MAX, Pages
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 
 PAGES = [
+    "/",
     *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
     *("/reload", "/metrics"),
 ]
@@ -125,7 +126,7 @@ async def test_metrics() -> None:
     assert (await Pages(STATE).page("GET", "/metrics", "application/openmetrics-text")).body.endswith(b"# EOF\n")
 
 
-@pytest.mark.parametrize("path", ["/", "", "/Health", "/health/", "*", "http://a/health", "/metrics/x"])
+@pytest.mark.parametrize("path", ["//", "", "/Health", "/health/", "*", "http://a/health", "/metrics/x"])
 async def test_no_such_page_says_which_there_are(path: str) -> None:
     assert await json_of(path, status=404) == {"status": 404, "title": "There is no such page.", "pages": PAGES}
 
@@ -148,12 +149,12 @@ async def test_head_is_read_as_get(path: str) -> None:
     assert (await Pages(STATE).page("HEAD", path)).status == 200
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
 async def test_watchers_need_no_token(path: str) -> None:
     assert (await Pages(LOCKED).page("GET", path)).status == 200
 
 
-@pytest.mark.parametrize("path", [*PAGES[2:], "/nowhere", "/routes?limit=0", "/health/"])
+@pytest.mark.parametrize("path", [*PAGES[3:], "/nowhere", "/routes?limit=0", "/health/"])
 @pytest.mark.parametrize(
     "authorization",
     [
