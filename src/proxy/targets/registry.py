@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 ROUTES_MAX = 65_536
 """As many as the wire keeps counts for (WIRE_ROUTES_MAX in csrc/wire.h)."""
+GONE_MAX = 1_024
+"""Connections that are gone and still known by name: some minutes of restarts."""
 
 
 class Registry:
@@ -81,6 +83,7 @@ class Registry:
         self._routes_max = routes_max
         self._routes = Routes()
         self._by_connection: dict[int, Instance] = {}
+        self._gone: dict[int, tuple[str, str, str]] = {}
         self._dormant: dict[Holder, Instance] = {}
         self._by_identity: dict[tuple[str, str], Instance] = {}
         self._hellos = self._heartbeats = self._replacements = self._removals = 0
@@ -102,6 +105,11 @@ class Registry:
     def maybe_instance(self, connection: int) -> Instance | None:
         """Return the instance that the connection carries, if any."""
         return self._by_connection.get(connection)
+
+    def who_was(self, connection: int) -> tuple[str, str, str] | None:
+        """Return service, instance and version of who is on a connection, or was not long ago."""
+        instance = self._by_connection.get(connection)
+        return self._gone.get(connection) if instance is None else _told(instance)
 
     def said(self, connection: int) -> Hello | None:
         """Return the HELLO that is registered for the connection, without its token, if there is one."""
@@ -197,14 +205,14 @@ class Registry:
         if instance is None:
             return NO_CHANGE
         if connection not in instance.connections:
-            del self._by_connection[connection]
+            self._drop(connection)
             return NO_CHANGE
         if instance.others:
-            del self._by_connection[connection]
+            self._drop(connection)
             return self._leave_connection(instance, connection)
         if instance.ring is not None and instance.ring.is_dormant and not instance.is_going:
             if not self._has_others(instance):
-                del self._by_connection[connection]
+                self._drop(connection)
                 return self._sleep(instance)
             instance.ring.is_dormant = False  # those who are there are asked
         return self._routes.refresh(self._forget(instance))
@@ -347,10 +355,16 @@ class Registry:
         touched = {key for move in transitions for key in move.instance.endpoints}
         return msgspec.structs.replace(self._routes.refresh(touched), transitions=transitions)
 
+    def _drop(self, connection: int) -> None:
+        """Forget a connection, but for who was on it: records name that."""
+        self._gone[connection] = _told(self._by_connection.pop(connection))
+        if len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
+
     def _forget(self, instance: Instance) -> set[RouteKey]:
         """Remove the instance. Returns the keys of the routes to be refreshed."""
         for connection in [one for one, each in self._by_connection.items() if each is instance]:
-            del self._by_connection[connection]
+            self._drop(connection)
         if self._dormant.get(instance.holder) is instance:
             del self._dormant[instance.holder]
         if self._by_identity.get(instance.holder) is instance:
@@ -358,6 +372,10 @@ class Registry:
         touched = self._routes.leave(instance)
         self.gauges.release(instance)
         return touched
+
+
+def _told(instance: Instance) -> tuple[str, str, str]:
+    return (instance.service, instance.instance, instance.version)
 
 
 def _no_ring(_connection: int, _holder: "Holder", _now: float, _patience: float) -> None:

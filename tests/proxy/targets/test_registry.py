@@ -14,7 +14,7 @@ from frames.frame import FaultCode, HealthStatus, Method
 from frames.greeting import EndpointOffer, Hello
 from proxy.targets.health import Health, HealthThresholds
 from proxy.targets.instance import Change, RouteKey
-from proxy.targets.registry import Registry
+from proxy.targets.registry import GONE_MAX, Registry
 
 GET, POST = Method.GET, Method.POST
 INVOICE: RouteKey = (GET, "/invoices/{}", "billing")
@@ -492,6 +492,23 @@ def test_a_declared_rate_limit_that_means_nothing_is_refused_and_nothing_changes
     assert problem in caught.value.message
     assert len(registry.routes) == len(registry.instances) == 0
     registry.hello(5, replace(said, endpoints=(replace(endpoint, rate_limits=("100/s by tenant",)),)), now=0)
+
+
+def test_who_was_on_a_connection_is_known_for_a_while() -> None:
+    registry = Registry()
+    registry.hello(1, hello("b1", version="2.0.0"), 0.0)
+    assert registry.who_was(1) == ("billing", "b1", "2.0.0")
+    registry.lost(1)
+    assert registry.who_was(1) == ("billing", "b1", "2.0.0")
+    assert registry.who_was(2) is None
+
+
+def test_of_those_that_are_gone_the_longest_gone_is_forgotten_first() -> None:
+    registry = Registry()
+    for connection in range(1, GONE_MAX + 3):
+        registry.hello(connection, hello(f"b{connection}"), 0.0)
+        registry.lost(connection)
+    assert [registry.who_was(connection) is None for connection in (1, 2, 3)] == [True, True, False]
 
 
 def test_transitions_are_told() -> None:
