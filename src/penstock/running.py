@@ -11,6 +11,7 @@ from penstock.call_fields import CallFields
 from penstock.errors import GatewayError, PenstockError
 from penstock.settings import ServiceSettings, SettingsError, load_service
 from penstock.telemetry.logs import set_up_logs
+from penstock.telemetry.redaction import secrets_in
 
 if TYPE_CHECKING:
     from penstock.service import Service
@@ -29,7 +30,7 @@ def run(service: "Service") -> None:
         loaded = load_service()
     except SettingsError as error:
         _exit(str(error), EXIT_SETTINGS)
-    logs = set_up_logs(loaded.settings.log, [loaded.settings.token], filters=[CallFields()])
+    logs = set_up_logs(loaded.settings.log, secrets_in(loaded.values.values()), filters=[CallFields()])
     for warning in loaded.warnings:
         log.warning("%s", warning)
     try:

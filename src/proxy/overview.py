@@ -17,6 +17,7 @@ from proxy.targets.health import CHOOSABLE
 
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
+    from proxy.admin.log_page import LogState
     from proxy.admin.top_sample import TopSample
     from proxy.app import Gateway
     from proxy.config.reload import Reloader
@@ -51,6 +52,8 @@ class Overview:
             explain=self.explain,
             reloaded=self.reloaded,
             reload=self.reload,
+            log_levels=self.log_levels,
+            change_log_level=self.change_log_level,
         )
 
     def not_ready(self) -> list[str]:
@@ -135,6 +138,18 @@ class Overview:
             raise AdminProblem(409, _BUSY, applied=False, problems=[_BUSY])
         report = await reloader.reload("POST /reload")
         return report.applied, report
+
+    async def log_levels(self) -> "LogState":
+        """Return which lines are logged, and who has said so."""
+        from proxy.overview_logs import log_levels
+
+        return await log_levels()
+
+    async def change_log_level(self, logger: str, level: str, for_s: float | None) -> None:
+        """Change which lines of a logger are logged, for some time or until the end."""
+        from proxy.overview_logs import change_log_level
+
+        await change_log_level(logger, level, for_s)
 
     def _reloader(self) -> "Reloader":
         reloader = self._gateway.reloader

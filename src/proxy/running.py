@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from penstock.settings import Loaded
+from penstock.telemetry.levels import process_levels
+from penstock.telemetry.logs import hide_secrets
 from proxy.app import Gateway
 from proxy.config import DrainConfig, GatewayConfig
 from proxy.config.files import watched_files
@@ -95,8 +97,9 @@ def make_reloader(sources: Sources, gateway: Gateway) -> "Reloader":
     from proxy.config.reload import Reloader
 
     async def apply(loaded: Loaded[GatewayConfig], _: "Changes") -> None:
+        hide_secrets(loaded.values.values())
         await gateway.change(loaded.settings)
-        logging.getLogger().setLevel(loaded.settings.log.level.upper())
+        process_levels.follow(loaded.settings.log)
 
     reloader = Reloader(sources.loaded, sources.load, apply, path=sources.path)
     gateway.reloader = lambda: reloader

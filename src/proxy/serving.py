@@ -14,6 +14,7 @@ from pathlib import Path
 
 from penstock.settings import Loaded
 from penstock.telemetry.logs import Logs, set_up_logs
+from penstock.telemetry.redaction import secrets_in
 from proxy.cli.failures import failures_explained
 from proxy.config import GatewayConfig, gateway_registry, load_gateway
 
@@ -40,7 +41,7 @@ def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]
 
 def start_logs(loaded: Loaded[GatewayConfig]) -> Logs:
     """Set up logs for these settings, and log what is odd about them."""
-    logs = set_up_logs(loaded.settings.log, [loaded.settings.services.token, loaded.settings.admin.token])
+    logs = set_up_logs(loaded.settings.log, secrets_in(loaded.values.values()))
     for warning in loaded.warnings:
         _log.warning("%s", warning)
     return logs

@@ -17,6 +17,8 @@ from ..settings import LogSettings
 ROOT: Final = "root"
 """The logger above all others: its level is ``log.level``."""
 WORDS: Final = ("debug", "info", "warning", "error")
+DEFAULT: Final = "default"
+"""In place of a level: what the settings say."""
 CHANGES_MAX: Final = 64
 """Loggers whose levels are changed at once."""
 
@@ -37,7 +39,7 @@ class _Change(NamedTuple):
 
 
 class Levels:
-    """The levels of this process's loggers. There is one: loggers are the process's."""
+    """Who may say which lines are logged. There is one, `process_levels`: loggers are the process's."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing is changed yet. clock: seconds that only rise."""
@@ -83,11 +85,11 @@ class Levels:
                 shown[name] = Level(name, level, "changed", left)
         return sorted(shown.values(), key=lambda each: (each.logger != ROOT, each.logger))
 
-    def close(self) -> None:
-        """Wait for no time any more."""
+    def undo_all(self) -> None:
+        """Give all loggers the levels back that the settings say."""
         with self._lock:
             for name in list(self._changes):
-                self._forget(name)
+                self.undo(name)
 
     def _end(self, name: str) -> None:
         """The time of a change is over, unless another has taken its place."""
@@ -109,3 +111,6 @@ class Levels:
             logger.setLevel(level.upper())
         elif name != ROOT:
             logger.setLevel(logging.NOTSET)
+
+
+process_levels: Final = Levels()

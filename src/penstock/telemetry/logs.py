@@ -14,8 +14,8 @@ from typing import IO
 
 from ..settings import LogSettings, Secret
 from .formats import ConsoleFormatter, JsonFormatter
-from .levels import Levels
-from .redaction import Redactor
+from .levels import process_levels
+from .redaction import Redactor, secrets_in
 from .writer import BYTES_MAX, LINES_MAX, LineWriter, Sink, sink_of
 
 
@@ -65,25 +65,37 @@ class BoundedHandler(logging.Handler):
 class Logs:
     """The log of a process, as `set_up_logs` has set it up."""
 
-    def __init__(self, handler: BoundedHandler, redact: Redactor, levels: Levels) -> None:
+    def __init__(self, handler: BoundedHandler, redact: Redactor) -> None:
         self._handler = handler
-        self._redact = redact
-        self.levels = levels
-        """Which lines are logged, and who has said so."""
+        self.redact = redact
+        """Takes secrets out of lines; of those of other outputs, too."""
 
     @property
     def dropped(self) -> int:
         """Lines that were not written."""
         return self._handler.dropped
 
-    def know(self, secrets: Iterable[Secret]) -> None:
-        """Hide these secrets from now on, too; those that were known before are still hidden."""
-        self._redact.know(secrets)
-
     def close(self) -> None:
         """Write what waits, and stop."""
-        self.levels.close()
+        global _of_process
+        if _of_process is self:
+            _of_process = None
+        process_levels.undo_all()
         self._handler.close()
+
+
+_of_process: Logs | None = None
+
+
+def process_logs() -> Logs | None:
+    """Return the log of this process; None where nobody has set it up, as in most tests."""
+    return _of_process
+
+
+def hide_secrets(values: Iterable[object]) -> None:
+    """Hide those of some settings' values that are secrets, from now on; those known before are still hidden."""
+    if _of_process is not None:
+        _of_process.redact.know(secrets_in(values))
 
 
 def set_up_logs(
@@ -110,7 +122,8 @@ def set_up_logs(
         root.removeHandler(other)
         other.close()
     root.addHandler(handler)
-    levels = Levels()
-    levels.follow(settings)
+    process_levels.follow(settings)
     handler.start()
-    return Logs(handler, redact, levels)
+    global _of_process
+    _of_process = Logs(handler, redact)  # the loggers are the process's, too
+    return _of_process

@@ -65,6 +65,11 @@ class Redactor:
         return without_secrets
 
 
+def secrets_in(values: Iterable[object]) -> list[Secret]:
+    """Return those of some settings' values that are secrets."""
+    return [value for value in values if isinstance(value, Secret)]
+
+
 def _forms(text: str) -> set[bytes]:
     """A secret as it is, as JSON and Python escape it, and as a URL has it."""
     shown = repr(text)[1:-1]

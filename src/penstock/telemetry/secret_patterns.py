@@ -13,7 +13,7 @@ _SHOWN: Final = rb"***"
 # A value is told from its name in one of these ways, of which the second may have backslashes, within JSON:
 # name: value, name=value, "name": "value", (b'name', b'value')
 _IS: Final = rb"(?:\s?[:=]\s?|%3[AaDd])"
-_QUOTED_IS: Final = rb"""(\\{0,3}["']\s?[:=,]\s?b?)(\\{0,3}["'])"""
+_QUOTED_IS: Final = rb"""((?:\\{0,3}["']\s?[:=,]|\s?[:=])\s?b?)(\\{0,3}["'])"""
 _UP_TO_QUOTE: Final = rb"(?:(?!\3)(?:\\.|[^\\]))*"
 _WORD: Final = rb"""[^\s"'\\,;&<>)\]}]+"""
 
@@ -28,7 +28,11 @@ _QUOTED: Final = rb"|".join((_COOKIES, _HEADERS, _VALUES, rb"token|jwt"))
 
 _PATTERNS: Final[tuple[tuple[bytes, bytes], ...]] = (
     # A private key, whole or cut off; its lines may be joined by \n as JSON has it.
-    (rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _SHOWN),
+    (
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=:,\s]|-(?!-)|\\+[nr])*"
+        rb"(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+        _SHOWN,
+    ),
     # A JSON Web Token: signed has three parts, encrypted five.
     (rb"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}", _SHOWN),
     (rb"\bpsk_[A-Za-z0-9_-]{8,}", _SHOWN),

@@ -4,8 +4,8 @@ What waits is bounded, by lines and by bytes. When there is no room, because the
 slow, lines are dropped and counted. What cannot be written, because the disk is full or the reader has gone, is counted
 likewise. The next lines that get through are preceded by one that says how many are missing.
 
-A descriptor is written to directly: a thread that is stuck in a Python stream holds its lock, and the interpreter cannot end
-before it has that.
+A descriptor is written to directly: a thread that is stuck in a Python stream holds its lock, and then the interpreter
+cannot end.
 """
 
 import os
@@ -28,7 +28,7 @@ Sink = Callable[[memoryview], int]
 
 class _Lines(NamedTuple):
     text: bytes  # with the end of each line
-    count: int
+    lines: int
 
 
 class LineWriter:
@@ -113,7 +113,7 @@ class LineWriter:
             lines = self._waiting.get()
         self._tell_dropped()
         if batch:
-            count = sum(each.count for each in batch)
+            count = sum(each.lines for each in batch)
             self._taken.add(size, count)
             text = b"".join(self._prepare(each.text) + b"\n" for each in batch)
             self._lost += min(count, self._put(text))

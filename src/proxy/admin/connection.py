@@ -24,7 +24,7 @@ RECEIVE_BYTES: Final = 8 * 1024
 
 _READ: Final = (b"accept", b"authorization")
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("penstock.admin")
 
 
 async def serve_connection(stream: trio.abc.HalfCloseableStream, pages: Pages) -> None:

@@ -10,6 +10,7 @@ GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
 GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
 GET, POST /reload             what came of the last reload; read the settings again
+GET, PUT /log-level           which lines are logged; change it: ?logger= ?level= ?for=
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -91,6 +92,7 @@ class Pages:
             "/openapi.json": _Entry(self._openapi),
             "/explain": _Entry(self._explain),
             "/reload": _Entry(self._reload, (*_READ, "POST")),
+            "/log-level": _Entry(self._log_level, (*_READ, "PUT")),
             "/metrics": _Entry(self._metrics),
         }
 
@@ -177,6 +179,16 @@ class Pages:
             return json_page(200, await self._state.reloaded())
         applied, report = await self._state.reload()
         return json_page(200 if applied else 409, report)
+
+    async def _log_level(self, asked: _Asked) -> Page:
+        from proxy.admin.log_page import PARAMETERS, change_of
+
+        state = await self._state.log_levels()
+        if asked.method == "PUT":
+            wanted = change_of(one_of(asked.query, PARAMETERS), state.names)
+            await self._state.change_log_level(*wanted)
+            state = await self._state.log_levels()
+        return json_page(200, state)
 
     async def _metrics(self, asked: _Asked) -> Page:
         from proxy.admin.metrics import render

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX: Final = 64
 """Monitoring and a few people. Above, a connection waits in the listener's backlog until another ends."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("penstock.admin")
 
 
 class _BoundedListener(trio.abc.Listener[trio.SocketStream]):

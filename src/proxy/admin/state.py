@@ -7,6 +7,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
+    from proxy.admin.log_page import LogState
     from proxy.admin.top_sample import TopSample
 
 LIMIT: Final = 200
@@ -59,3 +60,5 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     explain: Callable[[Mapping[str, Sequence[str]]], Awaitable[Any]]  # by the query's parameters
     reloaded: Callable[[], Awaitable[Any]]  # the state of reloading, with the last report
     reload: Callable[[], Awaitable[tuple[bool, Any]]]  # whether settings were applied, and the report
+    log_levels: "Callable[[], Awaitable[LogState]]"  # which lines are logged, and who has said so
+    change_log_level: Callable[[str, str, float | None], Awaitable[None]]  # logger, level or default, seconds

@@ -61,6 +61,17 @@ class AdminClient:
             self._fail(answer, path)
         return answer
 
+    def put(self, path: str, query: Mapping[str, str | Sequence[str]]) -> Any:
+        """Change something, and return what the page then says.
+
+        Raises:
+            AdminError: as of `get`.
+        """
+        answer = self._ask("PUT", f"{path}?{urlencode(query, doseq=True)}")
+        if answer.status != 200:
+            self._fail(answer, path)
+        return answer.value
+
     def _ask(self, method: str, target: str) -> AdminAnswer:
         import http.client
 
@@ -69,7 +80,7 @@ class AdminClient:
             headers["authorization"] = f"Bearer {self._token.reveal()}"
         connection = http.client.HTTPConnection(self._address.host, self._address.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, target, headers=headers, body=b"" if method == "POST" else None)
+            connection.request(method, target, headers=headers, body=None if method == "GET" else b"")
             with connection.getresponse() as response:
                 return self._read(response)
         except ConnectionRefusedError:

@@ -25,6 +25,7 @@ SECTIONS = {
     },
     "Change a running gateway": {
         "reload": "Make the running gateway read its settings again.",
+        "log-level": "Show or change which lines the running gateway logs.",
     },
     "Tools": {
         "cert": "Make a certificate for development.",
@@ -45,7 +46,7 @@ class LazyGroup(click.Group):
         """Import and return a command, or None when there is no such."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"proxy.cli.{cmd_name}").command
+        command: click.Command = import_module(f"proxy.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from proxy.admin.figures import Figures
+from proxy.admin.log_page import Logger, LogState
 from proxy.admin.state import AdminState, Rows, Selection
 from proxy.admin.top_sample import TopSample
 
@@ -42,6 +43,17 @@ async def reload() -> tuple[bool, Any]:
     return True, {"applied": True}
 
 
+LOG_STATE = LogState([], [Logger("root", "all", "info"), Logger("penstock.tls", "handshakes", "info")], ["other"], 0)
+
+
+async def log_levels() -> LogState:
+    return LOG_STATE
+
+
+async def change_log_level(logger: str, level: str, for_s: float | None) -> None:
+    pass
+
+
 STATE = AdminState(
     token=str,
     ready=list,
@@ -54,6 +66,8 @@ STATE = AdminState(
     fleet=fleet,
     explain=echo,
     reloaded=nothing,
+    log_levels=log_levels,
+    change_log_level=change_log_level,
     reload=reload,
 )
 

@@ -10,7 +10,7 @@ from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 PAGES = [
     "/",
     *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
-    *("/reload", "/metrics"),
+    *("/reload", "/log-level", "/metrics"),
 ]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
@@ -131,7 +131,7 @@ async def test_no_such_page_says_which_there_are(path: str) -> None:
     assert await json_of(path, status=404) == {"status": 404, "title": "There is no such page.", "pages": PAGES}
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path != "/reload"])
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("/reload", "/log-level")])
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "CONNECT", "get"])
 async def test_pages_are_only_read(method: str, path: str) -> None:
     page = await Pages(STATE).page(method, path)
