@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from typing import Any
 
 import msgspec
 import pytest
