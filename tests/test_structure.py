@@ -17,7 +17,7 @@ SOURCE = ROOT / "src"
 STOPS = (
     *("edge", "policy", "route", "targets", "transport", "calls", "admin"),
     *("faults", "fanout", "answers", "admission", "control"),
-    *("records", "access_log", "traces"),
+    *("access_log", "traces"),
 )
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
