@@ -8,7 +8,7 @@ not asked.
 from typing import TYPE_CHECKING, Any
 
 from frames._native import ffi, lib
-from frames.again_calls import AgainCalls
+from frames.figure_calls import FigureCalls
 
 if TYPE_CHECKING:
     from frames.records import ExchangeRecord, RecordRing, TurnFigures
@@ -21,7 +21,7 @@ def _bound(ratio: float) -> int:
     return min(int(ratio * 2.0**64), _RANDOM_MAX)
 
 
-class RecordCalls(AgainCalls):
+class RecordCalls(FigureCalls):
     """Calls about exchanges that have ended, and about how batches went."""
 
     def __init__(self, wire: Any) -> None:
