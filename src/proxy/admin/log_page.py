@@ -12,7 +12,6 @@ import msgspec
 from penstock.settings.errors import BadValueError
 from penstock.settings.types import Duration
 from penstock.telemetry.levels import DEFAULT, ROOT, WORDS, Level
-
 from proxy.admin.state import AdminProblem
 
 FOR_MS_MAX: Final = 24 * 3_600_000

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from click.testing import CliRunner, Result
 from answering_support import answering
+from click.testing import CliRunner, Result
 
 from proxy.cli.log_level import command
 
