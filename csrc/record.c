@@ -10,6 +10,16 @@
 #define NEVER UINT64_MAX
 #define NO_ROUTE UINT32_MAX
 
+enum { PIECE = 16 }; /* bytes that are copied at once */
+
+/* While an exchange goes on, its texts are each in a place of their own; its ids are where they always are. */
+enum {
+    TENANT_AT = 0,
+    PRINCIPAL_AT = TENANT_AT + RECORD_NAME_BYTES,
+    CLIENT_AT = PRINCIPAL_AT + RECORD_NAME_BYTES,
+    TARGET_AT = CLIENT_AT + RECORD_NAME_BYTES
+};
+
 static void *map_memory(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -66,11 +76,14 @@ static uint64_t since(uint64_t from_us, uint64_t at_us)
     return at_us > from_us ? at_us - from_us : 0;
 }
 
+/* Most texts are short, and a memcpy of unknown size becomes a string instruction, whose start costs more than their copy. */
 static uint8_t copy(uint8_t *to, uint32_t room, const uint8_t *from, uint32_t bytes)
 {
-    uint32_t count = bytes < room ? bytes : room;
-    if (count)
-        memcpy(to, from, count);
+    uint32_t count = bytes < room ? bytes : room, at = 0;
+    for (; at + PIECE <= count; at += PIECE)
+        memcpy(to + at, from + at, PIECE);
+    for (; at < count; at++)
+        to[at] = from[at];
     return (uint8_t)count;
 }
 
@@ -80,14 +93,14 @@ void record_begin(wire *w, exchange *x)
     if (!w->records_open)
         return;
     wire_record *r = &w->records_open[x->item.slot];
-    memset(r, 0, offsetof(wire_record, request_id));
+    memset(r, 0, offsetof(wire_record, attempts));
     r->started_us = x->started_us;
     r->sent_us = r->answered_us = NEVER;
     r->route = NO_ROUTE;
     r->flags = x->scheme == SCHEME_HTTPS ? RECORD_TLS : 0;
     r->client_family = x->edge->address.family;
     uint32_t address_bytes = r->client_family == AF_INET ? 4 : r->client_family == AF_INET6 ? 16 : 0;
-    r->client_bytes = copy(r->client, RECORD_NAME_BYTES, x->edge->address.bytes, address_bytes);
+    r->client_bytes = copy(r->text + CLIENT_AT, RECORD_NAME_BYTES, x->edge->address.bytes, address_bytes);
     x->is_recorded = 1;
 }
 
@@ -95,10 +108,10 @@ void record_begin(wire *w, exchange *x)
 static void take_context(const wire *w, wire_record *r, const exchange *x)
 {
     if (!r->tenant_bytes && (x->kept || x->batch == w->batch))
-        r->tenant_bytes = copy(r->tenant, RECORD_NAME_BYTES, x->tenant, x->tenant_bytes);
+        r->tenant_bytes = copy(r->text + TENANT_AT, RECORD_NAME_BYTES, x->tenant, x->tenant_bytes);
     if (exchange_has_client(w, x)) {
         r->client_family = 0;
-        r->client_bytes = copy(r->client, RECORD_NAME_BYTES, x->client, x->client_bytes);
+        r->client_bytes = copy(r->text + CLIENT_AT, RECORD_NAME_BYTES, x->client, x->client_bytes);
     }
 }
 
@@ -111,7 +124,7 @@ void record_head(wire *w, const exchange *x)
     if (r->bytes_in || !x->head || x->batch != w->batch)
         return;
     r->bytes_in = x->head->head_bytes + (x->is_odd ? 0 : x->head->body_bytes);
-    r->target_bytes = copy(r->target, RECORD_TARGET_BYTES, x->bytes + x->head->target, x->head->target_bytes);
+    r->target_bytes = copy(r->text + TARGET_AT, RECORD_TARGET_BYTES, x->bytes + x->head->target, x->head->target_bytes);
 }
 
 void record_request(wire *w, const exchange *x, const request_parts *parts)
@@ -121,9 +134,9 @@ void record_request(wire *w, const exchange *x, const request_parts *parts)
         return;
     record_head(w, x);
     if (!r->target_bytes)
-        r->target_bytes = copy(r->target, RECORD_TARGET_BYTES, parts->target, parts->target_bytes);
+        r->target_bytes = copy(r->text + TARGET_AT, RECORD_TARGET_BYTES, parts->target, parts->target_bytes);
     if (!r->principal_bytes && parts->identity)
-        r->principal_bytes = copy(r->principal, RECORD_NAME_BYTES, parts->identity->text, parts->identity->principal_bytes);
+        r->principal_bytes = copy(r->text + PRINCIPAL_AT, RECORD_NAME_BYTES, parts->identity->text, parts->identity->principal_bytes);
 }
 
 /* The last place is that of the last attempt, whichever it is. */
@@ -230,13 +243,31 @@ void record_take_trace(wire *w, exchange *x, const uint8_t *trace)
     memcpy(x->trace + SPAN_AT, &span, RECORD_SPAN_BYTES);
 }
 
-static void put(record_ring_memory *ring, const wire_record *r)
+/* In whole pieces: each text has room for them where it stands, and in a ring something else comes behind it. */
+static uint8_t *append(uint8_t *to, const uint8_t *text, uint32_t bytes)
+{
+    for (uint32_t at = 0; at < bytes; at += PIECE)
+        memcpy(to + at, text + at, PIECE);
+    return to + bytes;
+}
+
+/* Touches no more memory than there is to say: a ring is larger than the processor's nearest caches. */
+static void put(record_ring_memory *ring, const wire_record *r, const exchange *x)
 {
     if (!ring->size)
         return;
     wire_record *place = &ring->records[ring->sequence % ring->size];
-    memcpy(place, r, sizeof *r);
+    uint32_t attempts = r->attempt_count < RECORD_ATTEMPTS ? r->attempt_count : RECORD_ATTEMPTS;
+    memcpy(place, r, offsetof(wire_record, attempts));
+    for (uint32_t i = 0; i < attempts; i++)
+        place->attempts[i] = r->attempts[i];
     place->sequence = ++ring->sequence;
+    uint8_t *at = append(place->text, x->request_id, r->request_id_bytes);
+    at = append(at, x->correlation_id, r->correlation_id_bytes);
+    at = append(at, r->text + TENANT_AT, r->tenant_bytes);
+    at = append(at, r->text + PRINCIPAL_AT, r->principal_bytes);
+    at = append(at, r->text + CLIENT_AT, r->client_bytes);
+    append(at, r->text + TARGET_AT, r->target_bytes);
 }
 
 static int is_notable(const wire *w, const wire_record *r)
@@ -278,16 +309,16 @@ void record_end(wire *w, exchange *x)
     r->method = x->method;
     r->flags |= x->edge ? 0 : RECORD_CLIENT_GONE;
     memcpy(r->trace, x->trace, RECORD_TRACE_BYTES);
-    r->request_id_bytes = copy(r->request_id, RECORD_ID_BYTES, x->request_id, x->request_id_bytes);
-    r->correlation_id_bytes = copy(r->correlation_id, RECORD_ID_BYTES, x->correlation_id, x->correlation_id_bytes);
+    r->request_id_bytes = x->request_id_bytes;
+    r->correlation_id_bytes = x->correlation_id_bytes;
     uint32_t why = why_watched(w, r);
     r->flags |= (uint16_t)why;
     count_times(w, r);
-    put(&w->rings[RECORDS_RECENT], r);
+    put(&w->rings[RECORDS_RECENT], r, x);
     if (is_notable(w, r))
-        put(&w->rings[RECORDS_NOTABLE], r);
+        put(&w->rings[RECORDS_NOTABLE], r, x);
     if (why)
-        put(&w->rings[RECORDS_WATCHED], r);
+        put(&w->rings[RECORDS_WATCHED], r, x);
     x->is_recorded = 0;
 }
 

@@ -12,6 +12,7 @@ enum {
     RECORD_SPAN_BYTES = 8,
     RECORD_NAME_BYTES = 64,   /* of a tenant, a principal or a client; what is longer is cut */
     RECORD_TARGET_BYTES = 160,
+    RECORD_TEXT_BYTES = 512,  /* of all texts together, and a little room behind them */
     RECORD_ATTEMPTS = 4       /* the first three, and the last */
 };
 
@@ -42,7 +43,7 @@ enum attempt_outcome {
     ATTEMPT_SLOW = 6         /* its own time has passed, and not the request's */
 };
 
-/* Times are microseconds since the request's first byte. */
+/* Times are microseconds since the request's first byte. What lies behind the attempts and the texts that are there means nothing. */
 typedef struct {
     uint64_t began_us;
     uint64_t took_us;
@@ -80,12 +81,7 @@ typedef struct {
     uint8_t trace[RECORD_TRACE_BYTES]; /* trace id, the gateway's span, flags */
     uint8_t parent_span[RECORD_SPAN_BYTES]; /* zeros: none, or none of its own was wanted here */
     wire_attempt attempts[RECORD_ATTEMPTS];
-    uint8_t request_id[RECORD_ID_BYTES];
-    uint8_t correlation_id[RECORD_ID_BYTES];
-    uint8_t tenant[RECORD_NAME_BYTES];
-    uint8_t principal[RECORD_NAME_BYTES];
-    uint8_t client[RECORD_NAME_BYTES];
-    uint8_t target[RECORD_TARGET_BYTES];
+    uint8_t text[RECORD_TEXT_BYTES]; /* request id, correlation id, tenant, principal, client, target: one behind the other */
 } wire_record;
 /* cdef: end */
 

@@ -3,6 +3,7 @@
 import socket
 import struct
 from enum import IntEnum, IntFlag
+from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 from frames._native import ffi, lib
@@ -16,11 +17,10 @@ _NO_ROUTE: Final = 0xFFFF_FFFF
 _FIXED = struct.Struct("=9QI3H9B25s8s")
 """Up to the attempts, which are aligned to eight bytes."""
 _ATTEMPT = struct.Struct("=2Q2IH2BI")
-_TEXTS = struct.Struct("=64s64s64s64s64s160s")
 _ATTEMPTS_AT: Final = -(-_FIXED.size // 8) * 8
 _TEXTS_AT: Final = _ATTEMPTS_AT + _ATTEMPT.size * lib.RECORD_ATTEMPTS
 RECORD_BYTES: Final[int] = ffi.sizeof("wire_record")
-if ffi.offsetof("wire_record", "request_id") != _TEXTS_AT:
+if ffi.offsetof("wire_record", "text") != _TEXTS_AT:
     raise ImportError("a record is laid out otherwise than here; build the extension anew")
 
 
@@ -154,28 +154,32 @@ def _attempt(fields: tuple[Any, ...], span: bytes) -> AttemptRecord:
     return AttemptRecord(number, connection, gauge, began_us, took_us, outcome, bool(is_hedge), own)
 
 
+class _Lengths(NamedTuple):
+    """Of the texts, in their order."""
+
+    request_id: int
+    correlation_id: int
+    tenant: int
+    principal: int
+    client: int
+    target: int
+
+
+def _texts(block: bytes, lengths: _Lengths) -> list[bytes]:
+    ends = list(accumulate(lengths, initial=_TEXTS_AT))
+    return [block[begin:end] for begin, end in pairwise(ends)]
+
+
 def read_record(block: bytes) -> ExchangeRecord:
     """Return the record in ``RECORD_BYTES`` bytes of a ring."""
-    fixed = _FIXED.unpack_from(block)
-    sequence, started, unix, ended, sent, answered, upstream, bytes_in, bytes_out, route, status, reason, flags = fixed[
-        :13
-    ]
-    (
-        method,
-        count,
-        request_bytes,
-        correlation_bytes,
-        tenant_bytes,
-        principal_bytes,
-        client_bytes,
-        family,
-        target_bytes,
-    ) = fixed[13:22]
-    trace, parent = fixed[22:]
-    request_id, correlation_id, tenant, principal, client, target = _TEXTS.unpack_from(block, _TEXTS_AT)
+    numbers = _FIXED.unpack_from(block)
+    sequence, started, unix, ended, sent, answered, *more = numbers[:13]
+    upstream, bytes_in, bytes_out, route, status, reason, flags = more
+    method, count, *lengths, family, target_bytes, trace, parent = numbers[13:]
+    texts = _texts(block, _Lengths._make((*lengths, target_bytes)))
+    request_id, correlation_id, tenant, principal, client, target = texts
     span = trace[16:24]
-    kept = min(count, lib.RECORD_ATTEMPTS)
-    attempts = block[_ATTEMPTS_AT : _ATTEMPTS_AT + kept * _ATTEMPT.size]
+    attempts = block[_ATTEMPTS_AT : _ATTEMPTS_AT + min(count, lib.RECORD_ATTEMPTS) * _ATTEMPT.size]
     return ExchangeRecord(
         sequence,
         started,
@@ -197,10 +201,10 @@ def read_record(block: bytes) -> ExchangeRecord:
         trace[24],
         parent if any(parent) else b"",
         tuple(_attempt(fields, span) for fields in _ATTEMPT.iter_unpack(attempts)),
-        request_id[:request_bytes],
-        correlation_id[:correlation_bytes],
-        tenant[:tenant_bytes],
-        principal[:principal_bytes],
-        _client(family, client[:client_bytes]),
-        target[:target_bytes],
+        request_id,
+        correlation_id,
+        tenant,
+        principal,
+        _client(family, client),
+        target,
     )
