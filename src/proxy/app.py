@@ -6,7 +6,7 @@ Lifetimes nest as the path does: the wire and all its sockets, within it the tas
 and within all of them the wait for a signal.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class Gateway:
         self.name = name
         self.is_draining = False
         self.reloader: Callable[[], Reloader] | None = None  # set by whoever can read the settings again
+        self.start_drain: Callable[[], None] | None = None  # set by whoever ends the process then
+        self.on_drained: Callable[[], Awaitable[None]] | None = None  # whoever wants to know the last figures
         self.wire = Wire(bounds.wire_settings(config), linger_us=config.wire.linger_us)
         self._secured = secured = open_tls(config, self.wire)
         self.certificates = secured.certificates if secured else None
@@ -378,6 +380,8 @@ class Gateway:
         self.transport.drain()
         await self.own.drain(ends_at)
         self.wire.flush()
+        if self.on_drained is not None:
+            await self.on_drained()
 
 
 def _not_secured(_: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.overview_top import Sampler
 
 _NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
+_NOT_ENDED = "This gateway is part of another program, and ends with that."
 _BUSY = "Another reload is under way; its report will be at GET /reload."
 
 
@@ -52,6 +53,7 @@ class Overview:
             explain=self.explain,
             reloaded=self.reloaded,
             reload=self.reload,
+            drain=self.drain,
             log_levels=self.log_levels,
             change_log_level=self.change_log_level,
         )
@@ -150,6 +152,12 @@ class Overview:
         from proxy.overview_logs import change_log_level
 
         await change_log_level(logger, level, for_s)
+
+    async def drain(self) -> None:
+        """Begin to drain, and to end."""
+        if self._gateway.start_drain is None:
+            raise AdminProblem(404, _NOT_ENDED)
+        self._gateway.start_drain()
 
     def _reloader(self) -> "Reloader":
         reloader = self._gateway.reloader

@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,6 +56,7 @@ async def serve(sources: Sources, *, task_status: trio.TaskStatus[Addresses] = t
         secured = listeners.secured_addresses
         gateway = Gateway(config, gateway_name(socket.gethostname(), listeners.addresses.edge[1]))
         reloading = Reloading(sources, gateway)
+        gateway.start_drain = partial(signal.raise_signal, signal.SIGTERM)
         async with trio.open_nursery() as nursery:
             addresses: Addresses = await nursery.start(gateway.run, listeners)
             nursery.start_soon(reloading.watch)

@@ -9,6 +9,8 @@ GET /fleet                    how every instance is, asked of all of them now: ?
 GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
 GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
+GET /workers                  the processes that serve, where there are several
+POST /drain                   finish what is there, take nothing new, and end
 GET, POST /reload             what came of the last reload; read the settings again
 GET, PUT /log-level           which lines are logged; change it: ?logger= ?level= ?for=
 """
@@ -91,6 +93,8 @@ class Pages:
             "/config": _Entry(self._config),
             "/openapi.json": _Entry(self._openapi),
             "/explain": _Entry(self._explain),
+            "/workers": _Entry(self._workers),
+            "/drain": _Entry(self._drain, ("POST",)),
             "/reload": _Entry(self._reload, (*_READ, "POST")),
             "/log-level": _Entry(self._log_level, (*_READ, "PUT")),
             "/metrics": _Entry(self._metrics),
@@ -132,10 +136,14 @@ class Pages:
         return json_page(200, {"status": "alive"})
 
     async def _ready(self, asked: _Asked) -> Page:
-        reasons = list(self._state.ready())
+        reasons = await self._not_ready()
         if reasons:
             return json_page(503, {"status": "not ready", "reasons": reasons})
         return json_page(200, {"status": "ready", "reasons": []})
+
+    async def _not_ready(self) -> list[str]:
+        found = self._state.ready()
+        return list(found if isinstance(found, Sequence) else await found)
 
     async def _services(self, asked: _Asked) -> Page:
         return await self._listed("services", await self._state.services(_selection(asked.query)))
@@ -157,7 +165,7 @@ class Pages:
 
         wanted = wanted_of(asked.query)
         before, after = await self._keeper.window()
-        return await self._render(render_top, before, after, wanted, self._state.ready())
+        return await self._render(render_top, before, after, wanted, await self._not_ready())
 
     async def _fleet(self, asked: _Asked) -> Page:
         return Page(200, JSON, await self._state.fleet(one_of(asked.query, ("service",)).get("service", "")))
@@ -173,6 +181,14 @@ class Pages:
 
     async def _explain(self, asked: _Asked) -> Page:
         return json_page(200, await self._state.explain(asked.query))
+
+    async def _workers(self, asked: _Asked) -> Page:
+        workers = self._state.workers
+        return json_page(200, {"workers": []} if workers is None else await workers())
+
+    async def _drain(self, asked: _Asked) -> Page:
+        await self._state.drain()
+        return json_page(200, {"status": "draining"})
 
     async def _reload(self, asked: _Asked) -> Page:
         if asked.method != "POST":

@@ -49,7 +49,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     token: Callable[[], str]  # what has to be shown; empty for none
-    ready: Callable[[], Sequence[str]]  # why not, one sentence each; empty when ready
+    ready: Callable[[], Sequence[str] | Awaitable[Sequence[str]]]  # why not, one sentence each; empty when ready
     figures: "Callable[[], Awaitable[Figures]]"
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
@@ -60,5 +60,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     explain: Callable[[Mapping[str, Sequence[str]]], Awaitable[Any]]  # by the query's parameters
     reloaded: Callable[[], Awaitable[Any]]  # the state of reloading, with the last report
     reload: Callable[[], Awaitable[tuple[bool, Any]]]  # whether settings were applied, and the report
+    drain: Callable[[], Awaitable[None]]  # begins to; the process ends some time after
+    workers: Callable[[], Awaitable[Any]] | None = None  # how each of them is; None in one process alone
     log_levels: "Callable[[], Awaitable[LogState]]"  # which lines are logged, and who has said so
     change_log_level: Callable[[str, str, float | None], Awaitable[None]]  # logger, level or default, seconds

@@ -48,6 +48,7 @@ class WorkerLink:
         self._channel = Channel(stream)
         self._numbers = count(time.monotonic_ns())  # not those of a program before this one, over the same connection
         self._waiting: dict[int, trio.MemorySendChannel[Message]] = {}
+        self._background = 0
         self._gone = trio.Event()
         self._why = "it has closed its connection"
 
@@ -59,7 +60,7 @@ class WorkerLink:
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer, and no frame is half sent or half received."""
-        return not self._waiting and self._channel.is_between_frames
+        return len(self._waiting) == self._background and self._channel.is_between_frames
 
     async def wait_gone(self) -> None:
         """Wait until the worker's end has closed."""
@@ -100,20 +101,37 @@ class WorkerLink:
             waiting.close()
 
     @overload
-    async def ask(self, method: str, body: Any = None, *, timeout_s: float = ANSWER_S) -> Any: ...
+    async def ask(
+        self, method: str, body: Any = None, *, timeout_s: float = ANSWER_S, is_background: bool = False
+    ) -> Any: ...
     @overload
-    async def ask(self, method: str, body: Any = None, *, timeout_s: float = ANSWER_S, into: type[T]) -> T: ...
-    async def ask(self, method: str, body: Any = None, *, timeout_s: float = ANSWER_S, into: Any = Any) -> Any:
+    async def ask(
+        self, method: str, body: Any = None, *, timeout_s: float = ANSWER_S, into: type[T], is_background: bool = False
+    ) -> T: ...
+    async def ask(
+        self,
+        method: str,
+        body: Any = None,
+        *,
+        timeout_s: float = ANSWER_S,
+        into: Any = Any,
+        is_background: bool = False,
+    ) -> Any:
         """Ask for something, and return what the worker answers, as a value of the type `into`.
 
-        body: whatever msgspec encodes. Cancelling it cancels the work in the worker.
+        body: whatever msgspec encodes; is_background: `is_idle` does not wait for the answer. Cancelling it cancels the
+        work in the worker.
 
         Raises:
             WorkerGone: the worker has ended (`WorkerSilent`: it is there, and does not answer in time), or its answer
                 cannot be read.
             WorkerRefusal: it answers that it will not, or cannot.
         """
-        answer = await self._answer(method, msgspec.msgpack.encode(body), timeout_s)
+        self._background += is_background
+        try:
+            answer = await self._answer(method, msgspec.msgpack.encode(body), timeout_s)
+        finally:
+            self._background -= is_background
         try:
             if answer.status == 200:
                 return msgspec.msgpack.decode(answer.body, type=into)

@@ -54,6 +54,10 @@ async def change_log_level(logger: str, level: str, for_s: float | None) -> None
     pass
 
 
+async def drain() -> None:
+    pass
+
+
 STATE = AdminState(
     token=str,
     ready=list,
@@ -69,6 +73,7 @@ STATE = AdminState(
     log_levels=log_levels,
     change_log_level=change_log_level,
     reload=reload,
+    drain=drain,
 )
 
 

@@ -10,7 +10,7 @@ from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 PAGES = [
     "/",
     *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
-    *("/reload", "/log-level", "/metrics"),
+    *("/workers", "/drain", "/reload", "/log-level", "/metrics"),
 ]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
@@ -131,7 +131,7 @@ async def test_no_such_page_says_which_there_are(path: str) -> None:
     assert await json_of(path, status=404) == {"status": 404, "title": "There is no such page.", "pages": PAGES}
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("/reload", "/log-level")])
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("/drain", "/reload", "/log-level")])
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "CONNECT", "get"])
 async def test_pages_are_only_read(method: str, path: str) -> None:
     page = await Pages(STATE).page(method, path)
@@ -142,6 +142,24 @@ async def test_pages_are_only_read(method: str, path: str) -> None:
 async def test_the_page_that_does_something_takes_no_other_methods() -> None:
     page = await Pages(STATE).page("PUT", "/reload")
     assert (page.status, page.headers) == (405, (("allow", "GET, HEAD, POST"),))
+
+
+async def test_a_drain_is_begun_by_post_alone() -> None:
+    page = await Pages(STATE).page("GET", "/drain")
+    assert (page.status, page.headers) == (405, (("allow", "POST"),))
+    assert await json_of("/drain", method="POST") == {"status": "draining"}
+
+
+async def test_one_process_alone_has_no_workers() -> None:
+    assert await json_of("/workers") == {"workers": []}
+
+
+async def test_whether_a_gateway_is_ready_may_have_to_be_found_out() -> None:
+    async def ready() -> list[str]:
+        return ["Worker 0.1: No service is registered."]
+
+    state = state_with(ready=ready)
+    assert (await json_of("/ready", state, 503))["reasons"] == ["Worker 0.1: No service is registered."]
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
@@ -177,7 +195,7 @@ async def test_all_else_needs_the_token_and_says_nothing_without(path: str, auth
     assert page.headers == (("www-authenticate", 'Bearer realm="penstock-admin"'),)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "/drain"])
 @pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", f"bearer  {TOKEN} "])
 async def test_the_token_lets_in(path: str, authorization: str) -> None:
     assert (await Pages(LOCKED).page("GET", path, authorization=authorization)).status == 200
