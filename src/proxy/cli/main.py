@@ -28,6 +28,7 @@ SECTIONS = {
         "log-level": "Show or change which lines the running gateway logs.",
     },
     "Tools": {
+        "call": "Send one request to a service, straight over frames.",
         "bench": "Load a gateway or a service, and tell how long it takes.",
         "cert": "Make a certificate for development.",
         "key": "Make an API key.",

@@ -1,5 +1,6 @@
 """Values of options that are written as in the settings: durations, fields of a head, bodies."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,20 @@ class BodyParameter(click.ParamType[bytes]):
         if not value.startswith("@"):
             return str(value).encode()
         try:
-            with click.get_binary_stream("stdin") if value == "@-" else Path(value[1:]).open("rb") as file:
-                body = file.read(BODY_BYTES_MAX + 1)
+            body = _read(value[1:])
         except OSError as error:
             self.fail(f"{value[1:]} cannot be read: {error.strerror}", param, ctx)
         if len(body) > BODY_BYTES_MAX:
             self.fail(f"{value[1:]} is longer than 64 MiB", param, ctx)
         return body
+
+
+def _read(path: str) -> bytes:
+    """Return at most one byte more than a body may have, of a file or of standard input."""
+    if path == "-":
+        return sys.stdin.buffer.read(BODY_BYTES_MAX + 1)
+    with Path(path).open("rb") as file:
+        return file.read(BODY_BYTES_MAX + 1)
 
 
 DURATION, HEADER, BODY = DurationParameter(), HeaderParameter(), BodyParameter()

@@ -35,6 +35,8 @@ from frames.session import Role, Session, State
 
 HEARTBEAT_MS: Final = 5_000
 CREDIT_BYTES: Final = 262_144
+KEPT_BYTES_MAX: Final = 64 << 20
+"""Of a body that is kept: more is not for a person."""
 _FINAL: Final = 200
 _RESPONSE, _DATA, _TRAILERS = int(FrameType.RESPONSE), int(FrameType.DATA), int(FrameType.TRAILERS)
 _TYPE, _FLAGS, _STATUS, _BODY_BYTES = 12, 13, 11, 4  # of a FrameRow
@@ -195,13 +197,17 @@ class ServicePeer:
         if partial is None:
             return
         self._add(partial, row, found)
-        if row[_TYPE] == _DATA and row[_BODY_BYTES] and not row[_FLAGS] & END:
+        if row[_TYPE] == _DATA and row[_BODY_BYTES] and row[0] in self._asked:
             self._output += encode_frame(FrameType.CREDIT, 0, row[0], encode_credit(row[_BODY_BYTES]))
 
     def _add(self, partial: _Partial, row: FrameRow, found: Scan) -> None:
         """Add a piece of a body, and end the exchange where it is the last."""
         if row[_TYPE] != _TRAILERS:
             partial.body_bytes += row[_BODY_BYTES]
+            if self._keeps and partial.body_bytes > KEPT_BYTES_MAX:
+                self._output += encode_frame(FrameType.CANCEL, 0, row[0], encode_cancel(CancelReason.PAYLOAD_TOO_LARGE))
+                self._end(row[0], f"the answer has more than {KEPT_BYTES_MAX >> 20} MiB")
+                return
             if self._keeps:
                 partial.body.append(found.body(row))
         if row[_FLAGS] & END:
