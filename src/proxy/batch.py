@@ -140,10 +140,11 @@ def make_decide(
             except Exception:
                 # One event's trouble must not end the traffic of all, nor leave its client waiting: an exchange that
                 # had an event may have no deadline any more.
-                held_back = failures.held_back(event[2])
+                held_back, is_of_exchange = failures.held_back(event[2]), event[2] in _OF_EXCHANGES
                 if held_back is not None:
-                    _log.exception("an event could not be handled: %r (%d more)", event, held_back)
-                if event[2] in _OF_EXCHANGES:
+                    extra = lane.ids(event[0]) if is_of_exchange else None
+                    _log.exception("an event could not be handled: %r (%d more)", event, held_back, extra=extra)
+                if is_of_exchange:
                     lane.give_up(event[0])
 
     def decide(events: Iterator[Event]) -> None:

@@ -21,6 +21,10 @@ class Recorder:
         self.fails_at = fails_at
         self.is_its = is_its
 
+    def ids(self, exchange: int) -> dict[str, str]:
+        """Only looked at, for the log."""
+        return {}
+
     def __getattr__(self, method: str) -> Any:
         called = f"{self.name}.{method}"
 

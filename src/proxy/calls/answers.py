@@ -47,6 +47,11 @@ class Ids(NamedTuple):
         request_id = context.setdefault(FieldId.REQUEST_ID, os.urandom(16).hex().encode())
         return cls(request_id, context.setdefault(FieldId.CORRELATION_ID, request_id))
 
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What a line of the log says of the call."""
+        return {name: value.decode("latin-1") for name, value in self._asdict().items()}
+
 
 def refusal_payload(rendered: Rendered) -> bytes:
     """Return the RESPONSE for an answer that no service gave."""

@@ -160,7 +160,8 @@ class Relay:
         except Exception as error:  # a fault of ours, a plain 500: its caller must not wait for nothing
             held_back = self._failures.held_back(type(error).__name__)
             if held_back is not None:
-                _log.exception("a call of %s could not be carried (%d more)", caller, held_back)
+                extra = call.ids.log_fields
+                _log.exception("a call of %s could not be carried (%d more)", caller, held_back, extra=extra)
             answer = Answer(INTERNAL)
         if answer is not None:
             self._answer(call, answer)

@@ -29,6 +29,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, RequestFields
 from proxy.failure import Failure, FailureKind
+from proxy.log_fields import id_fields, request_fields
 from proxy.snapshot import Snapshot
 from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags, without_odd
 
@@ -108,7 +109,7 @@ class EdgePort(RequestFields, Protocol):
         ...
 
     def context(self, exchange: int, field: FieldId, /) -> bytes:
-        """Return the request id or the correlation id."""
+        """Return the request id, the correlation id or the trace."""
         ...
 
     def record_reason(self, exchange: int, reason: int, /) -> None:
@@ -212,7 +213,8 @@ class ExpressLane:
         held_back = self._bad_responses.held_back((connection, detail))
         if held_back is not None:
             cause = RESPONSE_FAULTS.get(detail, "unknown cause")
-            _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), cause, held_back)
+            text, name = "%s: its response was refused: %s (%d more)", self._name_of(connection)
+            _log.warning(text, name, cause, held_back, extra=id_fields(self._wire, exchange_id))
         self._failed(
             exchange_id,
             connection,
@@ -261,6 +263,10 @@ class ExpressLane:
         """An event about it could not be handled: a fault of ours, a plain 500. Its service need not go on."""
         self.forget(exchange_id)
         self._give_up(exchange_id, CancelReason.DEADLINE, INTERNAL)
+
+    def ids(self, exchange_id: int) -> dict[str, str]:
+        """Return by which ids it is found elsewhere, for a line of the log."""
+        return id_fields(self._wire, exchange_id)
 
     def _failed(self, exchange_id: int, connection: int, failure: Failure) -> None:
         """One attempt has failed: the request is sent again, or its client is told."""
@@ -359,7 +365,8 @@ class ExpressLane:
         """A stage raised: a fault of ours, a plain 500. An exchange that was sent already is left alone."""
         held_back = self._failures.held_back(type(error).__name__)  # not by path: that is the client's to choose
         if held_back is not None:
-            _log.exception("a stage failed on %r (%d more)", exchange, held_back)
+            extra = request_fields(self._wire, exchange)
+            _log.exception("a stage failed on %r (%d more)", exchange, held_back, extra=extra)
         self.answer(exchange.id, Answer(INTERNAL))
 
 

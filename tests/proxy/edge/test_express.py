@@ -62,7 +62,17 @@ class FakePort(Fields):
         return OK
 
     def context(self, exchange: int, field: FieldId) -> bytes:
-        return {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d"}[field] % exchange
+        return {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d", FieldId.TRACE: b"\xab%d"}[
+            field
+        ] % exchange
+
+
+IDS = ("r-7", "c-7", "ab37")
+"""Of exchange 7: its request, correlation and trace id."""
+
+
+def ids_of(record: Any) -> tuple[str, str, str]:
+    return record.request_id, record.correlation_id, record.trace_id
 
 
 class Bench:
@@ -153,6 +163,7 @@ def test_a_stage_that_raises(caplog: pytest.LogCaptureFixture, is_sent: bool) ->
     (record,) = caplog.records
     assert record.exc_info is not None
     assert "b'/a'" in record.getMessage()
+    assert ids_of(record) == IDS
 
 
 def test_a_stage_that_raises_for_every_request_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
@@ -257,6 +268,7 @@ def test_a_bad_response_is_told_of_with_who_and_why(caplog: pytest.LogCaptureFix
     assert record.levelno == logging.WARNING
     assert "service 3" in record.getMessage()
     assert RESPONSE_FAULTS.get(detail, "unknown cause") in record.getMessage()
+    assert ids_of(record) == IDS
 
 
 def test_bad_responses_of_each_service_are_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,6 +34,7 @@ from proxy.ended import Ended, Endings
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, SERVICE_LOST, ReasonCounts
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeldFields
+from proxy.log_fields import request_fields
 from proxy.outcomes import Told, nobody_is_told
 from proxy.stage import Answer, Reply
 
@@ -85,14 +86,15 @@ class HandOver:
         try:
             await task(*args)
         except Exception as error:
-            self.failed(args, error)
+            self.failed(args, error, _exchange_of(args))
 
-    def failed(self, what: object, error: Exception) -> None:
-        """Count and log a fault of ours."""
+    def failed(self, what: object, error: Exception, exchange: Exchange | None) -> None:
+        """Count and log a fault of ours, in carrying an exchange."""
         self.counts.count(INTERNAL)
         held_back = self._failures.held_back(type(error).__name__)
         if held_back is not None:
-            _log.error("a task failed on %r (%d more)", what, held_back, exc_info=error)
+            extra = request_fields(self.wire, exchange) if exchange is not None else None
+            _log.error("a task failed on %r (%d more)", what, held_back, exc_info=error, extra=extra)
 
     def job(self, exchange: Exchange) -> Job | None:
         """Return what is to be kept of a request of this batch; None when its client is gone.
@@ -250,3 +252,11 @@ _NOT_OPENED = {
     WireResult.FULL: SERVICE_CONGESTED,
     WireResult.NO_ROOM: SERVICE_CONGESTED,  # with its head, the body is longer than a frame
 }
+
+
+def _exchange_of(what: tuple[object, ...]) -> Exchange | None:
+    """The exchange that a task works on: what it was given is one, or something that carries one."""
+    first = what[0] if what else None
+    job = getattr(first, "job", None)
+    exchange = job.exchange if isinstance(job, Job) else first
+    return exchange if isinstance(exchange, Exchange) else None

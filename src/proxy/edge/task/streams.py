@@ -19,6 +19,7 @@ from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
 from proxy.exchange import ANSWER_SPOILED
+from proxy.log_fields import request_fields
 from proxy.stage import Answer
 
 _log = logging.getLogger("penstock.edge")
@@ -84,7 +85,7 @@ class Streams:
         try:
             carriage.take(event, self._wire.arena)
         except Exception as error:
-            self._hand_over.failed(carriage, error)
+            self._hand_over.failed(carriage, error, carriage.job.exchange)
             carriage.end(Answer(INTERNAL))
 
     def _take_over(self, event: Event) -> Carriage | None:
@@ -180,7 +181,7 @@ class Streams:
         connection = job.exchange.offer.connection
 
         def on_fault(what: str) -> None:
-            self._report(connection, what)
+            self._report(job, what)
             carriage.end(Answer(BAD_RESPONSE))
 
         window = ElasticWindow(self._window_bytes, self._growth)
@@ -222,7 +223,9 @@ class Streams:
             self._budget.release(carriage.reserved_bytes)
             carriage.window.close()
 
-    def _report(self, connection: int, what: str) -> None:
+    def _report(self, job: Job, what: str) -> None:
+        connection = job.exchange.offer.connection
         held_back = self._bad_responses.held_back((connection, what))
         if held_back is not None:
-            _log.warning("%s: its response was refused: %s (%d more)", self._name_of(connection), what, held_back)
+            text, name = "%s: its response was refused: %s (%d more)", self._name_of(connection)
+            _log.warning(text, name, what, held_back, extra=request_fields(self._wire, job.exchange))
