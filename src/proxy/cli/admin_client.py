@@ -72,6 +72,14 @@ class AdminClient:
             self._fail(answer, path)
         return answer.value
 
+    def is_there(self) -> bool:
+        """Whether somebody listens."""
+        try:
+            socket.create_connection((self._address.host, self._address.port), timeout=TIMEOUT_S).close()
+        except OSError:
+            return False
+        return True
+
     def _ask(self, method: str, target: str) -> AdminAnswer:
         import http.client
 

@@ -22,9 +22,11 @@ SECTIONS = {
         "routes": "List the routes that services offer.",
         "services": "List the instances that are connected.",
         "fleet": "Ask every instance how it is.",
+        "workers": "List the gateway's processes; restart them.",
     },
     "Change a running gateway": {
         "reload": "Make the running gateway read its settings again.",
+        "drain": "Make the running gateway finish what it has, and end.",
         "log-level": "Show or change which lines the running gateway logs.",
     },
     "Tools": {
