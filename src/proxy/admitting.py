@@ -79,12 +79,17 @@ class Admitting:
 
     def figures(self) -> "AdmissionFigures":
         """Return the numbers of now."""
-        from proxy.admin.figures import AdmissionFigures
+        from proxy.admin.figures import AdmissionFigures, GateFigures
 
         admission, shedding = self.admission_if_any(), self.shedding
         tallies = admission.tallies if admission is not None else {}
         return AdmissionFigures(
-            gates={(each.service, each.route): each for each in admission.standings()} if admission is not None else {},
+            gates={
+                (each.service, each.route): GateFigures(
+                    each.route_max, each.service_max, each.in_flight, each.waiting
+                )
+                for each in (admission.standings() if admission is not None else ())
+            },
             waited={service: (tally.admitted, tally.waited_s) for service, tally in tallies.items()},
             refused={
                 (service, cause.value): count

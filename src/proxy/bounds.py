@@ -50,7 +50,7 @@ def wire_settings(config: GatewayConfig) -> WireSettings:
         keeps_malformed=edge.parsing == "tolerant",
         kept_bytes_max=config.retries.buffer_bytes,
         kept_total_bytes_max=config.retries.buffer_total_bytes,
-        measures=1,
+        measures=config.metrics.enabled,
         recent_records=_RECENT_RECORDS,
         notable_records=_NOTABLE_RECORDS,
         watched_records=_WATCHED_RECORDS,

@@ -4,8 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import trio
+
+from frames.figure_calls import Times
 from frames.frame import Method
 from proxy import __version__
+from proxy.admin import process
 from proxy.admin.figures import (
     BalanceFigures,
     BodyFigures,
@@ -26,10 +30,14 @@ from proxy.admin.figures import (
     RouteFigures,
     TlsFigures,
 )
+from proxy.admin.traffic_figures import SeriesBounds, WorkerFigures, WorkforceFigures
 from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import Secured
 from proxy.overview_lists import in_flight_of, in_slices
+from proxy.overview_times import added, distribution, loop_figures
+from proxy.revision import revision
 from proxy.route.table import Route
+from proxy.targets.instance import Instance
 
 if TYPE_CHECKING:
     from proxy.app import Gateway
@@ -40,15 +48,31 @@ async def figures_of(
     gateway: "Gateway", routes: Sequence[Route], secured: Secured | None, *, is_ready: bool
 ) -> Figures:
     """Return the numbers of now; those of routes in small steps, since they may be ten thousand."""
-    wire, bodies = gateway.wire, gateway.bytes_in_flight
+    wire, bodies, metrics = gateway.wire, gateway.bytes_in_flight, gateway.configured.config.metrics
 
     def route_figures(route: Route) -> RouteFigures:
         return RouteFigures(
             method=Method(route.method).name,
             path=route.template,
             statuses=wire.route_statuses(route.index),
-            latency=wire.route_latency(route.index) or None,
+            latency=distribution(wire, Times.ROUTE_LATENCY, route.index),
             shares=_shares(route) if route.policy.split is not None else {},
+            service=route.service,
+            total=distribution(wire, Times.ROUTE_TOTALS, route.index),
+            gateway=distribution(wire, Times.ROUTE_GATEWAY, route.index),
+            in_flight=wire.route_in_flight[route.index],
+        )
+
+    def instance_figures(instance: Instance) -> InstanceFigures:
+        statuses = [found for each in instance.connections if (found := wire.instance_statuses(each))]
+        return InstanceFigures(
+            instance.service,
+            instance.health.value,
+            in_flight_of(wire, instance),
+            instance.version,
+            instance.instance,
+            statuses=[sum(column) for column in zip(*statuses, strict=True)] or (0,) * 6,
+            latency=added(distribution(wire, Times.INSTANCE_LATENCY, each) for each in instance.connections),
         )
 
     return Figures(
@@ -57,10 +81,7 @@ async def figures_of(
         ready=is_ready,
         reasons=dict(gateway.counts),
         wire=wire.counters(),
-        instances=[
-            InstanceFigures(each.service, each.health.value, in_flight_of(wire, each), each.version)
-            for each in gateway.registry.instances
-        ],
+        instances=await in_slices(instance_figures, gateway.registry.instances),
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
         tls=_tls(secured),
         doubts={doubt.value: gateway.doubts.get(doubt, 0) for doubt in Doubt},
@@ -79,6 +100,26 @@ async def figures_of(
         injected=dict(gateway.configured.injected),
         cache=_cache(gateway),
         keys=_keys(gateway),
+        revision=await trio.to_thread.run_sync(revision),
+        loop=loop_figures(wire),
+        workforce=await _workforce(gateway),
+        bounds=SeriesBounds(metrics.routes_max, metrics.instances_max),
+    )
+
+
+async def _workforce(gateway: "Gateway") -> WorkforceFigures:
+    """Return this process as the only one; who knows of several says more."""
+    counters = gateway.wire.counters()
+    return WorkforceFigures(
+        workers=[
+            WorkerFigures(
+                "0",
+                "draining" if gateway.is_draining else "serving",
+                await trio.to_thread.run_sync(process.own_figures),
+                counters["edge_open_now"],
+                counters["exchanges_now"],
+            )
+        ]
     )
 
 

@@ -57,10 +57,17 @@ async def test_metrics_of_routes_and_reasons(lab_without_retries: Lab) -> None:
     asked = await service.asked()
     seen = await samples(lab)
     path, method = "/things/{id}", "GET"
-    counts = {name: seen["penstock_requests_total", method, path, name] for name in ("2xx", "3xx", "4xx", "5xx")}
+    counts = {name: seen["penstock_requests_total", method, path, "raw", name] for name in ("2xx", "3xx", "4xx", "5xx")}
     assert counts == {"2xx": 2, "3xx": 0, "4xx": 1, "5xx": 1}
-    assert seen["penstock_request_duration_seconds_count", method, path] == 4
-    assert seen["penstock_request_duration_seconds_bucket", "+Inf", method, path] == 4
+    for part in ("request", "service", "gateway"):
+        assert seen[f"penstock_{part}_duration_seconds_count", method, path, "raw"] == 4
+        assert seen[f"penstock_{part}_duration_seconds_bucket", "+Inf", method, path, "raw"] == 4
+    (name,) = (labels[0] for (sample, *labels) in seen if sample == "penstock_instance_requests_in_flight")
+    assert seen["penstock_instance_requests_in_flight", name, "raw"] == 1
+    assert seen["penstock_instance_requests_total", name, "raw", "2xx"] == 2
+    assert seen["penstock_instance_requests_total", name, "raw", "5xx"] == 1
+    assert seen["penstock_instance_duration_seconds_count", name, "raw"] == 4
+    assert seen["penstock_route_requests_in_flight", method, path, "raw"] == 1
     assert seen["penstock_refusals_total", "no_route"] == 1
     assert seen["penstock_refusals_total", "deadline"] == 0
     assert seen["penstock_service_requests_in_flight", "raw"] == 1
@@ -75,7 +82,7 @@ async def test_counts_of_a_route_go_on_when_it_comes_back(lab: Lab) -> None:
         await client.send(request("GET", "/things"))
         await service.respond(await service.asked())
         await client.answer()
-        assert (await samples(lab))["penstock_requests_total", "GET", "/things", "2xx"] == round_number
+        assert (await samples(lab))["penstock_requests_total", "GET", "/things", "raw", "2xx"] == round_number
         await service.aclose()
         await until(lambda: lab.health == {})
 
@@ -89,8 +96,8 @@ async def test_counts_are_not_those_of_a_route_that_had_the_index_before() -> No
             await service.respond(await service.asked())
             await client.answer()
             seen = await samples(lab)
-            assert seen["penstock_requests_total", "GET", path, "2xx"] == 1
-            assert seen["penstock_request_duration_seconds_count", "GET", path] == 1
+            assert seen["penstock_requests_total", "GET", path, "raw", "2xx"] == 1
+            assert seen["penstock_request_duration_seconds_count", "GET", path, "raw"] == 1
             await service.aclose()
             await until(lambda: lab.health == {})
 

@@ -1,9 +1,9 @@
 """Metrics of breakers: their names, and their samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from proxy.admin.breaker_figures import BreakerFigures as BreakerFigures
 from proxy.admin.metric_name import MetricName
 
 SERIES_MAX: Final = 500
@@ -70,21 +70,6 @@ OF_BREAKERS: Final = (
 )
 
 Samples = Sequence[tuple[tuple[str, ...], float]]
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerFigures:
-    """What breakers are like, and what became of it. gauges: now; the other numbers only rise."""
-
-    states: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # now, by service, scope, state
-    opened: Mapping[tuple[str, str, str], int] = field(default_factory=dict)  # by service, scope, cause
-    failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by service, kind
-    probes: Mapping[str, int] = field(default_factory=dict)  # by result
-    panics: Mapping[str, int] = field(default_factory=dict)  # by service
-    panic_routes: Mapping[str, int] = field(default_factory=dict)  # now, by service
-    rescued: int = 0
-    gauges: int = 0
-    gauges_missing: int = 0
 
 
 def breaker_families(figures: BreakerFigures) -> Iterator[tuple[MetricName, Samples]]:

@@ -1,40 +1,26 @@
-"""The numbers of one moment, as plain values: taken in the event loop's thread, made into metrics in another."""
+"""The numbers of one moment, as plain values: taken in the event loop's thread, made into metrics in another.
+
+Each field says how the figures of several workers become those of all (`proxy.admin.figure_rules`); one that says
+nothing is a total that only rises. All of them can be sent as msgpack (`proxy.admin.merging`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from proxy.admin.breaker_metrics import BreakerFigures
-
-
-@dataclass(frozen=True, slots=True)
-class RouteFigures:
-    """What the wire counted for one route. Both sequences are copies: the wire goes on counting."""
-
-    method: str
-    path: str  # the template
-    statuses: Sequence[int]  # services' responses by status class: index 1 to 5, index 0 unused
-    latency: Sequence[int] | None = None  # wire_route_latency's counts (WIRE_LATENCY_COUNTS), None for none
-    shares: Mapping[str, float] = field(default_factory=dict)  # of a split that holds now, by version: 0 to 1
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceFigures:
-    """One instance of a service, as the registry sees it."""
-
-    service: str
-    health: str  # healthy, degraded, unhealthy, draining
-    in_flight: int
-    version: str = ""
+from proxy.admin.breaker_figures import BreakerFigures
+from proxy.admin.figure_rules import WIRE, alike, by_rule, each, highest, lowest, now
+from proxy.admin.traffic_figures import InstanceFigures as InstanceFigures
+from proxy.admin.traffic_figures import LoopFigures, OutputFigures, SeriesBounds, WorkforceFigures
+from proxy.admin.traffic_figures import RouteFigures as RouteFigures
 
 
 @dataclass(frozen=True, slots=True)
 class BodyFigures:
     """What moves that is too long, or too odd, for the batch."""
 
-    streams: int = 0  # exchanges now
-    held_bytes: int = 0
-    held_bytes_peak: int = 0
+    streams: int = now()  # exchanges
+    held_bytes: int = now()
+    held_bytes_peak: int = highest()
     refused: int = 0  # how often bytes did not fit
 
 
@@ -44,11 +30,11 @@ class TlsFigures:
 
     handshakes: int = 0  # finished, those that resumed a session included
     resumed: int = 0
-    sessions: int = 0  # now
+    sessions: int = now()
     failures: Mapping[str, int] = field(default_factory=dict)  # connections that ended because of TLS, by cause
     reloads: int = 0  # of certificates
     bad_reloads: int = 0
-    certificate_seconds_left: float | None = None  # of the first to run out; None for no certificate
+    certificate_seconds_left: float | None = lowest(None)  # of the first to run out; None for no certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +42,7 @@ class RateFigures:
     """Rate limits. refused: by scope and limit; keys: held now; crowded: newcomers counted together."""
 
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    keys: int = 0
+    keys: int = now()
     crowded: int = 0
     failures: int = 0  # of the store
 
@@ -66,21 +52,26 @@ class IssuerFigures:
     """The keys of one issuer. age_s: since they were last seen; None: never."""
 
     name: str
-    keys: int
-    age_s: float | None
-    is_stale: bool
-    fetches: int
-    failures: int
+    keys: int = alike(...)
+    age_s: float | None = alike(...)
+    is_stale: bool = alike(...)
+    fetches: int = 0
+    failures: int = 0
+
+    @property
+    def key(self) -> str:
+        """What makes it another one."""
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityFigures:
     """Who asks. known: callers that are remembered now; refused: credentials, by cause; keys_missing: answers 503."""
 
-    known: int = 0
+    known: int = now()
     refused: Mapping[str, int] = field(default_factory=dict)
     keys_missing: int = 0
-    issuers: Sequence[IssuerFigures] = ()
+    issuers: Sequence[IssuerFigures] = each()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +79,10 @@ class RegistryFigures:
     """What services said of themselves. routes: now; the others only rise. faults: services turned away, by cause.
 
     slim: HELLOs that said a digest in place of their list; lists_asked: digests that were not known.
+    silences: times that an instance was heard of no more for as long as three heartbeats take.
     """
 
-    routes: int = 0
+    routes: int = alike()
     hellos: int = 0
     heartbeats: int = 0
     replacements: int = 0
@@ -98,18 +90,19 @@ class RegistryFigures:
     faults: Mapping[str, int] = field(default_factory=dict)
     slim: int = 0
     lists_asked: int = 0
+    silences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DialledFigures:
     """Services that the gateway dials. addresses, connections, dormant, waiting: now; the others only rise."""
 
-    addresses: int = 0
-    connections: int = 0
+    addresses: int = alike()
+    connections: int = now()
     reached: int = 0
     failures: int = 0
-    dormant: int = 0  # instances without a connection, dialled when they are asked
-    waiting: int = 0  # requests
+    dormant: int = now()  # instances without a connection, dialled when they are asked
+    waiting: int = now()  # requests
     hits: int = 0  # requests that found a connection
     misses: int = 0  # that found none with room
     served: int = 0  # of those, that were given one in the end
@@ -121,7 +114,7 @@ class DialledFigures:
 class CallFigures:
     """What the gateway asks services by itself. copies: of requests, for mirrors, by what became of them."""
 
-    in_flight: int = 0  # calls of services
+    in_flight: int = now()  # calls of services
     refused: int = 0
     copies: Mapping[str, int] = field(default_factory=dict)
     answered: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by a service; by caller and callee
@@ -132,9 +125,9 @@ class CallFigures:
 class FanOutFigures:
     """Routes that ask several, and the page that shows every instance. requests: by route's name and outcome."""
 
-    in_flight: int = 0
-    legs_in_flight: int = 0
-    kept_bytes: int = 0  # of answers that may be given again
+    in_flight: int = now()
+    legs_in_flight: int = now()
+    kept_bytes: int = now()  # of answers that may be given again
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)
     legs: Mapping[str, int] = field(default_factory=dict)  # that are over, by what became of them
 
@@ -143,22 +136,19 @@ class FanOutFigures:
 class BalanceFigures:
     """How instances are chosen. starting: instances, now; the others are requests by consistent hashing."""
 
-    starting: int = 0
+    starting: int = alike()
     moved: int = 0
     keyless: int = 0
 
 
-class GateFigures(Protocol):
-    """Limits and line of some routes: `proxy.admission.admitting.Standing`. service_max: None for none."""
+@dataclass(frozen=True, slots=True)
+class GateFigures:
+    """Limits and line of some routes. The limits are None for none."""
 
-    @property
-    def route_max(self) -> int | None: ...
-    @property
-    def service_max(self) -> int | None: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def waiting(self) -> int: ...
+    route_max: int | None = now(None)
+    service_max: int | None = now(None)
+    in_flight: int = now()
+    waiting: int = now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +159,12 @@ class AdmissionFigures:
     delay_s: how late it came to its work, now; holds: how often accepting was held.
     """
 
-    gates: Mapping[tuple[str, str], GateFigures] = field(default_factory=dict)
+    gates: Mapping[tuple[str, str], GateFigures] = now(dict)
     waited: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     shed: Mapping[str, int] = field(default_factory=dict)
-    shares: Mapping[str, float] = field(default_factory=dict)
-    delay_s: float = 0.0
+    shares: Mapping[str, float] = alike(dict)
+    delay_s: float = alike(0.0)
     holds: int = 0
 
 
@@ -182,17 +172,17 @@ class AdmissionFigures:
 class RetryFigures:
     """Requests sent again. sent: by what happened before; limited: by the limit that forbade it; left: by service."""
 
-    waiting: int = 0
+    waiting: int = now()
     sent: Mapping[str, int] = field(default_factory=dict)
     limited: Mapping[str, int] = field(default_factory=dict)
-    left: Mapping[str, float] = field(default_factory=dict)
+    left: Mapping[str, float] = now(dict)
 
 
 @dataclass(frozen=True, slots=True)
 class HedgeFigures:
     """Second attempts beside first ones. made: by what became of them; not_made: by the limit that forbade it."""
 
-    in_flight: int = 0
+    in_flight: int = now()
     made: Mapping[str, int] = field(default_factory=dict)
     not_made: Mapping[str, int] = field(default_factory=dict)
 
@@ -204,9 +194,9 @@ class CacheFigures:
     requests: by what became of them; not_kept: answers, by why; refreshes: by whether they brought a good answer.
     """
 
-    waiting: int = 0
-    answers: int = 0
-    byte_count: int = 0
+    waiting: int = now()
+    answers: int = now()
+    byte_count: int = now()
     evicted: int = 0
     invalidated: int = 0
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -218,9 +208,9 @@ class CacheFigures:
 class KeyFigures:
     """Idempotency-Keys. known, in_flight, byte_count: now; requests: by what became of them."""
 
-    known: int = 0
-    in_flight: int = 0
-    byte_count: int = 0
+    known: int = now()
+    in_flight: int = now()
+    byte_count: int = now()
     evicted: int = 0
     failures: int = 0  # of the store
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -232,8 +222,8 @@ class ReloadFigures:
 
     applied: int = 0
     refused: int = 0
-    applied_at: float | None = None
-    revision: int = 1
+    applied_at: float | None = highest(None)
+    revision: int = highest(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +231,11 @@ class Figures:
     """Everything that /metrics tells."""
 
     version: str
-    ready: bool
-    routes: Sequence[RouteFigures]  # in an order that does not change: what is over the bound is told as one
-    reasons: Mapping[str, int]  # how often each reason was given, by code
-    wire: Mapping[str, int]  # the fields of wire_counters (csrc/wire.h), by name
-    instances: Sequence[InstanceFigures]
+    ready: bool = alike(...)
+    routes: Sequence[RouteFigures] = each(...)
+    reasons: Mapping[str, int] = field(default_factory=dict)  # how often each reason was given, by code
+    wire: Mapping[str, int] = by_rule(WIRE, dict)  # the fields of wire_counters (csrc/wire.h), by name
+    instances: Sequence[InstanceFigures] = each()
     bodies: BodyFigures = BodyFigures()
     tls: TlsFigures = field(default_factory=TlsFigures)
     doubts: Mapping[str, int] = field(default_factory=dict)  # trusted proxies that were not believed, by cause
@@ -264,3 +254,8 @@ class Figures:
     cache: CacheFigures = field(default_factory=CacheFigures)
     keys: KeyFigures = field(default_factory=KeyFigures)
     injected: Mapping[tuple[str, str], int] = field(default_factory=dict)  # faults on purpose, by service and kind
+    revision: str = ""  # of the source, of which this is built
+    loop: LoopFigures = field(default_factory=LoopFigures)
+    workforce: WorkforceFigures = field(default_factory=WorkforceFigures)
+    outputs: OutputFigures = field(default_factory=OutputFigures)
+    bounds: SeriesBounds = field(default_factory=SeriesBounds)

@@ -10,3 +10,5 @@ class MetricName(NamedTuple):
     kind: Literal["counter", "gauge", "histogram", "info"]
     help: str
     labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    """Of a histogram, without the last, which is infinite."""

@@ -7,21 +7,18 @@ from typing import Final
 
 from proxy.admin.breaker_metrics import OF_BREAKERS
 from proxy.admin.metric_name import MetricName as MetricName
+from proxy.admin.traffic_names import OF_INSTANCES, OF_LOOP, OF_OUTPUTS, OF_PROCESS, OF_ROUTES, OF_WORKERS
 
-BUILD: Final = MetricName("penstock_build_info", "info", "The running version.", ("version",))
+BUILD: Final = MetricName(
+    "penstock_build_info",
+    "info",
+    "The running version, and the revision of the source that it was built of: unknown where that is not known.",
+    ("version", "git_sha"),
+)
+SERVICES_MAX: Final = 500
+"""Services that are told by name, of metrics that have a label for the service, and none for its instances."""
+
 READY: Final = MetricName("penstock_ready", "gauge", "1 when /ready answers 200, else 0.")
-REQUESTS: Final = MetricName(
-    "penstock_requests_total",
-    "counter",
-    "Responses that services gave, by the class of their status; see penstock_refusals_total for the other answers.",
-    ("route", "method", "status_class"),
-)
-DURATION: Final = MetricName(
-    "penstock_request_duration_seconds",
-    "histogram",
-    "Time from sending a request to a service to its response.",
-    ("route", "method"),
-)
 REFUSALS: Final = MetricName(
     "penstock_refusals_total",
     "counter",
@@ -199,6 +196,11 @@ SLIM: Final = MetricName(
 HEARTBEATS: Final = MetricName("penstock_service_heartbeats_total", "counter", "Heartbeats of services.")
 REPLACEMENTS: Final = MetricName(
     "penstock_service_replacements_total", "counter", "Instances that came again by a newer connection."
+)
+SILENCES: Final = MetricName(
+    "penstock_service_silences_total",
+    "counter",
+    "Times that nothing was heard of an instance for services.degraded_after: it has missed three heartbeats.",
 )
 REMOVALS: Final = MetricName(
     "penstock_service_removals_total", "counter", "Instances removed since nothing was heard of them."
@@ -417,6 +419,7 @@ OF_SERVICES: Final = (
     SLIM,
     HEARTBEATS,
     REPLACEMENTS,
+    SILENCES,
     REMOVALS,
     FAULTS,
     DIALLED,
@@ -581,9 +584,9 @@ OF_WIRE: Final[dict[str, MetricName]] = {
 METRICS: Final = (
     BUILD,
     READY,
-    REQUESTS,
-    DURATION,
+    *OF_ROUTES,
     REFUSALS,
+    *OF_INSTANCES,
     INSTANCES,
     SERVICE_IN_FLIGHT,
     STREAMS,
@@ -599,12 +602,28 @@ METRICS: Final = (
     *OF_SERVICES,
     *OF_BREAKERS,
     *OF_WIRE.values(),
+    *OF_LOOP,
+    *OF_WORKERS,
+    *OF_OUTPUTS,
+    *OF_PROCESS,
 )
 
 
 def reference_page() -> str:
     """The text of docs/metrics.md. To write it anew: PYTHONPATH=src python -m proxy.admin.metric_names"""
-    return _PAGE.format(rows="\n".join(_row(metric) for metric in METRICS))
+    return _PAGE.format(
+        rows="\n".join(_row(metric) for metric in METRICS),
+        of_route=sum(_series_of(metric) for metric in OF_ROUTES if "reason" not in metric.labels),
+        of_instance=sum(_series_of(metric) for metric in OF_INSTANCES),
+        services=SERVICES_MAX,
+    )
+
+
+def _series_of(metric: MetricName) -> int:
+    """Of one route, or one instance."""
+    if metric.kind == "histogram":
+        return len(metric.bounds) + 3
+    return 4 if "status_class" in metric.labels else 1
 
 
 def _row(metric: MetricName) -> str:
@@ -616,16 +635,38 @@ _PAGE = """\
 # Metrics
 
 `GET /metrics` on the admin listener answers in Prometheus' text format, or as OpenMetrics where the client accepts it.
-This page is made from `src/proxy/admin/metric_names.py`. The process's own metrics (`process_resident_memory_bytes`,
-`process_cpu_seconds_total` and their like) are there too.
+This page is made from `src/proxy/admin/metric_names.py`.
 
 | metric | kind | labels | meaning |
 | --- | --- | --- | --- |
 {rows}
 
-Labels are bounded: a route is a path template and never a path, and the routes past the first 1,000 are told together
-as route `other`. The duration's buckets are within 1 % of what they say, and never too kind: a request that is counted
-as within a bound was within it.
+## What is bounded
+
+A route is a path template and never a path. Routes past the first `metrics.routes_max` are told together, as route and
+service `other`, and instances past the first `metrics.instances_max` as instance and service `other`; services past the
+first {services} likewise, where a metric is told by service alone. Who came first keeps its name. No other label holds
+what a client or a service can choose freely.
+
+One route has up to {of_route} series, and one for each reason for which the gateway has answered in place of a service;
+one instance has up to {of_instance}.
+
+## What is measured
+
+The buckets of a duration are never too kind: a request that is counted as within a bound was within it. What was
+within the last 1 % below a bound may be counted as above it; of `penstock_gateway_duration_seconds` and
+`penstock_instance_duration_seconds`, and of those of the loop, within the last 6 %.
+
+With `metrics.enabled` off, the gateway takes no times: of the histograms there is only
+`penstock_service_duration_seconds`, which it needs itself, and instances have no counts of their own. All other metrics
+are there.
+
+## Several workers
+
+The page of a gateway with several workers tells the sum of them: of what one worker has told before it ended, too, so
+that no counter falls. What is the same in each worker (`penstock_routes`, `penstock_queue_delay_seconds` and their
+like) is told once, as the highest. Metrics with the label `worker` are by slot, which a new worker takes over from an
+old one; `process_` metrics are those of the process that answers.
 """
 
 if __name__ == "__main__":

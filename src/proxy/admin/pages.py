@@ -207,10 +207,14 @@ class Pages:
         return json_page(200, state)
 
     async def _metrics(self, asked: _Asked) -> Page:
-        from proxy.admin.metrics import render
-
-        content_type, body = await self._render(render, await self._state.figures(), asked.accept)
+        content_type, body = await self._render(self._figures_told, await self._state.figures(), asked.accept)
         return Page(200, content_type, body)
+
+    @cached_property
+    def _figures_told(self) -> Callable[..., tuple[str, bytes]]:
+        from proxy.admin.metrics import Metrics
+
+        return Metrics().render
 
     async def _render(self, make: Callable[..., T], *of: Any) -> T:
         def make_beside_traffic() -> T:

@@ -113,8 +113,9 @@ def _admission(admission: AdmissionFigures) -> Iterator[Family]:
     yield names.LIMITS, [(key, limit) for key, limit in limits if limit is not None]
     yield names.LIMITED_IN_FLIGHT, [(key, each.in_flight) for key, each in gates]
     yield names.LIMITED_WAITING, [(key, each.waiting) for key, each in gates]
-    yield names.WAITED, [((service,), count) for service, (count, _) in admission.waited.items()]
-    yield names.WAITED_SECONDS, [((service,), seconds) for service, (_, seconds) in admission.waited.items()]
+    waited = list(islice(admission.waited.items(), SERIES_MAX))
+    yield names.WAITED, [((service,), count) for service, (count, _) in waited]
+    yield names.WAITED_SECONDS, [((service,), seconds) for service, (_, seconds) in waited]
     yield names.NOT_ADMITTED, bounded_samples(admission.refused)
     yield names.SHED, [((cause,), count) for cause, count in admission.shed.items()]
     yield names.SHED_SHARE, [((cause,), share) for cause, share in admission.shares.items()]
@@ -140,6 +141,7 @@ def _registry(registry: RegistryFigures) -> Iterator[Family]:
     yield names.SLIM, [(("true",), registry.slim), (("false",), registry.lists_asked)]
     yield names.HEARTBEATS, [((), registry.heartbeats)]
     yield names.REPLACEMENTS, [((), registry.replacements)]
+    yield names.SILENCES, [((), registry.silences)]
     yield names.REMOVALS, [((), registry.removals)]
     yield names.FAULTS, [((cause,), count) for cause, count in registry.faults.items()]
 

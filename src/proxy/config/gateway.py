@@ -26,6 +26,7 @@ from .dial_tls import DialTlsConfig
 from .edge import EdgeConfig
 from .faults import FaultsConfig
 from .identity import IdentityConfig
+from .metrics import MetricsConfig
 from .pool import PoolConfig
 from .process import AdminConfig, ExchangesConfig, ReloadConfig, WireConfig
 from .process import DrainConfig as DrainConfig
@@ -56,6 +57,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     drain: DrainConfig
     wire: WireConfig
     log: LogSettings
+    metrics: MetricsConfig
     regions: RegionsConfig
     versions: VersionsConfig
     placement: PlacementConfig

@@ -122,7 +122,7 @@ async def test_metrics() -> None:
     page = await Pages(STATE).page("GET", "/metrics")
     assert page.status == 200
     assert page.content_type.startswith("text/plain; version=0.0.4")
-    assert b'penstock_build_info{version="1.2.3"} 1.0\n' in page.body
+    assert b'penstock_build_info{version="1.2.3",git_sha="unknown"} 1\n' in page.body
     assert (await Pages(STATE).page("GET", "/metrics", "application/openmetrics-text")).body.endswith(b"# EOF\n")
 
 

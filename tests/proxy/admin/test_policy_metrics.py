@@ -25,14 +25,14 @@ FIGURES = Figures(
     {},
     {},
     (
-        InstanceFigures("billing", "healthy", 0, "1.4.0"),
-        InstanceFigures("billing", "healthy", 0, "1.4.0"),
-        InstanceFigures("billing", "healthy", 0, "2.0.0"),
+        InstanceFigures("billing", "healthy", 0, "1.4.0", "b-1"),
+        InstanceFigures("billing", "healthy", 0, "1.4.0", "b-2"),
+        InstanceFigures("billing", "healthy", 0, "2.0.0", "b-3"),
     ),
     balance=BalanceFigures(41, 42, 43),
     rates=RateFigures({("service billing", "10/s by tenant"): 3}, keys=7, crowded=2, failures=1),
     identity=IdentityFigures(5, {"expired": 4}, 6, (IssuerFigures("main", 2, 1.5, True, 9, 8),)),
-    registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26),
+    registry=RegistryFigures(11, 12, 13, 14, 15, {"forbidden": 16}, slim=25, lists_asked=26, silences=27),
     dialled=DialledFigures(27, 28, 29, 1, 70, 71, 72, 73, 74, {"idle": 75}, {"full": 76}),
     calls=CallFigures(17, 18, {"sent": 19, "dropped": 20, "failed": 21}),
     fanouts=FanOutFigures(31, 32, 33, {("dashboard", "partial"): 34}, {"fanout_leg_timeout": 35}),
@@ -41,65 +41,66 @@ FIGURES = Figures(
     reloads=ReloadFigures(22, 23, 1_700_000_000.0, 24),
 )
 EXPECTED = """\
-penstock_service_version_instances{service="billing",version="1.4.0"} 2.0
-penstock_service_version_instances{service="billing",version="2.0.0"} 1.0
-penstock_split_share_ratio{method="GET",route="/invoices",version="1.4.0"} 0.95
-penstock_split_share_ratio{method="GET",route="/invoices",version="2.0.0"} 0.05
-penstock_instances_starting 41.0
-penstock_balance_moved_total 42.0
-penstock_balance_keyless_total 43.0
-penstock_rate_limit_refusals_total{limit="10/s by tenant",scope="service billing"} 3.0
-penstock_rate_limit_keys 7.0
-penstock_rate_limit_crowded_total 2.0
-penstock_rate_limit_store_failures_total 1.0
-penstock_callers 5.0
-penstock_credentials_refused_total{cause="expired"} 4.0
-penstock_issuer_keys_missing_total 6.0
-penstock_issuer_keys{issuer="main"} 2.0
+penstock_service_version_instances{service="billing",version="1.4.0"} 2
+penstock_service_version_instances{service="billing",version="2.0.0"} 1
+penstock_split_share_ratio{route="/invoices",method="GET",version="1.4.0"} 0.95
+penstock_split_share_ratio{route="/invoices",method="GET",version="2.0.0"} 0.05
+penstock_instances_starting 41
+penstock_balance_moved_total 42
+penstock_balance_keyless_total 43
+penstock_rate_limit_refusals_total{scope="service billing",limit="10/s by tenant"} 3
+penstock_rate_limit_keys 7
+penstock_rate_limit_crowded_total 2
+penstock_rate_limit_store_failures_total 1
+penstock_callers 5
+penstock_credentials_refused_total{cause="expired"} 4
+penstock_issuer_keys_missing_total 6
+penstock_issuer_keys{issuer="main"} 2
 penstock_issuer_keys_age_seconds{issuer="main"} 1.5
-penstock_issuer_keys_stale{issuer="main"} 1.0
-penstock_issuer_key_fetches_total{issuer="main"} 9.0
-penstock_issuer_key_fetch_failures_total{issuer="main"} 8.0
-penstock_routes 11.0
-penstock_service_hellos_total 12.0
-penstock_service_slim_hellos_total{known="true"} 25.0
-penstock_service_slim_hellos_total{known="false"} 26.0
-penstock_dialled_services 27.0
-penstock_dialled_service_connections_open 28.0
-penstock_service_dials_total{reached="true"} 29.0
-penstock_service_dials_total{reached="false"} 1.0
-penstock_pool_dormant_instances 70.0
-penstock_pool_requests_waiting 71.0
-penstock_pool_checkouts_total{hit="true"} 72.0
-penstock_pool_checkouts_total{hit="false"} 73.0
-penstock_pool_waits_served_total 74.0
-penstock_pool_waits_refused_total{why="full"} 76.0
-penstock_pool_evictions_total{cause="idle"} 75.0
-penstock_service_heartbeats_total 13.0
-penstock_service_replacements_total 14.0
-penstock_service_removals_total 15.0
-penstock_service_faults_total{cause="forbidden"} 16.0
-penstock_service_calls_in_flight 17.0
-penstock_service_calls_refused_total 18.0
-penstock_mirror_copies_total{outcome="sent"} 19.0
-penstock_mirror_copies_total{outcome="dropped"} 20.0
-penstock_mirror_copies_total{outcome="failed"} 21.0
-penstock_fanouts_in_flight 31.0
-penstock_fanout_legs_in_flight 32.0
-penstock_fanout_kept_bytes 33.0
-penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 34.0
-penstock_fanout_legs_total{result="fanout_leg_timeout"} 35.0
-penstock_retries_total{after="lost"} 52.0
-penstock_retries_limited_total{limit="budget"} 53.0
-penstock_retries_waiting 51.0
+penstock_issuer_keys_stale{issuer="main"} 1
+penstock_issuer_key_fetches_total{issuer="main"} 9
+penstock_issuer_key_fetch_failures_total{issuer="main"} 8
+penstock_routes 11
+penstock_service_hellos_total 12
+penstock_service_slim_hellos_total{known="true"} 25
+penstock_service_slim_hellos_total{known="false"} 26
+penstock_dialled_services 27
+penstock_dialled_service_connections_open 28
+penstock_service_dials_total{reached="true"} 29
+penstock_service_dials_total{reached="false"} 1
+penstock_pool_dormant_instances 70
+penstock_pool_requests_waiting 71
+penstock_pool_checkouts_total{hit="true"} 72
+penstock_pool_checkouts_total{hit="false"} 73
+penstock_pool_waits_served_total 74
+penstock_pool_waits_refused_total{why="full"} 76
+penstock_pool_evictions_total{cause="idle"} 75
+penstock_service_heartbeats_total 13
+penstock_service_replacements_total 14
+penstock_service_silences_total 27
+penstock_service_removals_total 15
+penstock_service_faults_total{cause="forbidden"} 16
+penstock_service_calls_in_flight 17
+penstock_service_calls_refused_total 18
+penstock_mirror_copies_total{outcome="sent"} 19
+penstock_mirror_copies_total{outcome="dropped"} 20
+penstock_mirror_copies_total{outcome="failed"} 21
+penstock_fanouts_in_flight 31
+penstock_fanout_legs_in_flight 32
+penstock_fanout_kept_bytes 33
+penstock_fanout_requests_total{fanout="dashboard",outcome="partial"} 34
+penstock_fanout_legs_total{result="fanout_leg_timeout"} 35
+penstock_retries_total{after="lost"} 52
+penstock_retries_limited_total{limit="budget"} 53
+penstock_retries_waiting 51
 penstock_retry_budget_left{service="billing"} 5.5
-penstock_hedges_in_flight 36.0
-penstock_hedges_total{outcome="won"} 37.0
-penstock_hedges_limited_total{limit="rate"} 38.0
-penstock_reloads_total{applied="true"} 22.0
-penstock_reloads_total{applied="false"} 23.0
-penstock_reload_last_success_timestamp_seconds 1.7e+09
-penstock_settings_revision 24.0
+penstock_hedges_in_flight 36
+penstock_hedges_total{outcome="won"} 37
+penstock_hedges_limited_total{limit="rate"} 38
+penstock_reloads_total{applied="true"} 22
+penstock_reloads_total{applied="false"} 23
+penstock_reload_last_success_timestamp_seconds 1700000000.0
+penstock_settings_revision 24
 """
 
 
