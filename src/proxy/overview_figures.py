@@ -214,6 +214,7 @@ def _registry(gateway: "Gateway") -> RegistryFigures:
         faults={str(cause): count for cause, count in carried.faults.items()},
         slim=carried.slim,
         lists_asked=carried.lists_asked,
+        silences=registered.silences,
     )
 
 

@@ -20,7 +20,7 @@ NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 
 # Variables of the gateway begin with one of these: a service that is started beside a gateway sees them too.
 GATEWAY_SECTIONS = (
-    *("edge", "services", "admin", "exchanges", "routes", "drain", "wire"),
+    *("edge", "services", "admin", "exchanges", "routes", "drain", "wire", "metrics"),
     *("regions", "versions", "placement", "reload", "identity", "rates", "rules", "balancing", "fanouts"),
     *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults", "supervisor", "workers"),
 )

@@ -200,7 +200,7 @@ REPLACEMENTS: Final = MetricName(
 SILENCES: Final = MetricName(
     "penstock_service_silences_total",
     "counter",
-    "Times that nothing was heard of an instance for services.degraded_after: it has missed three heartbeats.",
+    "Times that nothing was heard of a healthy instance for services.degraded_after: it has missed its heartbeats.",
 )
 REMOVALS: Final = MetricName(
     "penstock_service_removals_total", "counter", "Instances removed since nothing was heard of them."

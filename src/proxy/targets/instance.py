@@ -220,3 +220,4 @@ class RegistryStatistics(msgspec.Struct, frozen=True):
     heartbeats: int
     replacements: int
     removals: int
+    silences: int

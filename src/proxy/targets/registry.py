@@ -86,7 +86,7 @@ class Registry:
         self._gone: dict[int, tuple[str, str, str]] = {}
         self._dormant: dict[Holder, Instance] = {}
         self._by_identity: dict[tuple[str, str], Instance] = {}
-        self._hellos = self._heartbeats = self._replacements = self._removals = 0
+        self._hellos = self._heartbeats = self._replacements = self._removals = self._silences = 0
 
     def __repr__(self) -> str:
         """Counts on one line."""
@@ -254,7 +254,13 @@ class Registry:
         for instance in self.instances:
             instances[instance.health.value] += 1
         return RegistryStatistics(
-            instances, len(self._routes), self._hellos, self._heartbeats, self._replacements, self._removals
+            instances=instances,
+            routes=len(self._routes),
+            hellos=self._hellos,
+            heartbeats=self._heartbeats,
+            replacements=self._replacements,
+            removals=self._removals,
+            silences=self._silences,
         )
 
     def _check_owners(self, service: str, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
@@ -346,6 +352,7 @@ class Registry:
         if after is before:
             return ()
         instance.health = after
+        self._silences += before is Health.HEALTHY and silent_s >= self.thresholds.degraded_s
         return (Transition(instance, before, after),)
 
     def _settle(self, transitions: tuple[Transition, ...]) -> Change:

@@ -279,6 +279,7 @@ def test_an_instance_goes_through_all_states_of_silence_and_is_closed() -> None:
     ]
     assert targets(registry) == [6]
     assert registry.statistics().removals == 1
+    assert registry.statistics().silences == 1
 
 
 def test_an_instance_that_is_silent_is_chosen_less_and_less() -> None:
