@@ -47,6 +47,12 @@ class Listeners:
         self.secured = tuple(secured)
         self.holds_edge = holds_edge
         self.is_holding_services = False
+        self.addresses = Addresses(
+            _name(self.edge[0]), _name(self.services[0]), _NOWHERE if admin is None else _name(admin)
+        )
+        """Where they listen: of several for one purpose, the first."""
+        self.secured_addresses = [_name(listener) for listener in self.secured[:1]]
+        """Where clients by TLS are taken."""
         self._wire: Wire | None = None
 
     def __enter__(self) -> Self:
@@ -57,18 +63,6 @@ class Listeners:
         """Close what nobody has taken over."""
         for listener in (*self.edge, *self.secured, *self.services, *filter(None, [self.admin])):
             listener.close()
-
-    @property
-    def addresses(self) -> Addresses:
-        """Where they listen: of several for one purpose, the first."""
-        return Addresses(
-            _name(self.edge[0]), _name(self.services[0]), _NOWHERE if self.admin is None else _name(self.admin)
-        )
-
-    @property
-    def secured_addresses(self) -> list[tuple[str, int]]:
-        """Where clients by TLS are taken."""
-        return [_name(listener) for listener in self.secured[:1]]
 
     def open(self, wire: Wire) -> None:
         """Have the wire watch them, but for the edge where that is to wait."""

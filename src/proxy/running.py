@@ -107,9 +107,13 @@ def make_reloader(sources: Sources, gateway: Gateway) -> "Reloader":
     return reloader
 
 
-def gateway_name(host: str, port: int) -> str:
-    """Return this gateway's instance id: its host and the edge's port. A host may have any name, an id may not."""
-    return f"{re.sub('[^A-Za-z0-9._-]', '-', host)[:58]}-{port}"
+def gateway_name(host: str, port: int, worker: str = "") -> str:
+    """Return this gateway's instance id: its host and the edge's port. A host may have any name, an id may not.
+
+    worker: which of several processes it is.
+    """
+    more = f"-{port}-{worker}" if worker else f"-{port}"
+    return re.sub("[^A-Za-z0-9._-]", "-", host)[: 64 - len(more)] + more
 
 
 def open_listeners(config: GatewayConfig) -> Listeners:

@@ -2,7 +2,8 @@
 
     python -m proxy.serving [--config FILE] [--edge-deadline 5s ...]
 
-It takes what `penstock serve` has checked and nothing else: each flag is followed by its value.
+It takes what `penstock serve` has checked and nothing else: each flag is followed by its value. A supervisor starts its
+workers in the same way, with what they inherit (`proxy.inherited`).
 """
 
 import logging
@@ -17,18 +18,21 @@ from penstock.telemetry.logs import Logs, set_up_logs
 from penstock.telemetry.redaction import secrets_in
 from proxy.cli.failures import failures_explained
 from proxy.config import GatewayConfig, gateway_registry, load_gateway
+from proxy.inherited import WORKER_FLAG, Inherited, read_inherited
 
 CONFIG_FLAG = "--config"
+SERVING = "proxy.serving"
+SUPERVISING = "proxy.supervising"
 
 _log = logging.getLogger("penstock")
 
 
-def command_line(path: Path | None, flags: Mapping[str, str]) -> list[str]:
-    """Return the command line of the process that serves. flags: values by the names of settings."""
+def command_line(path: Path | None, flags: Mapping[str, str], module: str = SERVING) -> list[str]:
+    """Return the command line of a process that serves or supervises. flags: values by the names of settings."""
     flag_of = {setting.name: setting.flag for setting in gateway_registry()}
     given = [word for name, value in flags.items() for word in (flag_of[name], value)]
     config = [] if path is None else [CONFIG_FLAG, str(path)]
-    return [sys.executable, "-P", "-m", "proxy.serving", *config, *given]
+    return [sys.executable, "-P", "-m", module, *config, *given]
 
 
 def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]]:
@@ -39,10 +43,10 @@ def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]
     return None if path is None else Path(path), {name_of[flag]: value for flag, value in given.items()}
 
 
-def start_logs(loaded: Loaded[GatewayConfig]) -> Logs:
-    """Set up logs for these settings, and log what is odd about them."""
+def start_logs(loaded: Loaded[GatewayConfig], *, is_worker: bool = False) -> Logs:
+    """Set up logs for these settings, and log what is odd about them, but for workers: their supervisor has."""
     logs = set_up_logs(loaded.settings.log, secrets_in(loaded.values.values()))
-    for warning in loaded.warnings:
+    for warning in () if is_worker else loaded.warnings:
         _log.warning("%s", warning)
     return logs
 
@@ -56,15 +60,32 @@ def run_gateway(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[Gateway
     trio.run(serve, Sources(loaded, load, path))
 
 
+def run_worker(inherited: Inherited, loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]]) -> None:
+    """Run the gateway as one of several until its supervisor ends it, which watches the settings file for all."""
+    import trio
+
+    from proxy.running import Sources
+    from proxy.working import work
+
+    trio.run(work, Sources(loaded, load), inherited)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Serve, and exit with a line for each known failure. words: in place of this process's own."""
-    path, flags = read_command_line(sys.argv[1:] if words is None else words)
+    words = sys.argv[1:] if words is None else words
+    inherited = None
+    if words[:1] == [WORKER_FLAG]:
+        inherited, words = read_inherited(words)
+    path, flags = read_command_line(words)
     load = partial(load_gateway, dict(os.environ), flags=flags, path=path)
     with failures_explained():
         loaded = load()
-        logs = start_logs(loaded)
+        logs = start_logs(loaded, is_worker=inherited is not None)
         try:
-            run_gateway(loaded, load, path)
+            if inherited is None:
+                run_gateway(loaded, load, path)
+            else:
+                run_worker(inherited, loaded, load)
         finally:
             logs.close()
 

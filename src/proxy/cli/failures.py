@@ -8,6 +8,7 @@ from penstock.settings import Problem, SettingsError
 
 from ..edge.listen import ListenError
 from ..edge.tls.problems import CertificateError
+from ..supervisor.errors import SupervisorError
 
 EXIT_RUNTIME = 1
 EXIT_CONFIGURATION = 2
@@ -23,7 +24,7 @@ class AdminError(Exception):
     """A running gateway cannot be asked. Its text is one line."""
 
 
-_KNOWN = (SettingsError, ListenError, CertificateError, DemoError, AdminError, KeyboardInterrupt)
+_KNOWN = (SettingsError, ListenError, CertificateError, DemoError, AdminError, SupervisorError, KeyboardInterrupt)
 
 
 @contextmanager
@@ -53,6 +54,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _exit_code(leaves: list[BaseException]) -> int:
     if any(isinstance(leaf, SettingsError) for leaf in leaves):
         return EXIT_CONFIGURATION
+    codes = {leaf.exit_code for leaf in leaves if isinstance(leaf, SupervisorError)}
+    if codes:
+        return min(codes)
     if all(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return EXIT_INTERRUPTED
     return EXIT_RUNTIME

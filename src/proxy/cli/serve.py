@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from ..serving import command_line
+from ..config.workers import worker_count
+from ..serving import SERVING, SUPERVISING, command_line
 from .failures import failures_explained
 from .options import SettingsCommand, config_path, given_flags, load_settings
 
@@ -15,8 +16,8 @@ from .options import SettingsCommand, config_path, given_flags, load_settings
 def command(ctx: click.Context, /, **_: object) -> None:
     """Run the gateway. A flag counts before its variable, a variable before the file, the file before the default."""
     with failures_explained():
-        load_settings(ctx)
-    become(command_line(config_path(ctx), given_flags(ctx)))
+        workers = worker_count(load_settings(ctx).settings.workers)
+    become(command_line(config_path(ctx), given_flags(ctx), SUPERVISING if workers else SERVING))
 
 
 def become(words: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from collections.abc import Sequence
 
 from penstock.settings import Address, Problem
 from penstock.settings.registry import PREFIX
@@ -29,28 +30,59 @@ def open_listener(address: Address, name: str) -> socket.socket:
     takes a free port. The caller owns the socket.
     """
     try:
-        host = address.host
-        family, _, _, _, where = socket.getaddrinfo(
-            host.encode() if host.isascii() else host,  # a text loads what knows all of Unicode, even for digits
-            address.port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
-        )[0]
-        return _listen(family, where, is_edge=name.startswith("edge."))
+        return _listen(*_resolved(address), is_edge=name.startswith("edge."))
     except OSError as error:
         raise ListenError(_explain(error, address, name)) from None
 
 
-def _listen(family: int, where: tuple[object, ...], *, is_edge: bool) -> socket.socket:
+def open_shared(address: Address, name: str, count: int, beside: Sequence[socket.socket] = ()) -> list[socket.socket]:
+    """Return sockets that listen on one address together, or raise `ListenError`; the kernel deals out connections.
+
+    Nobody else may be on it, not even with sockets that could share it. beside: our own that are there already.
+    """
+    opened: list[socket.socket] = []
+    try:
+        family, where = _resolved(address)
+        if beside:
+            where = beside[0].getsockname()
+        elif address.port:
+            _listen(family, where, is_edge=False, listens=False).close()
+        for _ in range(count):
+            opened.append(_listen(family, where, is_edge=name.startswith("edge."), is_shared=True))
+            where = opened[0].getsockname()  # the others are where the first is
+    except OSError as error:
+        for listener in opened:
+            listener.close()
+        raise ListenError(_explain(error, address, name)) from None
+    return opened
+
+
+def _resolved(address: Address) -> tuple[int, tuple[object, ...]]:
+    host = address.host
+    family, _, _, _, where = socket.getaddrinfo(
+        host.encode() if host.isascii() else host,  # a text loads what knows all of Unicode, even for digits
+        address.port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
+    )[0]
+    return family, where
+
+
+def _listen(
+    family: int, where: tuple[object, ...], *, is_edge: bool, is_shared: bool = False, listens: bool = True
+) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if is_edge:  # the connections that it accepts inherit it
             listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
         listener.bind(where)
-        listener.listen(BACKLOG)
+        if listens:
+            listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()

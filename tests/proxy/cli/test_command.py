@@ -126,14 +126,17 @@ def test_a_missing_file() -> None:
     )
 
 
-def test_serve_becomes_the_process_that_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "module"), [("0", "proxy.serving"), ("2", "proxy.supervising")])
+def test_serve_becomes_the_process_that_serves_or_supervises(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: str, module: str
+) -> None:
     became: list[list[str]] = []
     monkeypatch.setattr(proxy.cli.serve, "become", became.append)
     path = tmp_path / "a.yaml"
-    path.write_text("edge: {idle_timeout: 30s}")
+    path.write_text(f"edge: {{idle_timeout: 30s}}\nworkers: {workers}")
     assert run("serve", "--edge-deadline", "4s", "--config", str(path)).exit_code == 0
     (words,) = became
-    assert words[:4] == [sys.executable, "-P", "-m", "proxy.serving"]
+    assert words[:4] == [sys.executable, "-P", "-m", module]
     assert read_command_line(words[4:]) == (path, {"edge.deadline": "4s"})
     assert read_command_line(command_line(None, {})[4:]) == (None, {})
 

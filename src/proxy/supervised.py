@@ -1,0 +1,269 @@
+"""A supervisor with all that belongs to it: sockets, workers, admin pages, signals, and the service manager."""
+
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import trio
+
+from penstock.settings import Loaded
+from proxy import __version__
+from proxy.admin.server import serve_admin
+from proxy.admin.state import AdminProblem, AdminState
+from proxy.config import GatewayConfig
+from proxy.config.workers import worker_count
+from proxy.inherited import EDGE, SECURED, SERVICES, taken
+from proxy.merged import merged_state
+from proxy.serving import command_line, read_command_line
+from proxy.supervisor.errors import RestartError, UpgradeError
+from proxy.supervisor.notify import activated, notify, notify_reloading, watchdog_s
+from proxy.supervisor.sockets import ADMIN, Sockets
+from proxy.supervisor.supervisor import End, Supervisor
+from proxy.supervisor.upgrade import Handover, PassedWorker, check_new
+from proxy.supervisor.worker import SIGNALS, Worker
+
+LAST_ANSWER_S = 0.1
+"""What the answer to who asked for an upgrade has to go out, before another program takes over."""
+
+_log = logging.getLogger("penstock.supervisor")
+
+
+class UpgradeStatus(msgspec.Struct, frozen=True):
+    """What came of the last upgrade. state: none, replacing, done or failed; was: the version before."""
+
+    state: str = "none"
+    version: str = __version__
+    was: str = ""
+    error: str = ""
+
+
+async def supervise(
+    loaded: Loaded[GatewayConfig],
+    load: Callable[[], Loaded[GatewayConfig]],
+    path: Path | None,
+    words: Sequence[str],
+    left: Handover | None,
+) -> Handover | None:
+    """Run workers until told to end, or until another program is to take over: then what to leave to it.
+
+    Raises:
+        ListenError: an address cannot be listened on.
+        ActivationError: a socket of the service manager is for nothing.
+        SupervisorError: workers do not come to serve, or die too often.
+    """
+    config = loaded.settings
+    sockets = Sockets(worker_count(config.workers))
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        try:
+            if left is None:
+                sockets.open(config, activated(os.environ))
+            else:
+                sockets.adopt(config, left.sockets)
+            supervised = _Supervised(loaded, load, path, words, sockets, left)
+            end = await supervised.run(signals)
+            if end.is_upgrade:
+                signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the next program hears them
+                return supervised.handover()
+        finally:
+            sockets.close()
+    if end.error is not None:
+        raise end.error
+    return None
+
+
+class _Supervised:
+    """The parts of one supervisor."""
+
+    def __init__(
+        self,
+        loaded: Loaded[GatewayConfig],
+        load: Callable[[], Loaded[GatewayConfig]],
+        path: Path | None,
+        words: Sequence[str],
+        sockets: Sockets,
+        left: Handover | None,
+    ) -> None:
+        self._words = words
+        self._sockets = sockets
+        adopted = [_adopted(each) for each in left.workers] if left else []
+        self.supervisor = Supervisor(
+            command_line(*read_command_line(words)),
+            worker_count(loaded.settings.workers),
+            sockets,
+            lambda: self._merged.config,
+            adopted,
+        )
+        if left is not None:
+            self.supervisor.generations.update(left.generations)
+            self.supervisor.restarts = left.restarts
+        self._merged = merged_state(self.supervisor, loaded, load, path, left_behind=left.memory if left else b"")
+        self._left = left
+        self._status = UpgradeStatus()
+        self._checking = trio.Lock()
+        self._beside = trio.CancelScope()
+        """Of what looks at the workers."""
+
+    # ---- the admin pages ----
+
+    def admin_state(self) -> AdminState:
+        """Return what the admin pages ask."""
+        return msgspec.structs.replace(
+            self._merged.admin_state(),
+            restart_workers=self.restart_workers,
+            upgrade=self.upgrade_page,
+            upgraded=self.upgraded,
+        )
+
+    async def restart_workers(self, slots: Sequence[int]) -> Sequence[str]:
+        """Replace workers, one after the other. `AdminProblem` when that cannot be done."""
+        try:
+            return await self.supervisor.restart_workers(slots)
+        except RestartError as error:
+            raise AdminProblem(409, str(error)) from None
+
+    async def upgraded(self) -> UpgradeStatus:
+        """Return what came of the last upgrade."""
+        return self._status
+
+    async def upgrade_page(self) -> UpgradeStatus:
+        """Begin an upgrade. `AdminProblem` when the new version cannot take over."""
+        try:
+            return await self.upgrade("POST /upgrade")
+        except UpgradeError as error:
+            raise AdminProblem(409, str(error)) from None
+
+    # ---- upgrade ----
+
+    async def upgrade(self, cause: str) -> UpgradeStatus:
+        """Check the version that is installed now, and give way to it.
+
+        Raises:
+            UpgradeError: it cannot take over, and everything stays as it is.
+        """
+        if self._checking.locked() or self._status.state == "replacing":
+            raise UpgradeError("an upgrade is under way already")
+        async with self._checking:
+            try:
+                await self._merged.reload(cause)  # supervisor.python may be another one
+                checked = await check_new(self._merged.config.supervisor.python, self._words)
+                _log.info("%s: version %s takes over from %s", cause, checked.version, __version__)
+                await self.supervisor.give_way(cause, self._fall_silent)
+            except (UpgradeError, RestartError) as error:
+                _log.error("%s: no upgrade: %s", cause, error)
+                raise UpgradeError(str(error)) from None
+        return UpgradeStatus("replacing", checked.version, __version__)
+
+    async def _finish_upgrade(self, was: str) -> None:
+        """Replace the workers that the program before this one has started."""
+        self._status = UpgradeStatus("replacing", was=was)
+        _log.info("version %s has taken over from %s, and replaces its workers", __version__, was)
+        try:
+            await self.supervisor.restart_workers()
+            await self.supervisor.drain_surplus()
+        except RestartError as error:
+            self._status = UpgradeStatus("failed", was=was, error=str(error))
+            _log.critical("the upgrade has stopped: %s", error)
+        else:
+            self._status = UpgradeStatus("done", was=was)
+            _log.info("all workers are of version %s", __version__)
+        self._tell_ready()
+
+    def handover(self) -> Handover:
+        """Return what to leave to the next program, whose the descriptors are from then on."""
+        workers = [
+            PassedWorker(each.id, each.pid, each.control.detach(), each.state, each.services_port, each.started_at)
+            for each in self.supervisor.workers
+        ]
+        supervisor = self.supervisor
+        memory = self._merged.memory()
+        return Handover(self._sockets.leave(), tuple(workers), supervisor.generations, supervisor.restarts, memory)
+
+    async def _fall_silent(self) -> None:
+        """Ask the workers nothing any more."""
+        await trio.sleep(LAST_ANSWER_S)
+        self._beside.cancel()
+
+    # ---- running ----
+
+    async def run(self, signals: AsyncIterator[int]) -> End:
+        """Run until told to end."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._heed, signals, nursery)
+            if self._left is not None:
+                notify_reloading()
+                nursery.start_soon(self._finish_upgrade, self._left.version)
+            nursery.start_soon(self._run_beside)
+            end = await self.supervisor.run()
+            nursery.cancel_scope.cancel()
+        return end
+
+    async def _run_beside(self) -> None:
+        """Run what looks at the workers, from when they serve."""
+        with self._beside:
+            await self.supervisor.begun.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._merged.run)
+                await nursery.start(serve_admin, self._sockets.admin.dup(), self.admin_state)
+                nursery.start_soon(self._beat)
+                if self._left is None:
+                    self._tell_addresses()
+                    self._tell_ready()
+
+    def _tell_addresses(self) -> None:
+        places = (self._sockets.address(name) for name in (EDGE, SERVICES, ADMIN))
+        _log.info("edge on %s:%d, services on %s:%d, admin on %s:%d", *chain(*filter(None, places)))
+        secured = self._sockets.address(SECURED)
+        if secured is not None:
+            _log.info("edge by TLS on %s:%d", *secured)
+
+    def _tell_ready(self) -> None:
+        serving = self.supervisor.serving
+        _log.info("%d workers serve", len(serving))
+        notify("READY=1", f"STATUS={len(serving)} workers of version {__version__} serve")
+
+    async def _beat(self) -> None:
+        """Let the service manager hear that this process is alive, as often as it wants."""
+        while interval_s := watchdog_s():
+            notify("WATCHDOG=1")
+            await trio.sleep(interval_s)
+
+    async def _heed(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        """Do what signals say."""
+        async for number in signals:
+            name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                nursery.start_soon(self._reload, name)
+            elif number == signal.SIGUSR2:
+                nursery.start_soon(self._upgrade, name)
+            else:
+                notify("STOPPING=1")
+                self.supervisor.start_drain(name)
+
+    async def _reload(self, cause: str) -> None:
+        if self.supervisor.is_draining:
+            _log.info("%s: nothing is read again while draining", cause)
+            return
+        notify_reloading()
+        await self._merged.reload(cause)
+        self._tell_ready()
+
+    async def _upgrade(self, cause: str) -> None:
+        with suppress(UpgradeError):  # which was logged
+            await self.upgrade(cause)
+
+
+def _adopted(passed: PassedWorker) -> Worker:
+    return Worker(
+        passed.id,
+        passed.pid,
+        taken(passed.control),
+        state=passed.state,
+        services_port=passed.services_port,
+        started_at=passed.started_at,
+    )

@@ -1,0 +1,111 @@
+"""What a supervisor asks of a worker, beyond what the admin pages ask: how it is, what it takes, and to end."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import trio
+
+from frames.greeting import WorkerPlace
+from proxy.inherited import HOLDING, SERVING
+from proxy.listeners import Listeners
+from proxy.targets.health import CHOOSABLE
+
+if TYPE_CHECKING:
+    from proxy.app import Gateway
+
+DRAINING: Final = "draining"
+
+Command = Callable[[Any], Awaitable[Any]]
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """How a worker is. instances: ``service/instance`` of those that could be asked."""
+
+    id: str
+    pid: int
+    state: str
+    services_port: int
+    instances: tuple[str, ...]
+    not_ready: tuple[str, ...]
+
+
+class DrainOrder(msgspec.Struct, frozen=True):
+    """How to end. cause: begins the line of the log."""
+
+    timeout_ms: int
+    spread_ms: int
+    cause: str = "the supervisor"
+
+
+class _Peers(msgspec.Struct, frozen=True):
+    workers: tuple[WorkerPlace, ...]
+
+
+class _Hold(msgspec.Struct, frozen=True):
+    holds: bool = True
+
+
+class WorkerCommands:
+    """One worker's. order: what it was told about its end; None until then."""
+
+    def __init__(self, worker: str, gateway: "Gateway", listeners: Listeners) -> None:
+        """Nothing is asked yet."""
+        self._worker = worker
+        self._gateway = gateway
+        self._listeners = listeners
+        self._told = trio.Event()
+        self.order: DrainOrder | None = None
+
+    def table(self, more: Mapping[str, Command]) -> Mapping[str, Command]:
+        """Return them by name, with those of others."""
+        return {
+            **more,
+            "status": self._status,
+            "serve_edge": self._serve_edge,
+            "hold_services": self._hold_services,
+            "peers": self._peers,
+            "drain": self._drain,
+        }
+
+    @property
+    def state(self) -> str:
+        """What it takes: holding (services), serving (clients, too), draining (nothing)."""
+        if self._gateway.is_draining or self.order is not None:
+            return DRAINING
+        return HOLDING if self._listeners.holds_edge else SERVING
+
+    async def wait_told_to_end(self) -> DrainOrder:
+        """Wait for the order."""
+        await self._told.wait()
+        assert self.order is not None  # noqa: S101 - it is set with the event
+        return self.order
+
+    def tell_to_end(self, order: DrainOrder) -> None:
+        """Give the order. The first one counts."""
+        if self.order is None:
+            self.order = order
+            self._told.set()
+
+    async def _status(self, _: Any) -> WorkerStatus:
+        instances = self._gateway.registry.instances
+        choosable = sorted({f"{one.service}/{one.instance}" for one in instances if one.health in CHOOSABLE})
+        not_ready = self._gateway.overview.not_ready()
+        port = self._listeners.addresses.services[1]
+        return WorkerStatus(self._worker, os.getpid(), self.state, port, tuple(choosable), tuple(not_ready))
+
+    async def _serve_edge(self, _: Any) -> None:
+        if self._listeners.holds_edge:
+            self._listeners.serve_edge()
+
+    async def _hold_services(self, body: Any) -> None:
+        holds = msgspec.convert(body or {}, _Hold).holds
+        if holds != self._listeners.is_holding_services:
+            self._listeners.hold_services(holds)
+
+    async def _peers(self, body: Any) -> None:
+        self._gateway.change_workers(self._worker, msgspec.convert(body, _Peers).workers)
+
+    async def _drain(self, body: Any) -> None:
+        self.tell_to_end(msgspec.convert(body, DrainOrder))
