@@ -34,6 +34,7 @@ from proxy.admin.traffic_figures import SeriesBounds, WorkerFigures, WorkforceFi
 from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import Secured
 from proxy.overview_lists import in_flight_of, in_slices
+from proxy.overview_outputs import output_figures
 from proxy.overview_times import added, distribution, loop_figures
 from proxy.revision import revision
 from proxy.route.table import Route
@@ -103,6 +104,7 @@ async def figures_of(
         revision=await trio.to_thread.run_sync(revision),
         loop=loop_figures(wire),
         workforce=await _workforce(gateway),
+        outputs=output_figures({}),
         bounds=SeriesBounds(metrics.routes_max, metrics.instances_max),
     )
 

@@ -190,3 +190,18 @@ def test_lines_are_prepared_in_the_thread_that_writes() -> None:
     writer.close()
     assert gate.written == b"LINE\n"
     assert threads != [threading.current_thread()]
+
+
+def test_what_became_of_lines_is_counted_apart() -> None:
+    gate = Gate()
+    writer = LineWriter(gate, lines_max=2)
+    writer.start()
+    writer.write(b"first")
+    assert gate.entered.wait(WAIT_S)
+    for _ in range(3):
+        writer.write(b"line")
+    assert writer.counts == (1, 1, 0, 2)
+    gate.error = OSError("no space left on device")
+    gate.open.set()
+    writer.close()
+    assert writer.counts == (0, 1, 3, 0)

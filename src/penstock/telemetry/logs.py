@@ -16,7 +16,7 @@ from ..settings import LogSettings, Secret
 from .formats import ConsoleFormatter, JsonFormatter
 from .levels import process_levels
 from .redaction import Redactor, secrets_in
-from .writer import BYTES_MAX, LINES_MAX, LineWriter, Sink, sink_of
+from .writer import BYTES_MAX, LINES_MAX, Counts, LineWriter, Sink, sink_of
 
 
 class BoundedHandler(logging.Handler):
@@ -30,6 +30,11 @@ class BoundedHandler(logging.Handler):
         self._writer = LineWriter(
             sink, prepare=redact, tell_dropped=self._line_of_dropped, lines_max=lines_max, bytes_max=bytes_max
         )
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the lines."""
+        return self._writer.counts
 
     @property
     def dropped(self) -> int:
@@ -69,6 +74,11 @@ class Logs:
         self._handler = handler
         self.redact = redact
         """Takes secrets out of lines; of those of other outputs, too."""
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the lines."""
+        return self._handler.counts
 
     @property
     def dropped(self) -> int:

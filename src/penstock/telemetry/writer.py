@@ -26,6 +26,15 @@ Sink = Callable[[memoryview], int]
 """Writes a part of the bytes, at least one, and returns how many; waits as long as it must. May raise `OSError`."""
 
 
+class Counts(NamedTuple):
+    """What became of lines. dropped: there was no room; failed: they could not be written; waiting: now."""
+
+    written: int
+    dropped: int
+    failed: int
+    waiting: int
+
+
 class _Lines(NamedTuple):
     text: bytes  # with the end of each line
     lines: int
@@ -69,6 +78,12 @@ class LineWriter:
     def dropped(self) -> int:
         """Lines that were not written."""
         return self._refused + self._lost
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the lines so far; those that are being written are counted as written."""
+        taken, lost = self._taken.lines, self._lost
+        return Counts(taken - lost, self._refused, lost, self._given.lines - taken)
 
     def start(self) -> None:
         """Begin to write."""

@@ -13,6 +13,8 @@ from typing import Final
 import msgspec
 
 from penstock.settings import Loaded, Problem, SettingsError
+from penstock.telemetry.levels import process_levels
+from penstock.telemetry.logs import hide_secrets
 from proxy.config import GatewayConfig
 from proxy.config.changes import Changes
 from proxy.config.reload import Reloader, Report
@@ -62,6 +64,7 @@ class WorkersReloading:
         return sorted(living, key=lambda each: (each.state != "serving", each.slot))
 
     async def _apply(self, loaded: Loaded[GatewayConfig], changes: Changes) -> None:
+        hide_secrets(loaded.values.values())
         body = {"cause": "the supervisor's reload"}
         living = self._living()
         applied: list[str] = []
@@ -71,7 +74,7 @@ class WorkersReloading:
             problems = refused(said, applied)
             if problems:
                 raise SettingsError(problems)
-        logging.getLogger().setLevel(loaded.settings.log.level.upper())
+        process_levels.follow(loaded.settings.log)
 
 
 def refused(said: Sequence[Said[Applied]], applied: Sequence[str]) -> list[Problem]:
