@@ -1,4 +1,4 @@
-"""Dialling: keeps one link to each gateway, for as long as the service runs.
+"""Dialling one place: a gateway, or one of its workers.
 
 A link that is lost is dialled again after a time drawn evenly from 0 to a bound that doubles with each try (full
 jitter: services that lost the same gateway at the same moment must not come back at the same moment).
@@ -15,7 +15,7 @@ import trio
 from penstock.link import Ending, Link
 from penstock.waiting import wait_first
 
-__all__ = ["Backoff", "Dialler", "connect", "failure_reason"]
+__all__ = ["Backoff", "Dial", "GatewayAddress", "connect", "failure_reason"]
 
 log = logging.getLogger("penstock.dial")
 
@@ -25,6 +25,7 @@ CONNECT_S = 5.0
 """A name must be looked up, and several addresses tried; no caller waits for it."""
 WELCOME_S = 5.0
 """As long as the gateway waits for HELLO."""
+ADVICE = "is it running there? PENSTOCK_GATEWAYS says where it is sought"
 
 Connect = Callable[[str, int], Awaitable[socket.socket]]
 
@@ -74,49 +75,51 @@ async def connect(host: str, port: int) -> socket.socket:
     return socket.socket(fileno=stream.socket.detach())
 
 
-class Dialler:
-    """Keeps the link to one gateway."""
+class Dial:
+    """One place to dial: connects, greets, and works with the link until it ends. Says once what keeps it from that."""
 
     def __init__(
         self,
-        address: GatewayAddress,
+        host: str,
+        port: int,
         open_link: Callable[[socket.socket, str], Link],
         work: Callable[[Link], Awaitable[None]],
         *,
-        backoff: Backoff | None = None,
+        backoff: Backoff,
         connect: Connect = connect,
+        advice: str = ADVICE,
     ) -> None:
-        """Take where to dial, what makes a greeted link of a socket, and what to do with an open one until it ends."""
-        self._address = address
-        self._name = f"{address.host}:{address.port}"
+        """Take where to dial, what makes a greeted link of a socket, and what to do with an open one until it ends.
+
+        backoff: how long to wait between tries; advice: what to do when nobody is there.
+        """
+        self._host, self._port = host, port
+        self.name = f"{host}:{port}"
+        self.backoff = backoff
         self._open_link = open_link
         self._work = work
-        self._backoff = backoff or Backoff()
         self._connect = connect
+        self._advice = advice
         self._said: str | None = None
+        self._ending = Ending.LOST
 
-    async def run(self) -> None:
-        """Dial, work, dial again; returns only when this gateway will not have the service any more."""
-        while True:
-            ending = await self._dial_once()
-            if ending is Ending.REPLACED:
-                log.error(
-                    "gateway %s: another process has the same service and instance id, and has taken this one's place; "
-                    "give each process its own PENSTOCK_INSTANCE, or leave it unset",
-                    self._name,
-                )
-                return
-            slow = ending is Ending.TURNED_AWAY
-            await trio.sleep(self._backoff.slow_s() if slow else self._backoff.next_s())
+    def wait_s(self) -> float:
+        """Return how many seconds to wait before the next try, by what came of the one before."""
+        return self.backoff.slow_s() if self._ending is Ending.TURNED_AWAY else self.backoff.next_s()
 
-    async def _dial_once(self) -> Ending:
+    async def once(self) -> Ending:
+        """Dial, and work until the link ends; return how it did."""
+        self._ending = await self._once()
+        return self._ending
+
+    async def _once(self) -> Ending:
         try:
             with trio.fail_after(CONNECT_S):
-                sock = await self._connect(self._address.host, self._address.port)
-            link = self._open_link(sock, self._name)
+                sock = await self._connect(self._host, self._port)
+            link = self._open_link(sock, self.name)
         except (OSError, trio.TooSlowError) as error:
             reason = "no answer" if isinstance(error, trio.TooSlowError) else failure_reason(error)
-            self._say(f"cannot be reached: {reason}; is it running there? PENSTOCK_GATEWAYS says where it is sought")
+            self._say(f"cannot be reached: {reason}; {self._advice}")
             return Ending.LOST
         try:
             await self._follow(link)
@@ -134,7 +137,7 @@ class Dialler:
             self._said = None
             await self._work(link)
             if trio.current_time() - (link.opened_at or 0) >= BACKOFF_CAP_S:
-                self._backoff.reset()
+                self.backoff.reset()
         elif link.ending is Ending.LOST:
             self._say("closed the connection without an answer; is it a Penstock gateway's port for services?")
 
@@ -142,7 +145,7 @@ class Dialler:
         """Log once what keeps us from the gateway, not at each try."""
         level = logging.DEBUG if self._said == what else logging.WARNING
         self._said = what
-        log.log(level, "gateway %s: %s", self._name, what)
+        log.log(level, "gateway %s: %s", self.name, what)
 
 
 def failure_reason(error: OSError) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from frames.errors import ProtocolError
 from frames.events import ExchangeFrameReceived, FaultReceived, GoawayReceived, WelcomeReceived
 from frames.frame import FaultCode, FrameError, FrameType, GoawayReason, HealthStatus
-from frames.greeting import CALLS, DIGEST, STREAMS, Hello, endpoints_digest
+from frames.greeting import CALLS, DIGEST, STREAMS, WORKERS, Hello, WorkerPlace, endpoints_digest
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.session import Role, Session, State
 
@@ -98,6 +98,11 @@ class Link:
         """Whether the gateway may know a list of endpoints by its digest: since its WELCOME."""
         self.is_leaving = False
         """Whether this link alone is given up in good order, for a better gateway."""
+        self.host = ""
+        """The address that the connection was made to; empty where the gateway has dialled."""
+        self.on_news: Callable[[Link], None] = _nobody
+        """Is called when an open link has told of workers, or that it goes away."""
+        self._is_superseded = False
         self._hello: Hello | None = None
         self._has_said_list = False
         self._passes_calls = False
@@ -117,6 +122,29 @@ class Link:
         """Whether calls of other services may be sent: the gateway passes them on, and is not going away."""
         is_going = self.is_leaving or self._closes_at != math.inf
         return self._passes_calls and not is_going and not self.ended.is_set()
+
+    @property
+    def worker(self) -> str | None:
+        """Which worker of the gateway it leads to; None where the gateway does not say."""
+        welcome = self._session.maybe_welcome
+        return welcome.worker if welcome and WORKERS in self._session.features else None
+
+    @property
+    def workers(self) -> tuple[WorkerPlace, ...]:
+        """The workers of the gateway that are to be reached, by the last WELCOME."""
+        welcome = self._session.maybe_welcome
+        return (welcome.workers or ()) if welcome and self.worker is not None else ()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the gateway has said that it goes away."""
+        return self._session.is_peer_draining
+
+    def supersede(self) -> None:
+        """Note that this process has a newer connection to the same worker: this one being replaced is no news."""
+        self._is_superseded = True
+        if self.ending is Ending.REPLACED:
+            self.ending = Ending.LOST
 
     def greet(self, hello: Hello, *, slim: bool = False) -> None:
         """Send HELLO. slim: with the digest of its endpoints only; the gateway asks for them if it must."""
@@ -211,7 +239,9 @@ class Link:
             self.may_call = True
             self.stream_credit = event.welcome.credit_bytes if STREAMS in event.welcome.features else None
             self.opened.set()
-            log.info("gateway %s (%s): connected", self.gateway, event.welcome.gateway)
+            worker = f", worker {self.worker}" if self.worker is not None else ""
+            log.info("gateway %s (%s%s): connected", self.gateway, event.welcome.gateway, worker)
+        self.on_news(self)
 
     def _say_list(self) -> None:
         """The gateway does not know the digest: say the list itself, unless that was just done."""
@@ -222,10 +252,11 @@ class Link:
 
     def _leave(self, event: GoawayReceived, now: float) -> None:
         self._closes_at = now + event.closes_in_ms / 1000 + CLOSE_S
-        if event.reason == GoawayReason.REPLACED:
+        if event.reason == GoawayReason.REPLACED and not self._is_superseded:
             self.ending = Ending.REPLACED
         else:
             log.info("gateway %s: goes away in at most %d ms", self.gateway, event.closes_in_ms)
+        self.on_news(self)
 
     def _turned_away(self, event: FaultReceived) -> None:
         name = event.code.name.lower() if isinstance(event.code, FaultCode) else str(event.code)
@@ -236,3 +267,7 @@ class Link:
         fix = f"; {advice}" if advice else ""
         log.error("gateway %s: turned this service away (%s): %s%s", self.gateway, name, text, fix)
         self.close()
+
+
+def _nobody(_: Link) -> None:
+    """Nobody wants to know."""

@@ -17,13 +17,14 @@ import trio
 from msgspec.structs import replace
 
 from frames.frame import HealthStatus, RefusedReason
-from frames.greeting import DIGEST, Hello
+from frames.greeting import DIGEST, WORKERS, Hello
 from frames.limits import LOAD_FULL
 from frames.wire import Wire
 from frames.wire_values import EventKind, SocketKind, WireSettings, slot_of
 from penstock.asks import ASKS_MAX, Asks
 from penstock.calls import Calls
-from penstock.dial import Dialler, GatewayAddress
+from penstock.dial import GatewayAddress
+from penstock.dial_workers import Dialler
 from penstock.errors import GatewayError
 from penstock.handler import Endpoint
 from penstock.link import Link
@@ -293,4 +294,5 @@ class Serving:
 
 def _able(hello: Hello) -> Hello:
     """Return the HELLO with what a connection itself can do."""
-    return hello if DIGEST in hello.features else replace(hello, features=(*hello.features, DIGEST))
+    missing = [feature for feature in (DIGEST, WORKERS) if feature not in hello.features]
+    return replace(hello, features=(*hello.features, *missing)) if missing else hello

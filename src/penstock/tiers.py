@@ -16,7 +16,8 @@ from typing import Protocol
 
 import trio
 
-from penstock.dial import Dialler, GatewayAddress
+from penstock.dial import GatewayAddress
+from penstock.dial_workers import Dialler
 from penstock.link import Link
 
 __all__ = ["GRACE_S", "TierDialling", "Tiers"]

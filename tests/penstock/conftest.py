@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 
 from frames.codec import encode_frame, encode_request, scan
 from frames.fields import Field, decode_fields
 from frames.frame import END, FieldId, FrameType, Method
-from frames.greeting import Hello, Welcome, decode_hello, encode_welcome
+from frames.greeting import WORKERS, Hello, Welcome, WorkerPlace, decode_hello, encode_welcome
 from penstock.settings import ServiceSettings, load_service_settings
 
 WAIT_S = 5
@@ -95,7 +96,11 @@ class Connection:
         credit_bytes: int = 0,
         *,
         wants_endpoints: bool = False,
+        worker: str | None = None,
+        workers: Sequence[WorkerPlace] | None = None,
+        names_workers: bool = True,
     ) -> Hello:
+        """Take HELLO, and say WELCOME. worker: which this is, with the feature for it."""
         hello = decode_hello((await self.expect(FrameType.HELLO)).payload)
         welcome = Welcome(
             protocol=1,
@@ -105,8 +110,24 @@ class Connection:
             credit_bytes=credit_bytes,
             wants_endpoints=wants_endpoints,
         )
+        if worker is not None:
+            named = (*features, WORKERS) if names_workers else features
+            welcome = replace(welcome, features=named, worker=worker, workers=workers and tuple(workers))
         await self.send(FrameType.WELCOME, encode_welcome(welcome))
         return hello
+
+    async def tell_workers(self, worker: str, workers: Sequence[WorkerPlace]) -> None:
+        """Say WELCOME, unasked."""
+        welcome = Welcome(
+            protocol=1,
+            features=(WORKERS,),
+            gateway="gw-1",
+            heartbeat_ms=1000,
+            credit_bytes=0,
+            worker=worker,
+            workers=tuple(workers),
+        )
+        await self.send(FrameType.WELCOME, encode_welcome(welcome))
 
     async def call(
         self,
@@ -131,8 +152,8 @@ class Gateway:
 
     def __init__(self, listener: trio.SocketListener) -> None:
         self._listener = listener
-        host, port = listener.socket.getsockname()
-        self.address = f"tcp://{host}:{port}"
+        host, self.port = listener.socket.getsockname()
+        self.address = f"tcp://{host}:{self.port}"
         self._streams: list[trio.SocketStream] = []
 
     async def accept(self) -> Connection:
@@ -161,9 +182,22 @@ class Gateway:
         return load_service_settings({"PENSTOCK_GATEWAYS": self.address, **given})
 
 
+async def open_gateway() -> Gateway:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    return Gateway(listener)
+
+
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    gateway = Gateway(listener)
+    gateway = await open_gateway()
     yield gateway
     gateway.close()
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[tuple[Gateway, Gateway, Gateway]]:
+    """Three workers of one gateway."""
+    workers = (await open_gateway(), await open_gateway(), await open_gateway())
+    yield workers
+    for worker in workers:
+        worker.close()

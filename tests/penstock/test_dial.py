@@ -15,7 +15,8 @@ from trio.testing import MockClock
 from frames.fixed import encode_fault, encode_goaway, encode_heartbeat
 from frames.frame import FaultCode, FrameType, GoawayReason, HealthStatus
 from frames.greeting import Hello, Welcome, decode_hello, encode_welcome
-from penstock.dial import Backoff, Dialler, connect
+from penstock.dial import Backoff, connect
+from penstock.dial_workers import Dialler
 from penstock.link import Ending, Link
 from penstock.settings import Address
 
@@ -57,6 +58,13 @@ class Wire:
     def flush_soon(self) -> None: ...
 
 
+class FakeSocket:
+    """Is connected."""
+
+    def getpeername(self) -> tuple[str, int]:
+        return ("192.0.2.1", 7420)
+
+
 class World:
     """A gateway that does what the test says at each dial, and the times at which it was dialled."""
 
@@ -85,7 +93,7 @@ class World:
             await trio.sleep_forever()
         if isinstance(self.steps[0], OSError):
             raise self.steps.pop(0)  # type: ignore[misc]
-        return socket.socket.__new__(socket.socket)  # nobody looks at it
+        return FakeSocket()  # type: ignore[return-value]
 
     def open_link(self, _sock: socket.socket, gateway: str) -> Link:
         link = Link(
@@ -113,8 +121,14 @@ class World:
         ended = False
         with trio.move_on_after(seconds):
             async with trio.open_nursery() as self.nursery:
-                backoff = Backoff(self.draw)
-                await Dialler(ADDRESS, self.open_link, self.work, backoff=backoff, connect=self.connect).run()
+                dialler = Dialler(
+                    ADDRESS,
+                    self.open_link,
+                    self.work,
+                    make_backoff=lambda: Backoff(self.draw),
+                    connect=self.connect,
+                )
+                await dialler.run()
                 ended = True
         return ended
 
