@@ -39,7 +39,7 @@ class _Counted(NamedTuple):
 
     route: Route
     statuses: tuple[int, ...]
-    refused: int
+    refused: int = 0
     times: Times | None = None
     gateway_times: Times | None = None
 
@@ -84,17 +84,21 @@ class Sampler:
             instances=instances,
             breakers=[(*key, count) for key, count in figures.breakers.states.items()],
             evictions=dict(figures.dialled.evictions),
+            turns=sparse(gateway.wire.turns().turn_us) if gateway.wire.settings.measures else None,
         )
         return TopSample(gateway.name, __version__, figures.reloads.revision, [worker])
 
     def _counted(self, route: Route) -> _Counted:
-        return _Counted(route, self._gateway.wire.route_statuses(route.index), 0)
+        return _Counted(route, self._gateway.wire.route_statuses(route.index))
 
     def _timed(self, counted: _Counted) -> _Counted:
         last = self._last.get(counted.route.index)
         if last is not None and last[1:3] == counted[1:3] and last.route.template == counted.route.template:
             return last
-        return counted._replace(times=sparse(self._gateway.wire.route_latency(counted.route.index)))
+        wire, index = self._gateway.wire, counted.route.index
+        if not wire.settings.measures:
+            return counted._replace(times=sparse(wire.route_latency(index)))
+        return counted._replace(times=sparse(wire.route_totals(index)), gateway_times=sparse(wire.route_gateway(index)))
 
     def _route(self, counted: _Counted) -> RouteSample:
         route, statuses = counted.route, counted.statuses
@@ -124,7 +128,13 @@ class Sampler:
             load_percent=None if instance.reported_load is None else instance.reported_load / 100,
             connections=len(instance.connections),
             connected_s=round(max(0.0, now - instance.connected_at), 1),
+            statuses=self._statuses(instance) if wire.settings.measures else None,
         )
+
+    def _statuses(self, instance: Instance) -> tuple[int, int, int, int]:
+        counted = [self._gateway.wire.instance_statuses(connection) for connection in instance.connections]
+        two, three, four, five = (sum(each[number] for each in counted if each) for number in range(2, 6))
+        return two, three, four, five
 
 
 def worker_id(gateway: "Gateway") -> str:

@@ -167,10 +167,25 @@ async def test_what_is_wrong_with_a_question_is_one_line(arguments: list[str], l
         assert line in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["routes"], ["services"], ["explain", "GET", "/"], ["reload"]])
+@pytest.mark.parametrize("arguments", [["routes"], ["services"], ["top"], ["explain", "GET", "/"], ["reload"]])
 async def test_nothing_is_told_without_the_token(arguments: list[str]) -> None:
     async with platform() as lab:
         for token, what in (("", "is missing"), ("wrong-horse", "is wrong")):
             result = await run(lab, *arguments, token=token)
             assert (result.exit_code, result.stdout) == (1, "")
             assert f"wants its token, which {what}; set admin.token" in result.stderr
+
+
+async def test_top() -> None:
+    async with platform() as lab:
+        result = await run(lab, "top")
+        assert result.exit_code == 0, result.output
+        lines = result.stdout.splitlines()
+        assert lines[0].startswith("gw-1 ")
+        assert "routes: 0 of 1, by rate" in lines
+        assert [line.split()[:2] for line in lines if "raw/raw-" in line] == [
+            ["raw/raw-1", "healthy"],
+            ["raw/raw-2", "healthy"],
+        ]
+        told = json.loads((await run(lab, "top", "--output", "json", "--service", "other")).stdout)
+        assert (told["instances"], told["instances_now"]["healthy"]) == ([], 2)

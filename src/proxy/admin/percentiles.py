@@ -1,8 +1,17 @@
 """Percentiles of what was counted by the buckets of `proxy.admin.latency`."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from proxy.admin.latency import upper_bound_us
+
+_COARSE_HALF_BITS: Final = 4  # 16 buckets for each power of two
+
+
+def coarse_bound_us(index: int) -> int:
+    """Return the greatest value that falls into a bucket of the wire's coarser rule, narrower than 7 % of it."""
+    doubling = max((index >> _COARSE_HALF_BITS) - 1, 0)
+    return ((index - (doubling << _COARSE_HALF_BITS) + 1) << doubling) - 1
 
 
 def percentile_us(

@@ -1,10 +1,11 @@
 """Two samples become figures of now. Plain functions of plain values: no clock, no I/O."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from proxy.admin.percentiles import added, percentile_us, risen
+from proxy.admin.latency import upper_bound_us
+from proxy.admin.percentiles import added, coarse_bound_us, percentile_us, risen
 from proxy.admin.top import (
     NO_PERCENTILES,
     ROWS,
@@ -163,7 +164,7 @@ def _routes(sums: Mapping[RouteKey, _RouteSum]) -> list[TopRoute]:
             in_flight=each.in_flight,
             p50_us=percentile_us(each.times, 50),
             p99_us=percentile_us(each.times, 99),
-            gateway_p99_us=percentile_us(each.gateway_times, 99),
+            gateway_p99_us=percentile_us(each.gateway_times, 99, coarse_bound_us),
         )
         for key, each in sums.items()
     ]
@@ -194,15 +195,15 @@ def _requests(steps: Sequence[Step], sums: Iterable[_RouteSum], refusals: Sequen
         refused_rate=_rounded(refused_rate),
         error_ratio=rates["5xx"] / answered if answered else None,
         took=_percentiles(times),
-        gateway=_percentiles(gateway_times),
+        gateway=_percentiles(gateway_times, coarse_bound_us),
         total=sum(step.after.totals.get("requests", 0) for step in steps),
     )
 
 
-def _percentiles(counts: Mapping[int, int]) -> Percentiles:
+def _percentiles(counts: Mapping[int, int], bound_of: Callable[[int], int] = upper_bound_us) -> Percentiles:
     if not counts:
         return NO_PERCENTILES
-    return Percentiles(*(percentile_us(counts, percent) for percent in (50, 90, 99, 99.9)))
+    return Percentiles(*(percentile_us(counts, percent, bound_of) for percent in (50, 90, 99, 99.9)))
 
 
 # ---- the rest ----
@@ -282,7 +283,9 @@ def _worker(step: Step) -> TopWorker:
         clients=int(after.now.get("clients", 0)),
         cpu=round(max(0.0, after.cpu_s - before.cpu_s) / step.seconds, 3),
         rss_bytes=after.rss_bytes,
-        turn_p99_us=None if after.turns is None else percentile_us(risen(before.turns or {}, after.turns), 99),
+        turn_p99_us=None
+        if after.turns is None
+        else percentile_us(risen(before.turns or {}, after.turns), 99, coarse_bound_us),
     )
 
 

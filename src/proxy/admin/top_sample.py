@@ -18,14 +18,14 @@ from proxy.admin.latency import COUNTS
 Times = dict[int, int]
 """How often each bucket of `proxy.admin.latency` was met; buckets at zero are left out."""
 
-_BUCKETS: Final = range(COUNTS)
+_BUCKETS: Final = range(COUNTS)  # the coarser rule has fewer
 
 
 class RouteSample(msgspec.Struct, frozen=True):
     """One route. statuses: totals of the responses by status class, 2 to 5; refused: of answers without a service.
 
     times: how long requests took, in µs; None where they are not told, since there are too many routes.
-    gateway_times: the part of it that was spent in the gateway.
+    gateway_times: the part of it that was spent in the gateway, by the coarser rule of the wire.
     """
 
     method: str
@@ -77,7 +77,7 @@ class WorkerSample(msgspec.Struct, frozen=True):
     instances: list[InstanceSample]
     breakers: list[tuple[str, str, str, int]] = []  # that are not closed: service, scope, state, how many
     evictions: dict[str, int] = {}  # totals of connections that the pool gave up, by cause
-    turns: Times | None = None  # of the event loop's turns, in µs; None where nobody measures them
+    turns: Times | None = None  # how long batches took, likewise; None where nobody measures them
 
 
 class TopSample(msgspec.Struct, frozen=True):
@@ -98,5 +98,5 @@ def merged_samples(samples: Iterable[TopSample]) -> TopSample:
 
 
 def sparse(counts: "tuple[int, ...]") -> Times:
-    """Return the buckets that are not at zero. counts: COUNTS numbers, or none."""
+    """Return the buckets that are not at zero. counts: at most COUNTS numbers."""
     return dict(zip(compress(_BUCKETS, counts), filter(None, counts), strict=True))

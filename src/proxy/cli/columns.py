@@ -35,3 +35,8 @@ def milliseconds(microseconds: float) -> str:
         return "-"
     value = microseconds / 1_000
     return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def printable(text: str) -> str:
+    """Return a text that somebody else has written as one that a terminal shows, and does not obey."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -18,6 +18,7 @@ SECTIONS = {
         "check": "Check the settings without starting anything.",
     },
     "Look at a running gateway": {
+        "top": "Show live what the gateway does.",
         "explain": "Tell what would become of a request, and why.",
         "routes": "List the routes that services offer.",
         "services": "List the instances that are connected.",

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from top_support import instance, route, sample, worker
 
+from frames.records import COARSE_COUNTS
 from proxy.admin.latency import COUNTS, index_of
-from proxy.admin.percentiles import percentile_us, risen
+from proxy.admin.percentiles import coarse_bound_us, percentile_us, risen
 from proxy.admin.top import Top
 from proxy.admin.top_between import Wanted, top_between
 from proxy.admin.top_sample import InstanceSample, TopSample, merged_samples, sparse
@@ -159,6 +160,19 @@ def test_percentiles_are_those_of_the_values(seed: int) -> None:
         told = percentile_us(found, percent)
         assert told is not None
         assert exact <= told <= exact * 1.01 + 1
+
+
+def test_the_coarser_rule() -> None:
+    assert [coarse_bound_us(index) for index in (0, 31, 32, 33, 48, COARSE_COUNTS - 1)] == [
+        0,
+        31,
+        33,
+        35,
+        67,
+        2**27 - 1,
+    ]
+    before, after = worker(1, turns={0: 5}), worker(2, turns={0: 5, 32: 1})
+    assert between(sample(before), sample(after)).workers[0].turn_p99_us == 33
 
 
 def test_what_rose_and_what_began_anew() -> None:
