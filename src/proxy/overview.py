@@ -154,10 +154,11 @@ class Overview:
         await change_log_level(logger, level, for_s)
 
     async def drain(self) -> None:
-        """Begin to drain, and to end."""
+        """Begin to drain, and to end. Asked for twice, it is one drain: only a second signal ends at once."""
         if self._gateway.start_drain is None:
             raise AdminProblem(404, _NOT_ENDED)
-        self._gateway.start_drain()
+        if not self._gateway.is_draining:
+            self._gateway.start_drain()
 
     def _reloader(self) -> "Reloader":
         reloader = self._gateway.reloader

@@ -7,7 +7,7 @@ went before it. What it counted behind its last figures is lost, unless it could
 from collections.abc import Collection, Mapping
 
 from proxy.admin.figures import Figures
-from proxy.admin.merging import left_behind, merge_figures, pack, unpack
+from proxy.admin.merging import forget_absent, left_behind, merge_figures, pack, unpack
 
 
 class Ledger:
@@ -39,6 +39,8 @@ class Ledger:
         """
         for worker, figures in now.items():
             self.note(worker, figures)
+        if self._gone is not None and self._last:
+            self._gone = forget_absent(self._gone, merge_figures(list(self._last.values())))
         silent = [left_behind(figures) for worker, figures in self._last.items() if worker not in now]
         parts = [*now.values(), *silent, *([] if self._gone is None else [self._gone])]
         return merge_figures(parts) if parts else None

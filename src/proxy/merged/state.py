@@ -210,8 +210,9 @@ class Merged:
         await overview_logs.change_log_level(logger, level, for_s)
 
     async def drain(self) -> None:
-        """Begin to drain, and to end."""
-        self._roster.start_drain("POST /drain")
+        """Begin to drain, and to end. Asked for twice, it is one drain: only a second signal ends at once."""
+        if not self._roster.is_draining:
+            self._roster.start_drain("POST /drain")
 
 
 def _reasons(said: Said[Status]) -> list[str]:

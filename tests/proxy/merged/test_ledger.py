@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from proxy.admin.figures import Figures, InstanceFigures
+from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
 from proxy.merged.ledger import Ledger
 
 
@@ -60,6 +61,18 @@ def test_a_program_after_this_one_goes_on_with_what_was_counted() -> None:
     after = Ledger(before.pack())
     assert counted(after, {"0.2": figures(1, 1)}) == (11, 1)
     assert Ledger().pack() == b""
+
+
+def test_routes_that_nobody_has_any_more_are_forgotten() -> None:
+    def with_routes(*paths: str) -> Figures:
+        return replace(figures(1), routes=[RouteFigures("GET", path, (0, 0, 7, 0, 0, 0)) for path in paths])
+
+    ledger = Ledger()
+    ledger.merged({"0.1": with_routes("/a", "/b"), "1.1": with_routes("/a")})
+    ledger.settle({"1.1"})
+    merged = ledger.merged({"1.1": with_routes("/a")})
+    assert merged is not None
+    assert [(route.path, route.statuses[2]) for route in merged.routes] == [("/a", 14)]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -109,8 +109,9 @@ async def test_metrics_are_those_of_both_and_stay_when_one_goes() -> None:
 
 async def test_what_a_worker_counted_while_it_drained_is_told_in_its_farewell() -> None:
     async with pair() as both, trio.open_nursery() as nursery:
-        one, _ = both.labs
+        one, other = both.labs
         service, client = await one.raw("GET /things/{id}"), await one.client()
+        await other.raw("GET /things/{id}")
         nursery.start_soon(both.merged.run)
         both.roster.workers[0].state = "draining"
         await client.send(request("GET", "/things/1"))

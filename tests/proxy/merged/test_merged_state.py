@@ -17,6 +17,7 @@ from proxy.admin.state import AdminProblem, Rows, Selection
 from proxy.config import load_gateway
 from proxy.control.server import CommandRefused, Commands
 from proxy.merged import merged_state
+from proxy.merged.ledger import Ledger
 from proxy.merged.slices import sliced
 from proxy.merged.state import Merged
 
@@ -112,9 +113,9 @@ async def test_a_farewell_is_asked_of_who_drains_and_counts(autojump_clock: trio
             roster.workers.pop(0).kill()
             assert (await merged.figures()).wire["requests"] == 54
             nursery.cancel_scope.cancel()
-        async with merged_of({"0.9": worker(1)}) as (after, _):
-            del after
-        assert merged.memory()
+        after = Ledger(merged.memory()).merged({})
+        assert after is not None
+        assert after.wire["requests"] == 50
 
 
 async def test_lists_are_merged_and_asked_with_what_was_wanted() -> None:
@@ -178,6 +179,9 @@ async def test_a_drain_is_begun_by_the_roster() -> None:
     async with merged_of({"0.1": worker()}) as (merged, roster):
         assert await page(merged, "/drain", "POST") == (200, {"status": "draining"})
         assert roster.told == ["POST /drain"]
+        roster.is_draining = True
+        assert (await page(merged, "/drain", "POST"))[0] == 200
+        assert roster.told == ["POST /drain"]  # a second one would end at once
         assert (await page(merged, "/drain"))[0] == 405
 
 
