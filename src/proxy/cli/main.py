@@ -32,6 +32,7 @@ SECTIONS = {
     },
     "Tools": {
         "call": "Send one request to a service, straight over frames.",
+        "doctor": "Look for what is wrong here, and say what to do.",
         "bench": "Load a gateway or a service, and tell how long it takes.",
         "cert": "Make a certificate for development.",
         "key": "Make an API key.",
