@@ -42,7 +42,8 @@ class Dialler:
         self._make_backoff = make_backoff
         self._connect = connect
         self._places = WorkerPlaces()
-        self._links: set[Link] = set()
+        self._links: list[Link] = []
+        """Open ones, the oldest first."""
         self._dials: dict[Place | None, Dial] = {}
         """Kept as long as a list has the place, for what was tried and said there."""
         self._dialling: dict[Place | None, trio.CancelScope] = {}
@@ -133,16 +134,13 @@ class Dialler:
         """Work with an open link until it ends, and dial whoever it tells of."""
         self._dialling.pop(place, None)
         self._greeting.discard(place)
-        for other in self._links:
-            if other.worker is not None and other.worker == link.worker:
-                other.supersede()
-        self._links.add(link)
+        self._links.append(link)
         link.on_news = self._tell
         self._tell(link)
         try:
             await self._work(link)
         finally:
-            self._links.discard(link)
+            self._links.remove(link)
             self._places.ended(link.connection)
 
     def _tell(self, link: Link) -> None:
@@ -153,5 +151,9 @@ class Dialler:
         if link.is_going and link.ending is not Ending.REPLACED:
             self._places.going(link.connection)
         elif not link.is_going:
+            if link.worker is not None:
+                for older in self._links[: self._links.index(link)]:
+                    if older.worker == link.worker:
+                        older.supersede()
             self._places.told(link.connection, link.host, link.worker, link.workers)
         self._changed.set()

@@ -254,6 +254,21 @@ async def test_a_dial_that_reaches_another_worker_than_meant_goes_on_until_it_re
     assert "PENSTOCK_INSTANCE" not in caplog.text
 
 
+async def test_who_says_only_later_which_worker_it_is_may_be_a_second_connection_to_one(
+    world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.at[7002] = "plain"
+    world.tell("0.1", "1.1", "2.1")
+    await trio.sleep(0.15)
+    (newer,) = [link for worker, link in world.links.values() if worker == "plain"]
+    older = world.goaway("0.1", GoawayReason.REPLACED)
+    world.welcome(newer, "0.1")
+    older.end()
+    await trio.sleep(5)
+    assert not world.is_over
+    assert "PENSTOCK_INSTANCE" not in caplog.text
+
+
 async def test_a_goaway_that_comes_before_the_welcome_of_the_newer_connection_is_understood_when_it_is_there(
     world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
