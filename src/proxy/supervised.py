@@ -42,6 +42,15 @@ class UpgradeStatus(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class RestartStatus(msgspec.Struct, frozen=True):
+    """What came of replacing workers. state: none, replacing, done or failed; slots: those asked for; new: who serves."""
+
+    state: str = "none"
+    slots: tuple[int, ...] = ()
+    new: tuple[str, ...] = ()
+    error: str = ""
+
+
 async def supervise(
     loaded: Loaded[GatewayConfig],
     load: Callable[[], Loaded[GatewayConfig]],
@@ -105,6 +114,7 @@ class _Supervised:
         self._merged = merged_state(self.supervisor, loaded, load, path, left_behind=left.memory if left else b"")
         self._left = left
         self._status = UpgradeStatus()
+        self._restart = RestartStatus()
         self._checking = trio.Lock()
         self._beside = trio.CancelScope()
         """Of what looks at the workers."""
@@ -116,16 +126,34 @@ class _Supervised:
         return msgspec.structs.replace(
             self._merged.admin_state(),
             restart_workers=self.restart_workers,
+            restarted=self.restarted,
             upgrade=self.upgrade_page,
             upgraded=self.upgraded,
         )
 
-    async def restart_workers(self, slots: Sequence[int]) -> Sequence[str]:
-        """Replace workers, one after the other. `AdminProblem` when that cannot be done."""
+    async def restart_workers(self, slots: Sequence[int]) -> RestartStatus:
+        """Begin to replace workers, one after the other. `AdminProblem` when that cannot be done."""
         try:
-            return await self.supervisor.restart_workers(slots)
+            self.supervisor.check_restart(slots)
         except RestartError as error:
             raise AdminProblem(409, str(error)) from None
+        self._restart = RestartStatus("replacing", tuple(slots))
+        self._nursery.start_soon(self._restart_now, slots)
+        return self._restart
+
+    async def _restart_now(self, slots: Sequence[int]) -> None:
+        try:
+            new = await self.supervisor.restart_workers(slots)
+        except RestartError as error:
+            self._restart = RestartStatus("failed", tuple(slots), error=str(error))
+            _log.error("workers are not replaced: %s", error)
+        else:
+            self._restart = RestartStatus("done", tuple(slots), tuple(new))
+            _log.info("workers were replaced by %s", ", ".join(new))
+
+    async def restarted(self) -> RestartStatus:
+        """Return what came of the last time that workers were replaced because somebody asked."""
+        return self._restart
 
     async def upgraded(self) -> UpgradeStatus:
         """Return what came of the last upgrade."""
@@ -194,6 +222,7 @@ class _Supervised:
     async def run(self, signals: AsyncIterator[int]) -> End:
         """Run until told to end."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             nursery.start_soon(self._heed, signals, nursery)
             if self._left is not None:
                 notify_reloading()

@@ -10,6 +10,8 @@ GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
 GET /explain                  what would become of a request: ?method= ?target= ?tenant= ?header= and more
 GET /workers                  the processes that serve, where there are several
+GET, POST /workers/restart    what came of the last time; put new ones in their place: ?slot=
+GET, POST /upgrade            what came of the last one; have the version take over that is installed now
 POST /drain                   finish what is there, take nothing new, and end
 GET, POST /reload             what came of the last reload; read the settings again
 GET, PUT /log-level           which lines are logged; change it: ?logger= ?level= ?for=
@@ -94,6 +96,8 @@ class Pages:
             "/openapi.json": _Entry(self._openapi),
             "/explain": _Entry(self._explain),
             "/workers": _Entry(self._workers),
+            "/workers/restart": _Entry(self._restart, (*_READ, "POST")),
+            "/upgrade": _Entry(self._upgrade, (*_READ, "POST")),
             "/drain": _Entry(self._drain, ("POST",)),
             "/reload": _Entry(self._reload, (*_READ, "POST")),
             "/log-level": _Entry(self._log_level, (*_READ, "PUT")),
@@ -186,6 +190,21 @@ class Pages:
         workers = self._state.workers
         return json_page(200, {"workers": []} if workers is None else await workers())
 
+    async def _restart(self, asked: _Asked) -> Page:
+        begin, tell = self._state.restart_workers, self._state.restarted
+        if begin is None or tell is None:
+            raise AdminProblem(409, _ALONE)
+        if asked.method != "POST":
+            return json_page(200, await tell())
+        one_of(asked.query, (), ("slot",))
+        return json_page(200, await begin([_whole(text, "slot") for text in asked.query.get("slot", ())]))
+
+    async def _upgrade(self, asked: _Asked) -> Page:
+        begin, tell = self._state.upgrade, self._state.upgraded
+        if begin is None or tell is None:
+            raise AdminProblem(409, _ALONE)
+        return json_page(200, await (begin() if asked.method == "POST" else tell()))
+
     async def _drain(self, asked: _Asked) -> Page:
         await self._state.drain()
         return json_page(200, {"status": "draining"})
@@ -225,6 +244,15 @@ class Pages:
 
 
 _TITLES: Final = {400: "The query is wrong.", 404: "There is nothing to show.", 409: "That cannot be done now."}
+
+
+_ALONE: Final = "This gateway is one process without a supervisor (workers: 0); start it anew instead."
+
+
+def _whole(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise AdminProblem(400, f"{text[:32]!r} is no {name}; write a whole number.")
+    return int(text)
 
 
 def _parameters(query: str) -> Query:

@@ -62,8 +62,9 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     reload: Callable[[], Awaitable[tuple[bool, Any]]]  # whether settings were applied, and the report
     drain: Callable[[], Awaitable[None]]  # begins to; the process ends some time after
     workers: Callable[[], Awaitable[Any]] | None = None  # how each of them is; None in one process alone
-    restart_workers: Callable[[Sequence[int]], Awaitable[Sequence[str]]] | None = None  # slots, none: all; the new ones
-    upgrade: Callable[[], Awaitable[Any]] | None = None  # begins to; what comes of it is told by `upgraded`
-    upgraded: Callable[[], Awaitable[Any]] | None = None  # what came of the last one
+    restart_workers: Callable[[Sequence[int]], Awaitable[Any]] | None = None  # begins to, slot after slot; none: all
+    restarted: Callable[[], Awaitable[Any]] | None = None  # what came of the last time, or has come of it so far
+    upgrade: Callable[[], Awaitable[Any]] | None = None  # begins to
+    upgraded: Callable[[], Awaitable[Any]] | None = None  # what came of the last one, or has come of it so far
     log_levels: "Callable[[], Awaitable[LogState]]"  # which lines are logged, and who has said so
     change_log_level: Callable[[str, str, float | None], Awaitable[None]]  # logger, level or default, seconds

@@ -61,6 +61,17 @@ class AdminClient:
             self._fail(answer, path)
         return answer
 
+    def begin(self, path: str, query: Mapping[str, str | Sequence[str]]) -> Any:
+        """Ask for something to be begun, and return what the page then says.
+
+        Raises:
+            AdminError: as of `get`; also where it cannot be begun now.
+        """
+        answer = self._ask("POST", f"{path}?{urlencode(query, doseq=True)}" if query else path)
+        if answer.status != 200:
+            self._fail(answer, path)
+        return answer.value
+
     def put(self, path: str, query: Mapping[str, str | Sequence[str]]) -> Any:
         """Change something, and return what the page then says.
 

@@ -27,6 +27,7 @@ SECTIONS = {
     },
     "Change a running gateway": {
         "reload": "Make the running gateway read its settings again.",
+        "upgrade": "Have the version that is installed now take over.",
         "drain": "Make the running gateway finish what it has, and end.",
         "log-level": "Show or change which lines the running gateway logs.",
     },

@@ -7,6 +7,7 @@ import click
 # Helps stand here, so that listing the sub-commands imports none of them.
 COMMANDS = {
     "list": "List the processes that serve, and how they are.",
+    "restart": "Put new processes in the place of those that serve.",
 }
 
 

@@ -128,17 +128,21 @@ class Supervisor:
         self._end = end
         self._told.set()
 
+    def check_restart(self, slots: Sequence[int]) -> None:
+        """See whether workers can be replaced now. RestartError: they cannot."""
+        unknown = [slot for slot in slots if slot not in self._current]
+        if unknown:
+            raise RestartError(f"there is no slot {unknown[0]}; there are 0 to {self._count - 1}")
+        if self._restarting.locked() or self._end is not None:
+            raise RestartError("workers are being replaced already, or are about to end")
+
     async def restart_workers(self, slots: Sequence[int] = ()) -> list[str]:
         """Replace workers, one slot after the other; all where none are named. Return the new ones' ids.
 
         Raises:
             RestartError: there is no such slot, workers are being replaced already, or one could not be.
         """
-        unknown = [slot for slot in slots if slot not in self._current]
-        if unknown:
-            raise RestartError(f"there is no slot {unknown[0]}; there are 0 to {self._count - 1}")
-        if self._restarting.locked() or self._end is not None:
-            raise RestartError("workers are being replaced already, or are about to end")
+        self.check_restart(slots)
         async with self._restarting:
             return [await self._restart(slot) for slot in slots or range(self._count)]
 

@@ -58,6 +58,10 @@ async def drain() -> None:
     pass
 
 
+async def restart(slots: Sequence[int]) -> Any:
+    return {"slots": slots}
+
+
 STATE = AdminState(
     token=str,
     ready=list,
@@ -74,6 +78,10 @@ STATE = AdminState(
     change_log_level=change_log_level,
     reload=reload,
     drain=drain,
+    restart_workers=restart,
+    restarted=nothing,
+    upgrade=nothing,
+    upgraded=nothing,
 )
 
 

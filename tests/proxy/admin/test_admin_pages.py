@@ -10,7 +10,7 @@ from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 PAGES = [
     "/",
     *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
-    *("/workers", "/drain", "/reload", "/log-level", "/metrics"),
+    *("/workers", "/workers/restart", "/upgrade", "/drain", "/reload", "/log-level", "/metrics"),
 ]
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
@@ -224,3 +224,19 @@ async def test_openapi_of_all_of_one_and_of_a_version() -> None:
     assert wrong["detail"] == "A version is one of a service: write service, too."
     wrong = await json_of("/openapi.json?name=billing", status=400)
     assert wrong["detail"] == "There is no parameter 'name' here; write service, version."
+
+
+async def test_workers_that_are_to_be_replaced() -> None:
+    assert await json_of("/workers/restart", method="POST") == {"slots": []}
+    assert await json_of("/workers/restart?slot=1&slot=0", method="POST") == {"slots": [1, 0]}
+    assert await json_of("/workers/restart") == {}
+    for query, said in [("?slot=one", "'one' is no slot; write a whole number."), ("?a=b", "There is no parameter 'a'")]:
+        assert said in (await json_of(f"/workers/restart{query}", status=400, method="POST"))["detail"]
+
+
+@pytest.mark.parametrize("path", ["/workers/restart", "/upgrade"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_one_process_alone_is_not_replaced(path: str, method: str) -> None:
+    alone = state_with(restart_workers=None, restarted=None, upgrade=None, upgraded=None)
+    said = await json_of(path, alone, 409, method)
+    assert said["detail"] == "This gateway is one process without a supervisor (workers: 0); start it anew instead."

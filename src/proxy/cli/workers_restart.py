@@ -1,0 +1,34 @@
+"""`penstock workers restart`: puts new processes in the place of those that serve, without losing a request."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from .admin_client import admin_client
+from .failures import failures_explained
+from .options import SettingsCommand, load_settings
+from .replacing import follow, text_of
+
+PATH = "/workers/restart"
+
+
+@click.command(cls=SettingsCommand, short_help="Put new processes in the place of those that serve.")
+@click.option("--slot", type=click.IntRange(0, 255), multiple=True, help="Only the worker in this slot; repeatable.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
+@click.pass_context
+def command(ctx: click.Context, /, slot: tuple[int, ...], output: str, **_: object) -> None:
+    """Put new processes in the place of those that serve, one after the other. Each new one has its services before it
+    takes clients; then the old one finishes what it has within drain.timeout, and ends. No request is lost.
+
+    Exits with 0 when all were replaced, with 1 when one could not be; those that serve go on.
+    """
+    with failures_explained():
+        client = admin_client(load_settings(ctx).settings)
+        client.begin(PATH, {"slot": [str(each) for each in slot]})
+        came: dict[str, Any] = follow(client, PATH)
+    if output == "json":
+        click.echo(msgspec.json.encode(came).decode())
+    else:
+        click.echo(text_of(came, f"workers were replaced by {', '.join(came['new'])}"))
+    ctx.exit(0 if came["state"] == "done" else 1)
