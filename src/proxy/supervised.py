@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from penstock.settings import Loaded
+from penstock.settings import Loaded, SettingsError
 from proxy import __version__
 from proxy.admin.server import serve_admin
 from proxy.admin.state import AdminProblem, AdminState
@@ -43,7 +43,7 @@ class UpgradeStatus(msgspec.Struct, frozen=True):
 
 
 class RestartStatus(msgspec.Struct, frozen=True):
-    """What came of replacing workers. state: none, replacing, done or failed; slots: those asked for; new: who serves."""
+    """What came of replacing workers. state: none, replacing, done or failed; slots: asked for; new: their workers."""
 
     state: str = "none"
     slots: tuple[int, ...] = ()
@@ -99,6 +99,9 @@ class _Supervised:
         left: Handover | None,
     ) -> None:
         self._words = words
+        self._load = load
+        self._next = ""
+        """The Python of the program that is to take over; empty: this one's."""
         self._sockets = sockets
         adopted = [_adopted(each) for each in left.workers] if left else []
         self.supervisor = Supervisor(
@@ -178,14 +181,22 @@ class _Supervised:
             raise UpgradeError("an upgrade is under way already")
         async with self._checking:
             try:
-                await self._merged.reload(cause)  # supervisor.python may be another one
-                checked = await check_new(self._merged.config.supervisor.python, self._words)
+                python = await self._python()
+                checked = await check_new(python, self._words)
                 _log.info("%s: version %s takes over from %s", cause, checked.version, __version__)
+                self._next = python
                 await self.supervisor.give_way(cause, self._fall_silent)
             except (UpgradeError, RestartError) as error:
                 _log.error("%s: no upgrade: %s", cause, error)
                 raise UpgradeError(str(error)) from None
         return UpgradeStatus("replacing", checked.version, __version__)
+
+    async def _python(self) -> str:
+        """Return what is to run the new version, by the settings as they are written now."""
+        try:
+            return (await trio.to_thread.run_sync(self._load)).settings.supervisor.python
+        except SettingsError as error:
+            raise UpgradeError(f"the settings are wrong: {error}") from None
 
     async def _finish_upgrade(self, was: str) -> None:
         """Replace the workers that the program before this one has started."""
@@ -210,7 +221,14 @@ class _Supervised:
         ]
         supervisor = self.supervisor
         memory = self._merged.memory()
-        return Handover(self._sockets.leave(), tuple(workers), supervisor.generations, supervisor.restarts, memory)
+        return Handover(
+            sockets=self._sockets.leave(),
+            workers=tuple(workers),
+            generations=supervisor.generations,
+            restarts=supervisor.restarts,
+            memory=memory,
+            python=self._next,
+        )
 
     async def _fall_silent(self) -> None:
         """Ask the workers nothing any more."""

@@ -58,14 +58,14 @@ def run_supervisor(
     return trio.run(supervise, loaded, load, path, words, left)
 
 
-def give_way(handover: Handover, python: str, words: Sequence[str]) -> None:
+def give_way(handover: Handover, words: Sequence[str]) -> None:
     """Become the next program. Signals are blocked, and wait until it can hear them.
 
     Raises:
         OSError: it cannot be started.
     """
     number = write_handover(handover)
-    line = supervisor_words(python, [ADOPT_FLAG, str(number), *words])
+    line = supervisor_words(handover.python, [ADOPT_FLAG, str(number), *words])
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -97,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> None:
             if left is None:
                 return
             try:
-                give_way(left, loaded.settings.supervisor.python, words)
+                give_way(left, words)
             except OSError as error:  # it was there a moment before; those that serve go on
                 print(f"penstock: error: the new version cannot be started: {error}", file=sys.stderr)
 

@@ -39,13 +39,14 @@ class PassedWorker(msgspec.Struct, frozen=True):
 
 
 class Handover(msgspec.Struct, frozen=True):
-    """What one program leaves to the next. memory: of `proxy.merged`."""
+    """What one program leaves to the next. memory: of `proxy.merged`; python: what runs the next."""
 
     sockets: dict[str, Passed]
     workers: tuple[PassedWorker, ...]
     generations: dict[int, int]
     restarts: int
     memory: bytes
+    python: str = ""
     version: str = __version__
     form: int = FORM
 

@@ -9,9 +9,21 @@ from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 
 PAGES = [
     "/",
-    *("/health", "/ready", "/services", "/routes", "/top", "/fleet", "/config", "/openapi.json", "/explain"),
+    *(
+        "/health",
+        "/ready",
+        "/services",
+        "/routes",
+        "/top",
+        "/records",
+        "/fleet",
+        "/config",
+        "/openapi.json",
+        "/explain",
+    ),
     *("/workers", "/workers/restart", "/upgrade", "/drain", "/reload", "/log-level", "/metrics"),
 ]
+CHANGING = ("/workers/restart", "/upgrade", "/drain", "/reload", "/log-level")
 TOKEN = "correct horse"  # noqa: S105
 LOCKED = state_with(token=lambda: TOKEN)
 
@@ -131,7 +143,7 @@ async def test_no_such_page_says_which_there_are(path: str) -> None:
     assert await json_of(path, status=404) == {"status": 404, "title": "There is no such page.", "pages": PAGES}
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path not in ("/drain", "/reload", "/log-level")])
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in CHANGING])
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "CONNECT", "get"])
 async def test_pages_are_only_read(method: str, path: str) -> None:
     page = await Pages(STATE).page(method, path)
@@ -230,7 +242,10 @@ async def test_workers_that_are_to_be_replaced() -> None:
     assert await json_of("/workers/restart", method="POST") == {"slots": []}
     assert await json_of("/workers/restart?slot=1&slot=0", method="POST") == {"slots": [1, 0]}
     assert await json_of("/workers/restart") == {}
-    for query, said in [("?slot=one", "'one' is no slot; write a whole number."), ("?a=b", "There is no parameter 'a'")]:
+    for query, said in [
+        ("?slot=one", "'one' is no slot; write a whole number."),
+        ("?a=b", "There is no parameter 'a'"),
+    ]:
         assert said in (await json_of(f"/workers/restart{query}", status=400, method="POST"))["detail"]
 
 
