@@ -1,5 +1,6 @@
 """The admin listener: a bounded number of connections, each of them harmless."""
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -8,12 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from penstock.telemetry.occasional import Occasional
+
 if TYPE_CHECKING:
     from proxy.admin.pages import Pages
     from proxy.admin.state import AdminState
 
 CONNECTIONS_MAX: Final = 64
 """Monitoring and a few people. Above, a connection waits in the listener's backlog until another ends."""
+
+PAUSE_S: Final = 0.1
+"""Until accepting is tried again, where descriptors or memory are short."""
+
+_SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = logging.getLogger("penstock.admin")
 
@@ -24,14 +32,21 @@ class _BoundedListener(trio.abc.Listener[trio.SocketStream]):
     def __init__(self, listener: trio.SocketListener, slots: trio.Semaphore) -> None:
         self._listener = listener
         self._slots = slots
+        self._failed = Occasional()
 
     async def accept(self) -> trio.SocketStream:
-        await self._slots.acquire()
-        try:
-            return await self._listener.accept()
-        except BaseException:
-            self._slots.release()
-            raise
+        while True:
+            await self._slots.acquire()
+            try:
+                return await self._listener.accept()
+            except BaseException as error:
+                self._slots.release()
+                if not isinstance(error, OSError) or error.errno not in _SHORT:
+                    raise
+                held_back = self._failed.held_back(error.errno)
+                if held_back is not None:
+                    _log.error("an admin connection cannot be accepted: %s (%d more)", error.strerror, held_back)
+            await trio.sleep(PAUSE_S)
 
     async def aclose(self) -> None:
         await self._listener.aclose()
