@@ -337,6 +337,13 @@ int wire_record_reason(wire *w, uint64_t id, uint32_t reason, uint32_t route)
     return WIRE_OK;
 }
 
+int64_t wire_record_route(wire *w, uint64_t id)
+{
+    const exchange *x = exchange_find(w, id);
+    const wire_record *r = x && x->is_recorded ? record_of(w, x) : NULL;
+    return r && r->route != NO_ROUTE ? (int64_t)r->route : -1;
+}
+
 int wire_record_bytes(wire *w, uint64_t id, uint64_t bytes_out)
 {
     const exchange *x = exchange_find(w, id);

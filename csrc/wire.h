@@ -499,6 +499,8 @@ void wire_away(wire *w, uint64_t microseconds);
 /* Why the gateway answers an undecided exchange itself, for its record; and whose route it was, where it has not been sent (UINT32_MAX:
  * nobody's). reason: any number below 65,536 that the caller understands. WIRE_OK, or WIRE_NO_EXCHANGE: it has no record. */
 int wire_record_reason(wire *w, uint64_t exchange, uint32_t reason, uint32_t route);
+/* Whose route an exchange is, as its record has it; -1: nobody's, or it has no record. */
+int64_t wire_record_route(wire *w, uint64_t exchange);
 /* Bytes that were written to the client of an exchange that is handed over, for its record. */
 int wire_record_bytes(wire *w, uint64_t exchange, uint64_t bytes_out);
 /* Which records go to RECORDS_WATCHED from now on: those for which 64 random bits are at most logged_bound (0: none), and with sampled those

@@ -33,6 +33,10 @@ class RecordCalls(FigureCalls):
         """Note why the gateway answers an undecided exchange itself. route: whose it was, where it was not sent."""
         lib.wire_record_reason(self._wire, exchange, reason, route)
 
+    def record_route(self, exchange: int) -> int:
+        """Return whose route an exchange is, as its record has it; -1: nobody's, or it has no record."""
+        return int(lib.wire_record_route(self._wire, exchange))
+
     def record_bytes(self, exchange: int, bytes_out: int) -> None:
         """Note bytes that were written to the client of an exchange that is handed over."""
         lib.wire_record_bytes(self._wire, exchange, bytes_out)

@@ -37,6 +37,7 @@ from proxy.offer import NOTHING_DECLARED
 from proxy.own_requests import OwnRequests
 from proxy.policy.limits import BytesInFlight
 from proxy.pooling import Pooling
+from proxy.recording import Recording
 from proxy.route.hosts import services_overlap
 from proxy.rule_notes import RuleNotes
 from proxy.service_groups import RequestMarks
@@ -64,6 +65,7 @@ class Gateway:
         """Put the gateway together. name: its instance id, told to services."""
         self._config = config
         self.name = name
+        self.worker_id = ""  # which of several processes this is
         self.is_draining = False
         self.reloader: Callable[[], Reloader] | None = None  # set by whoever can read the settings again
         self.start_drain: Callable[[], None] | None = None  # set by whoever ends the process then
@@ -139,7 +141,7 @@ class Gateway:
         self.assembly = Assembly(
             self.configured.terms,
             config.routes.max,
-            reset=self.wire.reset_route,
+            reset=self._reset_route,
             set_group=self.wire.set_group,
         )
         self.request_marks = RequestMarks(self.assembly.groups, lambda number: self.wire.group_figures(number).requests)
@@ -180,6 +182,7 @@ class Gateway:
             calls=self.own,
         )
         self.change_workers = self.transport.change_workers
+        self.recording = Recording(self, config)
         self._rule_notes = RuleNotes()
         self.standing = Standing(self.configured.figures.shares, config.balancing.slow_start_ms / 1000)
 
@@ -263,6 +266,10 @@ class Gateway:
         self.standing.tick(now, self.registry.instances)
         self.breaking.tick(now)
 
+    def _reset_route(self, route: int) -> None:
+        self.wire.reset_route(route)
+        self.counts.reset_route(route)
+
     def _reset_gauge(self, gauge: int) -> None:
         self.wire.gauge_answers[gauge] = 0
 
@@ -288,6 +295,7 @@ class Gateway:
         """Follow another configuration, but for what needs a restart. Raises `SettingsError`: nothing was changed."""
         await self.answering.prepare(config)
         self.pooling.prepare(config)
+        await self.recording.prepare(config)
         await self.configured.change(config, self.assembly, lambda: self.registry.routes, self._configured_anew)
 
     def _configured_anew(self) -> None:
@@ -309,6 +317,7 @@ class Gateway:
         self.transport.recheck(bounds.hello_check(config))
         self.transport.hello_rate = bounds.hello_rate(config)
         self.pooling.change(config)
+        self.recording.change(config)
 
     async def run(
         self, listeners: Listeners, *, task_status: trio.TaskStatus[Addresses] = trio.TASK_STATUS_IGNORED
@@ -340,6 +349,7 @@ class Gateway:
                     nursery.start_soon(self.admitting.run)
                     nursery.start_soon(self.own.run)
                     nursery.start_soon(self.answering.run)
+                    nursery.start_soon(self.recording.run)
                     task_status.started(addresses)
         finally:
             self.wire.close_all()
@@ -380,6 +390,7 @@ class Gateway:
         self.transport.drain()
         await self.own.drain(ends_at)
         self.wire.flush()
+        await self.recording.finish()
         if self.on_drained is not None:
             await self.on_drained()
 

@@ -385,14 +385,29 @@ class ReasonCounts(dict[str, int]):
     metric's first increase is seen as one.
     """
 
-    __slots__ = ()
+    __slots__ = ("_by_route",)
 
     def __init__(self) -> None:
         super().__init__(dict.fromkeys(REASONS, 0))
+        self._by_route: dict[int, dict[str, int]] = {}
 
-    def count(self, reason: Reason) -> None:
-        """Adds one."""
-        self[reason.code] += 1
+    def count(self, reason: Reason, route: int = -1) -> None:
+        """Adds one. route: the index of whose request it was; -1: nobody's."""
+        code = reason.code
+        self[code] += 1
+        if route >= 0:
+            of_route = self._by_route.get(route)
+            if of_route is None:
+                of_route = self._by_route[route] = {}
+            of_route[code] = of_route.get(code, 0) + 1
+
+    def of_route(self, route: int) -> dict[str, int]:
+        """Returns a copy of those of one route, by code."""
+        return dict(self._by_route.get(route, ()))
+
+    def reset_route(self, route: int) -> None:
+        """Forgets those of a route, whose index is given to another one."""
+        self._by_route.pop(route, None)
 
 
 def _row(reason: Reason) -> str:

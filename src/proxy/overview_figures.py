@@ -61,6 +61,7 @@ async def figures_of(
             service=route.service,
             total=distribution(wire, Times.ROUTE_TOTALS, route.index),
             gateway=distribution(wire, Times.ROUTE_GATEWAY, route.index),
+            reasons=gateway.counts.of_route(route.index),
             in_flight=wire.route_in_flight[route.index],
         )
 
@@ -104,7 +105,7 @@ async def figures_of(
         revision=await trio.to_thread.run_sync(revision),
         loop=loop_figures(wire),
         workforce=await _workforce(gateway),
-        outputs=output_figures({}),
+        outputs=output_figures(gateway.recording.counts),
         bounds=SeriesBounds(metrics.routes_max, metrics.instances_max),
     )
 

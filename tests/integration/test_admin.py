@@ -1,5 +1,6 @@
 """What the gateway tells about itself, while it works."""
 
+import json
 from urllib.parse import quote
 
 import pytest
@@ -7,7 +8,8 @@ from lab import Lab, open_lab, until
 from lab_client import request
 from prometheus_client.parser import text_string_to_metric_families
 
-from frames.frame import FrameType
+from frames.codec import encode_refused
+from frames.frame import FrameType, RefusedReason
 
 
 async def samples(lab: Lab) -> dict[tuple[str, ...], float]:
@@ -73,6 +75,41 @@ async def test_metrics_of_routes_and_reasons(lab_without_retries: Lab) -> None:
     assert seen["penstock_service_requests_in_flight", "raw"] == 1
     await service.respond(asked)
     await client.answer()
+
+
+async def test_reasons_are_told_by_route() -> None:
+    rules = json.dumps([{"retries": "none"}, {"service": "raw", "path": "/limited", "rate_limits": ["1/m"]}])
+    async with open_lab(rules=rules) as lab:
+        offers = ("GET /things/{id}", "GET /limited")
+        service, client = await lab.raw(*offers), await lab.client()
+        await client.send(request("GET", "/things/1"))
+        refused = encode_refused(RefusedReason.OVERLOADED)
+        await service.send(FrameType.REFUSED, refused, exchange=(await service.asked()).exchange)
+        assert (await client.answer()).status == 503
+        await client.send(request("GET", "/limited"))
+        await service.respond(await service.asked())
+        assert [(await each).status for each in (client.answer(), client.get("/limited"))] == [200, 429]
+        assert (await client.get("/nowhere")).status == 404
+        await client.send(request("GET", "/%74hings/1"))  # the task lane carries it
+        await service.asked()
+        leaves = await lab.client()
+        await leaves.send(request("GET", "/things/2"))
+        await service.asked()
+        await leaves.aclose()
+        await until(lambda: lab.gateway.counts["client_gone"] == 1)
+        await service.aclose()
+        assert (await client.answer()).status == 502
+        await lab.raw(*offers)
+        seen = await samples(lab)
+    told = {key[1:]: value for key, value in seen.items() if key[0] == "penstock_route_refusals_total"}
+    assert told == {
+        ("GET", "service_overloaded", "/things/{id}", "raw"): 1,
+        ("GET", "rate_limited", "/limited", "raw"): 1,
+        ("GET", "client_gone", "/things/{id}", "raw"): 1,
+        ("GET", "service_lost", "/things/{id}", "raw"): 1,
+    }
+    assert seen["penstock_refusals_total", "no_route"] == 1
+    assert seen["penstock_request_duration_seconds_count", "GET", "/limited", "raw"] == 2
 
 
 async def test_counts_of_a_route_go_on_when_it_comes_back(lab: Lab) -> None:

@@ -137,6 +137,22 @@ def test_counts_begin_with_every_reason_at_zero() -> None:
     assert sum(counts.values()) == 2
 
 
+def test_counts_are_kept_by_route_too_until_that_is_another_one() -> None:
+    counts = ReasonCounts()
+    for route in (3, 3, 4, -1):
+        counts.count(errors.NO_INSTANCE, route)
+    counts.count(errors.DEADLINE, 3)
+    assert counts["no_instance"] == 4
+    assert counts.of_route(3) == {"no_instance": 2, "deadline": 1}
+    assert counts.of_route(4) == {"no_instance": 1}
+    assert counts.of_route(5) == {}
+    counts.of_route(4).clear()
+    counts.reset_route(3)
+    counts.reset_route(5)
+    assert (counts.of_route(3), counts.of_route(4)) == ({}, {"no_instance": 1})
+    assert counts["no_instance"] == 4
+
+
 def test_the_reference_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "reasons.md").read_text()
     assert page == errors.reference_page(), "write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"

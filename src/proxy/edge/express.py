@@ -112,7 +112,11 @@ class EdgePort(RequestFields, Protocol):
         """Return the request id, the correlation id or the trace."""
         ...
 
-    def record_reason(self, exchange: int, reason: int, /) -> None:
+    def record_route(self, exchange: int, /) -> int:
+        """Return whose route an exchange is, where that is known; else -1."""
+        ...
+
+    def record_reason(self, exchange: int, reason: int, route: int = ..., /) -> None:
         """Note for its record why the gateway answers an exchange itself."""
         ...
 
@@ -180,6 +184,7 @@ class ExpressLane:
             for stage in stages:
                 result = stage(exchange)
                 if result is not None:
+                    self._wire.record_reason(exchange_id, 0, route.index)  # whose it is, whatever becomes of it
                     self._turn_off(exchange, result, stage)
                     return
         except Exception as error:
@@ -192,7 +197,7 @@ class ExpressLane:
 
     def client_gone(self, exchange_id: int) -> None:
         """Nobody waits for the answer any more: EVENT_CLIENT_GONE."""
-        self._counts.count(CLIENT_GONE)
+        self._counts.count(CLIENT_GONE, self._wire.record_route(exchange_id))
         self.forget(exchange_id)
         if exchange_id in self.endings and self.endings.pop(exchange_id)(GONE):
             return  # it goes on without
@@ -321,8 +326,9 @@ class ExpressLane:
 
         is_unstarted: no service can have begun it, although the reason leaves that open.
         """
-        if self._wire.answer(exchange_id, *self.render(exchange_id, answer)) == WireResult.OK:
-            self._counts.count(answer.reason)
+        rendered, route = self.render(exchange_id, answer), self._wire.record_route(exchange_id)
+        if self._wire.answer(exchange_id, *rendered) == WireResult.OK:
+            self._counts.count(answer.reason, route)
         if exchange_id in self.endings:
             self.endings.pop(exchange_id)(Ended(answer=answer, is_unstarted=is_unstarted))
 

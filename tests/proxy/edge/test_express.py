@@ -40,6 +40,7 @@ class FakePort(Fields):
         self.arena = b""
         self.passes = OK
         self.recorded = (0, 0)
+        self.routes: dict[int, int] = {}
 
     def pass_on(self, exchange: int, payload: bytes) -> int:
         self.calls.append(("pass on", exchange, payload))
@@ -54,8 +55,13 @@ class FakePort(Fields):
         self.undecided.remove(exchange)
         return OK
 
-    def record_reason(self, exchange: int, reason: int) -> None:
-        self.recorded = (exchange, reason)
+    def record_reason(self, exchange: int, reason: int, route: int = -1) -> None:
+        self.recorded = (exchange, reason) if reason else self.recorded
+        if route >= 0:
+            self.routes[exchange] = route
+
+    def record_route(self, exchange: int) -> int:
+        return self.routes.get(exchange, -1)
 
     def cancel(self, exchange: int, reason: int) -> int:
         self.calls.append(("cancel", exchange, CancelReason(reason).name))
@@ -129,6 +135,15 @@ def test_the_first_answer_ends_the_run() -> None:
     assert bench.port.calls == [("answer", 7, 404, False)]
     assert bench.counted == {"no_route": 1}
     assert bench.port.recorded == (7, REASON_NUMBERS[NO_ROUTE])
+    assert bench.counts.of_route(0) == {"no_route": 1}
+
+
+def test_what_is_refused_before_its_route_is_known_is_nobodys() -> None:
+    bench = Bench()
+    bench.lane.swap((lambda _: Answer(NO_ROUTE),), SNAPSHOT)
+    bench.lane.begin(7, Method.GET, 0, b"/a")
+    assert bench.counted == {"no_route": 1}
+    assert bench.counts.of_route(0) == {}
 
 
 def test_an_answer_carries_the_ids_the_detail_and_more_headers() -> None:

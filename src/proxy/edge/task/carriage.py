@@ -68,8 +68,8 @@ class Ways(NamedTuple):
     """Take a sent exchange back, with a CANCEL for the reason."""
     write_answer: Callable[[int, Answer, bool], bytes]
     """(exchange, answer, closes) -> the bytes of an answer of our own."""
-    count_reason: Callable[[Reason], None]
-    """Count a reason."""
+    count_reason: Callable[[int, Reason], None]
+    """(exchange, reason): count why an exchange ends that is told nothing."""
     idle_s: float
     """How long nothing may move in either direction."""
     moved: Callable[[], None]
@@ -303,7 +303,7 @@ class Carriage:
             self._tell(_FAILURES.get(ending.reason, OutcomeKind.OTHER))
         if self._has_answered or ending.reason in (CLIENT_GONE, CLIENT_TOO_SLOW):
             is_cut = ending.reason in (BAD_RESPONSE, SERVICE_LOST)
-            self._ways.count_reason(RESPONSE_ABORTED if is_cut else ending.reason)
+            self._ways.count_reason(self.job.id, RESPONSE_ABORTED if is_cut else ending.reason)
             return HandBack.RESET
         closes = self.says_close(ending.reason.closes)
         try:

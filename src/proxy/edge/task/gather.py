@@ -257,7 +257,7 @@ class Gatherer:
         except Refusal as refusal:
             refused = refusal.answer
         except (ClientGone, ClientTooSlow):
-            self._hand_over.counts.count(CLIENT_GONE)
+            self._hand_over.count_reason(gathering.job.id, CLIENT_GONE)
             self._give_back(gathering, HandBack.CLOSE)
             return
         except BaseException:  # cancelled, mostly
@@ -274,7 +274,7 @@ class Gatherer:
     async def _refuse(self, gathering: Gathering, answer: Answer | Reply) -> None:
         """Answer a request that goes no further; or cut it, where that is what was found."""
         if isinstance(answer, Answer) and not answer.reason.is_answered:
-            self._hand_over.counts.count(answer.reason)
+            self._hand_over.count_reason(gathering.job.id, answer.reason)
             self._give_back(gathering, HandBack.RESET)
             return
         client, closes = gathering.client, gathering.closes or not gathering.body.is_whole

@@ -31,7 +31,15 @@ from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
 from proxy.edge.task.settings import TaskSettings
 from proxy.ended import Ended, Endings
-from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, SERVICE_LOST, ReasonCounts
+from proxy.errors import (
+    INTERNAL,
+    NO_INSTANCE,
+    REASON_NUMBERS,
+    SERVICE_CONGESTED,
+    SERVICE_LOST,
+    Reason,
+    ReasonCounts,
+)
 from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.held import HeldFields
 from proxy.log_fields import request_fields
@@ -220,6 +228,11 @@ class HandOver:
         if self.wire.hand_back(exchange, HandBack.RESET) == WireResult.OK:
             self.counts.count(INTERNAL)
 
+    def count_reason(self, exchange: int, reason: Reason) -> None:
+        """Count why an exchange ends that is told nothing, or nothing more."""
+        self.wire.record_reason(exchange, REASON_NUMBERS[reason])
+        self.counts.count(reason, self.wire.record_route(exchange))
+
     def cancel(self, exchange: int, reason: int) -> int:
         """Take a sent exchange back from its service, with a CANCEL that leaves soon."""
         result = self.wire.cancel(exchange, reason)
@@ -231,8 +244,8 @@ class HandOver:
         if isinstance(answer, Reply):
             head = self.wire.answer_head(exchange, answer.status, answer.lines, len(answer.body), close=closes)
             return head if self.wire.is_head(exchange) else head + answer.body
-        self.counts.count(answer.reason)
         rendered = self._render(exchange, answer)
+        self.counts.count(answer.reason, self.wire.record_route(exchange))
         head = self.wire.answer_head(exchange, rendered.status, rendered.lines, len(rendered.body), close=closes)
         return head if self.wire.is_head(exchange) else head + rendered.body
 

@@ -202,7 +202,7 @@ class TaskLane:
     def cut(self, exchange: int, reason: Reason) -> None:
         """Reset the connection of a request of this batch, unanswered."""
         if self._hand_over.take_connection(exchange) is not None:
-            self._counts.count(reason)
+            self._hand_over.count_reason(exchange, reason)
             self._hand_over.give_back(exchange, HandBack.RESET)
 
     def _resume(self, job: "Job", stage: Stage) -> "Found":

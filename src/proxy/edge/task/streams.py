@@ -59,7 +59,7 @@ class Streams:
         self._ways = Ways(
             hand_over.cancel,
             hand_over.write_answer,
-            hand_over.counts.count,
+            hand_over.count_reason,
             hand_over.settings.idle_s,
             hand_over.wire.tasks_are_lively,
             hand_over.departures,

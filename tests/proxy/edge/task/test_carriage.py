@@ -66,7 +66,7 @@ class Stand:
         ways = Ways(
             cancel=self.cancel,
             write_answer=self.write_answer,
-            count_reason=lambda reason: self.reasons.append(reason.code),
+            count_reason=lambda _, reason: self.reasons.append(reason.code),
             idle_s=IDLE_S,
             moved=lambda: None,
             departures=cast("Departures", self.departures),
