@@ -188,6 +188,7 @@ class _Supervised:
                 await self.supervisor.give_way(cause, self._fall_silent)
             except (UpgradeError, RestartError) as error:
                 _log.error("%s: no upgrade: %s", cause, error)
+                self.supervisor.upgrades["refused"] += 1
                 raise UpgradeError(str(error)) from None
         return UpgradeStatus("replacing", checked.version, __version__)
 
@@ -203,13 +204,15 @@ class _Supervised:
         self._status = UpgradeStatus("replacing", was=was)
         _log.info("version %s has taken over from %s, and replaces its workers", __version__, was)
         try:
-            await self.supervisor.restart_workers()
+            await self.supervisor.restart_workers(cause="upgrade")
             await self.supervisor.drain_surplus()
         except RestartError as error:
             self._status = UpgradeStatus("failed", was=was, error=str(error))
+            self.supervisor.upgrades["failed"] += 1
             _log.critical("the upgrade has stopped: %s", error)
         else:
             self._status = UpgradeStatus("done", was=was)
+            self.supervisor.upgrades["done"] += 1
             _log.info("all workers are of version %s", __version__)
         self._tell_ready()
 

@@ -1,6 +1,6 @@
 """Which workers there are, as the admin pages have to know them; `proxy.supervisor` keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from proxy.control.client import WorkerLink
@@ -44,6 +44,18 @@ class Roster(Protocol):
     @property
     def workers(self) -> Sequence[LiveWorker]:
         """All that live."""
+
+    @property
+    def wanted(self) -> int:
+        """How many there are to be."""
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """Workers that came to serve, by why they were started."""
+
+    @property
+    def upgrades(self) -> Mapping[str, int]:
+        """Upgrades, by what came of them."""
 
     @property
     def restarts(self) -> int:

@@ -13,6 +13,7 @@ from penstock.settings import Loaded
 from proxy import overview_logs
 from proxy.admin.figures import Figures, ReloadFigures
 from proxy.admin.log_page import LogState, merge_log_states
+from proxy.admin.record_page import RecordPage, RecordsWanted, merged_records
 from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 from proxy.admin.top_sample import TopSample, merged_samples
 from proxy.config import GatewayConfig
@@ -27,6 +28,7 @@ from .reloading import WorkersReloading
 from .roster import DRAINING, SERVING, LiveWorker, Roster, serving
 from .rows import merge_routes, merge_services
 from .slices import Sliced, joined
+from .workforce import workforce_of
 
 T = TypeVar("T")
 
@@ -108,6 +110,7 @@ class Merged:
             services=self.services,
             routes=self.routes,
             top=self.top,
+            records=self.records,
             fleet=self.fleet,
             config=self.config_page,
             openapi=self.openapi,
@@ -145,13 +148,15 @@ class Merged:
         workers = list(self._roster.workers)
         said = await ask_all(workers, "state", {"method": "figures"}, into=Sliced)
         self._ledger.settle({each.id for each in self._roster.workers})
-        merged = self._ledger.merged({each.worker.id: joined(each.value) for each in said if each.value is not None})
+        now = {each.worker.id: joined(each.value) for each in said if each.value is not None}
+        merged = self._ledger.merged(now)
         if merged is None:
             answers(said)
             raise AdminProblem(503, "No worker has told any figures yet.")
         reloader = self._reloading.reloader
         reloads = ReloadFigures(reloader.applied, reloader.refused, reloader.applied_at, reloader.revision)
-        return replace(merged, ready=not await self.not_ready(), reloads=reloads)
+        workforce = workforce_of(self._roster, now)
+        return replace(merged, ready=not await self.not_ready(), reloads=reloads, workforce=workforce)
 
     async def services(self, selection: Selection) -> Rows:
         """Return the instances that are connected to any worker."""
@@ -164,6 +169,10 @@ class Merged:
     async def top(self) -> TopSample:
         """Return the counters that the figures of now are computed from, worker by worker."""
         return merged_samples((await self._all("top", into=TopSample)).values())
+
+    async def records(self, wanted: RecordsWanted) -> RecordPage:
+        """Return requests that have ended, of all workers."""
+        return merged_records((await self._all("records", wanted, into=RecordPage)).values(), wanted.after)
 
     async def fleet(self, service: str) -> bytes:
         """Return how every instance is, as one worker was told."""

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -71,6 +72,9 @@ class Supervisor:
         """All workers serve."""
         self.restarts = 0
         """How often a worker was started in the place of another one."""
+        self.starts: Counter[str] = Counter(dict.fromkeys(("start", "crash", "restart", "upgrade"), 0))
+        """Workers that came to serve, by why they were started."""
+        self.upgrades: Counter[str] = Counter(dict.fromkeys(("done", "refused", "failed"), 0))
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -81,6 +85,11 @@ class Supervisor:
     def serving(self) -> tuple[Worker, ...]:
         """Those that serve clients."""
         return tuple(worker for worker in self.workers if worker.state == SERVING)
+
+    @property
+    def wanted(self) -> int:
+        """How many there are to be."""
+        return self._count
 
     @property
     def generations(self) -> dict[int, int]:
@@ -136,20 +145,22 @@ class Supervisor:
         if self._restarting.locked() or self._end is not None:
             raise RestartError("workers are being replaced already, or are about to end")
 
-    async def restart_workers(self, slots: Sequence[int] = ()) -> list[str]:
+    async def restart_workers(self, slots: Sequence[int] = (), cause: str = "restart") -> list[str]:
         """Replace workers, one slot after the other; all where none are named. Return the new ones' ids.
+
+        cause: under which `starts` counts them.
 
         Raises:
             RestartError: there is no such slot, workers are being replaced already, or one could not be.
         """
         self.check_restart(slots)
         async with self._restarting:
-            return [await self._restart(slot) for slot in slots or range(self._count)]
+            return [await self._restart(slot, cause) for slot in slots or range(self._count)]
 
-    async def _restart(self, slot: int) -> str:
+    async def _restart(self, slot: int, cause: str) -> str:
         async with self._locks[slot]:
             try:
-                new = await self._put(slot, self._current[slot])
+                new = await self._put(slot, self._current[slot], cause)
             except StartError as error:
                 raise RestartError(f"{error}; the workers that serve go on") from None
             return new.id
@@ -202,7 +213,7 @@ class Supervisor:
     async def _try_to_fill(self, slot: int) -> None:
         """Put a worker into a slot that there was none of before. What fails is tried again by who keeps it."""
         try:
-            await self._put(slot, None)
+            await self._put(slot, None, "start")
         except StartError as error:
             _log.error("%s", error)
 
@@ -210,13 +221,18 @@ class Supervisor:
         self._current[slot] = await self._start(slot)
 
     async def _start(self, slot: int) -> Worker:
-        return await self._replacing.start(slot, self._config(), self._nursery, holds=False)
+        worker = await self._replacing.start(slot, self._config(), self._nursery, holds=False)
+        self.starts["start"] += 1
+        return worker
 
-    async def _put(self, slot: int, old: Worker | None, before: frozenset[str] = frozenset()) -> Worker:
+    async def _put(
+        self, slot: int, old: Worker | None, cause: str, before: frozenset[str] = frozenset()
+    ) -> Worker:
         """Put a new worker into a slot whose lock is held."""
         new = await self._replacing.replace(slot, old, self._config(), self._nursery, before)
         self._current[slot] = new
         self.restarts += 1
+        self.starts[cause] += 1
         return new
 
     async def _keep(self, slot: int) -> None:
@@ -244,7 +260,7 @@ class Supervisor:
             else:
                 await trio.sleep(delay_s)
             try:
-                await self._put(slot, None, worker.instances if worker else frozenset())
+                await self._put(slot, None, "crash", worker.instances if worker else frozenset())
             except StartError as error:
                 _log.error("%s", error)
 

@@ -38,6 +38,9 @@ class FakeRoster:
         """Begin with nobody."""
         self.workers: list[FakeWorker] = []
         self.restarts = 0
+        self.wanted = 2
+        self.starts = {"start": 2, "crash": 1}
+        self.upgrades = {"done": 1}
         self.is_draining = False
         self.told: list[str] = []
 

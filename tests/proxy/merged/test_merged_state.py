@@ -88,7 +88,13 @@ async def test_figures_are_those_of_all_and_of_those_that_have_gone() -> None:
     async with merged_of({"0.1": worker(3), "1.1": worker(4)}) as (merged, roster):
         told = await merged.figures()
         assert (told.wire["requests"], list(told.routes[0].statuses)) == (7, [0, 0, 7, 0, 0, 0])
-        roster.workers.pop(0).kill()
+        workforce = told.workforce
+        assert [(each.slot, each.state) for each in workforce.workers] == [("0", "serving"), ("1", "serving")]
+        assert (workforce.wanted, workforce.silent) == (2, 0)
+        assert (workforce.starts, workforce.upgrades) == ({"start": 2, "crash": 1}, {"done": 1})
+        roster.workers[0].kill()
+        assert (await merged.figures()).workforce.silent == 1
+        roster.workers.pop(0)
         told = await merged.figures()
         assert (told.wire["requests"], told.ready, told.reloads.revision) == (7, True, 1)
         assert b"penstock_" in (await page(merged, "/metrics"))[1]
