@@ -225,9 +225,7 @@ class Supervisor:
         self.starts["start"] += 1
         return worker
 
-    async def _put(
-        self, slot: int, old: Worker | None, cause: str, before: frozenset[str] = frozenset()
-    ) -> Worker:
+    async def _put(self, slot: int, old: Worker | None, cause: str, before: frozenset[str] = frozenset()) -> Worker:
         """Put a new worker into a slot whose lock is held."""
         new = await self._replacing.replace(slot, old, self._config(), self._nursery, before)
         self._current[slot] = new
