@@ -18,11 +18,13 @@ from proxy.targets.health import CHOOSABLE
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
     from proxy.admin.log_page import LogState
+    from proxy.admin.record_page import RecordPage, RecordsWanted
     from proxy.admin.top_sample import TopSample
     from proxy.app import Gateway
     from proxy.config.reload import Reloader
     from proxy.fanout.fleet import Fleet
     from proxy.overview_lists import Lists
+    from proxy.overview_records import Records
     from proxy.overview_top import Sampler
 
 _NOT_READ = "This gateway was given its settings as they are; there is no place to read them from again."
@@ -47,6 +49,7 @@ class Overview:
             services=self.services,
             routes=self.routes,
             top=self.top,
+            records=self.records,
             fleet=self.fleet,
             config=self.config,
             openapi=self.openapi,
@@ -99,6 +102,16 @@ class Overview:
     async def top(self) -> "TopSample":
         """Return the counters that the figures of now are computed from."""
         return await self._sampler.sample()
+
+    @cached_property
+    def _records(self) -> "Records":
+        from proxy.overview_records import Records
+
+        return Records(self._gateway)
+
+    async def records(self, wanted: "RecordsWanted") -> "RecordPage":
+        """Return requests that have ended, or one of them by its id."""
+        return await self._records.page(wanted)
 
     @cached_property
     def _fleet(self) -> "Fleet":

@@ -70,7 +70,7 @@ class Sampler:
         instances = await in_slices(self._instance, islice(gateway.registry.instances, INSTANCES_MAX))
         figures = await figures_of(gateway, (), self._secured, is_ready=True)
         worker = WorkerSample(
-            worker=worker_id(gateway),
+            worker=gateway.worker_id,
             pid=os.getpid(),
             at_s=time.monotonic(),
             started_at_s=self._started_at_s,
@@ -135,11 +135,6 @@ class Sampler:
         counted = [self._gateway.wire.instance_statuses(connection) for connection in instance.connections]
         two, three, four, five = (sum(each[number] for each in counted if each) for number in range(2, 6))
         return two, three, four, five
-
-
-def worker_id(gateway: "Gateway") -> str:
-    """Return which worker this is; empty where the process is alone."""
-    return str(getattr(gateway, "worker_id", ""))
 
 
 def _responses(counted: Iterable[_Counted]) -> dict[str, int]:

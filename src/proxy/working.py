@@ -40,6 +40,7 @@ async def work(
         listeners = inherited.listeners()
         name = gateway_name(socket.gethostname(), listeners.addresses.edge[1], inherited.worker)
         gateway = Gateway(config, name)
+        gateway.worker_id = inherited.worker
         reloading = Reloading(sources, gateway)
         commands = WorkerCommands(inherited.worker, gateway, listeners)
         async with trio.open_nursery() as nursery:

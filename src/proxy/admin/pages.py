@@ -5,6 +5,7 @@ GET /health, /ready           for whoever watches the process: without the token
 GET /metrics                  for Prometheus
 GET /services, /routes        what is live: ?service= ?path= ?limit= ?after=
 GET /top                      the figures of now, of the last few seconds: ?service= ?limit=
+GET /records                  requests that have ended: ?ring= ?after= ?limit= ?route= ?status= and more; or ?id=
 GET /fleet                    how every instance is, asked of all of them now: ?service=
 GET /config                   every setting, with where its value is from
 GET /openapi.json             what can be asked through the gateway: ?service= ?version=
@@ -91,6 +92,7 @@ class Pages:
             "/services": _Entry(self._services),
             "/routes": _Entry(self._routes),
             "/top": _Entry(self._top),
+            "/records": _Entry(self._records),
             "/fleet": _Entry(self._fleet),
             "/config": _Entry(self._config),
             "/openapi.json": _Entry(self._openapi),
@@ -170,6 +172,12 @@ class Pages:
         wanted = wanted_of(asked.query)
         before, after = await self._keeper.window()
         return await self._render(render_top, before, after, wanted, await self._not_ready())
+
+    async def _records(self, asked: _Asked) -> Page:
+        from proxy.admin.record_query import records_wanted
+
+        wanted = records_wanted(asked.query)
+        return await self._render(json_page, 200, await self._state.records(wanted))
 
     async def _fleet(self, asked: _Asked) -> Page:
         return Page(200, JSON, await self._state.fleet(one_of(asked.query, ("service",)).get("service", "")))

@@ -94,11 +94,14 @@ class RecordPage(msgspec.Struct, frozen=True):
     has_more: bool = False
 
 
-def merged_records(pages: Iterable[RecordPage]) -> RecordPage:
-    """Return one page of all workers, from one of each. It may have more rows than were wanted of each."""
+def merged_records(pages: Iterable[RecordPage], after: str = "") -> RecordPage:
+    """Return one page of all workers, from one of each. It may have more rows than were wanted of each.
+
+    after: what was asked; a worker that has not answered this time goes on there.
+    """
     given = list(pages)
     rows = sorted((row for page in given for row in page.records), key=lambda row: (row.at, row.worker, row.sequence))
-    places: dict[str, int] = {}
+    places = places_of(after)
     for page in given:
         places |= places_of(page.next)
     return RecordPage(

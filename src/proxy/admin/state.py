@@ -8,6 +8,7 @@ import msgspec
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
     from proxy.admin.log_page import LogState
+    from proxy.admin.record_page import RecordPage, RecordsWanted
     from proxy.admin.top_sample import TopSample
 
 LIMIT: Final = 200
@@ -54,6 +55,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     services: Callable[[Selection], Awaitable[Rows]]  # instances
     routes: Callable[[Selection], Awaitable[Rows]]
     top: "Callable[[], Awaitable[TopSample]]"  # the counters of this moment, of each worker
+    records: "Callable[[RecordsWanted], Awaitable[RecordPage]]"  # of requests that have ended
     fleet: Callable[[str], Awaitable[bytes]]  # how all instances are, or those of one service
     config: Callable[[], Awaitable[Any]]  # settings with origins, without secrets
     openapi: Callable[[str, str], Awaitable[bytes]]  # of all services (""), of one, or of one version of it

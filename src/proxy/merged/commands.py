@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import trio
 
+from proxy.admin.record_page import RecordsWanted
 from proxy.admin.state import AdminProblem, AdminState, Selection
 from proxy.control.server import Commands
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 FAREWELL_S: Final = 2.0
 """How long a worker that has drained waits until its last figures have been told, where somebody wants them."""
 
-ARGUMENTS: Final[Mapping[str, tuple[type, ...]]] = {"services": (Selection,), "routes": (Selection,)}
+ARGUMENTS: Final[Mapping[str, tuple[type, ...]]] = {
+    "services": (Selection,),
+    "routes": (Selection,),
+    "records": (RecordsWanted,),
+}
 """The types of arguments of what makes pages, where they are more than plain values."""
 
 NOT_ASKED: Final = frozenset({"token", "reload", "reloaded", "drain", "workers"})

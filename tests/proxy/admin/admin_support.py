@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.admin.figures import Figures
 from proxy.admin.log_page import Logger, LogState
+from proxy.admin.record_page import RecordPage, RecordsWanted
 from proxy.admin.state import AdminState, Rows, Selection
 from proxy.admin.top_sample import TopSample
 
@@ -29,6 +30,10 @@ async def describe(service: str, version: str) -> bytes:
 
 async def top() -> TopSample:
     return TopSample("gw-1", "1.2.3", 1, [])
+
+
+async def records(wanted: RecordsWanted) -> RecordPage:
+    return RecordPage([], wanted.after)
 
 
 async def fleet(service: str) -> bytes:
@@ -71,6 +76,7 @@ STATE = AdminState(
     config=nothing,
     openapi=describe,
     top=top,
+    records=records,
     fleet=fleet,
     explain=echo,
     reloaded=nothing,
