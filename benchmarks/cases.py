@@ -15,6 +15,8 @@ from benchmarks import (
     overload_case,
     pool_case,
     reload_case,
+    steps_case,
+    workers_case,
 )
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
 from benchmarks.platform import HEADERS, penstock_platform
@@ -90,6 +92,11 @@ _RESILIENT: dict[str, Open] = {
     "penstock, resilient": penstock_resilient,
 }
 
+_WORKERS: dict[str, Open] = {
+    "penstock, 1 worker": workers_case.penstock_workers(1),
+    "penstock, 2 workers": workers_case.penstock_workers(2),
+}
+
 _CASES = (
     Case("get-64", "small GET, 64 connections", _loaded(_PROXIES, wrk(64))),
     Case("get-1", "small GET, 1 connection", _loaded(_PROXIES, closed_loop, 0.6)),
@@ -126,6 +133,8 @@ _CASES = (
     Case("download-4", f"download of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, downloads(4))),
     Case("upload-1", f"upload of {BODY_MIB} MiB, 1 connection", _loaded(_BODIES, uploads(1))),
     Case("upload-4", f"upload of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, uploads(4))),
+    Case("workers", "small GET, 256 connections, one worker or two on one core", _loaded(_WORKERS, wrk(256))),
+    Case("steps", "the longest steps of the loop under full load", steps_case.longest),
     Case("choice", "one of several instances is chosen", choice_case.each_way),
     Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),
     Case("hung", "one of 4 instances hangs (SIGSTOP) at 80 % load", lost_case.hung),

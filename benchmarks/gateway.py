@@ -26,6 +26,7 @@ class Gateway:
     edge_port: int
     services_port: int
     tls_port: int = 0
+    admin_port: int = 0
 
 
 Offer: TypeAlias = tuple[str, str, str]
@@ -67,10 +68,11 @@ def gateway(
     folder: Path,
     certificate: Certificate | None = None,
     settings: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Gateway:
     """Start ``penstock serve`` with its defaults on free ports; with a certificate, for clients by TLS as well.
 
-    settings: of a file.
+    settings: of a file; variables: of the environment, above all others.
     """
     _compile_modules()
     edge, services, admin, tls = free_port(), free_port(), free_port(), free_port() if certificate else 0
@@ -81,6 +83,7 @@ def gateway(
         "PENSTOCK_EDGE_LISTEN": f"127.0.0.1:{edge}",
         "PENSTOCK_SERVICES_LISTEN": f"127.0.0.1:{services}",
         "PENSTOCK_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+        **(variables or {}),
     }
     command = _command() + (["--config", str(settings)] if settings else [])
     if certificate:
@@ -90,7 +93,7 @@ def gateway(
     for port in (edge, services, tls):
         if port:
             wait_listening(server, port)
-    return Gateway(server, edge, services, tls)
+    return Gateway(server, edge, services, tls, admin)
 
 
 def _upstream_program() -> Path:

@@ -22,6 +22,8 @@ _UNITS = {
     "proportional_mib": "MiB",
     "drift_mib": "MiB",
     "stall_ms": "ms",
+    "turn_ms": "ms",
+    "away_ms": "ms",
     "late_ms": "ms",
     "ratio": "",
     "failed_gets": "requests",

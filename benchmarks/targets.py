@@ -154,6 +154,23 @@ TARGETS = (
         *("resilient-64", "penstock, resilient", "penstock", "cpu_us"),
     ),
     Target(
+        "CPU per request with 2 workers ÷ with 1, on one core",
+        *("workers", "penstock, 2 workers", "penstock, 1 worker", "cpu_us"),
+        must=1.1,
+    ),
+    Target(
+        "longest turn of the loop under full load, p99.99 ÷ what is allowed (20 ms)",
+        *("steps", "penstock", ALLOWED, "turn_ms"),
+        must=1.0,
+        aim=0.25,
+    ),
+    Target(
+        "longest time that other tasks take meanwhile, likewise",
+        *("steps", "penstock", ALLOWED, "away_ms"),
+        must=1.0,
+        aim=0.25,
+    ),
+    Target(
         "latest answer 504 after its deadline, beside 64 connections ÷ what is allowed (50 ms)",
         *("deadline", "penstock", ALLOWED, "late_ms"),
         must=1.0,
