@@ -85,6 +85,11 @@ class LineWriter:
         taken, lost = self._taken.lines, self._lost
         return Counts(taken - lost, self._refused, lost, self._given.lines - taken)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is written any more: until then, its descriptor must stay open, or be another's."""
+        return not self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()

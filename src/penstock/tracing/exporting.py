@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import trio
 
@@ -47,6 +47,10 @@ class SpanExport(Generic[T]):
         self._collector: CollectorPort | None = None
         self._threads = trio.CapacityLimiter(HELD_MAX)
         self._is_full = trio.Event()
+        self._is_ending = False
+        self._scope = trio.CancelScope()
+        self.ended = trio.Event()
+        """`run` is over: nothing waits any more."""
         self._told = Occasional()
         self._loop_thread = threading.get_ident()
 
@@ -63,26 +67,34 @@ class SpanExport(Generic[T]):
         if len(self._waiting) >= self._limits.batch_max and threading.get_ident() == self._loop_thread:
             self._is_full.set()
 
-    async def run(self) -> NoReturn:
-        """Send batches until cancelled."""
+    def end(self, timeout_s: float) -> None:
+        """Have `run` end when what waits was sent, or when that time is over."""
+        self._is_ending = True
+        self._scope.deadline = trio.current_time() + timeout_s
+        self._is_full.set()
+
+    async def run(self) -> None:
+        """Send batches, until cancelled or told to end. What waits then, and was not sent, counts as dropped."""
         self._loop_thread = threading.get_ident()
-        while True:
+        try:
+            with self._scope:
+                while self._waiting or not self._is_ending:
+                    await self._wait_for_batch()
+                    await self._send_batch()
+        finally:
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+            if self._collector is not None:
+                self._collector.close()
+            self.ended.set()
+
+    async def _wait_for_batch(self) -> None:
+        if not self._is_ending:
             self._is_full = trio.Event()
             if len(self._waiting) < self._limits.batch_max:
                 with trio.move_on_after(self._limits.delay_s):
                     await self._is_full.wait()
-            await trio.lowlevel.checkpoint()
-            await self._send_batch()
-
-    async def finish(self, timeout_s: float) -> None:
-        """Send what waits, within that time; what is left counts as dropped. `run` must have ended."""
-        with trio.move_on_after(timeout_s):
-            while self._waiting:
-                await self._send_batch()
-        self.dropped += len(self._waiting)
-        self._waiting.clear()
-        if self._collector is not None:
-            self._collector.close()
+        await trio.lowlevel.checkpoint()
 
     async def _send_batch(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.batch_max))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from penstock.settings import Problem, SettingsError
-from penstock.telemetry.writer import LineWriter, sink_of, sink_of_descriptor
+from penstock.telemetry.writer import Counts, LineWriter, sink_of, sink_of_descriptor
 from proxy.access_log.lines import LOGGER, Line, json_line, text_line
 
 if TYPE_CHECKING:
@@ -37,30 +37,23 @@ class AccessLog:
         tell = _missing_json if form == "json" else _missing_text
         self._writer = LineWriter(sink, prepare=redact, tell_dropped=tell)
         self._writer.start()
-        self._given = 0
 
     @property
-    def given(self) -> int:
-        """Lines that were made."""
-        return self._given
-
-    @property
-    def dropped(self) -> int:
-        """Lines of those that were not written, since there was no room or the output failed."""
-        return self._writer.dropped
+    def counts(self) -> Counts:
+        """What became of the lines."""
+        return self._writer.counts
 
     def write(self, records: "Iterable[ExchangeRecord]", names: "Names") -> None:
         """Write a line for each record."""
-        lines = [self._line(record, names, self.query) for record in records]
-        for line in lines:
-            self._writer.write(line)
-        self._given += len(lines)
+        for record in records:
+            self._writer.write(self._line(record, names, self.query))
 
     def close(self) -> None:
-        """Write what waits, for a second at most, and let go of the file."""
+        """Write what waits, for a second at most, and let go of the file; of one that cannot be written, never."""
         self._writer.close()
-        if self._descriptor is not None:
+        if self._descriptor is not None and self._writer.has_ended:
             os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _open(path: str) -> int:

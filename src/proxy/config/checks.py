@@ -16,6 +16,7 @@ from .breakers import check_breakers
 from .dial_tls import check_dial_tls
 from .listeners import conflict, listeners, tls
 from .pool import check_pool
+from .traces import check_traces
 from .workers import check_workers
 
 _MS = Duration("ms")
@@ -43,6 +44,7 @@ def check_together(values: Mapping[str, Any], origins: Origins) -> list[Problem]
     problems += check_balancing(values, origins)
     problems += check_breakers(values, origins)
     problems += check_answers(values, origins)
+    problems += check_traces(values, origins)
     return problems + _faults(values, origins) + _fanouts(values, origins) + _references(values, origins)
 
 

@@ -16,6 +16,7 @@ import msgspec
 from penstock.settings import Loaded, LogSettings, Registry, Setting, load
 from penstock.settings.later import Later
 
+from .access_log import AccessLogConfig, RecordsConfig
 from .admission import SheddingConfig
 from .answers import CacheConfig, IdempotencyConfig
 from .balancing import BalancingConfig
@@ -34,6 +35,7 @@ from .rates import RatesConfig
 from .retries import RetriesConfig
 from .routes import RoutesConfig
 from .services import ServicesConfig
+from .traces import TracesConfig
 from .workers import SupervisorConfig, WorkerCount
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     wire: WireConfig
     log: LogSettings
     metrics: MetricsConfig
+    records: RecordsConfig
+    access_log: AccessLogConfig
+    traces: TracesConfig
     regions: RegionsConfig
     versions: VersionsConfig
     placement: PlacementConfig

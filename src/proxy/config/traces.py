@@ -11,6 +11,8 @@ from penstock.settings import Problem, Setting
 from penstock.settings.numbers import Percent
 from penstock.settings.types import BadValueError, Choice, TextKind
 
+from .listeners import conflict
+
 _PERCENT = Percent()
 _IS_ENDPOINT = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?").fullmatch
 
@@ -80,17 +82,22 @@ class TracesConfig(msgspec.Struct, frozen=True):
 
 
 def check_traces(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is wrong with where spans go."""
+    """Yield what is wrong with what is made of records: lines of the access log, and spans."""
+    wanted = {"access_log.mode": "off", "traces.export": "none"}
+    for name, nothing in wanted.items():
+        if values[name] != nothing and not values["metrics.enabled"]:
+            why = "it is made of records, and none are kept"
+            yield conflict(name, "metrics.enabled", origins, why, f"set metrics.enabled: true, or {name}: {nothing}")
     if values["traces.export"] == "none":
         return
     missing = [name for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http") if not _is_there(name)]
     if missing:
         yield Problem(
-            "missing_extra",
+            "missing",
             "traces.export = otlp",
             origins["traces.export"],
             f"{missing[0]} is not installed",
-            "install penstock[otel], or set traces.export: none",
+            "pip install 'penstock[otel]', or set traces.export: none",
         )
 
 

@@ -5,7 +5,7 @@ a server and for a client; what they do not know stands under ``penstock.``.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from frames.records import AttemptRecord, ExchangeRecord
-    from proxy.records.names import Names
+    from proxy.traces.sampled import Sampled
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET: Final = Status(StatusCode.UNSET)
@@ -28,21 +28,6 @@ _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 
 Attributes = dict[str, Any]
-
-
-class Sampled(NamedTuple):
-    """A record, and what its numbers meant when it was read."""
-
-    record: "ExchangeRecord"
-    route: RouteName
-    instances: tuple[InstanceName, ...]
-
-
-def sampled_of(record: "ExchangeRecord", names: "Names") -> Sampled:
-    """Look up what a record's numbers mean."""
-    return Sampled(
-        record, names.route(record.route), tuple(names.instance(each.connection) for each in record.attempts)
-    )
 
 
 class SpanMaker:
@@ -54,11 +39,11 @@ class SpanMaker:
         self._scope = InstrumentationScope("penstock.gateway", version)
         self._query = query
 
-    def __call__(self, sampled: Iterable[Sampled]) -> Sequence[ReadableSpan]:
+    def __call__(self, sampled: "Iterable[Sampled]") -> Sequence[ReadableSpan]:
         """Return the spans, that of a request before those of its attempts."""
         return [span for each in sampled for span in self._spans(each)]
 
-    def _spans(self, sampled: Sampled) -> Iterable[ReadableSpan]:
+    def _spans(self, sampled: "Sampled") -> Iterable[ReadableSpan]:
         record, route, instances = sampled
         method = method_name(record.method)
         name = f"{method} {route.template}" if route.template else method
@@ -115,7 +100,7 @@ def _context(trace_id: int, span_id: bytes, *, is_remote: bool = False) -> SpanC
     return SpanContext(trace_id, int.from_bytes(span_id), is_remote, _SAMPLED)
 
 
-def _request_attributes(sampled: Sampled, method: str, query: str) -> Attributes:
+def _request_attributes(sampled: "Sampled", method: str, query: str) -> Attributes:
     record, route, _ = sampled
     path, shown_query = split_target(record.target, query)
     found: Attributes = {

@@ -94,7 +94,8 @@ async def test_what_a_collector_does_not_take_is_lost_and_told_now_and_then(capl
     for item in range(3):
         export.give(item)
     with caplog.at_level(logging.WARNING):
-        await export.finish(10)
+        export.end(10)
+        await export.run()
     assert (export.exported, export.failed, export.dropped) == (0, 3, 0)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "it answered 500" in caplog.text
@@ -111,7 +112,8 @@ async def test_a_fault_in_somebody_elses_code_costs_its_batch_alone(caplog: pyte
     export: SpanExport[int] = SpanExport(lambda: collector, fail, BatchLimits(queue_max=10, batch_max=1, delay_s=0.01))
     export.give(0)
     export.give(1)
-    await export.finish(10)
+    export.end(10)
+    await export.run()
     assert (export.exported, export.failed) == (1, 1)
     assert "ZeroDivisionError in the exporter" in caplog.text
 
@@ -126,7 +128,8 @@ async def test_a_batch_that_is_held_for_ever_is_left_alone(monkeypatch: pytest.M
     )
     export.give(1)
     export.give(2)
-    await export.finish(10)
+    export.end(10)
+    await export.run()
     assert (export.exported, export.failed) == (1, 1)
     assert good.batches == [[2]]  # by a connection of its own
     bad.may_go.set()
@@ -138,9 +141,26 @@ async def test_the_end_does_not_wait_for_a_collector() -> None:
     export = made(BatchLimits(queue_max=10, batch_max=2, delay_s=0.01), collector)
     for item in range(5):
         export.give(item)
-    await export.finish(0.05)
+    export.end(0.05)
+    await export.run()
     collector.may_go.set()
     assert (export.exported, export.failed, export.dropped) == (0, 2, 3)
+
+
+async def test_the_end_waits_for_what_is_under_way() -> None:
+    collector = Held()
+    collector.may_go.clear()
+    export = made(BatchLimits(queue_max=10, batch_max=2, delay_s=3_600), collector)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(export.run)
+        await trio.testing.wait_all_tasks_blocked()
+        for item in range(3):
+            export.give(item)
+        await until(lambda: collector.batches)
+        export.end(10)
+        collector.may_go.set()
+        await export.ended.wait()
+    assert (export.exported, export.failed, export.dropped, collector.closed) == (3, 0, 0, 1)
 
 
 async def test_spans_of_other_threads_are_taken() -> None:

@@ -18,7 +18,8 @@ from frames.frame import Method
 from frames.records import AttemptOutcome, RecordFlag
 from penstock.tracing.collector import make_resource
 from proxy.errors import REASONS
-from proxy.traces.spans import SpanMaker, sampled_of
+from proxy.traces.sampled import sampled_of
+from proxy.traces.spans import SpanMaker
 
 REASON_NUMBERS = {code: number for number, code in enumerate(REASONS, 1)}
 
