@@ -317,8 +317,8 @@ FAULT_CUT = _unanswered(
 REASONS: dict[str, Reason] = {value.code: value for value in tuple(globals().values()) if isinstance(value, Reason)}
 """Every reason, by code, in the order above."""
 
-REASON_NUMBERS: dict[Reason, int] = {reason: number for number, reason in enumerate(REASONS.values(), start=1)}
-"""What stands for a reason in the record of an exchange; another version may number otherwise."""
+REASON_NUMBERS: dict[str, int] = {code: number for number, code in enumerate(REASONS, start=1)}
+"""What stands for a reason, by code, in the record of an exchange; another version may number otherwise."""
 
 _BY_VERDICT = {
     1: BAD_METHOD,

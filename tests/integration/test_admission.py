@@ -293,7 +293,7 @@ async def test_explain_and_routes_tell_how_it_stands() -> None:
             "service_ms": None,
         }
         page = (await lab.admin("/metrics")).body.decode()
-        assert f'penstock_concurrency_limit{{route="GET {PATH}",service="raw"}} 7.0' in page
-        assert f'penstock_concurrency_in_flight{{route="GET {PATH}",service="raw"}} 1.0' in page
+        assert f'penstock_concurrency_limit{{service="raw",route="GET {PATH}"}} 7' in page
+        assert f'penstock_concurrency_in_flight{{service="raw",route="GET {PATH}"}} 1' in page
         await service.respond(first, 200)
         assert (await clients[0].answer()).status == 200

@@ -310,8 +310,8 @@ async def test_shares_of_a_split_are_told_by_metrics_as_they_are_now() -> None:
         for version in ("1.4.0", "2.0.0"):
             await lab.raw("GET /things", version=version, instance=f"raw-{version}")
         assert await shares(lab) == [
-            b'penstock_split_share_ratio{method="GET",route="/things",version="1.4.0"} 0.6667',
-            b'penstock_split_share_ratio{method="GET",route="/things",version="2.0.0"} 0.3333',
+            b'penstock_split_share_ratio{route="/things",method="GET",version="1.4.0"} 0.6667',
+            b'penstock_split_share_ratio{route="/things",method="GET",version="2.0.0"} 0.3333',
         ]
 
 

@@ -113,8 +113,8 @@ async def test_the_second_attempt_wins_and_the_first_is_cancelled_on_the_wire() 
         assert both.outcomes == {Hedged.WON: 1}
         assert both.lab.reasons == {}
         metrics = (await both.lab.admin("/metrics")).body
-        assert b'penstock_hedges_total{outcome="won"} 1.0' in metrics
-        assert b'penstock_hedges_total{outcome="lost"} 0.0' in metrics
+        assert b'penstock_hedges_total{outcome="won"} 1' in metrics
+        assert b'penstock_hedges_total{outcome="lost"} 0' in metrics
 
 
 async def test_it_is_explained() -> None:

@@ -196,10 +196,10 @@ async def test_operators_see_who_is_out_and_why() -> None:
         assert sorted(because.values())[0] == "a candidate"
         metrics = (await lab.admin("/metrics")).body.decode()
         for line in (
-            'penstock_breaker_opens_total{cause="failures",scope="endpoint",service="raw"} 1.0',
-            'penstock_breakers{scope="endpoint",service="raw",state="open"} 1.0',
-            'penstock_attempt_failures_total{kind="status",service="raw"} 7.0',
-            "penstock_gauges 3.0",
+            'penstock_breaker_opens_total{service="raw",scope="endpoint",cause="failures"} 1',
+            'penstock_breakers{service="raw",scope="endpoint",state="open"} 1',
+            'penstock_attempt_failures_total{service="raw",kind="status"} 7',
+            "penstock_gauges 3",
         ):
             assert line in metrics
 

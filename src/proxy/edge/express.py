@@ -334,7 +334,7 @@ class ExpressLane:
 
     def render(self, exchange_id: int, answer: Answer) -> Rendered:
         """Return what an answer to an exchange says, and have its record say why."""
-        self._wire.record_reason(exchange_id, REASON_NUMBERS[answer.reason])
+        self._wire.record_reason(exchange_id, REASON_NUMBERS[answer.reason.code])
         return respond(
             answer.reason,
             request_id=self._wire.context(exchange_id, FieldId.REQUEST_ID),

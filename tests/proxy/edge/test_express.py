@@ -134,7 +134,7 @@ def test_the_first_answer_ends_the_run() -> None:
     bench.lane.begin(7, Method.GET, 0, b"/a")
     assert bench.port.calls == [("answer", 7, 404, False)]
     assert bench.counted == {"no_route": 1}
-    assert bench.port.recorded == (7, REASON_NUMBERS[NO_ROUTE])
+    assert bench.port.recorded == (7, REASON_NUMBERS[NO_ROUTE.code])
     assert bench.counts.of_route(0) == {"no_route": 1}
 
 

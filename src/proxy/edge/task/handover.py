@@ -230,7 +230,7 @@ class HandOver:
 
     def count_reason(self, exchange: int, reason: Reason) -> None:
         """Count why an exchange ends that is told nothing, or nothing more."""
-        self.wire.record_reason(exchange, REASON_NUMBERS[reason])
+        self.wire.record_reason(exchange, REASON_NUMBERS[reason.code])
         self.counts.count(reason, self.wire.record_route(exchange))
 
     def cancel(self, exchange: int, reason: int) -> int:
