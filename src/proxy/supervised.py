@@ -16,7 +16,7 @@ from proxy import __version__
 from proxy.admin.server import serve_admin
 from proxy.admin.state import AdminProblem, AdminState
 from proxy.config import GatewayConfig
-from proxy.config.workers import worker_count
+from proxy.config.workers import workers_of
 from proxy.inherited import EDGE, SECURED, SERVICES, taken
 from proxy.merged import merged_state
 from proxy.serving import command_line, read_command_line
@@ -66,7 +66,7 @@ async def supervise(
         SupervisorError: workers do not come to serve, or die too often.
     """
     config = loaded.settings
-    sockets = Sockets(worker_count(config.workers))
+    sockets = Sockets(workers_of(config))
     with trio.open_signal_receiver(*SIGNALS) as signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
@@ -106,7 +106,7 @@ class _Supervised:
         adopted = [_adopted(each) for each in left.workers] if left else []
         self.supervisor = Supervisor(
             command_line(*read_command_line(words)),
-            worker_count(loaded.settings.workers),
+            workers_of(loaded.settings),
             sockets,
             lambda: self._merged.config,
             adopted,

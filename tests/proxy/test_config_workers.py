@@ -7,7 +7,7 @@ import pytest
 
 from penstock.settings import SettingsError
 from proxy.config import load_gateway
-from proxy.config.workers import AUTO, cores, worker_count
+from proxy.config.workers import AUTO, cores, worker_count, workers_of
 
 
 def load(**settings: str) -> int:
@@ -74,3 +74,26 @@ def test_ports_of_workers(settings: dict[str, str], said: str) -> None:
 def test_ports_that_go_together() -> None:
     assert load(workers="4", services_worker_listen="127.0.0.1:9897") == 4
     assert load(workers="4", services_worker_listen="127.0.0.1:0") == 4
+
+
+KEYS = "[{name: pay, service: billing, path: /payments, methods: [POST], idempotency: {ttl: 1h}}]"
+
+
+def test_there_is_one_worker_where_answers_to_keys_are_kept() -> None:
+    assert workers_of(load_gateway({}).settings) == cores()
+    assert workers_of(load_gateway({"PENSTOCK_RULES": KEYS}).settings) == 1
+    assert workers_of(load_gateway({"PENSTOCK_RULES": KEYS.replace("1h", "0s")}).settings) == cores()
+    assert [workers_of(load_gateway({"PENSTOCK_RULES": KEYS, "PENSTOCK_WORKERS": text}).settings) for text in "01"] == [
+        0,
+        1,
+    ]
+
+
+def test_several_workers_and_answers_to_keys_do_not_go_together() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(workers="2", rules=KEYS)
+    assert str(caught.value) == (
+        "conflict: workers (workers: PENSTOCK_WORKERS and rules: PENSTOCK_RULES): a rule keeps answers to"
+        " Idempotency-Keys, and each worker knows its own alone: a request that is sent again may come to another one,"
+        " and be carried out twice; set workers to auto, 1 or 0, or leave idempotency out"
+    )

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from ..config.workers import worker_count
+from ..config.workers import workers_of
 from ..serving import SERVING, SUPERVISING, command_line
 from .failures import failures_explained
 from .options import SettingsCommand, config_path, given_flags, load_settings
@@ -16,7 +16,7 @@ from .options import SettingsCommand, config_path, given_flags, load_settings
 def command(ctx: click.Context, /, **_: object) -> None:
     """Run the gateway. A flag counts before its variable, a variable before the file, the file before the default."""
     with failures_explained():
-        workers = worker_count(load_settings(ctx).settings.workers)
+        workers = workers_of(load_settings(ctx).settings)
     become(command_line(config_path(ctx), given_flags(ctx), SUPERVISING if workers else SERVING))
 
 

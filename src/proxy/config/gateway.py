@@ -85,7 +85,8 @@ class GatewayConfig(msgspec.Struct, frozen=True):
             WorkerCount(),
             "auto",
             "processes that serve, each on a core of its own, and one that supervises them; "
-            "`auto`: one for each core, 0: this process serves by itself",
+            "`auto`: one for each core (a single one where rules keep answers to Idempotency-Keys), "
+            "0: this process serves by itself",
             "one process uses one core",
             restart=True,
         ),

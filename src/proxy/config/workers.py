@@ -2,9 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -12,6 +12,10 @@ from penstock.settings import Address, Problem, Setting
 from penstock.settings.types import BadValueError, Count, Duration, Text, TextKind
 
 from .listeners import conflict
+
+if TYPE_CHECKING:
+    from .gateway import GatewayConfig
+    from .rules import RuleTable
 
 AUTO: Final = -1
 """As many as there are cores."""
@@ -114,8 +118,29 @@ def worker_count(workers: int) -> int:
     return min(cores(), WORKERS_MAX) if workers == AUTO else workers
 
 
+def keeps_keys(rules: "Iterable[RuleTable]") -> bool:
+    """Return whether answers to Idempotency-Keys are kept, of which each worker knows its own alone."""
+    return any(rule.idempotency is not None and rule.idempotency.ttl_ms for rule in rules)
+
+
+def workers_of(config: "GatewayConfig") -> int:
+    """Return how many workers a gateway with these settings has: one, where they are to know the same keys."""
+    count = worker_count(config.workers)
+    return min(count, 1) if config.workers == AUTO and keeps_keys(config.rules) else count
+
+
+def _check_keys(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[Problem]:
+    if values["workers"] > 1 and keeps_keys(values["rules"]):
+        why = (
+            "a rule keeps answers to Idempotency-Keys, and each worker knows its own alone: "
+            "a request that is sent again may come to another one, and be carried out twice"
+        )
+        yield conflict("workers", "rules", origins, why, "set workers to auto, 1 or 0, or leave idempotency out")
+
+
 def check_workers(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is wrong with the workers' own addresses for services."""
+    """Yield what is wrong with the workers: what they cannot share, and their own addresses for services."""
+    yield from _check_keys(values, origins)
     own: Address | None = values["services.worker_listen"]
     if own is None:
         return

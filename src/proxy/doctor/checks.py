@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from penstock.settings import Loaded, Problem
 from proxy.config import GatewayConfig
-from proxy.config.workers import cores, worker_count
+from proxy.config.workers import cores, workers_of
 from proxy.edge.listen import BACKLOG
 
 from . import machine_facts
@@ -30,7 +30,7 @@ def check_all(loaded: Loaded[GatewayConfig], problems: list[Problem]) -> Iterato
     yield from without_settings()
     yield from judge_settings(loaded.warnings, problems)
     yield from judge_extras(config)
-    workers = worker_count(config.workers)
+    workers = workers_of(config)
     yield judge_cores(cores(), machine_facts.cores_present(), workers)
     yield judge_descriptors(*machine_facts.descriptors(), descriptors_needed(config))
     yield judge_memory(machine_facts.memory_bytes(), workers, config.edge.bytes_in_flight)

@@ -18,6 +18,7 @@ from penstock.telemetry.logs import hide_secrets
 from proxy.config import GatewayConfig
 from proxy.config.changes import Changes
 from proxy.config.reload import Reloader, Report
+from proxy.config.workers import keeps_keys
 
 from .asking import Said, ask_all
 from .roster import DRAINING, LiveWorker, Roster
@@ -25,6 +26,10 @@ from .roster import DRAINING, LiveWorker, Roster
 RELOAD_S: Final = 50.0
 """How long a worker may take: reading ten thousand rules takes a second or two."""
 
+_KEYS_WHY: Final = (
+    "a rule keeps answers to Idempotency-Keys, which several workers that run now would each know a part of"
+)
+_KEYS_FIX: Final = "restart the gateway, which then has one worker, or leave idempotency out"
 _FIX: Final = "correct them, and reload again, or restart the workers (penstock workers restart)"
 
 _log = logging.getLogger("penstock.supervisor")
@@ -65,6 +70,8 @@ class WorkersReloading:
 
     async def _apply(self, loaded: Loaded[GatewayConfig], changes: Changes) -> None:
         hide_secrets(loaded.values.values())
+        if self._roster.wanted > 1 and keeps_keys(loaded.settings.rules):
+            raise SettingsError([Problem("conflict", "rules", "workers", _KEYS_WHY, _KEYS_FIX)])
         body = {"cause": "the supervisor's reload"}
         living = self._living()
         applied: list[str] = []

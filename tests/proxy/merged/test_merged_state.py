@@ -250,6 +250,21 @@ async def test_what_the_first_worker_refuses_is_asked_of_no_other(settings: Path
         )
 
 
+async def test_keys_that_several_workers_would_each_know_a_part_of_are_refused(settings: Path) -> None:
+    async def never(_: Any) -> Any:
+        raise AssertionError
+
+    rules = '[[rules]]\nname = "pay"\npath = "/payments"\nidempotency = {}\n'
+    async with merged_of({"0.1": worker(reload=never), "1.1": worker(reload=never)}, settings) as (merged, roster):
+        await trio.Path(settings).write_text(rules)
+        report = await merged.reload("POST /reload")
+        assert not report.applied
+        assert report.problems[0].startswith("conflict: rules (workers): a rule keeps answers to Idempotency-Keys")
+        roster.wanted = 1
+        roster.workers.clear()
+        assert (await merged.reload("POST /reload")).applied
+
+
 async def test_the_report_names_those_that_refuse_and_those_that_follow(settings: Path) -> None:
     refusal = {"applied": False, "problems": ["memory"]}
 
