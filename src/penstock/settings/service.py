@@ -22,7 +22,8 @@ NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 GATEWAY_SECTIONS = (
     *("edge", "services", "admin", "exchanges", "routes", "drain", "wire", "metrics"),
     *("regions", "versions", "placement", "reload", "identity", "rates", "rules", "balancing", "fanouts"),
-    *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults", "supervisor", "workers", "records", "access_log", "traces"),
+    *("breakers", "retries", "pool", "dial_tls", "shedding", "cache", "idempotency", "faults", "supervisor", "workers"),
+    *("records", "access_log", "traces"),
 )
 
 
