@@ -167,7 +167,9 @@ async def test_what_is_wrong_with_a_question_is_one_line(arguments: list[str], l
         assert line in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["routes"], ["services"], ["top"], ["explain", "GET", "/"], ["reload"]])
+@pytest.mark.parametrize(
+    "arguments", [["routes"], ["services"], ["top"], ["tail"], ["trace", "r-1"], ["explain", "GET", "/"], ["reload"]]
+)
 async def test_nothing_is_told_without_the_token(arguments: list[str]) -> None:
     async with platform() as lab:
         for token, what in (("", "is missing"), ("wrong-horse", "is wrong")):
@@ -189,3 +191,28 @@ async def test_top() -> None:
         ]
         told = json.loads((await run(lab, "top", "--output", "json", "--service", "other")).stdout)
         assert (told["instances"], told["instances_now"]["healthy"]) == ([], 2)
+
+
+async def test_tail_and_trace() -> None:
+    async with platform() as lab:
+        client = await lab.client()
+        await client.ask("GET", "/nowhere?key=correct-horse-2", "X-Request-Id: r-1")
+        result = await run(lab, "tail", "--no-follow")
+        assert result.exit_code == 0, result.output
+        (line,) = result.stdout.splitlines()
+        assert re.split(r"  +", line)[1:2] + re.split(r"  +", line)[3:] == [
+            "404",
+            "GET /nowhere?key=*",
+            "no_route",
+            "r-1",
+        ]
+        assert (await run(lab, "tail", "--no-follow", "--status", "2xx")).stdout == ""
+        assert (await run(lab, "tail", "--no-follow", "-n", "0")).stdout == ""
+        (told,) = map(json.loads, (await run(lab, "tail", "--no-follow", "--output", "json")).stdout.splitlines())
+        assert (told["request_id"], told["reason"]) == ("r-1", "no_route")
+        traced = await run(lab, "trace", "r-1")
+        assert (traced.exit_code, traced.stdout.splitlines()[0]) == (0, "GET /nowhere?key=* => 404 no_route")
+        assert json.loads((await run(lab, "trace", "r-1", "--output", "json")).stdout) == [told]
+        nothing = await run(lab, "trace", "r-2")
+        assert (nothing.exit_code, nothing.stdout) == (1, "")
+        assert "no request that is kept has this id" in nothing.stderr

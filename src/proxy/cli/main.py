@@ -19,6 +19,8 @@ SECTIONS = {
     },
     "Look at a running gateway": {
         "top": "Show live what the gateway does.",
+        "tail": "Show requests as they end, filtered.",
+        "trace": "Tell what became of a request, by its id.",
         "explain": "Tell what would become of a request, and why.",
         "routes": "List the routes that services offer.",
         "services": "List the instances that are connected.",
