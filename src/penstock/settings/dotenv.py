@@ -15,6 +15,18 @@ def as_variables(registry: Registry, loaded: Loaded[Any]) -> str:
     return "\n".join(line for setting in registry for line in _lines(setting, loaded))
 
 
+def set_variables(registry: Registry, loaded: Loaded[Any]) -> dict[str, str]:
+    """Return the variables whose values are not their defaults, and are no secrets; of secrets, where they are read."""
+    shown = {}
+    for setting in registry:
+        value, origin = loaded.values[setting.name], loaded.origins[setting.name]
+        if setting.is_secret and "=" in origin:
+            shown[f"{setting.variable}_FILE"] = origin.partition("=")[2]
+        elif origin != "default" and not setting.kind.has_secrets:
+            shown[setting.variable] = "" if value is None else setting.kind.render(value)
+    return shown
+
+
 def _lines(setting: Setting, loaded: Loaded[Any]) -> Iterator[str]:
     value, origin = loaded.values[setting.name], loaded.origins[setting.name]
     yield f"# {setting.what} [{setting.kind.label}; takes effect on {setting.applies}]"

@@ -4,9 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from .failures import EXIT_INTERRUPTED, EXIT_RUNTIME, tell
+from .output import echo_json, output_option
 from .parameters import BODY, DURATION, HEADER
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ CONNECTIONS_MAX = 20_000
     help="Of which each makes a part of the load.",
 )
 @click.option("--quiet", is_flag=True, help="Show no line for each second while it runs.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
+@output_option("How to show what came of it.")
 def command(url: str, **given: Any) -> None:
     """Send requests at a rate that does not depend on how fast they are answered, and show latencies, counted from the
     moment at which each request was due: who has to wait before it can be sent has waited.
@@ -78,7 +78,7 @@ def command(url: str, **given: Any) -> None:
         tell("error", str(error))
         sys.exit(EXIT_RUNTIME)
     if is_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(as_plain(result)), indent=2).decode())
+        echo_json(as_plain(result))
     else:
         from .bench_report import report
 

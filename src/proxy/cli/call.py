@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from penstock.settings.address import SECURED_PREFIX, Address, parse_address
 from penstock.settings.errors import BadValueError
 
 from .failures import EXIT_RUNTIME, tell
+from .output import echo_json, output_option
 from .parameters import BODY, DURATION, HEADER
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _PLAIN_PREFIX = "tcp://"
 @click.option("--key", default="", metavar="FILE", help="Its key. [default: in the same file]")
 @click.option("--server-name", default="", metavar="NAME", help="The name that the service's certificate must have.")
 @click.option("--include", "-i", is_flag=True, help="Show the fields of the answer, too.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show the answer.")
+@output_option("How to show the answer.")
 def command(address: str, method: str, target: str, **given: Any) -> None:
     """Send one request to the service that listens on ADDRESS (tcp://host:port, or tls://host:port), without a gateway
     in between: nothing is authorized, limited or sent again. What a gateway would have verified is said here. The
@@ -72,7 +72,7 @@ def command(address: str, method: str, target: str, **given: Any) -> None:
         sys.exit(EXIT_RUNTIME)
     if given["output"] == "json":
         told = _as_plain(answer, request, connection, took_ms)
-        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        echo_json(told)
     else:
         _show(answer, connection.peer.who, took_ms, with_fields=given["include"])
     if answer.why or answer.status >= 400:

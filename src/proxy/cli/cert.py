@@ -4,11 +4,12 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from .failures import EXIT_RUNTIME, tell
+from .output import echo_json, output_option
 
 if TYPE_CHECKING:
     from .development import Signed
@@ -27,7 +28,8 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 )
 @click.option("--client", metavar="NAME", help="Make a certificate for a client of this name instead.")
 @click.option("--force", is_flag=True, help="Replace the certificate that is there. Its authority stays.")
-def command(names: tuple[str, ...], directory: Path, client: str | None, force: bool) -> None:
+@output_option("How to show what was made.")
+def command(names: tuple[str, ...], directory: Path, client: str | None, force: bool, output: str) -> None:
     """Make a certificate for localhost, 127.0.0.1, ::1 and the given names, signed by a development authority.
 
     The authority is made once for a directory: ca.pem is what clients have to trust. With --client, the certificate
@@ -41,19 +43,33 @@ def command(names: tuple[str, ...], directory: Path, client: str | None, force: 
     if client is not None and names:
         raise click.UsageError("a client has the one name that is given by --client")
     try:
-        click.echo(_make_client(directory, client, force) if client is not None else _make(directory, names, force))
+        made = _make_client(directory, client, force) if client is not None else _make(directory, names, force)
     except DevelopmentError as error:
         tell("error", str(error))
         sys.exit(EXIT_RUNTIME)
     except OSError as error:
         tell("error", f"cannot write {error.filename or directory}: {error.strerror}; name another by --directory")
         sys.exit(EXIT_RUNTIME)
+    if output == "json":
+        paths = {"certificate": made.certificate, "key": made.key, "ca": directory / "ca.pem"}
+        echo_json({name: str(path) for name, path in paths.items()} | {"until": made.until})
+    else:
+        click.echo(made.words)
 
 
-def _make(directory: Path, names: tuple[str, ...], force: bool) -> str:
+class _Made(NamedTuple):
+    """A certificate and its key, written; words: for a person."""
+
+    certificate: Path
+    key: Path
+    until: str
+    words: str
+
+
+def _make(directory: Path, names: tuple[str, ...], force: bool) -> _Made:
     certificate, key = directory / "localhost.pem", directory / "localhost.key"
     signed = _sign(directory, [*dict.fromkeys((*LOCAL, *names))], certificate, key, force=force, is_client=False)
-    return f"""{_made(directory, certificate, key, signed)}
+    words = f"""{_words(directory, certificate, key, signed)}
 Serve with it:
 
     export PENSTOCK_EDGE_TLS_LISTEN=127.0.0.1:8443
@@ -64,14 +80,15 @@ Ask, from another terminal:
 
     curl --cacert {_quoted(directory / "ca.pem")} https://localhost:8443/
 """
+    return _Made(certificate, key, _until(signed), words)
 
 
-def _make_client(directory: Path, name: str, force: bool) -> str:
+def _make_client(directory: Path, name: str, force: bool) -> _Made:
     stem = "client-" + re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:64]
     certificate, key = directory / f"{stem}.pem", directory / f"{stem}.key"
     signed = _sign(directory, [name], certificate, key, force=force, is_client=True)
     files = " ".join(_quoted(path) for path in (certificate, "--key", key))
-    return f"""{_made(directory, certificate, key, signed)}
+    words = f"""{_words(directory, certificate, key, signed)}
 Let in only clients of this authority, and of them only this one:
 
     export PENSTOCK_EDGE_TLS_CLIENT_CA={_quoted(directory / "ca.pem")}
@@ -81,6 +98,7 @@ Ask with it:
 
     curl --cacert {_quoted(directory / "ca.pem")} --cert {files} https://localhost:8443/
 """
+    return _Made(certificate, key, _until(signed), words)
 
 
 def _sign(directory: Path, names: list[str], certificate: Path, key: Path, *, force: bool, is_client: bool) -> "Signed":
@@ -103,11 +121,14 @@ def _sign(directory: Path, names: list[str], certificate: Path, key: Path, *, fo
     return signed
 
 
-def _made(directory: Path, certificate: Path, key: Path, signed: "Signed") -> str:
-    ends = signed.certificate.not_valid_after_utc.date()
+def _until(signed: "Signed") -> str:
+    return signed.certificate.not_valid_after_utc.date().isoformat()
+
+
+def _words(directory: Path, certificate: Path, key: Path, signed: "Signed") -> str:
     return f"""Made in {directory}:
 
-    {certificate.name}    the certificate, until {ends}
+    {certificate.name}    the certificate, until {_until(signed)}
     {key.name}    its key: keep it to yourself
     ca.pem    the authority that signed it, for clients to trust: only where you develop
 """

@@ -1,8 +1,12 @@
 """`penstock config`: shows, checks, compares and begins the configuration. Without a sub-command it shows all of it."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Helps stand here, so that listing the sub-commands imports none of them.
 COMMANDS = {
@@ -21,6 +25,8 @@ class ConfigGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``show`` where there is no sub-command."""
+        if not args and ctx.resilient_parsing:  # a shell asks what may come next
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
             args = ["show", *args]
         return super().parse_args(ctx, args)
@@ -35,6 +41,12 @@ class ConfigGroup(click.Group):
             return None
         command: click.Command = import_module(MODULES[cmd_name]).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the sub-commands that begin so, from the table above."""
+        from .completing import complete_group
+
+        return complete_group(self, COMMANDS, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of sub-commands from the table above."""

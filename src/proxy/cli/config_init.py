@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from .failures import EXIT_RUNTIME, tell
+from .output import echo_json, output_option
 
 START = """\
 # Settings of a Penstock gateway. All of them: docs/settings.md, or `penstock config show --config penstock.yaml`.
@@ -68,7 +69,8 @@ identity:
 
 @click.command(short_help="Write a settings file to begin with.")
 @click.argument("path", type=Path, default=Path("penstock.yaml"), metavar="[FILE]")
-def command(path: Path) -> None:
+@output_option()
+def command(path: Path, output: str) -> None:
     """Write a settings file to begin with, with the most used settings and what they mean. FILE is penstock.yaml unless
     it is given; a file that is there is left as it is.
     """
@@ -79,6 +81,9 @@ def command(path: Path) -> None:
         _fail(f"{path} is there already, and is left as it is: name another file")
     except OSError as error:
         _fail(f"{path} cannot be written: {error.strerror}")
+    if output == "json":
+        echo_json({"path": str(path)})
+        return
     click.echo(f"wrote {path}; check it with: penstock check --config {path}")
 
 

@@ -1,13 +1,14 @@
 """`penstock config schema`: the JSON Schema of the settings file."""
 
 import click
-import msgspec
 
 from ..config import gateway_registry
+from .output import echo_json, output_option
 
 
 @click.command(short_help="Write the JSON Schema of the settings file.")
-def command() -> None:
+@output_option("It is JSON, whatever is said here.")
+def command(output: str) -> None:
     """Write the JSON Schema of the settings file, so that editors complete keys and mark mistakes.
 
     \b
@@ -18,4 +19,4 @@ def command() -> None:
     from penstock.settings.schema import json_schema
 
     schema = json_schema(gateway_registry(), "Settings of a Penstock gateway")
-    click.echo(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode())
+    echo_json(schema)

@@ -6,13 +6,13 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from penstock.settings import SettingsError
 
 from .columns import strong
 from .failures import EXIT_RUNTIME
 from .options import SettingsCommand, load_settings
+from .output import echo_json, output_option
 
 if TYPE_CHECKING:
     from ..doctor.finding import Finding
@@ -22,7 +22,7 @@ _COLUMNS_MAX = 140
 
 
 @click.command(cls=SettingsCommand, short_help="Look for what is wrong here, and say what to do.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what is found.")
+@output_option("How to show what is found.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:
     """Look for what is wrong with this machine, this installation and these settings: versions, the extension, clock,
@@ -33,7 +33,7 @@ def command(ctx: click.Context, /, output: str, **_: object) -> None:
     """
     findings = _find(ctx)
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+        echo_json(findings)
     else:
         _show(findings)
     if any(finding.state == "error" for finding in findings):

@@ -8,13 +8,15 @@ from penstock.settings.errors import BadValueError
 from penstock.settings.identity import api_keys_kind
 
 from .failures import EXIT_CONFIGURATION, tell
+from .output import echo_json, output_option
 
 
 @click.command(short_help="Make an API key.")
 @click.argument("principal")
 @click.option("--tenant", "tenants", multiple=True, metavar="TENANT", help="Act for this tenant only; may be repeated.")
 @click.option("--expires", default="", metavar="WHEN", help="Refuse the key from then on, such as 2027-12-31.")
-def command(principal: str, tenants: tuple[str, ...], expires: str) -> None:
+@output_option("How to show it; json has the key and the entry on standard output.")
+def command(principal: str, tenants: tuple[str, ...], expires: str, output: str) -> None:
     """Make an API key for PRINCIPAL: a machine, or whatever else asks without a person.
 
     The key goes to standard output, and is shown only now: the gateway knows nothing but its hash, which the entry for
@@ -32,6 +34,9 @@ def command(principal: str, tenants: tuple[str, ...], expires: str) -> None:
         for fault in bad.faults:
             tell("error", f"{fault.path[1] if len(fault.path) > 1 else 'key'}: {fault}")
         sys.exit(EXIT_CONFIGURATION)
+    if output == "json":
+        echo_json({"key": made.key, "entry": entry})
+        return
     click.echo(made.key)
     click.echo(_entry(entry), err=True)
 

@@ -1,10 +1,14 @@
 """The command itself: finds the sub-command and imports only that one, so that `--version` answers at once."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from proxy import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Helps stand here, so that listing the commands imports none of them.
 SECTIONS = {
@@ -37,6 +41,8 @@ SECTIONS = {
         "call": "Send one request to a service, straight over frames.",
         "doctor": "Look for what is wrong here, and say what to do.",
         "bench": "Load a gateway or a service, and tell how long it takes.",
+        "completion": "Have a shell complete commands and flags.",
+        "man": "Show or install the manual page.",
         "cert": "Make a certificate for development.",
         "key": "Make an API key.",
     },
@@ -57,6 +63,12 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"proxy.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands that begin so, from the table above."""
+        from .completing import complete_group
+
+        return complete_group(self, COMMANDS, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the lists of commands from the table above, their helps one below the other."""

@@ -5,12 +5,16 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock.settings import Loaded, Setting
 
 from ..config import GatewayConfig, gateway_registry, load_gateway
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _PARAMETER = "setting_"
 
@@ -27,7 +31,10 @@ class SettingsCommand(click.Command):
 
 def _config_option() -> click.Option:
     return click.Option(
-        ["--config", "config_path"], type=Path, metavar="FILE", help="Read settings from a YAML or TOML file."
+        ["--config", "config_path"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Read settings from a YAML or TOML file.",
     )
 
 
@@ -35,7 +42,17 @@ def _option(setting: Setting) -> click.Option:
     default = f"default {setting.default}" if setting.default else "default: none"
     words = f"{setting.what} [{default}; {setting.variable}]"
     metavar = "FILE" if setting.is_secret else setting.kind.label.upper()
-    return click.Option([setting.flag, _parameter(setting)], metavar=metavar, help=words)
+    return click.Option(
+        [setting.flag, _parameter(setting)], metavar=metavar, help=words, shell_complete=partial(_complete, setting)
+    )
+
+
+def _complete(
+    setting: Setting, _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> "list[CompletionItem]":
+    from .completing import complete_setting
+
+    return complete_setting(setting, incomplete)
 
 
 def _parameter(setting: Setting) -> str:
