@@ -41,6 +41,7 @@ class Recording:
         self._log: AccessLog | None = None
         self._export: SpanExport[Sampled] | None = None
         self._former_logs: list[AccessLog] = []
+        self._past_lines = (0, 0, 0, 0)
         self._former_exports: list[SpanExport[Sampled]] = []
         self._nursery: trio.Nursery | None = None
         self._opened: AccessLog | None = None
@@ -93,7 +94,7 @@ class Recording:
         from frames.records import RecordRing
 
         wire, log = self._gateway.wire, config.access_log
-        if not (self._log or self._export):
+        if self._log is None and self._export is None:
             self._read = wire.record_sequence(RecordRing.WATCHED)
         ratio = {"off": 0.0, "all": 1.0}.get(log.mode, log.sampled / 100)
         wire.watch_records(ratio, sampled=self._export is not None)
@@ -206,7 +207,14 @@ class Recording:
         if self._nursery is None:
             log.close()
         else:
-            self._nursery.start_soon(trio.to_thread.run_sync, log.close)
+            self._nursery.start_soon(self._close_beside_traffic, log)
+
+    async def _close_beside_traffic(self, log: "AccessLog") -> None:
+        await trio.to_thread.run_sync(log.close, abandon_on_cancel=True)
+        if log.has_ended:  # what has become of its lines is settled: there may be a thousand reloads
+            self._former_logs.remove(log)
+            written, dropped, failed, _ = map(sum, zip(self._past_lines, log.counts, strict=True))
+            self._past_lines = (written, dropped, failed, 0)
 
     # ---- figures ----
 
@@ -218,10 +226,11 @@ class Recording:
         from penstock.telemetry.writer import Counts
 
         found = {}
-        logs = [*self._former_logs, *([self._log] if self._log else [])]
-        exports = [*self._former_exports, *([self._export] if self._export else [])]
-        if logs:
-            written, dropped, failed, waiting = map(sum, zip(*(log.counts for log in logs), strict=True))
+        logs = [*self._former_logs, *([self._log] if self._log is not None else [])]
+        exports = [*self._former_exports, *([self._export] if self._export is not None else [])]
+        if logs or any(self._past_lines):
+            each_log = (self._past_lines, *(log.counts for log in logs))
+            written, dropped, failed, waiting = map(sum, zip(*each_log, strict=True))
             found["access_log"] = Counts(written, dropped + self.overwritten, failed, waiting)
         if exports:
             each = ((one.exported, one.dropped, one.failed, len(one)) for one in exports)

@@ -43,6 +43,11 @@ class AccessLog:
         """What became of the lines."""
         return self._writer.counts
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is written any more."""
+        return self._writer.has_ended
+
     def write(self, records: "Iterable[ExchangeRecord]", names: "Names") -> None:
         """Write a line for each record."""
         for record in records:
