@@ -21,6 +21,7 @@ _UNITS = {
     "growth_mib": "MiB",
     "proportional_mib": "MiB",
     "drift_mib": "MiB",
+    "start_ms": "ms",
     "stall_ms": "ms",
     "turn_ms": "ms",
     "away_ms": "ms",

@@ -183,6 +183,12 @@ TARGETS = (
         aim=0.2,
     ),
     Target(
+        "start to end of penstock --version ÷ what is allowed (80 ms)",
+        *("command", "penstock --version", ALLOWED, "start_ms"),
+        must=1.0,
+        aim=0.7,
+    ),
+    Target(
         "pool checkout and return, hit ÷ what is allowed (2 µs)",
         *("pool", "one", ALLOWED, "ns"),
         must=1.0,
