@@ -190,7 +190,8 @@ class _Supervised:
                 _log.error("%s: no upgrade: %s", cause, error)
                 self.supervisor.upgrades["refused"] += 1
                 raise UpgradeError(str(error)) from None
-        return UpgradeStatus("replacing", checked.version, __version__)
+            self._status = UpgradeStatus("replacing", checked.version, __version__)
+        return self._status
 
     async def _python(self) -> str:
         """Return what is to run the new version, by the settings as they are written now."""
