@@ -3,11 +3,11 @@
 import time
 
 import click
-import msgspec
 
 from .admin_client import AdminClient, admin_client
 from .failures import AdminError, failures_explained
 from .options import SettingsCommand, load_settings
+from .output import echo_json, output_option
 
 PATH = "/drain"
 POLL_S = 0.1
@@ -15,7 +15,7 @@ POLL_S = 0.1
 
 @click.command(cls=SettingsCommand, short_help="Make the running gateway finish what it has, and end.")
 @click.option("--wait", is_flag=True, help="Come back when the gateway has ended.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
+@output_option("How to show what came of it.")
 @click.pass_context
 def command(ctx: click.Context, /, wait: bool, output: str, **_: object) -> None:
     """Make the running gateway take nothing new, finish what it has within drain.timeout, and end; as SIGTERM does. The
@@ -30,8 +30,7 @@ def command(ctx: click.Context, /, wait: bool, output: str, **_: object) -> None
             raise AdminError(str(answer.value.get("detail") or "the gateway does not drain, and does not say why"))
         took_s = _wait_for_the_end(client) if wait else None
     if output == "json":
-        said = {"status": "draining"} if took_s is None else {"status": "ended", "took_s": round(took_s, 1)}
-        click.echo(msgspec.json.encode(said).decode())
+        echo_json({"status": "draining"} if took_s is None else {"status": "ended", "took_s": round(took_s, 1)})
     elif took_s is None:
         click.echo("the gateway is draining: it takes nothing new, finishes what it has, and ends")
     else:

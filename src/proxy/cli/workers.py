@@ -1,8 +1,12 @@
 """`penstock workers`: the processes of the running gateway. Without a sub-command it lists them."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Helps stand here, so that listing the sub-commands imports none of them.
 COMMANDS = {
@@ -16,6 +20,8 @@ class WorkersGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``list`` where there is no sub-command."""
+        if not args and ctx.resilient_parsing:  # a shell asks what may come next
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -30,6 +36,12 @@ class WorkersGroup(click.Group):
             return None
         command: click.Command = import_module(f"proxy.cli.workers_{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the sub-commands that begin so, from the table above."""
+        from .completing import complete_group
+
+        return complete_group(self, COMMANDS, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of sub-commands from the table above."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 
 from .admin_client import admin_client
 from .columns import columns, seconds, strong
 from .failures import failures_explained
 from .options import SettingsCommand, load_settings
+from .output import echo_json, output_option
 
 PATH = "/workers"
 HEAD = ("WORKER", "PID", "STATE", "SINCE", "SERVICES PORT", "INSTANCES", "NOT READY")
@@ -17,7 +17,7 @@ ALONE = "the gateway is a single process, without workers; the setting workers (
 
 
 @click.command(cls=SettingsCommand, short_help="List the processes that serve, and how they are.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show them.")
+@output_option("How to show them.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:
     """List the processes of the running gateway: for how long each has been there, whether it takes clients (serving),
@@ -27,7 +27,7 @@ def command(ctx: click.Context, /, output: str, **_: object) -> None:
     with failures_explained():
         page = admin_client(load_settings(ctx).settings).get(PATH)
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(page), indent=2).decode())
+        echo_json(page)
         return
     for line in _lines(page):
         click.echo(line)

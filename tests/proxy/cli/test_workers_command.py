@@ -62,7 +62,7 @@ def test_a_gateway_without_workers_says_so() -> None:
     ("output", "said"),
     [
         ("text", "the gateway is draining: it takes nothing new, finishes what it has, and ends\n"),
-        ("json", '{"status":"draining"}\n'),
+        ("json", '{\n  "status": "draining"\n}\n'),
     ],
 )
 def test_a_drain_is_begun(output: str, said: str) -> None:
