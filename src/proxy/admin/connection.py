@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection of an operator or a tool, by h11. What a client may do wrong ends here, and harms nothing."""
 
 import logging
-from typing import Final
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
 
 import h11
 import trio
@@ -22,7 +23,13 @@ LINGER_S: Final = 1.0
 
 RECEIVE_BYTES: Final = 8 * 1024
 
-_READ: Final = (b"accept", b"authorization")
+COMPRESSED_FROM_BYTES: Final = 64 * 1024
+"""A page that is as long is compressed, for who takes that: a thousand routes have eight megabytes of metrics."""
+
+LARGE_PAGES: Final = (b"/metrics",)
+"""Of these few are made or sent at once (`Pages.large`), so that who asks and never reads does not fill the memory."""
+
+_READ: Final = (b"accept", b"authorization", b"accept-encoding")
 
 _log = logging.getLogger("penstock.admin")
 
@@ -59,11 +66,14 @@ async def _serve_request(
         is_whole = isinstance(
             connection.next_event(), h11.EndOfMessage
         )  # a body is of no use to a page: it is not read
-        page = await _page(request, pages)
     except h11.RemoteProtocolError as error:
         page = error_page(error.error_status_hint, "This is no request that can be read.")
-    is_head = request is not None and request.method == b"HEAD"
-    await stream.send_all(_answer(connection, page, is_head=is_head, closes=not is_whole))
+        is_head = request is not None and request.method == b"HEAD"
+        await _send(stream, connection, page, is_head=is_head, closes=True)
+    else:
+        async with _room(request, pages):
+            page = await _page(request, pages)
+            await _send(stream, connection, page, is_head=request.method == b"HEAD", closes=not is_whole)
     if connection.our_state is h11.DONE and connection.their_state is h11.DONE:
         connection.start_next_cycle()
         return True
@@ -81,22 +91,47 @@ async def _receive_request(stream: trio.abc.ReceiveStream, connection: h11.Conne
     return event if isinstance(event, h11.Request) else None
 
 
+def _room(request: h11.Request, pages: Pages) -> AbstractAsyncContextManager[Any]:
+    """What a page is made and sent within: of large ones there are not many at once."""
+    return pages.large if request.target.partition(b"?")[0] in LARGE_PAGES else nullcontext()
+
+
 async def _page(request: h11.Request, pages: Pages) -> Page:
     if request.method not in (b"GET", b"HEAD") and any(name == b"origin" for name, _ in request.headers):
         # A browser says so of a script of some other page, which is let in on loopback just as its user is.
         return error_page(403, "Pages of browsers may change nothing here.")
     target = request.target.decode("ascii")
     fields = {name: b",".join(value for given, value in request.headers if given == name) for name in _READ}
-    accept, authorization = (fields[name].decode("latin-1") for name in _READ)
+    accept, authorization, codings = (fields[name].decode("latin-1") for name in _READ)
     try:
-        return await pages.page(request.method.decode("ascii"), target, accept, authorization)
+        page = await pages.page(request.method.decode("ascii"), target, accept, authorization)
+        return await _compressed(page, pages) if takes_gzip(codings) else page
     except Exception:
         _log.exception("the admin page %s failed", target.partition("?")[0])
         return error_page(500, "This page failed; the log says why.")
 
 
-def _answer(connection: h11.Connection, page: Page, *, is_head: bool, closes: bool) -> bytes:
-    """The bytes of an answer; for HEAD its length is told and its body left out."""
+async def _compressed(page: Page, pages: Pages) -> Page:
+    if len(page.body) < COMPRESSED_FROM_BYTES:
+        return page
+    from proxy.admin.compressed import compress
+
+    return await pages.beside(compress, page)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the client says that it takes gzip (RFC 9110, section 12.5.3); `*` is not taken at its word."""
+    for coding in accept_encoding.split(","):
+        name, *parameters = (part.strip().lower() for part in coding.split(";"))
+        if name in ("gzip", "x-gzip"):
+            return not any(parameter.replace(" ", "").rstrip("0.") == "q=" for parameter in parameters)
+    return False
+
+
+async def _send(
+    stream: trio.abc.SendStream, connection: h11.Connection, page: Page, *, is_head: bool, closes: bool
+) -> None:
+    """Send an answer; for HEAD its length is told and its body left out."""
     headers = [
         ("content-type", page.content_type),
         ("content-length", str(len(page.body))),
@@ -106,4 +141,9 @@ def _answer(connection: h11.Connection, page: Page, *, is_head: bool, closes: bo
     ]
     body = b"" if is_head else page.body
     events = (h11.Response(status_code=page.status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
-    return b"".join(connection.send(event) or b"" for event in events)
+    head, sent, _ = (connection.send(event) or b"" for event in events)
+    if len(sent) < COMPRESSED_FROM_BYTES:
+        await stream.send_all(head + sent)
+        return
+    await stream.send_all(head)
+    await stream.send_all(sent)  # not together: that would copy megabytes

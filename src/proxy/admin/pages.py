@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 JSON: Final = "application/json"
 PARAMETERS_MAX: Final = 128
+LARGE_MAX: Final = 4
 
 Query = Mapping[str, Sequence[str]]
 """The parameters of a query: the values of each name, in their order."""
@@ -85,6 +86,8 @@ class Pages:
         self._state = state
         # What takes long is rendered in a thread, since thousands of lines would hold up a batch; one at a time.
         self._rendering = trio.CapacityLimiter(1)
+        self.large = trio.Semaphore(LARGE_MAX)
+        """What is large is made and sent within it."""
         self._pages = {
             "/": _Entry(self._operator, is_open=True),
             "/health": _Entry(self._health, is_open=True),
@@ -242,6 +245,10 @@ class Pages:
         from proxy.admin.metrics import Metrics
 
         return Metrics().render
+
+    async def beside(self, make: Callable[..., T], *of: Any) -> T:
+        """Do in a thread what takes long."""
+        return await self._render(make, *of)
 
     async def _render(self, make: Callable[..., T], *of: Any) -> T:
         def make_beside_traffic() -> T:

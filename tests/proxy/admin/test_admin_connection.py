@@ -1,3 +1,4 @@
+import gzip
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -6,10 +7,25 @@ import h11
 import pytest
 import trio
 from admin_support import state_with
-from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair
+from trio.testing import (
+    MemoryReceiveStream,
+    MemorySendStream,
+    MockClock,
+    lockstep_stream_pair,
+    memory_stream_pair,
+)
 
-from proxy.admin.connection import ACTION_S, HEAD_BYTES_MAX, LINGER_S, REQUEST_S, serve_connection
-from proxy.admin.pages import Pages
+from proxy.admin.connection import (
+    ACTION_S,
+    COMPRESSED_FROM_BYTES,
+    HEAD_BYTES_MAX,
+    LINGER_S,
+    REQUEST_S,
+    serve_connection,
+    takes_gzip,
+)
+from proxy.admin.figures import Figures, RouteFigures
+from proxy.admin.pages import LARGE_MAX, Page, Pages
 from proxy.admin.state import AdminState
 
 Stream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
@@ -249,3 +265,104 @@ async def test_a_page_in_a_browser_may_change_nothing(autojump_clock: MockClock,
     sent = f"{method} /health HTTP/1.1\r\n{lines}\r\n\r\n".encode()
     [(answered, _, _)] = answers_in(await exchange(sent), [method])
     assert answered == status
+
+
+LARGE = Figures("1", True, [RouteFigures("GET", f"/{number}", (0,) * 6) for number in range(500)])
+SCRAPE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n%s\r\n"
+
+
+async def large_figures() -> Figures:
+    return LARGE
+
+
+async def scrape(fields: bytes) -> tuple[dict[bytes, bytes], bytes]:
+    received = b""
+
+    async def client(stream: Stream) -> None:
+        nonlocal received
+        await stream.send_all(SCRAPE % (fields + b"connection: close\r\n"))
+        received = await receive_all(stream)
+        await stream.aclose()
+
+    await talk(client, state_with(figures=large_figures))
+    ((status, headers, body),) = answers_in(received, ["GET"])
+    assert status == 200
+    return headers, body
+
+
+async def test_a_large_page_is_compressed_for_who_takes_that() -> None:
+    headers, body = await scrape(b"accept-encoding: br, gzip;q=0.5\r\n")
+    plain_headers, plain = await scrape(b"")
+    assert headers[b"content-encoding"] == b"gzip"
+    assert headers[b"vary"] == b"accept, accept-encoding"
+    assert b"content-encoding" not in plain_headers
+    assert len(plain) > COMPRESSED_FROM_BYTES > len(body)
+    unpacked = gzip.decompress(body).splitlines()
+    assert [line for line in unpacked if b'route="' in line] == [
+        line for line in plain.splitlines() if b'route="' in line
+    ]
+
+
+async def test_a_small_page_is_not_compressed() -> None:
+    received = await exchange(b"GET /health HTTP/1.1\r\nhost: a\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")
+    ((_, headers, _),) = answers_in(received, ["GET"])
+    assert b"content-encoding" not in headers
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "takes"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP ; q=0.1", True),
+        ("x-gzip", True),
+        ("gzip;q=1.0", True),
+        ("gzip;q=0", False),
+        ("gzip; q = 0.000", False),
+        ("", False),
+        ("*", False),
+        ("identity, gzipped", False),
+        (",;=,\xff", False),
+    ],
+)
+def test_who_takes_gzip(accept_encoding: str, takes: bool) -> None:
+    assert takes_gzip(accept_encoding) == takes
+
+
+class LargePages(Pages):
+    """Pages that are large, and take no time to make."""
+
+    made = 0
+
+    async def page(self, method: str, target: str, accept: str = "", authorization: str = "") -> Page:
+        self.made += target == "/metrics"
+        return Page(200, "text/plain", b"x" * COMPRESSED_FROM_BYTES)
+
+
+async def test_scrapes_that_never_read_are_few_at_once_and_end(autojump_clock: MockClock) -> None:
+    pages = LargePages(PAGES_STATE)
+
+    async def serve(far: Stream) -> None:
+        await serve_connection(far, pages)
+        await far.aclose()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(LARGE_MAX + 2):
+            near, far = lockstep_stream_pair()
+            nursery.start_soon(serve, far)
+            await near.send_all(SCRAPE % b"")  # and never reads
+        await trio.sleep(REQUEST_S / 2)
+        assert pages.made == LARGE_MAX
+        patient, far = memory_stream_pair()
+        nursery.start_soon(serve, far)
+        await patient.send_all(SCRAPE % b"")
+        other, far = memory_stream_pair()
+        nursery.start_soon(serve, far)
+        await other.send_all(GET)
+        began = trio.current_time()
+        assert (await other.receive_some()).startswith(b"HTTP/1.1 200")
+        assert trio.current_time() == began
+        assert (await patient.receive_some()).startswith(b"HTTP/1.1 200")
+        assert trio.current_time() - began == pytest.approx(REQUEST_S / 2)
+        await patient.aclose()
+        await other.aclose()
+    assert pages.made == LARGE_MAX + 1

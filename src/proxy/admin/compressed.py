@@ -1,0 +1,15 @@
+"""Large pages, compressed."""
+
+import zlib
+
+from proxy.admin.pages import Page
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def compress(page: Page) -> Page:
+    """Return the page by gzip. In a thread: zlib lets others run, and takes some 5 ms for each megabyte."""
+    packer = zlib.compressobj(level=1, wbits=_GZIP)
+    body = packer.compress(page.body) + packer.flush()
+    headers = (*page.headers, ("content-encoding", "gzip"), ("vary", "accept, accept-encoding"))
+    return page._replace(body=body, headers=headers)
