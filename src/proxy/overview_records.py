@@ -12,7 +12,7 @@ from frames.records import ExchangeRecord, RecordFlag, RecordRing
 from proxy.admin.record_page import AttemptRow, RecordPage, RecordRow, RecordsWanted, after_of, places_of
 from proxy.admin.record_query import has_status
 from proxy.admin.state import AdminProblem
-from proxy.records.names import InstanceName, Names, RouteKey, method_name, outcome_name, reason_code
+from proxy.records.names import method_name, outcome_name, reason_code
 from proxy.records.target import shown_target
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Records:
         """Look at this gateway."""
         self._wire = gateway.wire
         self._worker = gateway.worker_id
-        self._names = _names(gateway)
+        self._names = gateway.recording.names
+        self._query = lambda: gateway.configured.config.records.query
 
     async def page(self, wanted: RecordsWanted) -> RecordPage:
         """Return the records that are wanted, the oldest first. `AdminProblem` where none are kept."""
@@ -109,7 +110,7 @@ class Records:
             correlation_id=_text(record.correlation_id),
             trace_id=record.trace_id.hex(),
             method=method_name(record.method),
-            target=shown_target(record.target),
+            target=shown_target(record.target, self._query()),
             route=f"{route.method} {route.template}" if route.template else "",
             service=route.service,
             status=record.status,
@@ -140,20 +141,6 @@ class Records:
             took_us=attempt.took_us,
             is_hedge=attempt.is_hedge,
         )
-
-
-def _names(gateway: "Gateway") -> Names:
-    """Return what the numbers in records stand for."""
-
-    def template_of(key: RouteKey) -> str | None:
-        route = gateway.assembly.route(key)
-        return route.template if route else None
-
-    def instance_of(connection: int) -> InstanceName | None:
-        instance = gateway.registry.maybe_instance(connection)
-        return InstanceName(instance.service, instance.instance, instance.version) if instance else None
-
-    return Names(gateway.assembly.key, template_of, instance_of)
 
 
 def _path(record: ExchangeRecord) -> str:

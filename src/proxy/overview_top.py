@@ -19,6 +19,7 @@ from proxy import __version__
 from proxy.admin.top_sample import InstanceSample, RouteSample, Times, TopSample, WorkerSample, sparse
 from proxy.breaker_words import instance_text
 from proxy.edge.secured import Secured
+from proxy.errors import REASONS
 from proxy.overview_figures import figures_of
 from proxy.overview_lists import in_flight_of, in_slices, why
 from proxy.route.table import Route
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TIMES_MAX: Final = 1_000
 INSTANCES_MAX: Final = 2_000
+_FAILED: Final = 500
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -40,6 +42,7 @@ class _Counted(NamedTuple):
     route: Route
     statuses: tuple[int, ...]
     refused: int = 0
+    failed: int = 0
     times: Times | None = None
     gateway_times: Times | None = None
 
@@ -89,11 +92,13 @@ class Sampler:
         return TopSample(gateway.name, __version__, figures.reloads.revision, [worker])
 
     def _counted(self, route: Route) -> _Counted:
-        return _Counted(route, self._gateway.wire.route_statuses(route.index))
+        reasons = self._gateway.counts.of_route(route.index)
+        failed = sum(count for code, count in reasons.items() if REASONS[code].status >= _FAILED)
+        return _Counted(route, self._gateway.wire.route_statuses(route.index), sum(reasons.values()), failed)
 
     def _timed(self, counted: _Counted) -> _Counted:
         last = self._last.get(counted.route.index)
-        if last is not None and last[1:3] == counted[1:3] and last.route.template == counted.route.template:
+        if last is not None and last[1:4] == counted[1:4] and last.route.template == counted.route.template:
             return last
         wire, index = self._gateway.wire, counted.route.index
         if not wire.settings.measures:
@@ -109,6 +114,7 @@ class Sampler:
             in_flight=self._gateway.wire.route_in_flight[route.index],
             statuses=(statuses[2], statuses[3], statuses[4], statuses[5]),
             refused=counted.refused,
+            failed=counted.failed,
             times=counted.times if counted.total else {},
             gateway_times=counted.gateway_times,
         )

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trio
 from lab import Lab, open_lab
 from lab_client import Client, request
 from lab_service import RawService
@@ -154,7 +155,6 @@ async def test_attempts_of_a_request_that_was_sent_again(lab: Lab) -> None:
     services = [await lab.raw("GET /things/{id}", instance=f"raw-{number}") for number in (1, 2)]
     client = await lab.client()
     await client.send(request("GET", "/things/1"))
-    import trio
 
     async def answer(service: RawService, status: list[int]) -> None:
         while True:
@@ -171,6 +171,16 @@ async def test_attempts_of_a_request_that_was_sent_again(lab: Lab) -> None:
     assert [each["outcome"] for each in row["attempts"]] == ["503", "200"]
     assert row["attempts"][0]["began_us"] + row["attempts"][0]["took_us"] <= row["attempts"][1]["began_us"] + 1_000
     assert {each["instance"] for each in row["attempts"]} == {"raw-1", "raw-2"}
+
+
+async def test_a_refused_request_has_its_route(lab_without_retries: Lab) -> None:
+    lab = lab_without_retries
+    await lab.raw("GET /things/{id}")
+    client = await lab.client()
+    assert (await client.ask("GET", "/things/1", "X-Request-Timeout-Ms: 20")).status == 504
+    (row,) = (await records(lab, "?ring=notable&service=raw"))["records"]
+    assert (row["reason"], row["route"]) == ("deadline", "GET /things/{id}")
+    assert [each["outcome"] for each in row["attempts"]] == ["expired"]
 
 
 async def test_where_nothing_is_measured_no_records_are_kept() -> None:

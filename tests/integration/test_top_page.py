@@ -48,6 +48,23 @@ async def test_top_tells_of_the_requests_of_the_last_seconds(lab_without_retries
     await client.aclose()
 
 
+async def test_what_the_gateway_answers_itself_counts_for_the_route(lab_without_retries: Lab) -> None:
+    lab = lab_without_retries
+    await lab.raw("GET /things/{id}")
+    client = await lab.client()
+    before = await top(lab)
+    assert before["routes"] == []
+    answer = await client.ask("GET", "/things/1", "X-Request-Timeout-Ms: 20")
+    assert answer.status == 504
+    await client.get("/nowhere")
+    after = await top(lab)
+    while not after["routes"]:  # a sample that is fresh is told again
+        after = await top(lab)
+    (route,) = after["routes"]
+    assert (route["path"], route["error_rate"] > 0, route["rate"] > 0) == ("/things/{id}", True, True)
+    assert {each["reason"]: each["total"] for each in after["refusals"]} == {"deadline": 1, "no_route": 1}
+
+
 async def test_top_of_a_gateway_without_services(lab: Lab) -> None:
     told = await top(lab)
     assert (told["routes"], told["instances"], told["pool"], told["requests"]["rate"]) == ([], [], None, 0)

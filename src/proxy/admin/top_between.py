@@ -127,7 +127,7 @@ class _RouteSum:
             return self.add(None, after, seconds)
         refused = after.refused - old.refused
         self.rate += (answered + refused) / seconds
-        self.error_rate += (after.statuses[3] - old.statuses[3] + refused) / seconds
+        self.error_rate += (after.statuses[3] - old.statuses[3] + after.failed - old.failed) / seconds
         self.in_flight += after.in_flight
         added(self.times, _risen(old.times, after.times, is_new=before is None))
         added(self.gateway_times, _risen(old.gateway_times, after.gateway_times, is_new=before is None))

@@ -22,7 +22,8 @@ _BUCKETS: Final = range(COUNTS)  # the coarser rule has fewer
 
 
 class RouteSample(msgspec.Struct, frozen=True):
-    """One route. statuses: totals of the responses by status class, 2 to 5; refused: of answers without a service.
+    """One route. statuses: totals of services' responses by status class, 2 to 5; refused: of what ended otherwise, by
+    a reason; failed: of those that are answered 5xx.
 
     times: how long requests took, in µs; None where they are not told, since there are too many routes.
     gateway_times: the part of it that was spent in the gateway, by the coarser rule of the wire.
@@ -34,6 +35,7 @@ class RouteSample(msgspec.Struct, frozen=True):
     in_flight: int
     statuses: tuple[int, int, int, int]
     refused: int = 0
+    failed: int = 0
     times: Times | None = None
     gateway_times: Times | None = None
 

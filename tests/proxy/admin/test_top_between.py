@@ -76,10 +76,10 @@ def test_errors_are_5xx_and_what_no_service_answered() -> None:
     before = sample(worker(10, 0, routes=[route(0)]))
     totals = {"requests": 10, "responses_2xx": 6, "responses_5xx": 2}
     reasons = {"deadline": 1, "no_route": 1, "client_gone": 3}
-    after = sample(worker(11, totals=totals, reasons=reasons, routes=[route(6, 2, refused=1)]))
+    after = sample(worker(11, totals=totals, reasons=reasons, routes=[route(6, 2, refused=2, failed=1)]))
     top = between(before, after)
     assert (top.requests.rates["4xx"], top.requests.rates["5xx"]) == (4.0, 3.0)  # the client that left is a 499
-    assert (top.routes[0].rate, top.routes[0].error_rate) == (9.0, 3.0)
+    assert (top.routes[0].rate, top.routes[0].error_rate) == (10.0, 3.0)
     assert [(each.reason, each.status, each.rate) for each in top.refusals] == [
         ("client_gone", 499, 3.0),
         ("deadline", 504, 1.0),
