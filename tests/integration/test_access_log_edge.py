@@ -25,6 +25,13 @@ def invoice(call: Call, number: str) -> object:
     return {"number": number}
 
 
+@service.post("/streamed", streams=True)
+async def streamed(call: Call) -> None:
+    async with call.respond(headers={"content-type": "text/plain"}) as response:
+        async for piece in call.stream():
+            await response.send(piece)
+
+
 @service.get("/broken")
 def broken(call: Call) -> object:
     raise ZeroDivisionError
@@ -70,6 +77,23 @@ async def test_every_request_has_a_line(tmp_path: Path) -> None:
     assert (nowhere["status"], nowhere["reason"]) == (404, "no_route")
     assert "attempts" not in nowhere
     assert (failed["status"], failed.get("reason", ""), failed["attempts"][0]["status"]) == (500, "", 500)
+
+
+async def test_what_streams_is_counted_in_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    async with open_lab(**settings(path)) as lab:
+        await lab.serve(service, instance="b-1")
+        body = b"x" * 300_000
+        client = await lab.client()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send, request("POST", "/streamed", body=body))
+            answer = await client.answer()
+        assert (answer.status, answer.body) == (200, body)
+        (line,) = await lines(path, 1)
+    assert line["streamed"]
+    assert 280_000 < line["bytes_in"] < 301_000  # what came along with the head may be missing
+    assert 300_000 < line["bytes_out"] < 310_000
+    assert "gateway_ms" not in line
 
 
 async def test_a_request_that_was_sent_again_tells_of_both(tmp_path: Path) -> None:

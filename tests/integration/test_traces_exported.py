@@ -165,10 +165,10 @@ async def test_a_bad_collector_hurts_no_request(
         with trio.fail_after(30):
             for _ in range(500):
                 assert (await client.ask("GET", "/nowhere", SAMPLED)).status == 404
+        await until(lambda: sum(lab.gateway.recording.counts["traces"]) == 500)
         counts = lab.gateway.recording.counts["traces"]
         page = (await lab.admin("/metrics")).body.decode()
     assert counts.waiting <= 10
-    assert counts.dropped + counts.failed + counts.written > 400
     assert 'output="traces"' in page
 
 

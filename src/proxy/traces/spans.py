@@ -12,6 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from frames.records import RecordFlag
+from proxy.errors import REASONS, Fault
 from proxy.records.names import InstanceName, RouteName, method_name, outcome_name, reason_code
 from proxy.records.target import split_target
 
@@ -26,6 +27,8 @@ _UNSET: Final = Status(StatusCode.UNSET)
 _STATUS_MIN: Final = 100
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
+
+_OF_CLIENTS: Final = {reason.code for reason in REASONS.values() if reason.fault is Fault.CLIENT}
 
 Attributes = dict[str, Any]
 
@@ -144,9 +147,10 @@ def _attempt_attributes(attempt: "AttemptRecord", instance: InstanceName, route:
 
 def _error_of_request(record: "ExchangeRecord") -> str:
     """A low number of words, as the convention asks: the reason, or the status."""
+    reason = reason_code(record.reason)
     if record.flags & RecordFlag.CUT:
-        return reason_code(record.reason) or "cut"
-    return reason_code(record.reason) or str(record.status) if record.status >= _SERVER_ERROR else ""
+        return "" if reason in _OF_CLIENTS else reason or "cut"
+    return reason or str(record.status) if record.status >= _SERVER_ERROR else ""
 
 
 def _status_of_request(record: "ExchangeRecord") -> Status:

@@ -123,6 +123,16 @@ ERRORS = {
     "a client's fault": ({"status": 404, "reason": REASON_NUMBERS["no_route"]}, None, None),
     "an answer that was cut": ({"status": 200, "flags": RecordFlag.CUT}, "cut", None),
     "cut before its head": ({"status": 0, "flags": RecordFlag.CUT}, "cut", None),
+    "cut, since its client has gone": (
+        {"status": 200, "reason": REASON_NUMBERS["client_gone"], "flags": RecordFlag.CUT | RecordFlag.CLIENT_GONE},
+        None,
+        None,
+    ),
+    "cut by us": (
+        {"status": 200, "reason": REASON_NUMBERS["draining"], "flags": RecordFlag.CUT},
+        "draining",
+        "draining",
+    ),
     "the client has gone": ({"status": 0, "flags": RecordFlag.CLIENT_GONE}, None, None),
 }
 

@@ -33,6 +33,11 @@ class Client(Protocol):
         """What was read from the socket, in bytes on the wire."""
         ...
 
+    @property
+    def sent_bytes(self) -> int:
+        """What was written to it, likewise."""
+        ...
+
     async def receive(self) -> bytes:
         """Return what has come; empty at the end."""
         ...
@@ -78,7 +83,16 @@ class Secured(Protocol):
 class ClientSocket:
     """One client's socket, non-blocking, for one reader and one writer."""
 
-    __slots__ = ("_held", "_is_cut", "_secured", "_write_s", "_yielded_at", "descriptor", "received_bytes")
+    __slots__ = (
+        "_held",
+        "_is_cut",
+        "_secured",
+        "_write_s",
+        "_yielded_at",
+        "descriptor",
+        "received_bytes",
+        "sent_bytes",
+    )
 
     def __init__(self, descriptor: int, held: bytes, write_s: float, secured: Secured | None = None) -> None:
         """held: what was received before and is to be read first; write_s: a write must make progress within it."""
@@ -88,8 +102,8 @@ class ClientSocket:
         self._secured = secured
         self._yielded_at = _clock()
         self._is_cut = False
-        self.received_bytes = 0
-        """What was read from the socket here, in bytes on the wire."""
+        self.received_bytes = self.sent_bytes = 0
+        """What was read from the socket here, and written to it, in bytes on the wire."""
 
     def take_held(self) -> bytes:
         """Return what was received before, if it was not read yet."""
@@ -137,6 +151,7 @@ class ClientSocket:
                 continue
             except OSError as error:
                 raise ClientGone from error
+            self.sent_bytes += sent
             _drop_sent(left, sent)
         self._is_cut = False
         return took_all

@@ -292,8 +292,7 @@ class Gatherer:
 
     def _give_back(self, gathering: Gathering, how: HandBack) -> None:
         gathering.forget()
-        received = gathering.client.received_bytes
-        self._hand_over.give_back(gathering.job.id, how, gathering.body.rest, received)
+        self._hand_over.give_back(gathering.job.id, how, gathering.body.rest, gathering.client)
 
 
 def _final(found: Answer | Reply | Await) -> Answer | Reply:

@@ -26,7 +26,7 @@ from frames.wire_values import (
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.respond import Rendered
 from proxy.edge.task.body import Pace, RequestBody
-from proxy.edge.task.client import ClientSocket, Secured
+from proxy.edge.task.client import Client, ClientSocket, Secured
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
 from proxy.edge.task.settings import TaskSettings
@@ -208,9 +208,13 @@ class HandOver:
         )
         return None if result == WireResult.OK else Answer(_NOT_OPENED.get(WireResult(result), INTERNAL))
 
-    def give_back(self, exchange: int, how: HandBack, rest: bytes = b"", received: int = 0) -> None:
-        """Give the connection back; the exchange is over. rest: what came behind the request."""
+    def give_back(self, exchange: int, how: HandBack, rest: bytes = b"", client: Client | None = None) -> None:
+        """Give a client's connection back; the exchange is over. rest: what came behind the request."""
         self._ended(exchange)
+        received = 0
+        if client is not None:
+            self.wire.record_bytes(exchange, client.sent_bytes)
+            received = client.received_bytes
         self.wire.hand_back(exchange, how, rest, received)
         self.wire.flush_soon()
 

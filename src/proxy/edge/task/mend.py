@@ -57,7 +57,7 @@ class Mender:
         except (ClientGone, ClientTooSlow):
             pass
         finally:
-            self._hand_over.give_back(exchange, how, rest, client.received_bytes)
+            self._hand_over.give_back(exchange, how, rest, client)
 
 
 async def read_and_repair(client: ClientSocket, verdict: int, head_bytes_max: int) -> bytes:

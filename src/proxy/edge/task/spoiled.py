@@ -37,6 +37,11 @@ class SpoiledSocket:
         """What was read from the socket."""
         return self._client.received_bytes
 
+    @property
+    def sent_bytes(self) -> int:
+        """What was written to it."""
+        return self._client.sent_bytes
+
     async def receive(self) -> bytes:
         """Return what has come, as the socket does."""
         return await self._client.receive()

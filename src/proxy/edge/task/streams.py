@@ -219,7 +219,7 @@ class Streams:
             raise
         finally:
             self._carriages.pop(exchange, None)
-            self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client.received_bytes)
+            self._hand_over.give_back(exchange, how, carriage.rest(), carriage.client)
             self._budget.release(carriage.reserved_bytes)
             carriage.window.close()
 
