@@ -127,6 +127,7 @@ class Dialler:
             raise
         link = self._open_link(sock, name)
         link.host = host
+        link.meant = place.worker if place else None
         self._greeting.add(place)
         return link
 
@@ -148,12 +149,13 @@ class Dialler:
 
         Who was replaced keeps its place: it may be by this very process, which is known when the link has ended.
         """
-        if link.is_going and link.ending is not Ending.REPLACED:
+        worker = link.worker or link.meant  # a new one may be dialled before it knows which one it is
+        if worker is not None:
+            for older in self._links[: self._links.index(link)]:
+                if (older.worker or older.meant) == worker:
+                    older.supersede()
+        if not link.is_going:
+            self._places.told(link.connection, link.host, worker, link.workers)
+        elif link.ending is not Ending.REPLACED:
             self._places.going(link.connection)
-        elif not link.is_going:
-            if link.worker is not None:
-                for older in self._links[: self._links.index(link)]:
-                    if older.worker == link.worker:
-                        older.supersede()
-            self._places.told(link.connection, link.host, link.worker, link.workers)
         self._changed.set()

@@ -100,6 +100,8 @@ class Link:
         """Whether this link alone is given up in good order, for a better gateway."""
         self.host = ""
         """The address that the connection was made to; empty where the gateway has dialled."""
+        self.meant: str | None = None
+        """Which worker was dialled, by what another one has said of it; another one may have answered."""
         self.on_news: Callable[[Link], None] = _nobody
         """Is called when an open link has told of workers, or that it goes away."""
         self._is_superseded = False

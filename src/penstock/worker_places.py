@@ -1,7 +1,9 @@
 """Which workers of a gateway are to be dialled, by what their connections say (docs/protocol.md, section 5).
 
 A worker is wanted while a list has it and no connection leads to it. A list holds as long as its connection, and only
-until its worker says that it goes away. Without any connection, the gateway is sought where its operator says.
+until its worker says that it goes away. One that is not in its own list is about to: nobody tells it of others any
+more, so its list counts only while there is no better one. Without any connection, the gateway is sought where its
+operator says.
 """
 
 from collections.abc import Iterable
@@ -26,6 +28,11 @@ class _Said(NamedTuple):
     worker: str | None
     places: tuple[Place, ...]
 
+    @property
+    def is_staying(self) -> bool:
+        """Whether its worker counts itself among those to be connected to."""
+        return any(place.worker == self.worker for place in self.places)
+
 
 class WorkerPlaces:
     """The connections to one gateway, and what they say of its workers. Pure."""
@@ -35,9 +42,9 @@ class WorkerPlaces:
         self._said: dict[int, _Said] = {}
 
     def told(self, connection: int, host: str, worker: str | None, workers: Iterable[WorkerPlace]) -> None:
-        """Note what a WELCOME says. host: the address that the connection was made to; worker: None where it has none.
+        """Note what a WELCOME says. host: the address that the connection was made to; worker: to which it leads.
 
-        A connection without a worker leads to a gateway of one process, or to one that knows of no workers.
+        None: to a gateway of one process, or to one that knows of no workers.
         """
         places = tuple(Place(each.id, each.host or host, each.port) for each in workers) if worker else ()
         self._said[connection] = _Said(worker, places)
@@ -54,9 +61,10 @@ class WorkerPlaces:
 
     @property
     def listed(self) -> dict[str, Place]:
-        """The workers of all lists, by id."""
+        """The workers of all lists that count, by id."""
+        staying = [said for said in self._said.values() if said.is_staying]
         places: dict[str, Place] = {}
-        for said in self._said.values():
+        for said in staying or self._said.values():
             for place in said.places:
                 places.setdefault(place.worker, place)
         return places

@@ -254,6 +254,40 @@ async def test_a_dial_that_reaches_another_worker_than_meant_goes_on_until_it_re
     assert "PENSTOCK_INSTANCE" not in caplog.text
 
 
+async def test_a_worker_that_welcomes_and_goes_away_in_one_breath_has_replaced_the_older_connection(
+    world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.at[7002] = None
+    world.tell("0.1", "1.1", "2.1")
+    await trio.sleep(0.15)
+    older = world.goaway("0.1", GoawayReason.REPLACED)
+    newer = next(link for worker, link in world.links.values() if not worker)
+    world.welcome(newer, "0.1")
+    newer.receive(FrameType.GOAWAY, 0, 0, encode_goaway(GoawayReason.SHUTDOWN, 1000), trio.current_time())
+    await wait_all_tasks_blocked()
+    older.end()
+    await trio.sleep(5)
+    assert not world.is_over
+    assert "PENSTOCK_INSTANCE" not in caplog.text
+
+
+async def test_a_new_worker_that_does_not_know_yet_which_one_it_is_is_dialled_once(
+    world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.at[7002] = "plain"
+    world.tell("0.1", "1.1", "2.1")
+    await trio.sleep(5)
+    assert world.reached == ["0.1", "1.1", "plain"]
+    link = next(link for worker, link in world.links.values() if worker == "plain")
+    world.welcome(link, "2.1")
+    await trio.sleep(60)
+    assert len(world.dialled) == 3
+    link.end()
+    await trio.sleep(5)
+    assert len(world.dialled) == 4
+    assert not world.is_over
+
+
 async def test_who_says_only_later_which_worker_it_is_may_be_a_second_connection_to_one(
     world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -95,6 +95,20 @@ def test_when_all_go_away_the_gateway_is_sought_anew_at_once() -> None:
     assert ids(places) == ["gateway"]
 
 
+def test_the_only_worker_names_its_successor_and_is_then_believed_no_more() -> None:
+    places = WorkerPlaces()
+    told(places, 1, "0.1", "0.1")
+    told(places, 1, "0.1", "0.2")  # it leaves the list; nobody tells it anything from now on
+    assert ids(places) == ["0.2"]
+    told(places, 2, "0.2", "0.2")
+    told(places, 3, "0.3", "0.3")
+    told(places, 2, "0.2", "0.3")
+    places.ended(2)
+    assert ids(places) == []  # 0.1 is still there, and still says 0.2
+    places.ended(3)
+    assert ids(places) == ["0.2"]  # better than nothing: who takes its place listens there
+
+
 @pytest.mark.parametrize("worker", [None, "0.1"])
 def test_a_list_without_a_worker_is_not_looked_at(worker: str | None) -> None:
     places = WorkerPlaces()
@@ -122,6 +136,7 @@ def test_whatever_happens_somebody_is_reached_or_sought(story: list[tuple[str, i
             if what == "ended" or model.get(connection, (None,))[0] is not None:
                 model.pop(connection, None)
         reached = {each for each, _ in model.values()}
-        said_by_any = set().union(*(said for _, said in model.values()))
-        assert set(places.listed) == said_by_any
-        assert ids(places) == (sorted(said_by_any - reached) if model else ["gateway"])
+        staying = [said for each, said in model.values() if each in said]
+        listed_now = set().union(*(staying or (said for _, said in model.values())))
+        assert set(places.listed) == listed_now
+        assert ids(places) == (sorted(listed_now - reached) if model else ["gateway"])
