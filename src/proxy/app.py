@@ -177,7 +177,7 @@ class Gateway:
             self.wire,
             self.registry,
             bounds.framed_settings(config, name),
-            check=bounds.hello_check(config),
+            check=bounds.allow_list(config).check,
             on_change=self._registered,
             calls=self.own,
         )
@@ -314,7 +314,9 @@ class Gateway:
             from proxy.resending import budget_terms
 
             self.attempt_budgets.change(budget_terms(config))
-        self.transport.recheck(bounds.hello_check(config))
+        allow_list = bounds.allow_list(config)
+        self.transport.let_in(allow_list.check)
+        self.transport.recheck(allow_list.check_names)
         self.transport.hello_rate = bounds.hello_rate(config)
         self.pooling.change(config)
         self.recording.change(config)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS, Hello
+from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
@@ -131,9 +131,9 @@ def hello_rate(config: GatewayConfig) -> RateLimit:
     return RateLimit(per_minute, 60_000, max(1, per_minute // 6))
 
 
-def hello_check(config: GatewayConfig) -> Callable[[Hello], None]:
+def allow_list(config: GatewayConfig) -> AllowList:
     """Return what judges whether a service is let in."""
-    return AllowList(config.services.allow, config.services.token.reveal()).check
+    return AllowList(config.services.allow, config.services.token.reveal())
 
 
 def trusted_proxies(config: GatewayConfig) -> "TrustedProxies | None":

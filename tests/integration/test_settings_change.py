@@ -185,3 +185,19 @@ async def test_ten_thousand_routes_while_requests_are_answered(tmp_path: Path) -
                 answered += 1
         assert answered > 5
         assert len(lab.gateway.lane.snapshot.routes) == 10_003
+
+
+async def test_another_token_counts_for_services_that_come_and_harms_none_that_are_there(tmp_path: Path) -> None:
+    async with running(tmp_path) as one:
+        client = await one.lab.client()
+        for text in ("services: {token: first}", "services: {token: second}", "services: {token: second}\nrules: []"):
+            assert await one.write(text)
+            assert (await client.get("/invoices/1")).status == 200
+        for token, is_let_in in (("first", False), (None, False), ("second", True)):
+            stranger = await one.lab.stranger()
+            await stranger.send(FrameType.HELLO, encode_hello(make_hello("GET /others", token=token)))
+            if is_let_in:
+                await stranger.expect(FrameType.WELCOME)
+            else:
+                assert await stranger.fault() is FaultCode.UNAUTHENTICATED
+        assert (await client.get("/invoices/1")).status == 200

@@ -186,6 +186,10 @@ class FramedTransport(Generic[AnyChange]):
                 self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.answer(link)))
         self._port.flush_soon()
 
+    def let_in(self, check: Callable[[Hello], None]) -> None:
+        """Judge by this each HELLO that comes from now on. check: raises GreetingError for one that is not let in."""
+        self._greeter.check = check
+
     def recheck(self, check: Callable[[Hello], None]) -> None:
         """Turn away who may not be here any more, after rules have changed; of two who have the same, the newer.
 

@@ -32,7 +32,8 @@ class Greeter:
         )
         check_welcome(self.welcome)
         self.wants_endpoints = replace(self.welcome, wants_endpoints=True)
-        self._check = check
+        self.check = check
+        """Raises GreetingError for a HELLO that is not let in. May be replaced at any time."""
         self._lists = KnownLists()
         self._advertised_host = settings.advertised_host
         self._with_workers: Welcome | None = None
@@ -42,7 +43,7 @@ class Greeter:
 
         GreetingError when it is not let in, alone or with the list that it stands for, or must not be slim.
         """
-        self._check(hello)
+        self.check(hello)
         if hello.endpoints is not None:
             return hello
         if not self._knows_digests(hello):
@@ -54,7 +55,7 @@ class Greeter:
         if known is None:
             return None
         whole = replace(hello, endpoints=known)
-        self._check(whole)
+        self.check(whole)
         return whole
 
     def change_workers(self, own_id: str, workers: Iterable[WorkerPlace]) -> None:

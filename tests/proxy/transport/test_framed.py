@@ -360,6 +360,18 @@ def test_who_may_not_be_here_any_more_is_turned_away() -> None:
     assert [instance.name for instance in bench.registry.instances] == ["orders/b1"]
 
 
+def test_who_comes_is_judged_by_the_rules_of_now() -> None:
+    bench = Bench()
+    bench.transport.let_in(AllowList({}, PROOF).check)
+    bench.join(5, replace(HELLO, token=PROOF))
+    bench.port.take()
+    bench.transport.let_in(AllowList({}, "another").check)
+    bench.transport.recheck(AllowList({}, "another").check_names)
+    assert bench.port.take() == []  # who has shown what counted then stays
+    bench.join(6, replace(HELLO, service="orders", token=PROOF))
+    assert bench.fault()[0] is FaultCode.UNAUTHENTICATED
+
+
 def test_of_two_services_that_share_a_path_and_their_hosts_now_the_newer_is_turned_away() -> None:
     bench = Bench()
     bench.registry.hosts_overlap = lambda _one, _other: False
