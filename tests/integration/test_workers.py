@@ -1,0 +1,226 @@
+"""Several processes behind one address: they start, end, die and are replaced, and clients notice nothing."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+from lab_client import WAIT_S
+from steady_load import SteadyLoad
+from workers_lab import LOOK_S, WorkersLab, open_workers
+
+pytestmark = pytest.mark.slow
+
+CLIENTS = 8
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def until_gone(pids: list[int]) -> None:
+    with trio.fail_after(WAIT_S):
+        while any(map(is_alive, pids)):  # noqa: ASYNC110 - they are other processes
+            await trio.sleep(LOOK_S)
+
+
+async def pids_of(lab: WorkersLab) -> list[int]:
+    return [row["pid"] for row in (await lab.workers()).values()]
+
+
+async def test_workers_serve_and_a_signal_ends_them(tmp_path: Path) -> None:
+    async with open_workers(tmp_path) as lab, trio.open_nursery() as nursery:
+        assert (await lab.admin("/ready")).status == 503
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        assert (await lab.admin("/ready")).status == 200
+        assert [(await lab.get("/things/1")).body for _ in range(8)] == [b"things"] * 8
+        pids = await pids_of(lab)
+        client = await lab.client()
+        async with trio.open_nursery() as asking:
+            asking.start_soon(expect_slow, lab)
+            await trio.sleep(0.2)
+            lab.process.send_signal(signal.SIGTERM)
+        assert await lab.exit_code() == 0
+        assert lab.is_listening() == []
+        await until_gone(pids)
+        await client.ended()
+        await client.aclose()
+        service.cancel()
+
+
+async def expect_slow(lab: WorkersLab) -> None:
+    answer = await lab.get("/slow")
+    assert (answer.status, answer.body) == (200, b"slow")
+
+
+async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    async with open_workers(tmp_path) as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        pids = await pids_of(lab)
+        client = await lab.client()
+        await client.send(b"GET /things/1 HTTP/1.1\r\n")  # and no more: it would be waited for
+        lab.process.send_signal(signal.SIGTERM)
+        await lab.until_said("SIGTERM: draining")
+        lab.process.send_signal(signal.SIGINT)
+        assert await lab.exit_code() == 0
+        await until_gone(pids)
+        assert "a second signal: ending at once" in lab.said
+        await client.aclose()
+        service.cancel()
+
+
+async def test_workers_are_replaced_without_a_failure(tmp_path: Path) -> None:
+    """By a command, one slot alone, by an upgrade, by another one while it runs: under load all the time."""
+    async with open_workers(tmp_path) as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        load = SteadyLoad(lab.addresses.edge)
+        nursery.start_soon(load.run, CLIENTS)
+        assert await lab.command("workers", "restart") == "workers were replaced by 0.2, 1.2\n"
+        assert await lab.command("workers", "restart", "--slot", "1") == "workers were replaced by 1.3\n"
+        await lab.until_workers("0.2", "1.3", instances=1)
+        assert await lab.command("upgrade") == "version 0.1.0 has taken over from 0.1.0\n"
+        await lab.until_workers("0.3", "1.4", instances=1)
+        lab.process.send_signal(signal.SIGUSR2)
+        await lab.until_workers("0.4", "1.5", instances=1)
+        load.end()
+        await load.until_sent(1)
+        assert load.failures == {}
+        assert load.connections > CLIENTS
+        assert lab.process.poll() is None  # it is the same process
+        service.cancel()
+
+
+async def test_whoever_dies_is_replaced(tmp_path: Path) -> None:
+    async with open_workers(tmp_path, supervisor_hung_after="1s") as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        workers = await lab.workers()
+        os.kill(workers["0.1"]["pid"], signal.SIGKILL)
+        await lab.until_workers("0.2", "1.1", instances=1)
+        assert f"worker 0.1 (pid {workers['0.1']['pid']}) was ended by SIGKILL; it is replaced" in lab.said
+        os.kill(workers["1.1"]["pid"], signal.SIGSTOP)
+        await lab.until_workers("0.2", "1.2", instances=1)
+        assert "hangs and is ended: it has not answered status within 1 s" in lab.said
+        load = SteadyLoad(lab.addresses.edge)
+        nursery.start_soon(load.run, CLIENTS)
+        os.kill((await lab.workers())["0.2"]["pid"], signal.SIGTERM)
+        await lab.until_workers("0.3", "1.2", instances=1)
+        assert re.search(r"worker 0\.2 \(pid \d+\) (drains of its own accord|has ended with status 0); it is repl", lab.said)
+        load.end()
+        assert load.failures == {}
+        assert (await lab.admin("/workers")).json()["restarts"] == 3
+        service.cancel()
+
+
+async def test_workers_that_die_again_and_again_end_all_of_it(tmp_path: Path) -> None:
+    async with open_workers(tmp_path, supervisor_crashes="3") as lab:
+        with trio.move_on_after(60):
+            while lab.process.poll() is None:
+                for pid in children_of(lab.process.pid):
+                    os.kill(pid, signal.SIGKILL)
+                await trio.sleep(LOOK_S)
+        assert await lab.exit_code() == 1
+        said = "more than 3 workers have died within a minute, so this ends; what they wrote says why"
+        assert lab.said.splitlines()[-1] == f"penstock: error: {said}"
+        assert "Traceback" not in lab.said
+        assert lab.is_listening() == []
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_a_supervisor_that_dies_takes_nobody_with_it_who_still_works(tmp_path: Path) -> None:
+    async with open_workers(tmp_path) as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        pids = await pids_of(lab)
+        async with trio.open_nursery() as asking:
+            asking.start_soon(expect_slow, lab)
+            await trio.sleep(0.2)
+            lab.process.kill()
+            lab.process.wait()
+        await until_gone(pids)
+        assert lab.said.count("the supervisor has gone: draining") == 2
+        assert lab.is_listening() == []
+        service.cancel()
+
+
+@pytest.mark.parametrize("name", ["edge", "services", "admin"])
+async def test_two_supervisors_on_one_address(tmp_path: Path, name: str) -> None:
+    async with open_workers(tmp_path) as lab:
+        listen = lab.environment[f"PENSTOCK_{name.upper()}_LISTEN"]
+        other = tmp_path / "other"
+        other.mkdir()
+        with pytest.raises(AssertionError, match="port_in_use"):
+            async with open_workers(other, **{f"{name}_listen": listen}):
+                pass
+        (line,) = (other / "gateway.log").read_text().splitlines()
+        port = listen.rpartition(":")[2]
+        assert line == (
+            f"penstock: error: port_in_use: {name}.listen (PENSTOCK_{name.upper()}_LISTEN={listen}): "
+            f"port {port} is in use; stop what uses it (`ss -ltnp sport = :{port}`), or set another"
+        )
+        assert len(await lab.workers()) == 2
+
+
+async def test_a_worker_that_cannot_start_is_told_of_once(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("nothing")
+    with pytest.raises(AssertionError, match="not_pem"):
+        async with open_workers(tmp_path, edge_tls_listen="127.0.0.1:0", edge_tls_certificates=f"{bad}:{bad}"):
+            pass
+    lines = (tmp_path / "gateway.log").read_text().splitlines()
+    assert sum("not_pem" in line for line in lines) == 1
+    assert lines[-1].startswith("penstock: error: worker 0.1 (pid ")
+    assert lines[-1].endswith(" has ended with status 2 before it could serve; what it wrote says more")
+
+
+async def test_an_upgrade_that_cannot_be_changes_nothing(tmp_path: Path) -> None:
+    settings = tmp_path / "penstock.yaml"
+    settings.write_text("reload: {watch: 0s}\n")
+    async with open_workers(tmp_path, "--config", str(settings)) as lab:
+        settings.write_text("edge: {deadline: soon}\n")
+        said = await lab.command("upgrade", status=1)
+        assert "answers 409: the settings are wrong: bad_value: edge.deadline = soon" in said
+        settings.write_text("supervisor: {python: /nowhere/python}\n")
+        assert "/nowhere/python cannot be started: No such file or directory" in await lab.command("upgrade", status=1)
+        settings.write_text("supervisor: {python: /bin/false}\n")
+        assert "the new version refuses to start (status 1)" in await lab.command("upgrade", status=1)
+        settings.write_text("supervisor: {python: /bin/true}\n")
+        assert "/bin/true has no version that can take over; start it anew" in await lab.command("upgrade", status=1)
+        assert set(await lab.workers()) == {"0.1", "1.1"}
+        assert "there is no slot 2; there are 0 to 1" in await lab.command(
+            "workers", "restart", "--slot", "2", status=1
+        )
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_upgrade_to_another_number_of_workers(tmp_path: Path, count: int) -> None:
+    settings = tmp_path / "penstock.yaml"
+    settings.write_text("workers: 2\n")
+    async with (
+        open_workers(tmp_path, "--config", str(settings), workers="") as lab,
+        trio.open_nursery() as nursery,
+    ):
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        load = SteadyLoad(lab.addresses.edge)
+        nursery.start_soon(load.run, CLIENTS)
+        settings.write_text(f"workers: {count}\n")
+        await lab.command("upgrade")
+        wanted = ["0.2"] if count == 1 else ["0.2", "1.2", "2.2"]
+        await lab.until_workers(*wanted, instances=1)
+        await load.until_sent(load.sent + 200)
+        load.end()
+        assert load.failures == {}
+        service.cancel()
