@@ -39,7 +39,7 @@ class Records:
         self._wire = gateway.wire
         self._worker = gateway.worker_id
         self._names = gateway.recording.names
-        self._query = lambda: gateway.configured.config.records.query
+        self._configured = gateway.configured
 
     async def page(self, wanted: RecordsWanted) -> RecordPage:
         """Return the records that are wanted, the oldest first. `AdminProblem` where none are kept."""
@@ -52,8 +52,9 @@ class Records:
 
     async def _newest(self, wanted: RecordsWanted) -> RecordPage:
         """Return the newest ones of all that are kept."""
-        ring, place = _RINGS[wanted.ring], 0
+        ring = _RINGS[wanted.ring]
         newest = self._wire.record_sequence(ring)
+        place = max(0, newest - wanted.limit) if _wants_all(wanted) else 0
         kept: deque[ExchangeRecord] = deque(maxlen=wanted.limit)
         while place < newest:
             records, _ = self._wire.records(ring, place, _AT_ONCE)
@@ -110,7 +111,7 @@ class Records:
             correlation_id=_text(record.correlation_id),
             trace_id=record.trace_id.hex(),
             method=method_name(record.method),
-            target=shown_target(record.target, self._query()),
+            target=shown_target(record.target, self._configured.config.records.query),
             route=f"{route.method} {route.template}" if route.template else "",
             service=route.service,
             status=record.status,
@@ -141,6 +142,10 @@ class Records:
             took_us=attempt.took_us,
             is_hedge=attempt.is_hedge,
         )
+
+
+def _wants_all(wanted: RecordsWanted) -> bool:
+    return wanted == RecordsWanted(ring=wanted.ring, limit=wanted.limit)
 
 
 def _path(record: ExchangeRecord) -> str:

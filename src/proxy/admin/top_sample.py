@@ -96,7 +96,8 @@ def merged_samples(samples: Iterable[TopSample]) -> TopSample:
     first, *others = samples
     workers = [*first.workers, *(worker for other in others for worker in other.workers)]
     revision = min([first.revision, *(other.revision for other in others)])  # the settings that all of them have
-    return msgspec.structs.replace(first, revision=revision, workers=workers)
+    name = first.gateway.removesuffix(f"-{first.workers[0].worker}") if first.workers else first.gateway
+    return msgspec.structs.replace(first, gateway=name, revision=revision, workers=workers)
 
 
 def sparse(counts: "tuple[int, ...]") -> Times:

@@ -47,7 +47,8 @@ def command(ctx: click.Context, /, last: int, follow: bool, output: str, **given
         query |= {"slower_ms": str(given["slower"])} if given["slower"] else {}
         query |= {"ring": "notable"} if given["notable"] else {}
         page = read_page(client, query | {"limit": str(max(1, last))})
-        _show(page if last else msgspec.structs.replace(page, records=[]), output)
+        newest = page.records[-last:] if last else []  # there are as many of each worker
+        _show(msgspec.structs.replace(page, records=newest), output)
         if follow:
             _follow(client, query | {"limit": str(ROWS_MAX)}, page, output)
 

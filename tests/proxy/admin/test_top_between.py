@@ -41,6 +41,12 @@ def test_workers_are_added_up() -> None:
     assert [(each.worker, each.rate) for each in between(before, after).workers] == [("0.1", 10.0), ("1.1", 20.0)]
 
 
+def test_several_workers_have_the_name_of_the_gateway() -> None:
+    one = msgspec.structs.replace(sample(worker(1)), gateway="gw-1-0.1")
+    other = msgspec.structs.replace(sample(worker(1, name="1.1")), gateway="gw-1-1.1")
+    assert merged_samples([one, other]).gateway == "gw-1"
+
+
 def test_a_worker_that_was_replaced_counts_from_its_start_and_the_one_that_is_gone_not_at_all() -> None:
     before = sample(worker(10, 1_000_000))
     after = sample(worker(12, 50, name="0.2", pid=9, started_at_s=11.0))
