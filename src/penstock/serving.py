@@ -250,7 +250,7 @@ class Serving:
     async def _work(self, link: Link) -> None:
         """Send heartbeats over an open link, and watch for the gateway's, until the link ends."""
         self.first_welcome.set()
-        if link.takes_digests:
+        if link.takes_digests and link.meant is None:  # a certain worker has a connection, or has never heard of us
             self._know_digests.add(link.gateway)
         link.announce(self._hello)
         if self._calls.draining:
