@@ -16,6 +16,7 @@ from benchmarks import (
     overload_case,
     pool_case,
     reload_case,
+    scrape_case,
     steps_case,
     workers_case,
 )
@@ -93,6 +94,11 @@ _RESILIENT: dict[str, Open] = {
     "penstock, resilient": penstock_resilient,
 }
 
+_MEASURES: dict[str, Open] = {
+    "penstock, no metrics": scrape_case.penstock_measuring(enabled=False),
+    "penstock": scrape_case.penstock_measuring(enabled=True),
+}
+
 _WORKERS: dict[str, Open] = {
     "penstock, 1 worker": workers_case.penstock_workers(1),
     "penstock, 2 workers": workers_case.penstock_workers(2),
@@ -135,6 +141,12 @@ _CASES = (
     Case("upload-1", f"upload of {BODY_MIB} MiB, 1 connection", _loaded(_BODIES, uploads(1))),
     Case("upload-4", f"upload of {BODY_MIB} MiB, 4 connections", _loaded(_BODIES, uploads(4))),
     Case("workers", "small GET, 256 connections, one worker or two on one core", _loaded(_WORKERS, wrk(256))),
+    Case(
+        "measures-64",
+        "small GET, 64 connections, with what is measured for people and without",
+        _loaded(_MEASURES, wrk(64)),
+    ),
+    Case("scrapes", f"/metrics each second with {scrape_case.ROUTES:,} routes, under load", scrape_case.scrapes),
     Case("steps", "the longest steps of the loop under full load", steps_case.longest),
     Case("choice", "one of several instances is chosen", choice_case.each_way),
     Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),

@@ -18,7 +18,7 @@
 #include "frame_streams.h"
 #include "frame_work.h"
 
-enum { HEARTBEAT_MS = 5000, ENDPOINTS_MAX = 16, MEBIBYTE = 1 << 20 };
+enum { HEARTBEAT_MS = 5000, ENDPOINTS_MAX = 1024, MEBIBYTE = 1 << 20 };
 
 enum kind { ANSWER, SINK, STALL, SOURCE, WORK };
 
@@ -59,7 +59,7 @@ static void make_response(const char *body)
 /* The version and the instance's name are of the environment: two of them stand for a service in two versions, or twice. */
 static void say_hello(int count, char **endpoints)
 {
-    char hello[8192];
+    static char hello[256 * 1024];
     const char *said = getenv("UPSTREAM_VERSION"), *version = said ? said : "1.4.0", *named = getenv("UPSTREAM_INSTANCE");
     int at = snprintf(hello, sizeof hello,
                       "{\"protocol\":1,\"features\":[\"streams\"],\"service\":\"billing\",\"version\":\"%.32s\","

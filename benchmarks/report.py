@@ -23,6 +23,7 @@ _UNITS = {
     "drift_mib": "MiB",
     "start_ms": "ms",
     "stall_ms": "ms",
+    "scrape_ms": "ms",
     "turn_ms": "ms",
     "away_ms": "ms",
     "late_ms": "ms",

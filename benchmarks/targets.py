@@ -9,6 +9,7 @@ from benchmarks.judgement import Target
 from benchmarks.match_case import named
 from benchmarks.memory_cases import ALLOWED
 from benchmarks.overload_case import CAPACITY, USUAL
+from benchmarks.scrape_case import QUIET
 
 
 def _bodies(direction: str, connections: int) -> tuple[Target, ...]:
@@ -157,6 +158,22 @@ TARGETS = (
         "CPU per request with 2 workers ÷ with 1, on one core",
         *("workers", "penstock, 2 workers", "penstock, 1 worker", "cpu_us"),
         must=1.1,
+    ),
+    Target(
+        "CPU per request with all that is measured for people, access log off ÷ without",
+        *("measures-64", "penstock", "penstock, no metrics", "cpu_us"),
+        must=1.05,
+    ),
+    Target(
+        "time of /metrics with 1,000 routes under load, the slowest ÷ what is allowed (200 ms)",
+        *("scrapes", "penstock", ALLOWED, "scrape_ms"),
+        must=1.0,
+        aim=0.5,
+    ),
+    Target(
+        "p99 of requests with a scrape each second ÷ without",
+        *("scrapes", "penstock", QUIET, "p99_us"),
+        must=1.2,
     ),
     Target(
         "longest turn of the loop under full load, p99.99 ÷ what is allowed (20 ms)",
