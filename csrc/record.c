@@ -13,12 +13,7 @@
 enum { PIECE = 16 }; /* bytes that are copied at once */
 
 /* While an exchange goes on, its texts are each in a place of their own; its ids are where they always are. */
-enum {
-    TENANT_AT = 0,
-    PRINCIPAL_AT = TENANT_AT + RECORD_NAME_BYTES,
-    CLIENT_AT = PRINCIPAL_AT + RECORD_NAME_BYTES,
-    TARGET_AT = CLIENT_AT + RECORD_NAME_BYTES
-};
+enum { TENANT_AT = 0, PRINCIPAL_AT = TENANT_AT + RECORD_NAME_BYTES, CLIENT_AT = PRINCIPAL_AT + RECORD_NAME_BYTES };
 
 static void *map_memory(size_t bytes)
 {
@@ -37,7 +32,7 @@ int records_start(wire *w)
     const uint32_t sizes[RECORD_RINGS] = {s->recent_records, s->notable_records, s->watched_records};
     if (!s->measures)
         return 0;
-    w->records_open = map_memory(bytes_of(s->exchanges_max));
+    w->records_open = map_memory(s->exchanges_max * sizeof *w->records_open);
     for (int i = 0; i < RECORD_RINGS; i++) {
         w->rings[i].size = sizes[i];
         w->rings[i].records = sizes[i] ? map_memory(bytes_of(sizes[i])) : NULL;
@@ -50,7 +45,7 @@ int records_start(wire *w)
 void records_end(wire *w)
 {
     if (w->records_open)
-        munmap(w->records_open, bytes_of(w->settings.exchanges_max));
+        munmap(w->records_open, w->settings.exchanges_max * sizeof *w->records_open);
     for (int i = 0; i < RECORD_RINGS; i++) {
         if (w->rings[i].records)
             munmap(w->rings[i].records, bytes_of(w->rings[i].size));
@@ -68,12 +63,22 @@ static uint64_t now_us(const wire *w)
 static wire_record *record_of(const wire *w, const exchange *x)
 {
     const exchange *owner = x->branch_of ? exchange_find(w, x->branch_of) : x;
-    return owner && owner->is_recorded ? &w->records_open[owner->item.slot] : NULL;
+    return owner && owner->is_recorded ? &w->records_open[owner->item.slot].record : NULL;
+}
+
+static uint8_t *target_of(wire_record *r)
+{
+    return ((open_record *)r)->target;
 }
 
 static uint64_t since(uint64_t from_us, uint64_t at_us)
 {
     return at_us > from_us ? at_us - from_us : 0;
+}
+
+static uint32_t as_u32(uint64_t microseconds)
+{
+    return microseconds < UINT32_MAX ? (uint32_t)microseconds : UINT32_MAX;
 }
 
 /* Most texts are short, and a memcpy of unknown size becomes a string instruction, whose start costs more than their copy. */
@@ -92,7 +97,7 @@ void record_begin(wire *w, exchange *x)
 {
     if (!w->records_open)
         return;
-    wire_record *r = &w->records_open[x->item.slot];
+    wire_record *r = &w->records_open[x->item.slot].record;
     memset(r, 0, offsetof(wire_record, attempts));
     r->started_us = x->started_us;
     r->sent_us = r->answered_us = NEVER;
@@ -124,7 +129,7 @@ void record_head(wire *w, const exchange *x)
     if (r->bytes_in || !x->head || x->batch != w->batch)
         return;
     r->bytes_in = x->head->head_bytes + (x->is_odd ? 0 : x->head->body_bytes);
-    r->target_bytes = copy(r->text + TARGET_AT, RECORD_TARGET_BYTES, x->bytes + x->head->target, x->head->target_bytes);
+    r->target_bytes = copy(target_of(r), RECORD_TARGET_BYTES, x->bytes + x->head->target, x->head->target_bytes);
 }
 
 void record_request(wire *w, const exchange *x, const request_parts *parts)
@@ -134,7 +139,7 @@ void record_request(wire *w, const exchange *x, const request_parts *parts)
         return;
     record_head(w, x);
     if (!r->target_bytes)
-        r->target_bytes = copy(r->text + TARGET_AT, RECORD_TARGET_BYTES, parts->target, parts->target_bytes);
+        r->target_bytes = copy(target_of(r), RECORD_TARGET_BYTES, parts->target, parts->target_bytes);
     if (!r->principal_bytes && parts->identity)
         r->principal_bytes = copy(r->text + PRINCIPAL_AT, RECORD_NAME_BYTES, parts->identity->text, parts->identity->principal_bytes);
 }
@@ -150,7 +155,7 @@ void record_attempt(wire *w, exchange *x)
     r->attempt_count += r->attempt_count < UINT8_MAX;
     r->route = x->route;
     r->attempts[place] = (wire_attempt){
-        .began_us = since(r->started_us, x->sent_us),
+        .began_us = as_u32(since(r->started_us, x->sent_us)),
         .connection = x->framed->handle,
         .gauge = x->gauge,
         .number = x->attempt,
@@ -180,7 +185,7 @@ void record_attempt_end(wire *w, const exchange *x)
     wire_attempt *attempt = open_attempt(r, x);
     if (!attempt)
         return;
-    attempt->took_us = took_us;
+    attempt->took_us = as_u32(took_us);
     attempt->outcome = x->outcome ? x->outcome : ATTEMPT_CANCELLED;
 }
 
@@ -252,7 +257,7 @@ static uint8_t *append(uint8_t *to, const uint8_t *text, uint32_t bytes)
 }
 
 /* Touches no more memory than there is to say: a ring is larger than the processor's nearest caches. */
-static void put(record_ring_memory *ring, const wire_record *r, const exchange *x)
+static void put(record_ring_memory *ring, wire_record *r, const exchange *x)
 {
     if (!ring->size)
         return;
@@ -267,7 +272,9 @@ static void put(record_ring_memory *ring, const wire_record *r, const exchange *
     at = append(at, r->text + TENANT_AT, r->tenant_bytes);
     at = append(at, r->text + PRINCIPAL_AT, r->principal_bytes);
     at = append(at, r->text + CLIENT_AT, r->client_bytes);
-    append(at, r->text + TARGET_AT, r->target_bytes);
+    uint32_t room = RECORD_TEXT_BYTES - PIECE - (uint32_t)(at - place->text);
+    place->target_bytes = r->target_bytes < room ? r->target_bytes : (uint8_t)room;
+    append(at, target_of(r), place->target_bytes);
 }
 
 static int is_notable(const wire *w, const wire_record *r)
@@ -303,7 +310,7 @@ void record_end(wire *w, exchange *x)
 {
     if (!x->is_recorded)
         return;
-    wire_record *r = &w->records_open[x->item.slot];
+    wire_record *r = &w->records_open[x->item.slot].record;
     r->ended_us = since(r->started_us, now_us(w));
     r->started_unix_us = r->started_us + w->unix_offset_us;
     r->method = x->method;

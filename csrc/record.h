@@ -12,7 +12,7 @@ enum {
     RECORD_SPAN_BYTES = 8,
     RECORD_NAME_BYTES = 64,   /* of a tenant, a principal or a client; what is longer is cut */
     RECORD_TARGET_BYTES = 160,
-    RECORD_TEXT_BYTES = 512,  /* of all texts together, and a little room behind them */
+    RECORD_TEXT_BYTES = 336,  /* of all texts together, and a piece of room behind them: of the target only what fits is there */
     RECORD_ATTEMPTS = 4       /* the first three, and the last */
 };
 
@@ -45,14 +45,14 @@ enum attempt_outcome {
 
 /* Times are microseconds since the request's first byte. What lies behind the attempts and the texts that are there means nothing. */
 typedef struct {
-    uint64_t began_us;
-    uint64_t took_us;
+    uint32_t began_us;       /* UINT32_MAX, which is 71 minutes, also for more; so is the next */
+    uint32_t took_us;
     uint32_t connection;
-    uint32_t gauge;
+    uint16_t gauge;
     uint16_t outcome;        /* status, or enum attempt_outcome; 0: not over */
     uint8_t number;
     uint8_t is_hedge;        /* beside another one */
-    uint32_t unused;
+    uint16_t unused;
 } wire_attempt;
 
 typedef struct {

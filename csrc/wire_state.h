@@ -211,6 +211,12 @@ typedef struct framed_connection {
     uint8_t frame_error;
 } framed_connection;
 
+/* Of an exchange that goes on. Only its ids and the end of its texts are elsewhere. */
+typedef struct {
+    wire_record record;
+    uint8_t target[RECORD_TARGET_BYTES];
+} open_record;
+
 /* The newest record is at (sequence - 1) % size. */
 typedef struct {
     wire_record *records;
@@ -288,7 +294,7 @@ struct wire {
     wire_group_figures *groups;
     wire_counters counters;
 
-    wire_record *records_open;       /* of each exchange, by slot; NULL: nothing is recorded */
+    open_record *records_open;       /* of each exchange, by slot; NULL: nothing is recorded */
     record_ring_memory rings[RECORD_RINGS];
     uint64_t logged_bound, sampled_bound;
     uint8_t watches_sampled, own_spans;

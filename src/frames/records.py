@@ -15,9 +15,9 @@ _NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
 _NO_ROUTE: Final = 0xFFFF_FFFF
 
 _FIXED = struct.Struct("=9QI3H9B25s8s")
-"""Up to the attempts, which are aligned to eight bytes."""
-_ATTEMPT = struct.Struct("=2Q2IH2BI")
-_ATTEMPTS_AT: Final = -(-_FIXED.size // 8) * 8
+"""Up to the attempts, which are aligned to four bytes."""
+_ATTEMPT = struct.Struct("=3I2H2BH")
+_ATTEMPTS_AT: Final = -(-_FIXED.size // 4) * 4
 _TEXTS_AT: Final = _ATTEMPTS_AT + _ATTEMPT.size * lib.RECORD_ATTEMPTS
 RECORD_BYTES: Final[int] = ffi.sizeof("wire_record")
 if ffi.offsetof("wire_record", "text") != _TEXTS_AT:
@@ -80,8 +80,9 @@ class ExchangeRecord(NamedTuple):
 
     started_us: on the clock of ``time.monotonic``; sent_us, answered_us and ended_us: since then; upstream_us: what all
     attempts took together; route: -1 where none was found; status: 0 where the client got none; reason: what
-    ``record_reason`` said, 0 for nothing; tenant, principal, client and target are cut at 64, 64, 64 and 160 bytes;
-    attempts: the first three and the last; parent_span: empty where there is none.
+    ``record_reason`` said, 0 for nothing; tenant, principal and client are cut at 64 bytes, and target at 160 or, where
+    the others are long, at what is left of 320 for all texts; attempts: the first three and the last; parent_span:
+    empty where there is none.
     """
 
     sequence: int

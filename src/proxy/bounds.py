@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _ROUTES_MAX: Final = 65_536
 """WIRE_ROUTES_MAX of csrc/wire.h."""
-_RECENT_RECORDS: Final = 1_024
-"""Of 736 bytes each, like the two below; memory is taken as they come."""
-_NOTABLE_RECORDS: Final = 1_024
 _WATCHED_RECORDS: Final = 4_096
 """Some tens of milliseconds of full load: they are drained sooner."""
 
@@ -51,9 +48,10 @@ def wire_settings(config: GatewayConfig) -> WireSettings:
         kept_bytes_max=config.retries.buffer_bytes,
         kept_total_bytes_max=config.retries.buffer_total_bytes,
         measures=config.metrics.enabled,
-        recent_records=_RECENT_RECORDS,
-        notable_records=_NOTABLE_RECORDS,
+        recent_records=config.records.recent,
+        notable_records=config.records.notable,
         watched_records=_WATCHED_RECORDS,
+        slow_us=config.records.slow_ms * 1_000,
         head_bytes_max=edge.head_bytes,
         fields_max=edge.head_fields,
         target_bytes_max=edge.target_bytes,

@@ -7,7 +7,7 @@ import msgspec
 
 from penstock.settings import Setting
 from penstock.settings.numbers import Percent
-from penstock.settings.types import BadValueError, Choice, TextKind
+from penstock.settings.types import BadValueError, Choice, Count, Duration, TextKind
 
 STREAMS = ("stdout", "stderr")
 
@@ -78,5 +78,41 @@ class RecordsConfig(msgspec.Struct, frozen=True):
             "names",
             "what is shown of a request's query: nothing, the names with stars in place of the values, or all of it",
             "a query may hold tokens and names of people, and a log is read by many",
+        ),
+    ]
+    recent: Annotated[
+        int,
+        Setting(
+            Count(),
+            "512",
+            "how many of the last requests are kept for `penstock tail` and `penstock trace`, in each worker",
+            "each takes some 550 bytes once it is there",
+            at_least="1",
+            at_most="1000000",
+            restart=True,
+        ),
+    ]
+    notable: Annotated[
+        int,
+        Setting(
+            Count(),
+            "1024",
+            "how many of those beside that failed, were slow, were sent more than once or were left by their clients",
+            "they are what is asked for minutes later, when the last ones are others",
+            at_least="1",
+            at_most="1000000",
+            restart=True,
+        ),
+    ]
+    slow_ms: Annotated[
+        int,
+        Setting(
+            Duration("ms"),
+            "1s",
+            "from how long on a request was slow",
+            "what a person notices",
+            at_least="1ms",
+            at_most="1h",
+            restart=True,
         ),
     ]
