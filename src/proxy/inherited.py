@@ -5,6 +5,7 @@ It stands on the worker's command line, where people see it, too:
     python -P -m proxy.serving --as-worker 0.1 --begin holding --sockets control=5,edge=6,services=7,own=8 ...
 """
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -40,6 +41,16 @@ class Inherited(NamedTuple):
         """All of them."""
         return [number for numbers in self.sockets.values() for number in numbers]
 
+    def settings_text(self) -> bytes | None:
+        """Return what the settings file is to be taken to say, once; None where there is no such file."""
+        numbers = self.sockets.get(SETTINGS, ())
+        for number in numbers:
+            try:
+                return os.pread(number, os.fstat(number).st_size, 0)  # others read it, too
+            finally:
+                os.close(number)
+        return None
+
     def control(self) -> socket.socket:
         """Return this end of the connection to the supervisor, taken over."""
         (number,) = self.sockets[CONTROL]
@@ -60,7 +71,9 @@ EDGE: Final = "edge"
 SECURED: Final = "edge_tls"
 SERVICES: Final = "services"
 OWN: Final = "own"
-"""CONTROL: to the supervisor; SERVICES: where any worker may take a service; OWN: where only this worker does."""
+SETTINGS: Final = "settings"
+"""CONTROL: to the supervisor; SERVICES: where any worker may take a service; OWN: where only this worker does;
+SETTINGS, no socket but a file in memory: what the settings file said when it was applied last."""
 
 
 def taken(number: int) -> socket.socket:

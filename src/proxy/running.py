@@ -86,6 +86,13 @@ class Reloading:
         self._is_wanted.set()
         return make_reloader(self._sources, self._gateway)
 
+    def give(self, text: bytes) -> None:
+        """Have the settings read from this text from now on: a supervisor has read the file for all its workers."""
+        from proxy.config.loader import Loader
+
+        if isinstance(self._sources.load, Loader):
+            self._sources.load.give(text)
+
     async def watch(self) -> None:
         """Read the settings again whenever a file has changed, until cancelled."""
         if not self._has_files:

@@ -77,7 +77,11 @@ def main(words: Sequence[str] | None = None) -> None:
     if words[:1] == [WORKER_FLAG]:
         inherited, words = read_inherited(words)
     path, flags = read_command_line(words)
-    load = partial(load_gateway, dict(os.environ), flags=flags, path=path)
+    load: Callable[[], Loaded[GatewayConfig]] = partial(load_gateway, dict(os.environ), flags=flags, path=path)
+    if inherited is not None:
+        from proxy.config.loader import Loader
+
+        load = Loader(partial(load_gateway, dict(os.environ), flags=flags, path=path), path, inherited.settings_text())
     with failures_explained():
         loaded = load()
         logs = start_logs(loaded, is_worker=inherited is not None)

@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from proxy import __version__
 from proxy.admin.server import serve_admin
 from proxy.admin.state import AdminProblem, AdminState
 from proxy.config import GatewayConfig
+from proxy.config.loader import Loader
 from proxy.config.workers import workers_of
 from proxy.inherited import EDGE, SECURED, SERVICES, taken
 from proxy.merged import merged_state
@@ -53,7 +54,7 @@ class RestartStatus(msgspec.Struct, frozen=True):
 
 async def supervise(
     loaded: Loaded[GatewayConfig],
-    load: Callable[[], Loaded[GatewayConfig]],
+    load: Loader,
     path: Path | None,
     words: Sequence[str],
     left: Handover | None,
@@ -92,7 +93,7 @@ class _Supervised:
     def __init__(
         self,
         loaded: Loaded[GatewayConfig],
-        load: Callable[[], Loaded[GatewayConfig]],
+        load: Loader,
         path: Path | None,
         words: Sequence[str],
         sockets: Sockets,
@@ -114,7 +115,15 @@ class _Supervised:
         if left is not None:
             self.supervisor.generations.update(left.generations)
             self.supervisor.restarts = left.restarts
-        self._merged = merged_state(self.supervisor, loaded, load, path, left_behind=left.memory if left else b"")
+        sockets.keep_settings(load.text)
+        self._merged = merged_state(
+            self.supervisor,
+            loaded,
+            load,
+            path,
+            left_behind=left.memory if left else b"",
+            on_applied=lambda: sockets.keep_settings(load.text),
+        )
         self._left = left
         self._status = UpgradeStatus()
         self._restart = RestartStatus()

@@ -10,7 +10,7 @@ SIGUSR2            upgrade: start the version that is installed now in the place
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import msgspec
 from penstock.settings import Loaded
 from proxy.cli.failures import failures_explained
 from proxy.config import GatewayConfig, load_gateway
+from proxy.config.loader import Loader
 from proxy.serving import read_command_line, start_logs
 from proxy.supervisor.upgrade import (
     ADOPT_FLAG,
@@ -45,7 +46,7 @@ def check(words: Sequence[str]) -> None:
 
 def run_supervisor(
     loaded: Loaded[GatewayConfig],
-    load: Callable[[], Loaded[GatewayConfig]],
+    load: Loader,
     path: Path | None,
     words: Sequence[str],
     left: Handover | None,
@@ -85,7 +86,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if words[:1] == [ADOPT_FLAG]:
         left, words = read_handover(int(words[1])), words[2:]
     path, flags = read_command_line(words)
-    load = partial(load_gateway, dict(os.environ), flags=flags, path=path)
+    load = Loader(partial(load_gateway, dict(os.environ), flags=flags, path=path), path)
     with failures_explained():
         while True:
             loaded = load()

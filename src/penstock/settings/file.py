@@ -13,13 +13,15 @@ from .yaml_nodes import read_yaml
 FILE_BYTES_MAX = 1 << 20  # a file of settings has a few kilobytes; what is larger was named by mistake
 
 
-def read_settings_file(path: Path, registry: Registry) -> SettingsFile:
+def read_settings_file(path: Path, registry: Registry, text: bytes | None = None) -> SettingsFile:
     """Return what the file says. A file that cannot be read, or is neither YAML nor TOML, raises `SettingsError`.
+
+    text: what it is taken to say, in place of what stands in it.
 
     Unknown keys do not raise; they are among the problems of what is returned, to be told together with the others.
     """
     duplicates: list[Duplicate] = []
-    root = _root(path, duplicates)
+    root = _root(path, text, duplicates)
     problems = [_duplicate(path, duplicate) for duplicate in duplicates]
     values: dict[str, Found] = {}
     if isinstance(root.value, dict):
@@ -29,8 +31,8 @@ def read_settings_file(path: Path, registry: Registry) -> SettingsFile:
     return SettingsFile(values, tuple(problems))
 
 
-def _root(path: Path, duplicates: list[Duplicate]) -> Node:
-    text = _read(path)
+def _root(path: Path, content: bytes | None, duplicates: list[Duplicate]) -> Node:
+    text = _decoded(path, _read(path) if content is None else content)
     try:
         return read_toml(text) if path.suffix == ".toml" else read_yaml(text, duplicates)
     except UnreadableError as error:
@@ -50,15 +52,18 @@ def _failure(code: str, path: Path, line: int, why: str, fix: str) -> SettingsEr
     return SettingsError([_problem(code, "settings file", path, line, why, fix)])
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            content = stream.read(FILE_BYTES_MAX + 1)
+            return stream.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         raise _failure("file_missing", path, 0, "there is no such file", "name an existing file by --config") from None
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         raise _failure("file_unreadable", path, 0, why, "name a file that this user may read") from None
+
+
+def _decoded(path: Path, content: bytes) -> str:
     if len(content) > FILE_BYTES_MAX:
         raise _failure("bad_file", path, 0, "is larger than 1MiB", "name a settings file")
     try:

@@ -121,10 +121,12 @@ def load_gateway(
     *,
     flags: Mapping[str, str] | None = None,
     path: Path | None = None,
+    text: bytes | None = None,
 ) -> Loaded[GatewayConfig]:
     """Return the gateway's settings, or raise `SettingsError`.
 
-    environment: `os.environ` by default; flags: texts by setting name; path: of a settings file.
+    environment: `os.environ` by default; flags: texts by setting name; path: of a settings file; text: what the file is
+    taken to say, in place of what stands in it.
 
     ``load_gateway({}).settings`` are the defaults.
     """
@@ -133,7 +135,7 @@ def load_gateway(
     if path is not None:
         from penstock.settings.file import read_settings_file
 
-        file = read_settings_file(path, registry)
+        file = read_settings_file(path, registry, text)
     return load(
         registry,
         os.environ if environment is None else environment,

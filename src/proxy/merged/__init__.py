@@ -25,11 +25,13 @@ def merged_state(
     path: "Path | None",
     *,
     left_behind: bytes = b"",
+    on_applied: "Callable[[], None]" = lambda: None,
 ) -> "Merged":
     """Return what the supervisor's admin pages tell, and what has its workers follow the settings.
 
-    left_behind: `Merged.memory` of the program before this one, at an upgrade.
+    left_behind: `Merged.memory` of the program before this one, at an upgrade; on_applied: called when settings that
+    were read again hold.
     """
     from .state import Merged  # what a worker does not load, which has its commands from here
 
-    return Merged(roster, loaded, load, path, left_behind=left_behind)
+    return Merged(roster, loaded, load, path, left_behind=left_behind, on_applied=on_applied)

@@ -66,7 +66,9 @@ class _Worker:
         return await sliced(answer) if method == "figures" else answer
 
     async def reload(self, body: Any) -> Any:
-        """Read the settings again: {cause}. Return the report."""
+        """Read the settings again: {cause, text of the file or none}. Return the report."""
+        if body.get("text") is not None:
+            self._reloading.give(body["text"])
         return await self._reloading.reloader.reload(str(body["cause"]))
 
     async def certificates(self, _: Any) -> None:

@@ -1,6 +1,7 @@
 """Having all workers follow the settings: read and checked here, applied in one, and then in all.
 
 The supervisor reads the settings as a worker would. What is wrong with them is told by it, and no worker is asked.
+Workers get the text that it has read, whatever stands in the file by then.
 Then one worker applies them; what it refuses, no other one is asked for. Those that refuse behind it are named in the
 report: they go on with the settings that they have, until they are started again.
 """
@@ -8,7 +9,7 @@ report: they go on with the settings that they have, until they are started agai
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +18,7 @@ from penstock.telemetry.levels import process_levels
 from penstock.telemetry.logs import hide_secrets
 from proxy.config import GatewayConfig
 from proxy.config.changes import Changes
+from proxy.config.loader import Loader
 from proxy.config.reload import Reloader, Report
 from proxy.config.workers import keeps_keys
 
@@ -51,9 +53,15 @@ class WorkersReloading:
         loaded: Loaded[GatewayConfig],
         load: Callable[[], Loaded[GatewayConfig]],
         path: Path | None,
+        on_applied: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the settings of the start, and how to read them again. path: of their file, to be watched."""
+        """Take the settings of the start, and how to read them again. path: of their file, to be watched.
+
+        on_applied: called when what was read holds in all workers.
+        """
         self._roster = roster
+        self._load = load
+        self._on_applied = on_applied
         self.reloader = Reloader(loaded, load, self._apply, path=path)
 
     async def reload(self, cause: str) -> Report:
@@ -72,7 +80,9 @@ class WorkersReloading:
         hide_secrets(loaded.values.values())
         if self._roster.wanted > 1 and keeps_keys(loaded.settings.rules):
             raise SettingsError([Problem("conflict", "rules", "workers", _KEYS_WHY, _KEYS_FIX)])
-        body = {"cause": "the supervisor's reload"}
+        body: dict[str, Any] = {"cause": "the supervisor's reload"}
+        if isinstance(self._load, Loader) and self._load.text is not None:
+            body["text"] = self._load.text
         living = self._living()
         applied: list[str] = []
         for workers in (living[:1], living[1:]):
@@ -82,6 +92,7 @@ class WorkersReloading:
             if problems:
                 raise SettingsError(problems)
         process_levels.follow(loaded.settings.log)
+        self._on_applied()
 
 
 def refused(said: Sequence[Said[Applied]], applied: Sequence[str]) -> list[Problem]:

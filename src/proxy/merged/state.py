@@ -59,10 +59,14 @@ class Merged:
         path: Path | None,
         *,
         left_behind: bytes = b"",
+        on_applied: Callable[[], None] = lambda: None,
     ) -> None:
-        """Look at these workers. left_behind: `memory` of the program before this one, at an upgrade."""
+        """Look at these workers. left_behind: `memory` of the program before this one, at an upgrade.
+
+        on_applied: called when settings that were read again hold.
+        """
         self._roster = roster
-        self._reloading = WorkersReloading(roster, loaded, load, path)
+        self._reloading = WorkersReloading(roster, loaded, load, path, on_applied)
         self._ledger = Ledger(left_behind)
         self._parting: set[str] = set()
 

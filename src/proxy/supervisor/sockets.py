@@ -5,6 +5,7 @@ there are more sockets than slots, since there were more slots before, each slot
 clients are sent to it. Where there are fewer, since the service manager has opened them, slots share them.
 """
 
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ import msgspec
 from penstock.settings import Address
 from proxy.config import GatewayConfig
 from proxy.edge.listen import open_listener, open_shared
-from proxy.inherited import EDGE, OWN, SECURED, SERVICES, taken
+from proxy.inherited import EDGE, OWN, SECURED, SERVICES, SETTINGS, taken
 
 ADMIN: Final = "admin"
 
@@ -41,6 +42,7 @@ class Sockets:
         self._count = count
         self._addresses: dict[str, str] = {}
         self._sockets: dict[str, list[socket.socket]] = {}
+        self._settings: int | None = None
 
     @property
     def admin(self) -> socket.socket:
@@ -59,7 +61,19 @@ class Sockets:
         """Return the descriptors that a slot's worker inherits."""
         shared = {name: _dealt(self._sockets.get(name, []), slot, self._count) for name in (EDGE, SECURED, SERVICES)}
         given = shared | {OWN: [self._sockets[OWN][slot]]}
-        return {name: [each.fileno() for each in sockets] for name, sockets in given.items() if sockets}
+        numbers = {name: [each.fileno() for each in sockets] for name, sockets in given.items() if sockets}
+        return numbers if self._settings is None else {**numbers, SETTINGS: [self._settings]}
+
+    def keep_settings(self, text: bytes | None) -> None:
+        """Have workers begin with this text of the settings file, whatever stands in it then. None: there is none."""
+        before = self._settings
+        self._settings = None
+        if text is not None:
+            self._settings = os.memfd_create("penstock settings")
+            with open(self._settings, "wb", closefd=False) as stream:
+                stream.write(text)
+        if before is not None:
+            os.close(before)
 
     def open(self, config: GatewayConfig, ready: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
         """Open what is missing, or nothing. ready: sockets that are there already, by purpose; they are taken over.
@@ -126,6 +140,7 @@ class Sockets:
 
     def close(self) -> None:
         """Close all of them."""
+        self.keep_settings(None)
         for sockets in self._sockets.values():
             for each in sockets:
                 each.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from proxy.admin.figures import Figures, RouteFigures
 from proxy.admin.pages import Pages
 from proxy.admin.state import AdminProblem, Rows, Selection
 from proxy.config import load_gateway
+from proxy.config.loader import Loader
 from proxy.control.server import CommandRefused, Commands
 from proxy.merged import merged_state
 from proxy.merged.ledger import Ledger
@@ -223,6 +225,29 @@ async def test_a_reload_reaches_all_workers_one_of_them_first(settings: Path) ->
         assert sorted(order[2:]) == ["1.1 begins", "1.1 ends", "2.1 begins", "2.1 ends"]
         assert merged.config.drain.timeout_ms == 9000
         assert (await page(merged, "/reload"))[1]["last"]["applied"]
+
+
+async def test_workers_get_the_text_that_was_checked(settings: Path) -> None:
+    told: list[Any] = []
+    applied: list[bytes | None] = []
+
+    def take(body: Any) -> Any:
+        told.append(body.get("text"))
+        return {"applied": len(told) < 4, "problems": ["no"]}
+
+    load = Loader(partial(load_gateway, PLACES, path=settings), settings)
+    before = load()
+    async with roster_of({"0.1": worker(reload=take), "1.1": worker(reload=take)}) as roster:
+        merged = merged_state(roster, before, load, settings, on_applied=lambda: applied.append(load.text))
+        text = b'[drain]\ntimeout = "9s"\n'
+        await trio.Path(settings).write_bytes(text)
+        assert (await merged.reload("POST /reload")).applied
+        assert (told, applied) == ([text, text], [text])
+        await trio.Path(settings).write_bytes(b"[drain]\ntimeout = 9\n")
+        assert not (await merged.reload("POST /reload")).applied  # nobody is asked
+        await trio.Path(settings).write_bytes(b'[drain]\ntimeout = "8s"\n')
+        assert not (await merged.reload("POST /reload")).applied  # the second worker refuses
+        assert (len(told), applied) == (4, [text])
 
 
 async def test_settings_that_are_wrong_reach_no_worker(settings: Path) -> None:
