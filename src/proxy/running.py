@@ -5,6 +5,7 @@ SIGHUP             read settings and certificates again
 """
 
 import logging
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -28,6 +29,10 @@ from proxy.listeners import Addresses, Listeners
 if TYPE_CHECKING:
     from proxy.config.changes import Changes
     from proxy.config.reload import Reloader
+
+NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
+LISTEN_FDS: Final = "LISTEN_FDS"
+"""Variables of a service manager; without them, nothing of it is loaded."""
 
 _log = logging.getLogger("penstock.gateway")
 
@@ -64,6 +69,10 @@ async def serve(sources: Sources, *, task_status: trio.TaskStatus[Addresses] = t
             for address in secured:
                 _log.info("edge by TLS on %s:%d", *address)
             task_status.started(addresses)
+            if NOTIFY_SOCKET in os.environ:
+                from proxy.supervisor.notify import keep_in_touch
+
+                nursery.start_soon(keep_in_touch)
             await _until_told_to_end(gateway, reloading, signals)
             nursery.cancel_scope.cancel()
 
@@ -125,6 +134,7 @@ def gateway_name(host: str, port: int, worker: str = "") -> str:
 
 def open_listeners(config: GatewayConfig) -> Listeners:
     """Open the listeners, or none of them: edge, services, admin, and the edge by TLS if that is wanted."""
+    ready = _ready_sockets()
     opened: list[socket.socket] = []
     places = [
         (config.edge.listen, "edge.listen"),
@@ -135,13 +145,30 @@ def open_listeners(config: GatewayConfig) -> Listeners:
         places.append((config.edge.tls_listen, "edge.tls_listen"))
     try:
         for address, name in places:
-            opened.append(open_listener(address, name))
+            opened.append(ready.pop(name, None) or open_listener(address, name))
     except BaseException:
-        for listener in opened:
+        for listener in (*opened, *ready.values()):
             listener.close()
         raise
     edge, services, admin, *secured = opened
     return Listeners([edge], [services], admin, secured)
+
+
+def _ready_sockets() -> dict[str, socket.socket]:
+    """Return the sockets that a service manager has opened, by the settings that they stand for."""
+    if LISTEN_FDS not in os.environ:
+        return {}
+    from proxy.supervisor.notify import SETTINGS, activated
+
+    return {SETTINGS[name]: sockets[0] for name, sockets in activated(os.environ).items()}
+
+
+def _tell_manager(*lines: str) -> None:
+    """Tell the service manager, where there is one."""
+    if NOTIFY_SOCKET in os.environ:
+        from proxy.supervisor.notify import notify
+
+        notify(*lines)
 
 
 async def _until_told_to_end(gateway: Gateway, reloading: Reloading, signals: AsyncIterator[int]) -> None:
@@ -160,6 +187,7 @@ async def _reload(gateway: Gateway, reloading: Reloading) -> None:
 async def _drain(gateway: Gateway, config: DrainConfig, cause: str, signals: AsyncIterator[int]) -> None:
     timeout_s, spread_s = config.timeout_ms / 1000, config.spread_within_timeout_ms / 1000
     _log.info("%s: draining for up to %g s; a second signal ends at once", cause, timeout_s)
+    _tell_manager("STOPPING=1")
     async with trio.open_nursery() as nursery:
 
         async def end_at_once() -> None:

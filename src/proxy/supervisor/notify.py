@@ -10,12 +10,24 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Final
 
+import trio
+
+from proxy import __version__
 from proxy.inherited import EDGE, SECURED, SERVICES, taken
 from proxy.supervisor.errors import ActivationError
 
 _FIRST_DESCRIPTOR: Final = 3
-_NAMES: Final = {"edge": EDGE, "edge_tls": SECURED, "services": SERVICES, "admin": "admin"}
-"""What FileDescriptorName= says of a socket; see `open_listeners`."""
+_ADMIN: Final = "admin"
+_NAMES: Final = {"edge": EDGE, "edge_tls": SECURED, "services": SERVICES, "admin": _ADMIN}
+"""What FileDescriptorName= says of a socket."""
+
+SETTINGS: Final = {
+    EDGE: "edge.listen",
+    SECURED: "edge.tls_listen",
+    SERVICES: "services.listen",
+    _ADMIN: "admin.listen",
+}
+"""What each socket stands for."""
 
 
 def notify(*lines: str) -> None:
@@ -31,6 +43,14 @@ def notify(*lines: str) -> None:
 def notify_reloading() -> None:
     """Tell that settings are read again, or that another program takes this one's place. READY=1 ends it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+async def keep_in_touch() -> None:
+    """Tell that this process is ready, and then that it is alive, as often as the service manager wants to hear it."""
+    notify("READY=1", f"STATUS=version {__version__} serves")
+    while interval_s := watchdog_s():
+        notify("WATCHDOG=1")
+        await trio.sleep(interval_s)
 
 
 def watchdog_s(environment: MutableMapping[str, str] | None = None) -> float:

@@ -12,6 +12,7 @@ from contextlib import suppress
 import trio
 
 from proxy.config import GatewayConfig
+from proxy.config.workers import keeps_keys
 from proxy.control.client import WorkerGone, WorkerRefusal
 from proxy.inherited import HOLDING, SERVING
 from proxy.supervisor.errors import StartError
@@ -20,6 +21,8 @@ from proxy.supervisor.worker import Worker, start_worker
 
 LOOK_S = 0.05
 """How often to look whether the services have come."""
+GRACE_S = 5.0
+"""What workers have to end beyond the time for draining."""
 HAND_OVER_S = 5.0
 """How long one step may take that a worker does at once."""
 
@@ -77,11 +80,17 @@ class Replacing:
     ) -> Worker:
         """Return a new worker that serves; the old one, if there is one, has been told to drain.
 
+        Where a rule keeps answers to Idempotency-Keys, the old one ends first, and clients wait so long.
+
         before: the instances that one had who has died, to be waited for where no other worker has any.
 
         Raises:
             StartError: the new one failed; the old one goes on.
         """
+        if old is not None and keeps_keys(config.rules):  # the file with the answers is one worker's alone
+            await self.drain(old, config, "another worker is to take over")
+            await end_all([old], config.drain.timeout_ms / 1000 + GRACE_S)
+            old = None
         new = await self.start(slot, config, nursery, holds=True)
         try:
             if old is not None:
@@ -158,7 +167,7 @@ async def _failed(worker: Worker, error: Exception) -> StartError:
 
 
 async def end_all(workers: Iterable[Worker], timeout_s: float) -> None:
-    """Wait until workers that drain have ended; end those that have not within the time."""
+    """Wait until workers that drain have ended; end those that have not within the time (`GRACE_S` is for leaving)."""
     left = [worker for worker in workers if not worker.ended.is_set()]
     with trio.move_on_after(timeout_s):
         for worker in left:

@@ -13,14 +13,12 @@ from proxy.control.client import WorkerGone, WorkerRefusal, WorkerSilent
 from proxy.inherited import SERVING
 from proxy.supervisor.crashes import Crashes
 from proxy.supervisor.errors import RestartError, StartError, SupervisorError
-from proxy.supervisor.replacing import Replacing, end_all
+from proxy.supervisor.replacing import GRACE_S, Replacing, end_all
 from proxy.supervisor.sockets import Sockets
 from proxy.supervisor.worker import DRAINING, Worker
 
 LOOK_S = 1.0
 """How often each worker is asked how it is."""
-GRACE_S = 5.0
-"""What workers have to end beyond the time for draining."""
 AT_ONCE_S = 1.0
 SILENT_S = 10.0
 """How long a worker may owe an answer when another program is to take over."""
