@@ -22,7 +22,7 @@ def test_each_page_is_told() -> None:
         pages = Pages(gateway.overview.admin_state())
     finally:
         gateway.wire.close_all()
-    told = set(re.findall(r"^\| `(?:GET|POST) (/[\w.]+)` \|", PAGE, re.MULTILINE))
+    told = set(re.findall(r"^\| `(?:GET|POST|PUT) (/[\w./-]*)` \|", PAGE, re.MULTILINE))
     assert told == set(pages._pages)
 
 
