@@ -145,7 +145,7 @@ def open_listeners(config: GatewayConfig) -> Listeners:
         places.append((config.edge.tls_listen, "edge.tls_listen"))
     try:
         for address, name in places:
-            opened.append(ready.pop(name, None) or open_listener(address, name))
+            opened.append(ready.pop(name) if name in ready else open_listener(address, name))
     except BaseException:
         for listener in (*opened, *ready.values()):
             listener.close()
