@@ -34,6 +34,7 @@ from penstock.waiting import wait_first
 
 if TYPE_CHECKING:
     from penstock.settings import ServiceSettings
+    from penstock.tracing.joining import Joining
     from penstock.websocket import SocketHandler
 
 __all__ = ["Service"]
@@ -180,9 +181,13 @@ class Service:
 
         settings = settings or load_service_settings()
         hello = self.hello(settings)
+        joining = self._joining(settings, hello)
+        answered = self._answered(hello)
         async with trio.open_nursery() as nursery:
-            serving = Serving(nursery, self._answered(hello), hello, settings)
-            self._asker = serving.asks
+            serving = Serving(nursery, joining.endpoints(answered) if joining else answered, hello, settings)
+            self._asker = joining.asker(serving.asks) if joining else serving.asks
+            if joining:
+                nursery.start_soon(joining.run)
             self._status = lambda: serving.status(self._checks)
             nursery.start_soon(serving.run)
             await wait_first(serving.first_welcome, serving.over, stop)
@@ -191,6 +196,8 @@ class Service:
             await wait_first(serving.over, stop)
             if not serving.over.is_set():
                 await serving.drain()
+            if joining:
+                await joining.finish()
             nursery.cancel_scope.cancel()
         if serving.failure is not None:
             raise serving.failure
@@ -224,6 +231,15 @@ class Service:
         )
         self._check(hello)
         return hello
+
+    def _joining(self, settings: "ServiceSettings", hello: Hello) -> "Joining | None":
+        """Return this process's part in traces, where it is wanted."""
+        if settings.traces == "none":
+            return None
+        from penstock.tracing.environment import is_disabled
+        from penstock.tracing.joining import Joining
+
+        return None if is_disabled(os.environ) else Joining(self.name, self.version, hello.instance)
 
     def _register(
         self,

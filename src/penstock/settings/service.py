@@ -14,7 +14,7 @@ from .files import FilePath
 from .load import Loaded, load
 from .log import LogSettings
 from .registry import Registry, Setting
-from .types import Count, Duration, Flag, Secret, SecretText, Text
+from .types import Choice, Count, Duration, Flag, Secret, SecretText, Text
 
 NODE_NAME = r"[A-Za-z0-9._-]{1,64}"
 
@@ -162,6 +162,17 @@ class ServiceSettings(msgspec.Struct, frozen=True):
             name="service.overrides",
         ),
     ]
+    traces: Annotated[
+        str,
+        Setting(
+            Choice("none", "otlp"),
+            "none",
+            "where spans of handlers and of calls go: nowhere, or to a collector by OTLP over HTTP, as the standard"
+            " variables OTEL_* say (needs penstock[otel])",
+            "somebody must have a collector; traces go on to other services in any case",
+            name="service.traces",
+        ),
+    ]
     log: LogSettings
 
 
@@ -187,6 +198,7 @@ def _check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> li
     problems = []
     is_proven = values["service.listen_insecure"] or values["service.listen_ca"] is not None
     problems += _tls(values, origins)
+    problems += _traces(values, origins)
     if listen is not None and not listen.is_loopback and not is_proven:
         problems.append(
             Problem(
@@ -210,6 +222,19 @@ def _check_together(values: Mapping[str, Any], origins: Mapping[str, str]) -> li
             )
         )
     return problems
+
+
+def _traces(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    from importlib.util import find_spec
+
+    if values["service.traces"] == "none":
+        return []
+    wanted = ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.exporter.otlp")
+    missing = next((name for name in wanted if find_spec(name) is None), None)
+    if missing is None:
+        return []
+    fix = "pip install 'penstock[otel]', or unset PENSTOCK_SERVICE_TRACES"
+    return [Problem("missing", "service.traces = otlp", origins["service.traces"], f"{missing} is not installed", fix)]
 
 
 def _tls(values: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
