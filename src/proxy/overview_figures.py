@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from proxy.config.reload import Reloader
 
 
+FIGURES_SLICE_S: Final = 0.0001
+"""Of taking figures: Prometheus asks for them again and again, day and night."""
+
+
 async def figures_of(
     gateway: "Gateway", routes: Sequence[Route], secured: Secured | None, *, is_ready: bool
 ) -> Figures:
@@ -78,12 +82,12 @@ async def figures_of(
         )
 
     return Figures(
-        routes=await in_slices(route_figures, routes),
+        routes=await in_slices(route_figures, routes, FIGURES_SLICE_S),
         version=__version__,
         ready=is_ready,
         reasons=dict(gateway.counts),
         wire=wire.counters(),
-        instances=await in_slices(instance_figures, gateway.registry.instances),
+        instances=await in_slices(instance_figures, gateway.registry.instances, FIGURES_SLICE_S),
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
         tls=_tls(secured),
         doubts={doubt.value: gateway.doubts.get(doubt, 0) for doubt in Doubt},

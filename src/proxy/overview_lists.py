@@ -114,15 +114,15 @@ class Lists:
         }
 
 
-async def in_slices(make: Callable[[T], Any], of: Iterable[T]) -> list[Any]:
+async def in_slices(make: Callable[[T], Any], of: Iterable[T], slice_s: float = SLICE_S) -> list[Any]:
     """Return what is made of each thing; the traffic goes on in between."""
     made: list[Any] = []
-    yields_at = trio.current_time() + SLICE_S
+    yields_at = trio.current_time() + slice_s
     for each in of:
         made.append(make(each))
         if trio.current_time() > yields_at:
             await trio.lowlevel.checkpoint()
-            yields_at = trio.current_time() + SLICE_S
+            yields_at = trio.current_time() + slice_s
     return made
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import h11
 import trio
 
-from proxy.admin.pages import Page, Pages, error_page
+from proxy.admin.pages import COMPRESSED, Page, Pages, error_page
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 """Of a request's head: enough for a request with a token in it that is to be explained; above: 431."""
@@ -104,15 +104,16 @@ async def _page(request: h11.Request, pages: Pages) -> Page:
     fields = {name: b",".join(value for given, value in request.headers if given == name) for name in _READ}
     accept, authorization, codings = (fields[name].decode("latin-1") for name in _READ)
     try:
-        page = await pages.page(request.method.decode("ascii"), target, accept, authorization)
-        return await _compressed(page, pages) if takes_gzip(codings) else page
+        gzips = takes_gzip(codings)
+        page = await pages.page(request.method.decode("ascii"), target, accept, authorization, takes_gzip=gzips)
+        return await _compressed(page, pages) if gzips else page
     except Exception:
         _log.exception("the admin page %s failed", target.partition("?")[0])
         return error_page(500, "This page failed; the log says why.")
 
 
 async def _compressed(page: Page, pages: Pages) -> Page:
-    if len(page.body) < COMPRESSED_FROM_BYTES:
+    if len(page.body) < COMPRESSED_FROM_BYTES or COMPRESSED[0] in page.headers:
         return page
     from proxy.admin.compressed import compress
 

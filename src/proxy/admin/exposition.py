@@ -1,11 +1,12 @@
 """Metrics as text: the Prometheus text format 0.0.4, and OpenMetrics 1.0.
 
-Sixty thousand series of a thousand routes are written in a thread, while requests are served on the same interpreter.
-So this writes each of them once, in one expression, instead of making an object of it first.
+Seventy thousand series of a thousand routes are written while requests are served on the same interpreter. So this
+writes each of them once, in one expression, instead of making an object of it first; and in pieces, between which
+others can have their turn.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from proxy.admin.metric_name import MetricName
@@ -43,48 +44,45 @@ def labelled(names: Labels, values: Labels) -> str:
 
 
 class Exposition:
-    """One page of metrics while it is written."""
+    """How families are written in one of the formats. Each piece of text is a few whole lines."""
 
     def __init__(self, content_type: str) -> None:
         """content_type: TEXT or OPENMETRICS."""
         self.content_type = content_type
         self._is_open = content_type == OPENMETRICS
-        self._lines: list[str] = []
 
-    def add(self, name: MetricName, samples: Samples) -> None:
+    def plain(self, name: MetricName, samples: Samples) -> Iterator[str]:
         """Write a family of counters or gauges."""
-        self._begin(name)
-        lines, names, family = self._lines, name.labels, name.name
-        if not names:
-            lines.extend(f"{family} {number(value)}\n" for _, value in samples)
-            return
-        lines.extend(f"{family}{{{labelled(names, labels)}}} {number(value)}\n" for labels, value in samples)
+        yield self._beginning(name)
+        names, family = name.labels, name.name
+        for labels, value in samples:
+            braces = f"{{{labelled(names, labels)}}}" if labels else ""
+            yield f"{family}{braces} {number(value)}\n"
 
-    def add_histogram(self, name: MetricName, samples: Distributions) -> None:
+    def histogram(self, name: MetricName, samples: Distributions) -> Iterator[str]:
         """Write a family of histograms. One with other bounds, of another version, is left out."""
-        self._begin(name)
-        lines, family = self._lines, name.name
+        yield self._beginning(name)
+        family = name.name
         ends = [f'le="{number(bound)}"}} ' for bound in (*name.bounds, math.inf)]
         for values, each in samples:
             if len(each.within) != len(ends):
                 continue
             labels = labelled(name.labels, values)
             start = f"{family}_bucket{{{labels}," if labels else f"{family}_bucket{{"
-            lines.extend([f"{start}{end}{count}\n" for end, count in zip(ends, each.within, strict=True)])
+            buckets = "".join([f"{start}{end}{count}\n" for end, count in zip(ends, each.within, strict=True)])
             braces = f"{{{labels}}}" if labels else ""
-            lines.append(f"{family}_sum{braces} {number(each.total)}\n{family}_count{braces} {each.within[-1]}\n")
+            yield f"{buckets}{family}_sum{braces} {number(each.total)}\n{family}_count{braces} {each.within[-1]}\n"
 
-    def body(self) -> bytes:
-        """Return the page. Nothing can be added any more."""
+    def end(self) -> Iterator[str]:
+        """Write what stands behind all families."""
         if self._is_open:
-            self._lines.append("# EOF\n")
-        return "".join(self._lines).encode("utf-8", "replace")
+            yield "# EOF\n"
 
-    def _begin(self, name: MetricName) -> None:
+    def _beginning(self, name: MetricName) -> str:
         family, kind = name.name, str(name.kind)
         help_text = name.help.translate(_ESCAPES if self._is_open else _HELP_ESCAPES)
         if self._is_open:
             family = family.removesuffix("_total" if kind == "counter" else "_info" if kind == "info" else "")
         elif kind == "info":
             kind = "gauge"
-        self._lines.append(f"# HELP {family} {help_text}\n# TYPE {family} {kind}\n")
+        return f"# HELP {family} {help_text}\n# TYPE {family} {kind}\n"

@@ -45,6 +45,11 @@ def merge_figures(of_workers: Sequence[Figures]) -> Figures:
     return cast("Figures", _merged(of_workers, TOTAL))
 
 
+def merge_two(one: T, other: T) -> T:
+    """Return figures of the same thing as one."""
+    return cast("T", _merged([one, other], TOTAL))
+
+
 def put_together(same: Iterable[T], rule: Rule) -> list[T]:
     """Return a sequence of figures in which those with the same key are one."""
     by_key: dict[Any, list[T]] = {}

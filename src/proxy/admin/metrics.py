@@ -5,11 +5,11 @@ decision, and its page of a thousand routes takes seconds. What the wire and the
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from proxy.admin import breaker_metrics, metric_names, policy_metrics, process, traffic_metrics
-from proxy.admin.exposition import Exposition, Samples, content_type_for
+from proxy.admin import breaker_metrics, metric_names, policy_metrics, traffic_metrics
+from proxy.admin.exposition import Exposition, Samples
 from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, TlsFigures
 from proxy.admin.told import Told, present_of
 from proxy.admin.traffic_figures import HEALTHS, ProcessFigures
@@ -20,43 +20,40 @@ _UNKNOWN: Final = "unknown"
 class Metrics:
     """The pages of one gateway, which go on telling by name whom they have told by name before."""
 
-    def __init__(self, process: Callable[[], ProcessFigures] = process.own_figures) -> None:
-        """process: what the process takes that answers."""
+    def __init__(self) -> None:
+        """Begin with nobody."""
         self._told = Told()
-        self._process = process
 
-    def render(self, figures: Figures, accept: str) -> tuple[str, bytes]:
-        """Return the content type and the body of /metrics, in the format that the Accept header asks for."""
-        page = Exposition(content_type_for(accept))
+    def text(self, figures: Figures, content_type: str, process: ProcessFigures) -> Iterator[str]:
+        """Yield the page in a format, piece by piece: each takes some microseconds, and may be empty.
+
+        process: what the process takes that answers.
+        """
+        page = Exposition(content_type)
         present = present_of(figures)
         named = self._told.services(each.service for each in present.instances)
-        figures = self._told.bounded(present)
-        page.add(metric_names.BUILD, [((figures.version, figures.revision or _UNKNOWN), 1)])
-        page.add(metric_names.READY, [((), figures.ready)])
-        traffic_metrics.write_routes(page, figures.routes)
-        page.add(metric_names.REFUSALS, _refusals(figures))
-        traffic_metrics.write_instances(page, figures.instances)
-        page.add(metric_names.INSTANCES, _instances(present.instances, named))
-        page.add(metric_names.SERVICE_IN_FLIGHT, _in_flight(present.instances, named))
-        _write_bodies(page, figures.bodies)
-        page.add(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
-        _write_tls(page, figures.tls)
+        figures = yield from self._told.bounded(present)
+        yield from page.plain(metric_names.BUILD, [((figures.version, figures.revision or _UNKNOWN), 1)])
+        yield from page.plain(metric_names.READY, [((), figures.ready)])
+        yield from traffic_metrics.routes_text(page, figures.routes)
+        yield from page.plain(metric_names.REFUSALS, _refusals(figures))
+        yield from traffic_metrics.instances_text(page, figures.instances)
+        yield from page.plain(metric_names.INSTANCES, _instances(present.instances, named))
+        yield from page.plain(metric_names.SERVICE_IN_FLIGHT, _in_flight(present.instances, named))
+        yield from _bodies_text(page, figures.bodies)
+        yield from page.plain(metric_names.DOUBTS, [((cause,), count) for cause, count in figures.doubts.items()])
+        yield from _tls_text(page, figures.tls)
         for family, samples in policy_metrics.families(present):
-            page.add(family, samples)
+            yield from page.plain(family, samples)
         for family, samples in breaker_metrics.breaker_families(figures.breakers):
-            page.add(family, samples)
+            yield from page.plain(family, samples)
         for field, name in metric_names.OF_WIRE.items():
-            page.add(name, [((), figures.wire.get(field, 0))])
-        traffic_metrics.write_loop(page, figures.loop)
-        traffic_metrics.write_workers(page, figures.workforce)
-        traffic_metrics.write_outputs(page, figures.outputs)
-        traffic_metrics.write_process(page, self._process())
-        return page.content_type, page.body()
-
-
-def render(figures: Figures, accept: str) -> tuple[str, bytes]:
-    """Return the page for a gateway that has told nothing before."""
-    return Metrics().render(figures, accept)
+            yield from page.plain(name, [((), figures.wire.get(field, 0))])
+        yield from traffic_metrics.loop_text(page, figures.loop)
+        yield from traffic_metrics.workers_text(page, figures.workforce)
+        yield from traffic_metrics.outputs_text(page, figures.outputs)
+        yield from traffic_metrics.process_text(page, process)
+        yield from page.end()
 
 
 def _refusals(figures: Figures) -> Samples:
@@ -67,21 +64,21 @@ def _refusals(figures: Figures) -> Samples:
         yield (code,), count
 
 
-def _write_bodies(page: Exposition, bodies: BodyFigures) -> None:
-    page.add(metric_names.STREAMS, [((), bodies.streams)])
-    page.add(metric_names.HELD, [((), bodies.held_bytes)])
-    page.add(metric_names.HELD_PEAK, [((), bodies.held_bytes_peak)])
-    page.add(metric_names.HELD_REFUSED, [((), bodies.refused)])
+def _bodies_text(page: Exposition, bodies: BodyFigures) -> Iterator[str]:
+    yield from page.plain(metric_names.STREAMS, [((), bodies.streams)])
+    yield from page.plain(metric_names.HELD, [((), bodies.held_bytes)])
+    yield from page.plain(metric_names.HELD_PEAK, [((), bodies.held_bytes_peak)])
+    yield from page.plain(metric_names.HELD_REFUSED, [((), bodies.refused)])
 
 
-def _write_tls(page: Exposition, tls: TlsFigures) -> None:
+def _tls_text(page: Exposition, tls: TlsFigures) -> Iterator[str]:
     whole = tls.handshakes - tls.resumed
-    page.add(metric_names.TLS_HANDSHAKES, [(("true",), tls.resumed), (("false",), whole)])
-    page.add(metric_names.TLS_FAILURES, [((cause,), count) for cause, count in tls.failures.items()])
-    page.add(metric_names.TLS_SESSIONS, [((), tls.sessions)])
-    page.add(metric_names.TLS_RELOADS, [(("true",), tls.reloads), (("false",), tls.bad_reloads)])
+    yield from page.plain(metric_names.TLS_HANDSHAKES, [(("true",), tls.resumed), (("false",), whole)])
+    yield from page.plain(metric_names.TLS_FAILURES, [((cause,), count) for cause, count in tls.failures.items()])
+    yield from page.plain(metric_names.TLS_SESSIONS, [((), tls.sessions)])
+    yield from page.plain(metric_names.TLS_RELOADS, [(("true",), tls.reloads), (("false",), tls.bad_reloads)])
     left = tls.certificate_seconds_left
-    page.add(metric_names.TLS_CERTIFICATE, [] if left is None else [((), left)])
+    yield from page.plain(metric_names.TLS_CERTIFICATE, [] if left is None else [((), left)])
 
 
 def _instances(instances: Sequence[InstanceFigures], named: Mapping[str, str]) -> Samples:

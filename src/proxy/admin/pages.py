@@ -29,11 +29,13 @@ from proxy.admin.state import LIMIT, LIMIT_MAX, AdminProblem, AdminState, Rows, 
 from proxy.beside_traffic import beside_traffic
 
 if TYPE_CHECKING:
+    from proxy.admin.metrics import Metrics
     from proxy.admin.top_keeper import TopKeeper
 
 T = TypeVar("T")
 
 JSON: Final = "application/json"
+COMPRESSED: Final = (("content-encoding", "gzip"), ("vary", "accept, accept-encoding"))
 PARAMETERS_MAX: Final = 128
 LARGE_MAX: Final = 4
 
@@ -69,6 +71,7 @@ class _Asked(NamedTuple):
     method: str
     query: Query
     accept: str
+    takes_gzip: bool
 
 
 class _Entry(NamedTuple):
@@ -109,7 +112,9 @@ class Pages:
             "/metrics": _Entry(self._metrics),
         }
 
-    async def page(self, method: str, target: str, accept: str = "", authorization: str = "") -> Page:
+    async def page(
+        self, method: str, target: str, accept: str = "", authorization: str = "", *, takes_gzip: bool = False
+    ) -> Page:
         """The page for a request."""
         path, _, query = target.partition("?")
         entry = self._pages.get(path)
@@ -121,7 +126,7 @@ class Pages:
             title = "Pages are only read here." if entry.methods == _READ else "This page takes no such method."
             return error_page(405, title, ("allow", ", ".join(entry.methods)))
         try:
-            return await entry.show(_Asked(method, _parameters(query), accept))
+            return await entry.show(_Asked(method, _parameters(query), accept, takes_gzip))
         except AdminProblem as problem:
             title = _TITLES.get(problem.status, "That cannot be done.")
             return error_page(problem.status, title, detail=problem.detail, **problem.more)
@@ -237,14 +242,21 @@ class Pages:
         return json_page(200, state)
 
     async def _metrics(self, asked: _Asked) -> Page:
-        content_type, body = await self._render(self._figures_told, await self._state.figures(), asked.accept)
-        return Page(200, content_type, body)
+        from proxy.admin.exposition import content_type_for
+        from proxy.admin.page_text import write
+        from proxy.admin.process import own_figures
+
+        process = await trio.to_thread.run_sync(own_figures)
+        content_type = content_type_for(asked.accept)
+        text = self._metrics_told.text(await self._state.figures(), content_type, process)
+        body = await write(text, compresses=asked.takes_gzip)
+        return Page(200, content_type, body, COMPRESSED if asked.takes_gzip else ())
 
     @cached_property
-    def _figures_told(self) -> Callable[..., tuple[str, bytes]]:
+    def _metrics_told(self) -> "Metrics":
         from proxy.admin.metrics import Metrics
 
-        return Metrics().render
+        return Metrics()
 
     async def beside(self, make: Callable[..., T], *of: Any) -> T:
         """Do in a thread what takes long."""

@@ -4,15 +4,17 @@ Whoever came first keeps its name: series that change what they are about would 
 makes room for newcomers; and what was told with the others stays with them, lest their sum fall.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Container, Generator, Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from proxy.admin.figure_rules import BY_KEY
 from proxy.admin.figures import Figures
-from proxy.admin.merging import put_together
+from proxy.admin.merging import merge_two, put_together
 from proxy.admin.metric_names import SERVICES_MAX
 from proxy.admin.traffic_figures import InstanceFigures, RouteFigures
+
+F = TypeVar("F", RouteFigures, InstanceFigures)
 
 OTHER: Final = "other"
 
@@ -60,13 +62,13 @@ class Told:
         """Begin with nobody."""
         self._routes, self._instances, self._services = Names(), Names(), Names()
 
-    def bounded(self, figures: Figures) -> Figures:
-        """Return figures in which no more are told by name than may be."""
-        return replace(
-            figures,
-            routes=self._bounded_routes(figures.routes, figures.bounds.routes),
-            instances=self._bounded_instances(figures.instances, figures.bounds.instances),
-        )
+    def bounded(self, figures: Figures) -> Generator[str, None, Figures]:
+        """Return figures in which no more are told by name than may be. Yields nothing, between small steps."""
+        named = self._routes.choose((route.key for route in figures.routes), figures.bounds.routes)
+        routes = yield from _told_together(figures.routes, named, _other_route)
+        named = self._instances.choose((one.key for one in figures.instances), figures.bounds.instances)
+        instances = yield from _told_together(figures.instances, named, _other_instance)
+        return replace(figures, routes=routes, instances=instances)
 
     def services(self, names: Iterable[str]) -> dict[str, str]:
         """Return what each service is called where only services are told."""
@@ -74,18 +76,27 @@ class Told:
         named = self._services.choose(names, SERVICES_MAX)
         return {name: name if name in named else OTHER for name in names}
 
-    def _bounded_routes(self, routes: Sequence[RouteFigures], most: int) -> Sequence[RouteFigures]:
-        named = self._routes.choose((route.key for route in routes), most)
-        if all(route.key in named for route in routes):
-            return routes
-        others = (replace(route, path=OTHER, service=OTHER, shares={}) for route in routes if route.key not in named)
-        return [*(route for route in routes if route.key in named), *put_together(others, BY_KEY)]
 
-    def _bounded_instances(self, instances: Sequence[InstanceFigures], most: int) -> Sequence[InstanceFigures]:
-        named = self._instances.choose((instance.key for instance in instances), most)
-        if all(instance.key in named for instance in instances):
-            return instances
-        others = (
-            replace(instance, service=OTHER, instance=OTHER) for instance in instances if instance.key not in named
-        )
-        return [*(one for one in instances if one.key in named), *put_together(others, BY_KEY)]
+def _told_together(
+    figures: Sequence[F], named: Container[Hashable], other: Callable[[F], F]
+) -> Generator[str, None, list[F]]:
+    """Return those with names, and behind them the others: those that are the same as others are one."""
+    told: list[F] = []
+    others: dict[Hashable, F] = {}
+    for one in figures:
+        if one.key in named:
+            told.append(one)
+            continue
+        one = other(one)
+        others[one.key] = merge_two(others[one.key], one) if one.key in others else one
+        yield ""
+    told.extend(others.values())
+    return told
+
+
+def _other_route(route: RouteFigures) -> RouteFigures:
+    return replace(route, path=OTHER, service=OTHER, shares={})
+
+
+def _other_instance(instance: InstanceFigures) -> InstanceFigures:
+    return replace(instance, service=OTHER, instance=OTHER)

@@ -26,68 +26,68 @@ STATES: Final = ("starting", "holding", "serving", "draining")
 _CLASSES: Final = tuple((number, f"{number}xx") for number in range(2, 6))  # 1xx is never a final response
 
 
-def write_routes(page: Exposition, routes: Sequence[RouteFigures]) -> None:
-    """Write what is told of each route."""
+def routes_text(page: Exposition, routes: Sequence[RouteFigures]) -> Iterator[str]:
+    """Yield what is told of each route."""
     keys = [(each.path, each.method, each.service) for each in routes]
     both = list(zip(keys, routes, strict=True))
-    page.add(names.REQUESTS, _by_class((key, each.statuses) for key, each in both))
-    page.add_histogram(names.DURATION, _there((key, each.total) for key, each in both))
-    page.add_histogram(names.SERVICE_DURATION, _there((key, each.latency) for key, each in both))
-    page.add_histogram(names.GATEWAY_DURATION, _there((key, each.gateway) for key, each in both))
-    page.add(names.ROUTE_REFUSALS, _refusals(both))
-    page.add(names.ROUTE_IN_FLIGHT, ((key, each.in_flight) for key, each in both))
+    yield from page.plain(names.REQUESTS, _by_class((key, each.statuses) for key, each in both))
+    yield from page.histogram(names.DURATION, _there((key, each.total) for key, each in both))
+    yield from page.histogram(names.SERVICE_DURATION, _there((key, each.latency) for key, each in both))
+    yield from page.histogram(names.GATEWAY_DURATION, _there((key, each.gateway) for key, each in both))
+    yield from page.plain(names.ROUTE_REFUSALS, _refusals(both))
+    yield from page.plain(names.ROUTE_IN_FLIGHT, ((key, each.in_flight) for key, each in both))
 
 
-def write_instances(page: Exposition, instances: Sequence[InstanceFigures]) -> None:
-    """Write what is told of each instance."""
+def instances_text(page: Exposition, instances: Sequence[InstanceFigures]) -> Iterator[str]:
+    """Yield what is told of each instance."""
     both = [((each.service, each.instance), each) for each in instances]
-    page.add(names.INSTANCE_REQUESTS, _by_class((key, each.statuses) for key, each in both))
-    page.add_histogram(names.INSTANCE_DURATION, _there((key, each.latency) for key, each in both))
-    page.add(names.INSTANCE_IN_FLIGHT, ((key, each.in_flight) for key, each in both))
+    yield from page.plain(names.INSTANCE_REQUESTS, _by_class((key, each.statuses) for key, each in both))
+    yield from page.histogram(names.INSTANCE_DURATION, _there((key, each.latency) for key, each in both))
+    yield from page.plain(names.INSTANCE_IN_FLIGHT, ((key, each.in_flight) for key, each in both))
 
 
-def write_loop(page: Exposition, loop: LoopFigures) -> None:
-    """Write how batches go."""
-    page.add_histogram(names.TURNS, _there([((), loop.turns)]))
-    page.add(names.LONGEST_TURN, [((), loop.longest_turn_s)])
-    page.add_histogram(names.AWAY, _there([((), loop.away)]))
-    page.add(names.LONGEST_AWAY, [((), loop.longest_away_s)])
-    page.add_histogram(names.BATCHES, _there([((), loop.batches)]))
+def loop_text(page: Exposition, loop: LoopFigures) -> Iterator[str]:
+    """Yield how batches go."""
+    yield from page.histogram(names.TURNS, _there([((), loop.turns)]))
+    yield from page.plain(names.LONGEST_TURN, [((), loop.longest_turn_s)])
+    yield from page.histogram(names.AWAY, _there([((), loop.away)]))
+    yield from page.plain(names.LONGEST_AWAY, [((), loop.longest_away_s)])
+    yield from page.histogram(names.BATCHES, _there([((), loop.batches)]))
 
 
-def write_workers(page: Exposition, workforce: WorkforceFigures) -> None:
-    """Write how the worker processes are."""
+def workers_text(page: Exposition, workforce: WorkforceFigures) -> Iterator[str]:
+    """Yield how the worker processes are."""
     counts = dict.fromkeys(STATES, 0)
     for worker in workforce.workers:
         counts[worker.state] = counts.get(worker.state, 0) + 1
-    page.add(names.WORKERS, (((state,), count) for state, count in counts.items()))
-    page.add(names.WORKERS_WANTED, [((), workforce.wanted)])
-    page.add(names.WORKERS_SILENT, [((), workforce.silent)])
-    page.add(names.WORKER_STARTS, (((cause,), count) for cause, count in workforce.starts.items()))
-    page.add(names.UPGRADES, (((outcome,), count) for outcome, count in workforce.upgrades.items()))
+    yield from page.plain(names.WORKERS, (((state,), count) for state, count in counts.items()))
+    yield from page.plain(names.WORKERS_WANTED, [((), workforce.wanted)])
+    yield from page.plain(names.WORKERS_SILENT, [((), workforce.silent)])
+    yield from page.plain(names.WORKER_STARTS, (((cause,), count) for cause, count in workforce.starts.items()))
+    yield from page.plain(names.UPGRADES, (((outcome,), count) for outcome, count in workforce.upgrades.items()))
     for name, of in _OF_WORKER:
-        page.add(name, _by_slot(workforce.workers, of))
+        yield from page.plain(name, _by_slot(workforce.workers, of))
 
 
-def write_outputs(page: Exposition, outputs: OutputFigures) -> None:
-    """Write what became of what is written beside the traffic."""
+def outputs_text(page: Exposition, outputs: OutputFigures) -> Iterator[str]:
+    """Yield what became of what is written beside the traffic."""
     for name, counts in (
         (names.WRITTEN, outputs.written),
         (names.DROPPED, outputs.dropped),
         (names.FAILED, outputs.failed),
         (names.PENDING, outputs.waiting),
     ):
-        page.add(name, (((output,), count) for output, count in counts.items()))
+        yield from page.plain(name, (((output,), count) for output, count in counts.items()))
 
 
-def write_process(page: Exposition, process: ProcessFigures) -> None:
-    """Write what the process takes that answers."""
+def process_text(page: Exposition, process: ProcessFigures) -> Iterator[str]:
+    """Yield what the process takes that answers."""
     values = (
         *(process.cpu_s, process.resident_bytes, process.virtual_bytes),
         *(process.descriptors, process.descriptors_max, process.started_at),
     )
     for name, value in zip(names.OF_PROCESS, values, strict=True):
-        page.add(name, [((), value)])
+        yield from page.plain(name, [((), value)])
 
 
 _OF_WORKER: Final[tuple[tuple[MetricName, Callable[[WorkerFigures], float]], ...]] = (

@@ -333,7 +333,9 @@ class LargePages(Pages):
 
     made = 0
 
-    async def page(self, method: str, target: str, accept: str = "", authorization: str = "") -> Page:
+    async def page(
+        self, method: str, target: str, accept: str = "", authorization: str = "", *, takes_gzip: bool = False
+    ) -> Page:
         self.made += target == "/metrics"
         return Page(200, "text/plain", b"x" * COMPRESSED_FROM_BYTES)
 
@@ -341,15 +343,15 @@ class LargePages(Pages):
 async def test_scrapes_that_never_read_are_few_at_once_and_end(autojump_clock: MockClock) -> None:
     pages = LargePages(PAGES_STATE)
 
-    async def serve(far: Stream) -> None:
+    async def serve(far: trio.abc.HalfCloseableStream) -> None:
         await serve_connection(far, pages)
         await far.aclose()
 
     async with trio.open_nursery() as nursery:
         for _ in range(LARGE_MAX + 2):
-            near, far = lockstep_stream_pair()
-            nursery.start_soon(serve, far)
-            await near.send_all(SCRAPE % b"")  # and never reads
+            silent, slow = lockstep_stream_pair()
+            nursery.start_soon(serve, slow)
+            await silent.send_all(SCRAPE % b"")  # and never reads
         await trio.sleep(REQUEST_S / 2)
         assert pages.made == LARGE_MAX
         patient, far = memory_stream_pair()

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from metrics_page import PROCESS, render
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -11,12 +12,10 @@ from proxy.admin import metric_names
 from proxy.admin.exposition import OPENMETRICS, TEXT
 from proxy.admin.figures import BodyFigures, Figures, InstanceFigures, RouteFigures, TlsFigures
 from proxy.admin.metric_bounds import BATCH_BOUNDS, GATEWAY_BOUNDS_S, REQUEST_BOUNDS_S, TURN_BOUNDS_S
-from proxy.admin.metrics import render
 from proxy.admin.traffic_figures import (
     Distribution,
     LoopFigures,
     OutputFigures,
-    ProcessFigures,
     WorkerFigures,
     WorkforceFigures,
 )
@@ -28,7 +27,6 @@ def times(bounds: tuple[float, ...], *values: float) -> Distribution:
     return Distribution([sum(value <= bound for value in values) for bound in (*bounds, 1e9)], sum(values))
 
 
-PROCESS = ProcessFigures(41, 1.5, 2_000, 3_000, 17, 1_024, 1_700_000_000.0)
 FIGURES = Figures(
     version="1.2.3",
     ready=True,

@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 import pytest
+from metrics_page import render
 
 from proxy.admin.figure_rules import RULE, TOTAL
 from proxy.admin.figures import (
@@ -24,7 +25,6 @@ from proxy.admin.figures import (
     TlsFigures,
 )
 from proxy.admin.merging import forget_absent, left_behind, merge_figures, pack, unpack
-from proxy.admin.metrics import render
 from proxy.admin.traffic_figures import Distribution, LoopFigures, ProcessFigures, WorkerFigures, WorkforceFigures
 
 ONE = Figures(

@@ -1,3 +1,5 @@
+from metrics_page import render
+
 from proxy.admin.figures import (
     BalanceFigures,
     CallFigures,
@@ -15,7 +17,6 @@ from proxy.admin.figures import (
     RouteFigures,
 )
 from proxy.admin.metric_names import OF_SERVICES
-from proxy.admin.metrics import render
 from proxy.admin.policy_metrics import SERIES_MAX, bounded_samples, families
 
 FIGURES = Figures(

@@ -4,12 +4,13 @@ import random
 from dataclasses import replace
 
 import pytest
+from metrics_page import render, result_of
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from proxy.admin.figures import Figures, InstanceFigures, RouteFigures
 from proxy.admin.metric_bounds import GATEWAY_BOUNDS_S, REQUEST_BOUNDS_S
 from proxy.admin.metric_names import METRICS, SERVICES_MAX
-from proxy.admin.metrics import Metrics, render
+from proxy.admin.metrics import Metrics
 from proxy.admin.told import Names, Told, present_of
 from proxy.admin.traffic_figures import Distribution, SeriesBounds
 from proxy.admin.traffic_metrics import REFUSALS_MAX
@@ -28,7 +29,7 @@ def instance(name: str, count: int = 1, service: str = "billing") -> InstanceFig
 
 def test_routes_past_the_bound_are_told_together() -> None:
     routes = [route("/a"), route("/b", 2), route("/c", 3), route("/d", 4, "PUT")]
-    first, gets, puts = Told().bounded(Figures("1", True, routes, bounds=SeriesBounds(1, 1))).routes
+    first, gets, puts = result_of(Told().bounded(Figures("1", True, routes, bounds=SeriesBounds(1, 1)))).routes
     assert first is routes[0]
     assert (gets.path, gets.service, gets.method, list(gets.statuses)) == ("other", "other", "GET", [0, 0, 5, 0, 0, 0])
     assert gets.latency == Distribution([2] * 17, 1.0)
@@ -115,8 +116,8 @@ def test_refusals_are_bounded_and_none_is_lost() -> None:
 
 def test_names_are_kept_from_page_to_page() -> None:
     metrics, bounds = Metrics(), SeriesBounds(1, 1)
-    first = metrics.render(Figures("1", True, [route("/b")], bounds=bounds), "")[1]
-    then = metrics.render(Figures("1", True, [route("/a"), route("/b")], bounds=bounds), "")[1]
+    first = render(Figures("1", True, [route("/b")], bounds=bounds), "", metrics)[1]
+    then = render(Figures("1", True, [route("/a"), route("/b")], bounds=bounds), "", metrics)[1]
     assert b'route="/b"' in first
     assert b'route="/b"' in then
     assert b'route="/a"' not in then
