@@ -17,6 +17,7 @@ class Ledger:
         """Begin with nothing, or with what `pack` of a program before this one made."""
         self._gone: Figures | None = unpack(packed) if packed else None
         self._last: dict[str, Figures] = {}
+        self._settled: set[str] = set()
 
     def pack(self) -> bytes:
         """Return what those that have gone have left behind; empty for nothing."""
@@ -24,11 +25,13 @@ class Ledger:
 
     def note(self, worker: str, figures: Figures) -> None:
         """Take the figures that a worker tells now. What it has told before does not count any more."""
-        self._last[worker] = figures
+        if worker not in self._settled:  # the last words of one whose totals are taken over come too late
+            self._last[worker] = figures
 
     def settle(self, living: Collection[str]) -> None:
         """Take over the totals of those that live no more."""
         for worker in [each for each in self._last if each not in living]:
+            self._settled.add(worker)
             left = left_behind(self._last.pop(worker))
             self._gone = left if self._gone is None else merge_figures([self._gone, left])
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,14 +19,14 @@ from proxy.admin.state import AdminProblem, AdminState, Rows, Selection
 from proxy.admin.top_sample import TopSample, merged_samples
 from proxy.config import GatewayConfig
 from proxy.config.reload import Report
-from proxy.control.client import WorkerGone, WorkerRefusal
+from proxy.control.client import WorkerGone, WorkerRefusal, WorkerSilent
 from proxy.overview_settings import shown_settings
 
 from .asking import PAGE_S, Said, answers, ask_all, ask_one
 from .ledger import Ledger
 from .readiness import not_ready
 from .reloading import WorkersReloading
-from .roster import DRAINING, SERVING, LiveWorker, Roster, serving
+from .roster import SERVING, LiveWorker, Roster, serving
 from .rows import merge_routes, merge_services
 from .slices import Sliced, joined
 from .workforce import workforce_of
@@ -34,8 +35,8 @@ T = TypeVar("T")
 
 FLEET_S: Final = 9.0
 STATUS_S: Final = 2.0
-WATCH_S: Final = 0.2
-"""How often to look for workers that drain, so that their last figures can be asked for."""
+WATCH_S: Final = 0.5
+"""How often to look for new workers, so that their last figures can be asked for."""
 A_DAY_S: Final = 86_400.0
 
 _BUSY: Final = "Another reload is under way; its report will be at GET /reload."
@@ -86,20 +87,21 @@ class Merged:
             nursery.start_soon(self._reloading.reloader.watch)
             while True:
                 for worker in self._roster.workers:
-                    if worker.state == DRAINING and worker.id not in self._parting:
+                    if worker.id not in self._parting:
                         self._parting.add(worker.id)
                         nursery.start_soon(self._farewell, worker)
                 await trio.sleep(WATCH_S)
 
     async def _farewell(self, worker: LiveWorker) -> None:
-        """Note what a worker has counted to its end."""
+        """Note what a worker has counted to its end. It is asked while it lives: once it drains, it may be too late."""
+        told: Sliced | None = None
         try:
-            sliced = await worker.link.ask("farewell", timeout_s=A_DAY_S, into=Sliced, is_background=True)
+            while told is None:
+                with suppress(WorkerSilent):
+                    told = await worker.link.ask("farewell", timeout_s=A_DAY_S, into=Sliced, is_background=True)
         except (WorkerGone, WorkerRefusal):
-            return  # what it has told before stands
-        finally:
-            self._parting.discard(worker.id)
-        self._ledger.note(worker.id, joined(sliced))
+            return  # what it has told before stands; it is not asked again
+        self._ledger.note(worker.id, joined(told))
 
     async def reload(self, cause: str) -> Report:
         """Have all workers read the settings again. Waits for a reload that has begun."""

@@ -47,6 +47,15 @@ def test_last_words_count_once() -> None:
     assert counted(ledger, {"0.2": figures(1)}) == (13, 0)
 
 
+def test_last_words_that_come_too_late_do_not_count_twice() -> None:
+    ledger = Ledger()
+    counted(ledger, {"0.1": figures(10), "1.1": figures(1)})
+    ledger.settle({"1.1"})
+    ledger.note("0.1", figures(12))
+    ledger.settle({"1.1"})
+    assert counted(ledger, {"1.1": figures(1)}) == (11, 0)
+
+
 def test_who_lives_and_is_silent_counts_with_what_it_has_told_last() -> None:
     ledger = Ledger()
     counted(ledger, {"0.1": figures(10, 5), "1.1": figures(20, 5)})
