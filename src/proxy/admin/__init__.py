@@ -2,6 +2,7 @@
 
     server.py         the listener: a bounded number of connections
     connection.py     one HTTP connection, by h11; the only module that knows it
+    visitors.py       browsers that were led here by somebody else's name
     pages.py          what there is to see, and what it says
     state.py          where the pages get it from; the application fills this in
     figures.py        one moment's numbers, as plain values

@@ -8,6 +8,7 @@ import h11
 import trio
 
 from proxy.admin.pages import COMPRESSED, Page, Pages, error_page
+from proxy.admin.visitors import is_led_astray
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 """Of a request's head: enough for a request with a token in it that is to be explained; above: 431."""
@@ -29,7 +30,12 @@ COMPRESSED_FROM_BYTES: Final = 64 * 1024
 LARGE_PAGES: Final = (b"/metrics",)
 """Of these few are made or sent at once (`Pages.large`), so that who asks and never reads does not fill the memory."""
 
-_READ: Final = (b"accept", b"authorization", b"accept-encoding")
+_READ: Final = (b"accept", b"authorization", b"accept-encoding", b"host", b"user-agent")
+
+_LED_ASTRAY: Final = (
+    "Browsers are answered here by an address, or as localhost: any name may be one that a page of somebody else has"
+    " made for itself. Where admin.token is set, they are answered by every name."
+)
 
 _log = logging.getLogger("penstock.admin")
 
@@ -102,7 +108,9 @@ async def _page(request: h11.Request, pages: Pages) -> Page:
         return error_page(403, "Pages of browsers may change nothing here.")
     target = request.target.decode("ascii")
     fields = {name: b",".join(value for given, value in request.headers if given == name) for name in _READ}
-    accept, authorization, codings = (fields[name].decode("latin-1") for name in _READ)
+    accept, authorization, codings, host, agent = (fields[name].decode("latin-1") for name in _READ)
+    if is_led_astray(host, agent) and not pages.is_locked:
+        return error_page(403, "This name is not known here.", detail=_LED_ASTRAY)
     try:
         gzips = takes_gzip(codings)
         page = await pages.page(request.method.decode("ascii"), target, accept, authorization, takes_gzip=gzips)

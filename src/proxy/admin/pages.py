@@ -131,6 +131,11 @@ class Pages:
             title = _TITLES.get(problem.status, "That cannot be done.")
             return error_page(problem.status, title, detail=problem.detail, **problem.more)
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a token is needed."""
+        return bool(self._state.token())
+
     def _is_let_in(self, authorization: str) -> bool:
         token = self._state.token()
         if not token:

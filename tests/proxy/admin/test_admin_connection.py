@@ -267,6 +267,29 @@ async def test_a_page_in_a_browser_may_change_nothing(autojump_clock: MockClock,
     assert answered == status
 
 
+@pytest.mark.parametrize(
+    ("host", "agent", "status"),
+    [
+        ("evil.example", "Mozilla/5.0", 403),
+        ("evil.example", "Prometheus/2.53.0", 200),
+        ("127.0.0.1:9901", "Mozilla/5.0", 200),
+        ("localhost:9901", "Mozilla/5.0", 200),
+    ],
+)
+async def test_a_browser_that_was_led_here_by_a_name_is_told_nothing(
+    autojump_clock: MockClock, host: str, agent: str, status: int
+) -> None:
+    sent = f"GET /health HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\nconnection: close\r\n\r\n".encode()
+    [(answered, _, _)] = answers_in(await exchange(sent), ["GET"])
+    assert answered == status
+
+
+async def test_where_a_token_is_needed_it_is_enough(autojump_clock: MockClock) -> None:
+    pages = Pages(state_with(token=lambda: "correct-horse"))
+    assert pages.is_locked
+    assert not Pages(PAGES_STATE).is_locked
+
+
 LARGE = Figures("1", True, [RouteFigures("GET", f"/{number}", (0,) * 6) for number in range(500)])
 SCRAPE = b"GET /metrics HTTP/1.1\r\nhost: a\r\n%s\r\n"
 
