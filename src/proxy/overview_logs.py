@@ -22,6 +22,7 @@ LOGGERS: Final = {
     "penstock.rates": "the store of rates",
     "penstock.rules": "rules that have no effect where they would loosen something",
     "penstock.services": "services that join, leave, are dialled, or are turned away",
+    "penstock.supervisor": "workers that start, end, crash, or do not answer",
     "penstock.tls": "handshakes of clients, and certificates",
 }
 """The gateway's loggers, and what each tells of."""

@@ -27,6 +27,8 @@ LINES = [
     f"{{'cookie': 'theme=dark; session={SECRET}'}}",
     f"[(b'cookie', b'name=\"{SECRET}\"; more={SECRET}')]",
     f"X-Api-Key: {SECRET}",
+    f"X-Amz-Security-Token: {SECRET}",
+    f"db_password={SECRET}",
     f"x-api-key={SECRET}",
     f"(b'x-api-key', b'{SECRET}')",
     f"it was psk_{SECRET}",
@@ -35,6 +37,10 @@ LINES = [
     f"GET /things?access_token={SECRET}&page=2",
     f"GET /things?page=2&token={SECRET}",
     f"GET /things?page=2;api_key={SECRET} HTTP/1.1",
+    *(
+        f"GET /things?page=2&{name}={SECRET}"
+        for name in ("code", "sig", "jwt", "auth", "key", "session_id", "assertion")
+    ),
     f"password={SECRET}",
     f"'password': '{SECRET}'",
     f'client_secret: "{SECRET}"',

@@ -102,6 +102,12 @@ def process_logs() -> Logs | None:
     return _of_process
 
 
+def without_secrets(text: str) -> str:
+    """Return a text without secrets, as a line of the log has it; for whatever else shows what clients have sent."""
+    redact = _of_process.redact if _of_process is not None else Redactor()
+    return redact(text.encode(errors="backslashreplace")).decode()
+
+
 def hide_secrets(values: Iterable[object]) -> None:
     """Hide those of some settings' values that are secrets, from now on; those known before are still hidden."""
     if _of_process is not None:

@@ -23,7 +23,10 @@ SHOWN: Final = b"***"
 KNOWN_MAX: Final = 256
 """Secrets that are known at once: beyond, the one that was learned first is forgotten."""
 
-HINTS: Final = (b"auth", b"bearer", b"basic ", b"cookie", b"eyj", b"psk_", b"key", b"token", b"pass", b"pwd", b"secret")
+HINTS: Final = (
+    *(b"auth", b"bearer", b"basic", b"negotiate", b"cookie", b"eyj", b"psk_", b"key", b"token", b"pass", b"pwd"),
+    *(b"secret", b"session", b"assertion", b"jwt", b"sig", b"code="),
+)
 """One of them, in lower case, is in every line that a pattern finds anything in; so is ``://`` with ``@``."""
 
 

@@ -10,6 +10,9 @@ from typing import Final
 
 _SHOWN: Final = rb"***"
 
+_START: Final = rb"(?i)(?:\b|(?<=\\[nrt]))"
+"""Of a word, in upper and lower case, also behind a line end that was escaped."""
+
 # A value is told from its name in one of these ways, of which the second may have backslashes, within JSON:
 # name: value, name=value, "name": "value", (b'name', b'value')
 _IS: Final = rb"(?:\s?[:=]\s?|%3[AaDd])"
@@ -18,10 +21,10 @@ _UP_TO_QUOTE: Final = rb"(?:(?!\3)(?:\\.|[^\\]))*"
 _WORD: Final = rb"""[^\s"'\\,;&<>)\]}]+"""
 
 _COOKIES: Final = rb"(?:set-)?cookie"
-_HEADERS: Final = rb"(?:proxy-)?authorization|x-api-key|x-auth-token|x-access-token|x-csrf-token|x-amz-security-token"
+_HEADERS: Final = rb"(?:proxy-)?authorization"
 _VALUES: Final = (
-    rb"access_token|refresh_token|id_token|id_token_hint|auth_token|session_?id|sessiontoken|client_secret"
-    rb"|client_assertion|assertion|private_key|api_?key|password|passwd|pwd|secret|signature|x-amz-signature"
+    rb"(?:[a-z0-9]{1,32}[_-]){1,4}token|id_token_hint|session_?id|sessiontoken"
+    rb"|(?:[a-z0-9]{1,32}[_-]){0,4}(?:api[_-]?key|private_key|secret|password|passwd|pwd|assertion|signature)"
 )
 _PARAMETERS: Final = _VALUES + rb"|token|auth|key|sig|code|jwt"
 _QUOTED: Final = rb"|".join((_COOKIES, _HEADERS, _VALUES, rb"token|jwt"))
@@ -34,14 +37,17 @@ _PATTERNS: Final[tuple[tuple[bytes, bytes], ...]] = (
         _SHOWN,
     ),
     # A JSON Web Token: signed has three parts, encrypted five.
-    (rb"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}", _SHOWN),
-    (rb"\bpsk_[A-Za-z0-9_-]{8,}", _SHOWN),
-    (rb"(?i)\b(" + _QUOTED + rb")" + _QUOTED_IS + _UP_TO_QUOTE, rb"\1\2\3" + _SHOWN),
-    (rb"(?i)\b(" + _COOKIES + _IS + rb")" + _WORD + rb"(?:;\s?" + _WORD + rb")*", rb"\1" + _SHOWN),
-    (rb"(?i)\b(" + _HEADERS + rb")(" + _IS + rb")(?:(?:bearer|basic|digest|negotiate)\s+)?" + _WORD, rb"\1\2" + _SHOWN),
-    (rb"(?i)\b(bearer|basic|negotiate)(\s+|%20|\+)[A-Za-z0-9._~+/=%-]{8,}", rb"\1\2" + _SHOWN),
+    (_START + rb"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}", _SHOWN),
+    (_START + rb"psk_[A-Za-z0-9_-]{8,}", _SHOWN),
+    (_START + rb"(" + _QUOTED + rb")" + _QUOTED_IS + _UP_TO_QUOTE, rb"\1\2\3" + _SHOWN),
+    (_START + rb"(" + _COOKIES + _IS + rb")" + _WORD + rb"(?:;\s?" + _WORD + rb")*", rb"\1" + _SHOWN),
+    (
+        _START + rb"(" + _HEADERS + rb")(" + _IS + rb")(?:(?:bearer|basic|digest|negotiate)\s+)?" + _WORD,
+        rb"\1\2" + _SHOWN,
+    ),
+    (_START + rb"(bearer|basic|negotiate)(\s+|%20|\+)[A-Za-z0-9._~+/=%-]{8,}", rb"\1\2" + _SHOWN),
     (rb"(?i)([?&;](?:" + _PARAMETERS + rb")=)[^&\s\"'\\#]+", rb"\1" + _SHOWN),
-    (rb"(?i)\b((?:" + _VALUES + rb")" + _IS + rb")" + _WORD, rb"\1" + _SHOWN),
+    (_START + rb"((?:" + _VALUES + rb")" + _IS + rb")" + _WORD, rb"\1" + _SHOWN),
     # The password of a URL, and the user before it.
     (rb"(://)[^\s/@:\"'\\]*:[^\s/@\"'\\]*@", rb"\1" + _SHOWN + rb"@"),
 )

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from frames.frame import Method
 from frames.scanned_head import scan_head
+from penstock.telemetry.logs import without_secrets
 from proxy.bounds import wire_settings
 from proxy.errors import NO_INSTANCE, SHARD_MISSING, Reason, reason_of_verdict
 from proxy.exchange import Exchange
@@ -134,7 +135,10 @@ class _Run:
     def _explanation(self, outcome: str, **more: Any) -> Explanation:
         exchange, question = self._exchange, self._question
         told = Explanation(
-            request=f"{question.method} {question.target}", outcome=outcome, steps=tuple(self._steps), **more
+            request=without_secrets(f"{question.method} {question.target}"),
+            outcome=outcome,
+            steps=tuple(self._steps),
+            **more,
         )
         route = getattr(exchange, "route", None)
         if route is None:
