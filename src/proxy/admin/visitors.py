@@ -14,10 +14,7 @@ def is_led_astray(host: str, user_agent: str) -> bool:
 
 
 def _is_own(host: str) -> bool:
-    if host.startswith("["):
-        name = host[1:].partition("]")[0]
-    else:
-        name = host.rpartition(":")[0] if ":" in host else host
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
     if name.rstrip(".") == "localhost" or name.rstrip(".").endswith(".localhost"):  # RFC 6761: never asked of the DNS
         return True
     try:

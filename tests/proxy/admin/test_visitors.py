@@ -1,6 +1,4 @@
 import pytest
-from admin_support import STATE, state_with
-from trio.testing import MockClock
 
 from proxy.admin.visitors import is_led_astray
 
@@ -9,7 +7,16 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64)"
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1:9901", "127.0.0.1", "[::1]:9901", "[::1]", "localhost:9901", "LOCALHOST", "localhost.:1", "a.localhost"],
+    [
+        "127.0.0.1:9901",
+        "127.0.0.1",
+        "[::1]:9901",
+        "[::1]",
+        "localhost:9901",
+        "LOCALHOST",
+        "localhost.:1",
+        "a.localhost",
+    ],
 )
 def test_names_that_nobody_can_make(host: str) -> None:
     assert not is_led_astray(host, BROWSER)
