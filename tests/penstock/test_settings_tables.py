@@ -294,6 +294,12 @@ def test_a_list_of_texts_takes_commas_and_brackets() -> None:
     assert ListOf(WORD, unique=False).parse("a, a") == ("a", "a")
 
 
+@pytest.mark.parametrize("word", ["off", "ON", "yes", "No", "y", "N"])
+def test_a_word_that_others_take_for_a_switch_is_quoted(word: str) -> None:
+    assert render_flow({"mode": word}) == f'{{mode: "{word}"}}'
+    assert parse_flow(render_flow(word), "value", "") == word
+
+
 TEXTS = st.text(max_size=8)
 
 

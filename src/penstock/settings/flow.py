@@ -7,7 +7,9 @@ from .types import Raw
 
 _BARE = re.compile(r"[A-Za-z0-9/._~^<=*+@$()-][A-Za-z0-9/._~^<>=*+@$()% :;-]*")
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_NULLS = {"", "~", "null", "Null", "NULL"}
+_NULLS = {"", "~", "null"}
+_SWITCHES = {"on", "off", "yes", "no", "y", "n"}
+"""Words here, and switches for readers of YAML 1.1: an editor, say."""
 
 
 def parse_flow(text: str, label: str, example: str) -> Raw:
@@ -40,7 +42,9 @@ def render_flow(raw: Raw) -> str:
 
 def _is_bare(text: str) -> bool:
     """Whether YAML takes it as this text without quotes, within brackets and as a key."""
-    if text in _NULLS or not _BARE.fullmatch(text) or text.endswith((" ", ":")) or ": " in text:
+    if text.lower() in _NULLS | _SWITCHES or not _BARE.fullmatch(text):
+        return False
+    if text.endswith((" ", ":")) or ": " in text:
         return False
     return not text.startswith(("*", "@", "%", "- ", ": ", "? ")) and text not in ("-", "=", "<<", "---", "...")
 
