@@ -146,7 +146,11 @@ _CASES = (
         "small GET, 64 connections, with what is measured for people and without",
         _loaded(_MEASURES, wrk(64)),
     ),
-    Case("scrapes", f"/metrics each second with {scrape_case.ROUTES:,} routes, under load", scrape_case.scrapes),
+    Case(
+        "scrapes",
+        f"/metrics every {scrape_case.EVERY_S:.0f} s with {scrape_case.ROUTES:,} routes, under load",
+        scrape_case.scrapes,
+    ),
     Case("steps", "the longest steps of the loop under full load", steps_case.longest),
     Case("choice", "one of several instances is chosen", choice_case.each_way),
     Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),

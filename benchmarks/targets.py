@@ -171,7 +171,7 @@ TARGETS = (
         aim=0.5,
     ),
     Target(
-        "p99 of requests with a scrape each second ÷ without",
+        "p99 of requests beside scrapes ÷ without",
         *("scrapes", "penstock", QUIET, "p99_us"),
         must=1.2,
     ),

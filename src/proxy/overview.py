@@ -45,6 +45,7 @@ class Overview:
         return AdminState(
             token=lambda: self._gateway.configured.config.admin.token.reveal(),
             ready=self.not_ready,
+            give_way=self.give_way,
             figures=self.figures,
             services=self.services,
             routes=self.routes,
@@ -77,6 +78,11 @@ class Overview:
         from proxy.overview_lists import Lists
 
         return Lists(self._gateway)
+
+    async def give_way(self) -> None:
+        """Let the traffic have its turn. The wire is told, which else would go on for a millisecond each time."""
+        self._gateway.wire.tasks_are_lively()
+        await trio.lowlevel.checkpoint()
 
     async def figures(self) -> "Figures":
         """Return the numbers of now."""

@@ -82,12 +82,14 @@ async def figures_of(
         )
 
     return Figures(
-        routes=await in_slices(route_figures, routes, FIGURES_SLICE_S),
+        routes=await in_slices(route_figures, routes, FIGURES_SLICE_S, gateway.overview.give_way),
         version=__version__,
         ready=is_ready,
         reasons=dict(gateway.counts),
         wire=wire.counters(),
-        instances=await in_slices(instance_figures, gateway.registry.instances, FIGURES_SLICE_S),
+        instances=await in_slices(
+            instance_figures, gateway.registry.instances, FIGURES_SLICE_S, gateway.overview.give_way
+        ),
         bodies=BodyFigures(gateway.tasks.in_progress, bodies.held, bodies.peak, bodies.refused),
         tls=_tls(secured),
         doubts={doubt.value: gateway.doubts.get(doubt, 0) for doubt in Doubt},

@@ -5,7 +5,7 @@ so that nobody who asks a service waits for somebody who looks at a list.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -114,14 +114,19 @@ class Lists:
         }
 
 
-async def in_slices(make: Callable[[T], Any], of: Iterable[T], slice_s: float = SLICE_S) -> list[Any]:
+async def in_slices(
+    make: Callable[[T], Any],
+    of: Iterable[T],
+    slice_s: float = SLICE_S,
+    give_way: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+) -> list[Any]:
     """Return what is made of each thing; the traffic goes on in between."""
     made: list[Any] = []
     yields_at = trio.current_time() + slice_s
     for each in of:
         made.append(make(each))
         if trio.current_time() > yields_at:
-            await trio.lowlevel.checkpoint()
+            await give_way()
             yields_at = trio.current_time() + slice_s
     return made
 

@@ -5,10 +5,8 @@ writes, each of them would wait for a switch interval; and there are some of the
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
-
-import trio
 
 SLICE_S: Final = 0.0001
 """Of writing, between two looks at what others want: a turn of the loop under load takes longer."""
@@ -51,13 +49,13 @@ class PageText:
         self._chunks.append(chunk if self._packer is None else self._packer.compress(chunk))
 
 
-async def write(pieces: Iterable[str], *, compresses: bool) -> bytes:
-    """Return what the pieces make, written in small steps."""
+async def write(pieces: Iterable[str], give_way: Callable[[], Awaitable[None]], *, compresses: bool) -> bytes:
+    """Return what the pieces make, written in small steps. give_way: lets others have their turn."""
     text, clock = PageText(compresses=compresses), time.perf_counter
     yields_at = clock() + SLICE_S
     for piece in pieces:
         text.take(piece)
         if clock() >= yields_at:
-            await trio.lowlevel.checkpoint()
+            await give_way()
             yields_at = clock() + SLICE_S
     return text.end()

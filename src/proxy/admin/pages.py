@@ -253,8 +253,9 @@ class Pages:
 
         process = await trio.to_thread.run_sync(own_figures)
         content_type = content_type_for(asked.accept)
-        text = self._metrics_told.text(await self._state.figures(), content_type, process)
-        body = await write(text, compresses=asked.takes_gzip)
+        with beside_traffic():  # not in a thread, but thousands of things are made all the same
+            text = self._metrics_told.text(await self._state.figures(), content_type, process)
+            body = await write(text, self._state.give_way, compresses=asked.takes_gzip)
         return Page(200, content_type, body, COMPRESSED if asked.takes_gzip else ())
 
     @cached_property

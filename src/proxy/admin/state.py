@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+import trio
 
 if TYPE_CHECKING:
     from proxy.admin.figures import Figures
@@ -50,6 +51,7 @@ class AdminState(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     token: Callable[[], str]  # what has to be shown; empty for none
+    give_way: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint  # to be called between small steps of long work
     ready: Callable[[], Sequence[str] | Awaitable[Sequence[str]]]  # why not, one sentence each; empty when ready
     figures: "Callable[[], Awaitable[Figures]]"
     services: Callable[[Selection], Awaitable[Rows]]  # instances
