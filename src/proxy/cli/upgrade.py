@@ -3,18 +3,18 @@
 from typing import Any
 
 import click
-import msgspec
 
 from .admin_client import admin_client
 from .failures import failures_explained
 from .options import SettingsCommand, load_settings
+from .output import echo_json, output_option
 from .replacing import follow, text_of
 
 PATH = "/upgrade"
 
 
 @click.command(cls=SettingsCommand, short_help="Have the version that is installed now take over.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
+@output_option("How to show what came of it.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:
     """Have the version that is installed now take over from the one that runs, as SIGUSR2 does: install it, and call
@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, output: str, **_: object) -> None:
         client.begin(PATH, {})
         came: dict[str, Any] = follow(client, PATH)
     if output == "json":
-        click.echo(msgspec.json.encode(came).decode())
+        echo_json(came)
     else:
         click.echo(text_of(came, f"version {came['version']} has taken over from {came['was']}"))
     ctx.exit(0 if came["state"] == "done" else 1)

@@ -3,11 +3,11 @@
 from typing import Any
 
 import click
-import msgspec
 
 from .admin_client import admin_client
 from .failures import failures_explained
 from .options import SettingsCommand, load_settings
+from .output import echo_json, output_option
 from .replacing import follow, text_of
 
 PATH = "/workers/restart"
@@ -15,7 +15,7 @@ PATH = "/workers/restart"
 
 @click.command(cls=SettingsCommand, short_help="Put new processes in the place of those that serve.")
 @click.option("--slot", type=click.IntRange(0, 255), multiple=True, help="Only the worker in this slot; repeatable.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
+@output_option("How to show what came of it.")
 @click.pass_context
 def command(ctx: click.Context, /, slot: tuple[int, ...], output: str, **_: object) -> None:
     """Put new processes in the place of those that serve, one after the other. Each new one has its services before it
@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, slot: tuple[int, ...], output: str, **_: obje
         client.begin(PATH, {"slot": [str(each) for each in slot]})
         came: dict[str, Any] = follow(client, PATH)
     if output == "json":
-        click.echo(msgspec.json.encode(came).decode())
+        echo_json(came)
     else:
         click.echo(text_of(came, f"workers were replaced by {', '.join(came['new'])}"))
     ctx.exit(0 if came["state"] == "done" else 1)
