@@ -29,6 +29,8 @@ import frames, frames._native, frames.codec, frames.wire
 import penstock, penstock.settings, penstock.settings.file
 import proxy, proxy.app, proxy.cli.main, proxy.cli.demo_service
 from penstock import Service
+from proxy.admin.operator_page import operator_page
+assert operator_page().status == 200
 for module in (frames, frames._native, penstock, proxy):
     assert module.__file__.startswith(sys.prefix), module.__file__
 print("imported")
