@@ -12,6 +12,8 @@ from proxy.admin.figures import Figures
 
 T = TypeVar("T")
 
+_NUMBERS: Final = (int, float, bool)
+
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
@@ -105,6 +107,8 @@ def _merged(values: Sequence[Any], rule: Rule) -> Any:
     if len(values) < 2:
         return values[0] if values else None
     first = values[0]
+    if type(first) in _NUMBERS:  # most of what there is
+        return reduce(rule.combine, values)
     if is_dataclass(first):
         kind = cast("Any", type(first))
         return kind(**{name: _merged([getattr(each, name) for each in values], of) for name, _, of in _rules(kind)})
@@ -116,7 +120,7 @@ def _merged(values: Sequence[Any], rule: Rule) -> Any:
         return first
     if isinstance(first, Sequence) and not isinstance(first, str):
         alike = [value for value in values if len(value) == len(first)]  # another version may have other bounds
-        return [reduce(rule.combine, column) for column in zip(*alike, strict=True)]
+        return reduce(lambda one, other: list(map(rule.combine, one, other)), alike)
     return reduce(rule.combine, values)
 
 

@@ -4,7 +4,8 @@ Of each worker the last figures that it has told are kept. When it has gone, its
 went before it. What it counted behind its last figures is lost, unless it could say a farewell.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from proxy.admin.figures import Figures
 from proxy.admin.merging import forget_absent, left_behind, merge_figures, pack, unpack
@@ -43,7 +44,13 @@ class Ledger:
         for worker, figures in now.items():
             self.note(worker, figures)
         if self._gone is not None and self._last:
-            self._gone = forget_absent(self._gone, merge_figures(list(self._last.values())))
+            self._gone = forget_absent(self._gone, _side_by_side(list(self._last.values())))
         silent = [left_behind(figures) for worker, figures in self._last.items() if worker not in now]
         parts = [*now.values(), *silent, *([] if self._gone is None else [self._gone])]
         return merge_figures(parts) if parts else None
+
+
+def _side_by_side(several: Sequence[Figures]) -> Figures:
+    """Return the routes and instances of all, without putting them together: it is asked which there are."""
+    routes = [route for figures in several for route in figures.routes]
+    return replace(several[0], routes=routes, instances=[each for figures in several for each in figures.instances])
