@@ -25,7 +25,7 @@ def command(ctx: click.Context, /, slot: tuple[int, ...], output: str, **_: obje
     """
     with failures_explained():
         client = admin_client(load_settings(ctx).settings)
-        client.begin(PATH, {"slot": [str(each) for each in slot]})
+        client.begin(PATH, {"slot": [str(each) for each in slot]} if slot else {})
         came: dict[str, Any] = follow(client, PATH)
     if output == "json":
         echo_json(came)
