@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from penstock.settings import Loaded
-from penstock.telemetry.logs import Logs, set_up_logs
+from penstock.telemetry.logs import Logs, SameFields, set_up_logs
 from penstock.telemetry.redaction import secrets_in
 from proxy.cli.failures import failures_explained
 from proxy.config import GatewayConfig, gateway_registry, load_gateway
@@ -43,10 +43,14 @@ def read_command_line(words: Sequence[str]) -> tuple[Path | None, dict[str, str]
     return None if path is None else Path(path), {name_of[flag]: value for flag, value in given.items()}
 
 
-def start_logs(loaded: Loaded[GatewayConfig], *, is_worker: bool = False) -> Logs:
-    """Set up logs for these settings, and log what is odd about them, but for workers: their supervisor has."""
-    logs = set_up_logs(loaded.settings.log, secrets_in(loaded.values.values()))
-    for warning in () if is_worker else loaded.warnings:
+def start_logs(loaded: Loaded[GatewayConfig], worker: str = "") -> Logs:
+    """Set up logs for these settings, and log what is odd about them, but for workers: their supervisor has.
+
+    worker: the id of this one, which each of its lines says.
+    """
+    filters = [SameFields(worker=worker)] if worker else []
+    logs = set_up_logs(loaded.settings.log, secrets_in(loaded.values.values()), filters=filters)
+    for warning in () if worker else loaded.warnings:
         _log.warning("%s", warning)
     return logs
 
@@ -84,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
         load = Loader(partial(load_gateway, dict(os.environ), flags=flags, path=path), path, inherited.settings_text())
     with failures_explained():
         loaded = load()
-        logs = start_logs(loaded, is_worker=inherited is not None)
+        logs = start_logs(loaded, inherited.worker if inherited is not None else "")
         try:
             if inherited is None:
                 run_gateway(loaded, load, path)

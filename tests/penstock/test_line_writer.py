@@ -205,3 +205,37 @@ def test_what_became_of_lines_is_counted_apart() -> None:
     gate.open.set()
     writer.close()
     assert writer.counts == (0, 1, 3, 0)
+
+
+def test_several_processes_may_write_to_one_pipe() -> None:
+    reading, writing = os.pipe()
+    writers = [LineWriter(sink_of_descriptor(writing)) for _ in range(4)]
+    line = b"x" * 130  # so that PIPE_BUF is no multiple of it
+    for writer in writers:
+        for _ in range(2000):
+            assert writer.write(line)
+        writer.start()
+    said = b""
+    while said.count(b"\n") < 8000:
+        said += os.read(reading, 65536)
+    for writer in writers:
+        writer.close()
+    assert set(said.splitlines()) == {line}
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_line_that_is_longer_than_a_pipe_takes_at_once() -> None:
+    reading, writing = os.pipe()
+    writer = LineWriter(sink_of_descriptor(writing))
+    writer.start()
+    lines = [b"a" * 100, b"b" * 10_000, b"c" * 100]
+    for line in lines:
+        writer.write(line)
+    said = b""
+    while said.count(b"\n") < 3:
+        said += os.read(reading, 65536)
+    writer.close()
+    assert said.splitlines() == lines
+    os.close(reading)
+    os.close(writing)

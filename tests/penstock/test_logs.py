@@ -10,7 +10,7 @@ import pytest
 
 from penstock.settings import LogSettings, Secret
 from penstock.telemetry.formats import ConsoleFormatter, JsonFormatter
-from penstock.telemetry.logs import BoundedHandler, set_up_logs
+from penstock.telemetry.logs import BoundedHandler, SameFields, set_up_logs
 from penstock.telemetry.redaction import Redactor
 from penstock.telemetry.writer import sink_of
 
@@ -179,3 +179,11 @@ def test_a_reader_that_is_gone_is_counted() -> None:
     handler.close()
     handler.close()
     assert handler.dropped == 3
+
+
+def test_fields_that_each_line_has() -> None:
+    stream = io.StringIO()
+    logs = set_up_logs(LogSettings(level="info", format="json"), stream=stream, filters=[SameFields(worker="0.1")])
+    logger.info("line")
+    logs.close()
+    assert json.loads(stream.getvalue())["worker"] == "0.1"

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO
 
 from ..settings import LogSettings, Secret
@@ -65,6 +66,19 @@ class BoundedHandler(logging.Handler):
             count,
         )
         return self.format(record).encode()
+
+
+class SameFields(logging.Filter):
+    """Adds the same fields to every record."""
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add them; every record is let through."""
+        vars(record).update(self._fields)
+        return True
 
 
 class Logs:
@@ -125,7 +139,7 @@ def set_up_logs(
     secrets: what must never be in a line; filters: each sees every record, and may add to it. The caller closes what is
     returned, when nothing more will be logged.
     """
-    stream = sys.stderr if stream is None else stream
+    stream = stream or sys.stderr or Path(os.devnull).open("w")  # a process may be started without stderr
     terminal = stream.isatty()
     as_json = settings.format == "json" or (settings.format == "auto" and not terminal)
     redact = Redactor(secrets)

@@ -11,6 +11,7 @@ cannot end.
 import os
 import queue
 import select
+import stat
 import threading
 from collections.abc import Callable
 from io import UnsupportedOperation
@@ -184,18 +185,30 @@ def sink_of(stream: IO[str]) -> Sink:
 
 
 def sink_of_descriptor(descriptor: int) -> Sink:
-    """Return what writes to a descriptor, and waits for room where it is one that does not block."""
+    """Return what writes to a descriptor, and waits for room where it is one that does not block.
+
+    Several processes may write to one pipe: what is no longer than PIPE_BUF is not torn by the others (pipe(7)), so
+    no more than that is written at once, in whole lines. One line that is longer has to take its chance.
+    """
+    is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
 
     def write(data: memoryview) -> int:
+        part = data[: _whole_lines(data)] if is_pipe and len(data) > select.PIPE_BUF else data
         while True:
             try:
-                return os.write(descriptor, data)
+                return os.write(descriptor, part)
             except BlockingIOError:  # somebody who has the same terminal or pipe has made it so
                 waiting = select.poll()
                 waiting.register(descriptor, select.POLLOUT)
                 waiting.poll()
 
     return write
+
+
+def _whole_lines(data: memoryview) -> int:
+    """How many bytes the lines have that may be written at once; those of the first, where that is too long."""
+    count = bytes(data[: select.PIPE_BUF]).rfind(b"\n") + 1
+    return count or bytes(data).find(b"\n") + 1 or len(data)
 
 
 def _sink_of_text(stream: IO[str]) -> Sink:
