@@ -187,3 +187,11 @@ def test_fields_that_each_line_has() -> None:
     logger.info("line")
     logs.close()
     assert json.loads(stream.getvalue())["worker"] == "0.1"
+
+
+def test_a_process_without_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    logs = set_up_logs(LogSettings(level="info", format="auto"))
+    logger.info("line")
+    logs.close()
+    assert logs.dropped == 0

@@ -40,5 +40,5 @@ def test_each_parameter_of_explain_is_told() -> None:
 
 
 def test_the_commands_that_are_told_are_there() -> None:
-    told = set(re.findall(r"penstock (\w+)", PAGE)) - {"for"}
+    told = set(re.findall(r"penstock ([\w-]+)", PAGE)) - {"for"}
     assert {"explain", "routes", "services", "reload"} <= told <= set(COMMANDS)

@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import IO
 
 from ..settings import LogSettings, Secret
@@ -139,8 +138,8 @@ def set_up_logs(
     secrets: what must never be in a line; filters: each sees every record, and may add to it. The caller closes what is
     returned, when nothing more will be logged.
     """
-    stream = stream or sys.stderr or Path(os.devnull).open("w")  # a process may be started without stderr
-    terminal = stream.isatty()
+    stream = stream or sys.stderr  # which is None in a process that was started without
+    terminal = stream is not None and stream.isatty()
     as_json = settings.format == "json" or (settings.format == "auto" and not terminal)
     redact = Redactor(secrets)
     handler = BoundedHandler(sink_of(stream), redact)

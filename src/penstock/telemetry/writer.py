@@ -174,8 +174,10 @@ class _Tally:
         self.bytes += count_bytes
 
 
-def sink_of(stream: IO[str]) -> Sink:
-    """Return what writes to a stream: to its descriptor, where it has one."""
+def sink_of(stream: IO[str] | None) -> Sink:
+    """Return what writes to a stream: to its descriptor, where it has one. None: what is written is gone."""
+    if stream is None:
+        return len
     try:
         descriptor = stream.fileno()
     except (OSError, UnsupportedOperation, AttributeError):
