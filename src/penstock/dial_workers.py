@@ -90,7 +90,7 @@ class Dialler:
             if self._dialling.get(place) is scope:
                 del self._dialling[place]
             self._tasks -= 1
-            self._changed.set()
+            self._look()
 
     def _give_up(self, name: str) -> None:
         """Dial no more: a process with our name would be thrown out by us, and we by it, for ever."""
@@ -136,26 +136,40 @@ class Dialler:
         self._dialling.pop(place, None)
         self._greeting.discard(place)
         self._links.append(link)
-        link.on_news = self._tell
-        self._tell(link)
+        link.on_news = self._take_news
+        self._take_news(link)
         try:
             await self._work(link)
         finally:
             self._links.remove(link)
             self._places.ended(link.connection)
 
-    def _tell(self, link: Link) -> None:
-        """Take in what a link says of workers, or that its worker goes away.
-
-        Who was replaced keeps its place: it may be by this very process, which is known when the link has ended.
-        """
-        worker = link.worker or link.meant  # a new one may be dialled before it knows which one it is
-        if worker is not None:
-            for older in self._links[: self._links.index(link)]:
-                if (older.worker or older.meant) == worker:
-                    older.supersede()
+    def _take_news(self, link: Link) -> None:
+        """A link has told of workers, or that its worker goes away."""
+        if link.ending is Ending.REPLACED and self._greeting:
+            link.supersede()  # very likely by who is greeting just now
         if not link.is_going:
-            self._places.told(link.connection, link.host, worker, link.workers)
-        elif link.ending is not Ending.REPLACED:
-            self._places.going(link.connection)
+            # A worker that is new may be dialled before it knows which one it is.
+            self._places.told(link.connection, link.host, link.worker or link.meant, link.workers)
+        self._look()
+
+    def _look(self) -> None:
+        """Look who goes away, and whether somebody is to be dialled.
+
+        Who was replaced keeps its place until the end, which says by whom, or until the newer connection is there.
+        """
+        for link in self._links:
+            if link.ending is Ending.REPLACED and any(_leads_there(link, other) for other in self._links):
+                link.supersede()
+            is_replaced = link.ending is Ending.REPLACED or (link.is_superseded and self._greeting)
+            if link.is_going and not is_replaced:
+                self._places.going(link.connection)
         self._changed.set()
+
+
+def _leads_there(link: Link, other: Link) -> bool:
+    """Whether another one of our links leads where this one led: then the gateway has replaced this one by that."""
+    if other is link or other.ending is Ending.REPLACED:
+        return False
+    is_same_worker = link.worker is not None and link.worker == other.worker
+    return is_same_worker or link.gateway == other.gateway

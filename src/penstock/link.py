@@ -104,7 +104,8 @@ class Link:
         """Which worker was dialled, by what another one has said of it; another one may have answered."""
         self.on_news: Callable[[Link], None] = _nobody
         """Is called when an open link has told of workers, or that it goes away."""
-        self._is_superseded = False
+        self.is_superseded = False
+        """This process has a newer connection to the same worker."""
         self._hello: Hello | None = None
         self._has_said_list = False
         self._passes_calls = False
@@ -144,7 +145,7 @@ class Link:
 
     def supersede(self) -> None:
         """Note that this process has a newer connection to the same worker: this one being replaced is no news."""
-        self._is_superseded = True
+        self.is_superseded = True
         if self.ending is Ending.REPLACED:
             self.ending = Ending.LOST
 
@@ -254,7 +255,7 @@ class Link:
 
     def _leave(self, event: GoawayReceived, now: float) -> None:
         self._closes_at = now + event.closes_in_ms / 1000 + CLOSE_S
-        if event.reason == GoawayReason.REPLACED and not self._is_superseded:
+        if event.reason == GoawayReason.REPLACED and not self.is_superseded:
             self.ending = Ending.REPLACED
         else:
             log.info("gateway %s: goes away in at most %d ms", self.gateway, event.closes_in_ms)
