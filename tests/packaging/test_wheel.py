@@ -37,9 +37,13 @@ print("imported")
 """
 
 
-def run(*command: str | Path, folder: Path) -> str:
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def run(*command: str | Path, folder: Path, **variables: str) -> str:
     """Run a program that knows nothing of this checkout, and return what it says."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "PYTHON"))}
+    environment |= variables
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -57,7 +61,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         else:
             shutil.copy(ROOT / part, source / part)
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist", ".", folder=source)
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        "dist",
+        ".",
+        folder=source,
+        SOURCE_REVISION=REVISION,
+    )
     return source / "dist"
 
 
@@ -73,6 +87,18 @@ def test_the_wheel_is_for_every_python_from_3_11(built: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"frames/_native.abi3.so", "frames/py.typed", "penstock/py.typed", "proxy/py.typed"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "benchmarks/"))]
+
+
+@pytest.mark.slow
+def test_the_revision_is_in_both_as_it_was_given(built: Path) -> None:
+    wheel = zipfile.ZipFile(only(built, "*.whl"))
+    assert wheel.read("proxy/revision.txt").decode() == f"{REVISION}\n"
+    with tarfile.open(only(built, "*.tar.gz")) as archive:
+        (member,) = [each for each in archive.getmembers() if each.name.endswith("/src/proxy/revision.txt")]
+        told = archive.extractfile(member)
+        assert told is not None
+        assert told.read().decode() == f"{REVISION}\n"
+    assert not (ROOT / "src" / "proxy" / "revision.txt").exists()
 
 
 @pytest.mark.slow
