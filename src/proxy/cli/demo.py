@@ -159,7 +159,7 @@ def banner(addresses: "Addresses") -> str:
 Penstock {__version__} is ready.
 
     edge      http://{edge}    clients come in here
-    admin     http://{admin}    /health, /ready, /metrics
+    admin     http://{admin}    what it does now, in a browser; /health, /ready, /metrics
     services  tcp://{services}     services dial in here
 
 Try it from another terminal:
