@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import msgspec
 
@@ -75,6 +74,8 @@ def secrets_in(values: Iterable[object]) -> list[Secret]:
 
 def _forms(text: str) -> set[bytes]:
     """A secret as it is, as JSON and Python escape it, and as a URL has it."""
+    from urllib.parse import quote  # which a process without secrets does not load
+
     shown = repr(text)[1:-1]
     texts = {text, shown, quote(text, safe="")}
     return {each.encode() for each in texts} | {msgspec.json.encode(each)[1:-1] for each in texts}
