@@ -16,6 +16,7 @@ from benchmarks import (
     overload_case,
     pool_case,
     reload_case,
+    replaced_case,
     scrape_case,
     steps_case,
     workers_case,
@@ -155,6 +156,8 @@ _CASES = (
     Case("choice", "one of several instances is chosen", choice_case.each_way),
     Case("killed", "one of 4 instances is killed (SIGKILL) at 80 % load", lost_case.killed),
     Case("hung", "one of 4 instances hangs (SIGSTOP) at 80 % load", lost_case.hung),
+    Case("restarts", "all workers are replaced, again and again, under load", replaced_case.restarted),
+    Case("upgrades", "another version takes over, again and again, under load", replaced_case.upgraded),
     Case("overload", "4 times as many requests as 4 instances carry, for a minute", overload_case.four_times),
     Case("idle", f"{memory_cases.IDLE_CONNECTIONS:,} idle keep-alive connections", memory_cases.idle),
     Case(

@@ -224,6 +224,16 @@ TARGETS = (
         must=0.0,
     ),
     Target(
+        "failed of 100,000 GETs, while all workers are replaced 20 times",
+        *("restarts", "penstock", ALLOWED, "failed"),
+        must=0.0,
+    ),
+    Target(
+        "failed of 100,000 GETs, during 20 upgrades",
+        *("upgrades", "penstock", ALLOWED, "failed"),
+        must=0.0,
+    ),
+    Target(
         "failed GETs, one of 4 instances hung (SIGSTOP) at 80 % load ÷ what is allowed (0.1 %)",
         *("hung", "penstock", ALLOWED, "failed_percent"),
         must=1.0,

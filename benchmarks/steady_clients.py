@@ -4,6 +4,7 @@ A client sends its next request on the same connection unless the answer has sai
 is closed between an answer and the next request counts as a failure, as it would be for a client that does not retry.
 """
 
+import re
 from collections import Counter
 
 import trio
@@ -15,6 +16,7 @@ class SteadyLoad:
     """The load of several clients. asked: requests that were answered well; failures: the others, by what was seen."""
 
     def __init__(self, address: tuple[str, int], path: bytes = b"/things/7", body: bytes = b"things") -> None:
+        """Nobody asks yet. body: of the right answer."""
         self._address = address
         self._request = b"GET %s HTTP/1.1\r\nhost: a\r\n\r\n" % path
         self._body = body
@@ -25,6 +27,7 @@ class SteadyLoad:
 
     @property
     def sent(self) -> int:
+        """All requests, however they have ended."""
         return self.asked + self.failures.total()
 
     def end(self) -> None:
@@ -32,6 +35,7 @@ class SteadyLoad:
         self._is_over = True
 
     async def until_sent(self, count: int) -> None:
+        """Wait until so many have ended."""
         while self.sent < count:  # noqa: ASYNC110 - each client counts on its own
             await trio.sleep(0.01)
 
@@ -80,5 +84,6 @@ class SteadyLoad:
         if b" 200 " in lines[0] and body == self._body:
             self.asked += 1
         else:
-            self.failures[f"{lines[0].decode()}: {body[:160].decode()}"] += 1
+            reason = re.search(rb'"reason":"(\w+)"', body)
+            self.failures[f"{lines[0].decode()} {reason[1].decode() if reason else ''}"] += 1
         return b"connection: close" not in lines
