@@ -90,7 +90,8 @@ class Replacing:
         if old is not None and keeps_keys(config.rules):  # the file with the answers is one worker's alone
             await self.drain(old, config, "another worker is to take over")
             await end_all([old], config.drain.timeout_ms / 1000 + GRACE_S)
-            old, before = None, before | old.instances
+            before |= old.instances
+            old = None
         new = await self.start(slot, config, nursery, holds=True)
         try:
             if old is not None:
