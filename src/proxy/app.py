@@ -138,6 +138,7 @@ class Gateway:
             gauges=Gauges(reset=self._reset_gauge),
         )
         self.registry.reserved = self.configured.terms.reserved
+        self.registry.before_drop = self._keep_counts
         self.assembly = Assembly(
             self.configured.terms,
             config.routes.max,
@@ -265,6 +266,14 @@ class Gateway:
         self.request_marks.tick(now)
         self.standing.tick(now, self.registry.instances)
         self.breaking.tick(now)
+
+    def _keep_counts(self, instance: Instance, connection: int) -> None:
+        """Add what was counted of a connection to what its instance keeps: the pool will dial others."""
+        if instance.ring is None or not self.wire.settings.measures:
+            return
+        from proxy.overview_times import past_with
+
+        instance.past = past_with(self.wire, instance.past, connection)
 
     def _reset_route(self, route: int) -> None:
         self.wire.reset_route(route)

@@ -35,7 +35,7 @@ from proxy.edge.forwarded import Doubt
 from proxy.edge.secured import Secured
 from proxy.overview_lists import in_flight_of, in_slices
 from proxy.overview_outputs import output_figures
-from proxy.overview_times import added, distribution, loop_figures
+from proxy.overview_times import Past, distribution, loop_figures, past_with
 from proxy.revision import revision
 from proxy.route.table import Route
 from proxy.targets.instance import Instance
@@ -55,6 +55,10 @@ async def figures_of(
     """Return the numbers of now; those of routes in small steps, since they may be ten thousand."""
     wire, bodies, metrics = gateway.wire, gateway.bytes_in_flight, gateway.configured.config.metrics
 
+    connections: dict[Instance, list[int]] = {}
+    for number, instance in gateway.registry.instances_by_connection().items():
+        connections.setdefault(instance, []).append(number)
+
     def route_figures(route: Route) -> RouteFigures:
         return RouteFigures(
             method=Method(route.method).name,
@@ -70,15 +74,18 @@ async def figures_of(
         )
 
     def instance_figures(instance: Instance) -> InstanceFigures:
-        statuses = [found for each in instance.connections if (found := wire.instance_statuses(each))]
+        past = instance.past
+        for connection in connections.get(instance, ()):
+            past = past_with(wire, past, connection)
+        past = past or Past()
         return InstanceFigures(
             instance.service,
             instance.health.value,
             in_flight_of(wire, instance),
             instance.version,
             instance.instance,
-            statuses=[sum(column) for column in zip(*statuses, strict=True)] or (0,) * 6,
-            latency=added(distribution(wire, Times.INSTANCE_LATENCY, each) for each in instance.connections),
+            statuses=past.statuses,
+            latency=past.latency,
         )
 
     return Figures(

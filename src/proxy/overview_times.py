@@ -1,7 +1,8 @@
 """Times as histograms for /metrics: what the wire has counted, put together by their bounds."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from frames.figure_calls import Times
 from frames.latency_sums import COARSE, LatencySums
@@ -36,6 +37,23 @@ def added(distributions: Iterable[Distribution | None]) -> Distribution | None:
         return there[0] if there else None
     within = [sum(column) for column in zip(*(each.within for each in there), strict=True)]
     return Distribution(within, sum(each.total for each in there))
+
+
+class Past(NamedTuple):
+    """Responses by status class, and times to respond."""
+
+    statuses: tuple[int, ...] = (0,) * 6
+    latency: Distribution | None = None
+
+
+def past_with(wire: "Wire", past: Past | None, connection: int) -> Past:
+    """Return what was counted before, and of a framed connection."""
+    before = past or Past()
+    statuses = wire.instance_statuses(connection)
+    return Past(
+        tuple(one + other for one, other in zip_longest(before.statuses, statuses, fillvalue=0)),
+        added((before.latency, distribution(wire, Times.INSTANCE_LATENCY, connection))),
+    )
 
 
 def loop_figures(wire: "Wire") -> LoopFigures:

@@ -352,3 +352,34 @@ async def test_a_connection_that_breaks_costs_what_was_in_flight_and_nothing_els
         for client in clients:
             assert (await answered(second, client)).status == 200
         assert pool.lab.reasons == {"service_lost": 1}
+
+
+async def counted(pool: PoolLab) -> list[tuple[int, int]]:
+    """Good responses and measured times of each instance, as /metrics has them."""
+    figures = await pool.lab.gateway.overview.figures()
+    return [(one.statuses[2], one.latency.within[-1] if one.latency else 0) for one in figures.instances]
+
+
+async def test_what_an_instance_has_counted_does_not_fall_when_its_connections_go() -> None:
+    async with open_pool() as pool:
+        (place,) = pool.places
+        pool.dial(place, warm=0)
+        first = await place.accept()
+        busy = await ask(pool.lab)
+        asked = await first.asked()
+        pool.pass_time(331)
+        second = await place.accept()
+        await until(lambda: pool.told.evictions["age"] == 1)
+        assert (await answered(second, await ask(pool.lab))).status == 200
+        await first.respond(asked)
+        assert (await busy.answer()).status == 200
+        assert await counted(pool) == [(2, 2)], "the first answers still, though nobody is sent there any more"
+        await until(lambda: pool.told.connections == 1)
+        assert await counted(pool) == [(2, 2)]
+        pool.pass_time(61)
+        await until(lambda: pool.told.connections == 0)
+        assert await counted(pool) == [(2, 2)], "it sleeps"
+        client = await ask(pool.lab)
+        third = await place.accept()
+        assert (await answered(third, client)).status == 200
+        assert await counted(pool) == [(3, 3)], "by a slot that the wire has used before, or not"

@@ -1,7 +1,7 @@
 """One running process of a service, as the gateway knows it; and what is said about it to others."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -63,6 +63,8 @@ class Instance(msgspec.Struct, eq=False):
     """Its further connections, which were dialled."""
     is_dormant: bool = False
     """It has no connection, since nobody asked for long, and is dialled when somebody does."""
+    past: Any = None
+    """What was counted of its connections that are gone (`proxy.overview_times.Past`), where it may have others."""
 
     @property
     def name(self) -> str:

@@ -80,6 +80,8 @@ class Registry:
 
         To be set at any time.
         """
+        self.before_drop: Callable[[Instance, int], None] = _nobody_looks
+        """Told of a connection of an instance that is forgotten. To be set at any time."""
         self._routes_max = routes_max
         self._routes = Routes()
         self._by_connection: dict[int, Instance] = {}
@@ -105,6 +107,10 @@ class Registry:
     def maybe_instance(self, connection: int) -> Instance | None:
         """Return the instance that the connection carries, if any."""
         return self._by_connection.get(connection)
+
+    def instances_by_connection(self) -> Mapping[int, Instance]:
+        """Return whose each connection is, those included by which nobody is asked any more. To be read at once."""
+        return self._by_connection
 
     def who_was(self, connection: int) -> tuple[str, str, str] | None:
         """Return service, instance and version of who is on a connection, or was not long ago."""
@@ -364,7 +370,9 @@ class Registry:
 
     def _drop(self, connection: int) -> None:
         """Forget a connection, but for who was on it: records name that."""
-        self._gone[connection] = _told(self._by_connection.pop(connection))
+        instance = self._by_connection.pop(connection)
+        self.before_drop(instance, connection)
+        self._gone[connection] = _told(instance)
         if len(self._gone) > GONE_MAX:
             del self._gone[next(iter(self._gone))]
 
@@ -383,6 +391,10 @@ class Registry:
 
 def _told(instance: Instance) -> tuple[str, str, str]:
     return (instance.service, instance.instance, instance.version)
+
+
+def _nobody_looks(_instance: Instance, _connection: int) -> None:
+    """Do nothing."""
 
 
 def _no_ring(_connection: int, _holder: "Holder", _now: float, _patience: float) -> None:
