@@ -20,6 +20,7 @@ from proxy.admin.top_sample import InstanceSample, RouteSample, Times, TopSample
 from proxy.breaker_words import instance_text
 from proxy.edge.secured import Secured
 from proxy.errors import REASONS
+from proxy.failure import FailureKind
 from proxy.overview_figures import figures_of
 from proxy.overview_lists import in_flight_of, in_slices, why
 from proxy.route.table import Route
@@ -160,6 +161,7 @@ def _totals(figures: "Figures") -> dict[str, int]:
         "bytes_in": wire["edge_bytes_in"],
         "bytes_out": wire["edge_bytes_out"],
         "retries": sum(figures.retries.sent.values()),
+        "sent_again_answered": figures.retries.sent.get(FailureKind.ANSWERED.value, 0),
         "hedges": sum(figures.hedges.made.values()),
         "shed": sum(figures.admission.shed.values()),
         "rate_limited": sum(figures.rates.refused.values()),

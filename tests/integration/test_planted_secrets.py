@@ -32,7 +32,11 @@ from proxy.policy.identity.api_keys import make_key
 PAGES = """/explain?method=GET&target=/things&header=authorization:Bearer+{0}&header=cookie:a={0}
 /explain?method=GET&target=/things?access_token={0}&header=x-api-key:{0}
 /explain?method=GET&target=/things&token={0}
-/records?text={0}
+/records?id={0}
+/records?tenant={0}&limit=1000
+/records?limit=1000
+/records?ring=notable&limit=1000
+/top
 /services?password={0}
 /nothing?access_token={0}"""
 """What an operator may ask for with somebody's secret in it."""

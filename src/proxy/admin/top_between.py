@@ -182,6 +182,7 @@ def _requests(steps: Sequence[Step], sums: Iterable[_RouteSum], refusals: Sequen
     for step in steps:
         for name in CLASSES:
             rates[name] += step.rate(f"responses_{name}")
+        rates["5xx"] = max(0.0, rates["5xx"] - step.rate("sent_again_answered"))  # no client has got these
     refused_rate = sum((refusal.rate for refusal in refusals if refusal.status >= 100), 0.0)
     for refusal in refusals:
         name = f"{refusal.status // 100}xx"

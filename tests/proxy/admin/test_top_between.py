@@ -93,6 +93,13 @@ def test_errors_are_5xx_and_what_no_service_answered() -> None:
     ]
 
 
+def test_answers_that_no_client_has_got_are_no_errors() -> None:
+    totals = {"requests": 10, "responses_2xx": 9, "responses_5xx": 3, "sent_again_answered": 2}
+    top = between(sample(worker(10)), sample(worker(11, totals=totals)))
+    assert top.requests.rates["5xx"] == 1.0
+    assert top.requests.error_ratio == 0.1
+
+
 def test_an_instance_is_one_row_however_many_workers_have_it() -> None:
     ill = instance(health="degraded", why="silent", in_flight=2, latency_us=300, load_percent=20.0)
     well = instance(in_flight=1, latency_us=100, load_percent=10.0)
