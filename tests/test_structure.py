@@ -97,6 +97,7 @@ LATER = {
     *("proxy.policy.rates.keys", "proxy.policy.rates.limiter", "proxy.policy.rates.plan", "proxy.policy.rates.store"),
     *("proxy.admin.percentiles", "proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.overview_top"),
     *("proxy.control", "proxy.merged"),
+    *("frames.latency_sums", "proxy.overview_times", "proxy.revision", "proxy.admin.metrics", "proxy.admin.exposition"),
     *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""

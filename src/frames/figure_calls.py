@@ -1,36 +1,22 @@
 """The wire's calls for figures that are put together: see `frames.latency_sums`."""
 
 from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from frames._native import ffi, lib
 from frames.again_calls import AgainCalls
 
 if TYPE_CHECKING:
-    from frames.latency_sums import LatencySums
+    from frames.latency_sums import LatencySums, Times
 
 Within = tuple[list[int], float]
 """How many are within each bound, and last how many there are; and their sum in microseconds."""
 
 
-class Times(Enum):
-    """What the wire counts times of, and by which rule: fine or coarse."""
-
-    ROUTE_LATENCY = "wire_route_latency"
-    """By route, fine: from sending an attempt to its response."""
-    ROUTE_TOTALS = "wire_route_totals"
-    """By route, fine: the whole time at the edge."""
-    ROUTE_GATEWAY = "wire_route_gateway"
-    """By route, coarse: the part of it that no service had the request."""
-    INSTANCE_LATENCY = "wire_instance_latency"
-    """By framed connection, coarse."""
-
-
 class FigureCalls(AgainCalls):
     """Calls that look at many counts at once."""
 
-    def times(self, what: Times, number: int, sums: "LatencySums") -> Within | None:
+    def times(self, what: "Times", number: int, sums: "LatencySums") -> Within | None:
         """Return times of a route, or a framed connection; None where there are none, or they are not measured."""
         get: Callable[[Any, int], Any] = getattr(lib, what.value)
         counts = get(self._wire, number)

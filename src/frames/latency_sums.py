@@ -6,6 +6,7 @@ Python while requests wait.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, Final
 
 from frames._native import ffi, lib
@@ -18,6 +19,19 @@ COARSE: Final = 4
 
 _VALUE_BITS: Final = 27
 """What is longer than 2^27 - 1 microseconds is counted in the last bucket."""
+
+
+class Times(Enum):
+    """What the wire counts times of, and by which rule: fine or coarse."""
+
+    ROUTE_LATENCY = "wire_route_latency"
+    """By route, fine: from sending an attempt to its response."""
+    ROUTE_TOTALS = "wire_route_totals"
+    """By route, fine: the whole time at the edge."""
+    ROUTE_GATEWAY = "wire_route_gateway"
+    """By route, coarse: the part of it that no service had the request."""
+    INSTANCE_LATENCY = "wire_instance_latency"
+    """By framed connection, coarse."""
 
 
 def count_of(half_bits: int) -> int:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from frames.figure_calls import Times
 from frames.frame import Method
+from frames.latency_sums import Times
 from proxy import __version__
 from proxy.admin import process
 from proxy.admin.figures import (

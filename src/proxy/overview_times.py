@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from frames.figure_calls import Times
-from frames.latency_sums import COARSE, LatencySums
+from frames.latency_sums import COARSE, LatencySums, Times
 from proxy.admin.metric_bounds import GATEWAY_BOUNDS_S, REQUEST_BOUNDS_S, TURN_BOUNDS_S, microseconds
 from proxy.admin.traffic_figures import Distribution, LoopFigures
 

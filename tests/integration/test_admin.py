@@ -1,15 +1,19 @@
 """What the gateway tells about itself, while it works."""
 
+import gzip
 import json
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from lab import Lab, open_lab, until
 from lab_client import request
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from frames.codec import encode_refused
 from frames.frame import FrameType, RefusedReason
+from frames.records import RecordRing
 
 
 async def samples(lab: Lab) -> dict[tuple[str, ...], float]:
@@ -110,6 +114,43 @@ async def test_reasons_are_told_by_route() -> None:
     }
     assert seen["penstock_refusals_total", "no_route"] == 1
     assert seen["penstock_request_duration_seconds_count", "GET", "/limited", "raw"] == 2
+
+
+async def test_without_metrics_no_times_are_taken_and_all_else_is_told() -> None:
+    async with open_lab(metrics_enabled="false") as lab:
+        service, client = await lab.raw("GET /things"), await lab.client()
+        await client.send(request("GET", "/things"))
+        await service.respond(await service.asked())
+        await client.answer()
+        seen = await samples(lab)
+        assert lab.gateway.wire.record_sequence(RecordRing.RECENT) == 0
+    assert seen["penstock_requests_total", "GET", "/things", "raw", "2xx"] == 1
+    assert seen["penstock_service_duration_seconds_count", "GET", "/things", "raw"] == 1
+    assert seen["penstock_edge_requests_total",] == 1
+    silent = ("penstock_request_duration", "penstock_gateway_duration", "penstock_instance_duration", "penstock_loop")
+    assert [key for key in seen if key[0].startswith(silent) and not key[0].startswith("penstock_loop_longest")] == []
+
+
+async def test_the_page_is_valid_openmetrics_and_compressed_where_that_is_taken(lab: Lab) -> None:
+    await lab.raw("GET /things", "POST /things/{id}")
+    page = await lab.admin("/metrics", "Accept: application/openmetrics-text;version=1.0.0", "Accept-Encoding: gzip")
+    assert page.headers[b"content-encoding"] == b"gzip"
+    assert page.headers[b"content-type"].startswith(b"application/openmetrics-text")
+    families = list(parse_openmetrics(gzip.decompress(page.body).decode()))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    assert {"penstock_build", "penstock_requests", "penstock_loop_turn_seconds", "process_cpu_seconds"} <= set(names)
+
+
+async def test_bounds_of_series_hold_after_a_reload_of_settings(lab: Lab) -> None:
+    await lab.raw("GET /a", "GET /b", "GET /c")
+    assert len({key[2] for key in await samples(lab) if key[0] == "penstock_requests_total"}) == 3
+    config = lab.gateway.configured.config
+    metrics = msgspec.structs.replace(config.metrics, routes_max=1, instances_max=0)
+    await lab.gateway.change(msgspec.structs.replace(config, metrics=metrics))
+    seen = await samples(lab)
+    assert {key[2] for key in seen if key[0] == "penstock_requests_total"} == {"/a", "other"}
+    assert {key[1:3] for key in seen if key[0] == "penstock_instance_requests_total"} == {("other", "other")}
 
 
 async def test_counts_of_a_route_go_on_when_it_comes_back(lab: Lab) -> None:
