@@ -37,6 +37,9 @@ FLEET_S: Final = 9.0
 STATUS_S: Final = 2.0
 WATCH_S: Final = 0.5
 """How often to look for new workers, so that their last figures can be asked for."""
+START_S: Final = 60.0
+"""How long a worker that starts may take until it answers."""
+CHANGED: Final = "changed"
 A_DAY_S: Final = 86_400.0
 
 _BUSY: Final = "Another reload is under way; its report will be at GET /reload."
@@ -69,7 +72,7 @@ class Merged:
         self._roster = roster
         self._reloading = WorkersReloading(roster, loaded, load, path, on_applied)
         self._ledger = Ledger(left_behind)
-        self._parting: set[str] = set()
+        self._met: set[str] = set()
 
     @property
     def config(self) -> GatewayConfig:
@@ -87,10 +90,19 @@ class Merged:
             nursery.start_soon(self._reloading.reloader.watch)
             while True:
                 for worker in self._roster.workers:
-                    if worker.id not in self._parting:
-                        self._parting.add(worker.id)
+                    if worker.id not in self._met:
+                        self._met.add(worker.id)
                         nursery.start_soon(self._farewell, worker)
+                        nursery.start_soon(self._tell_levels, worker)
                 await trio.sleep(WATCH_S)
+
+    async def _tell_levels(self, worker: LiveWorker) -> None:
+        """Have a worker log as those do that were there when levels of loggers were changed."""
+        for level in (await overview_logs.log_levels()).levels:
+            if level.source == CHANGED:
+                args = [level.logger, level.level, level.seconds_left]
+                with suppress(WorkerGone, WorkerRefusal):
+                    await worker.link.ask("state", {"method": "change_log_level", "args": args}, timeout_s=START_S)
 
     async def _farewell(self, worker: LiveWorker) -> None:
         """Note what a worker has counted to its end. It is asked while it lives: once it drains, it may be too late."""

@@ -12,6 +12,7 @@ import trio
 from admin_support import STATE, state_with
 from merged_support import FakeRoster, roster_of, says, state_of, status
 
+from penstock.telemetry.levels import process_levels
 from proxy.admin.figures import Figures, RouteFigures
 from proxy.admin.pages import Pages
 from proxy.admin.state import AdminProblem, Rows, Selection
@@ -353,3 +354,26 @@ async def test_levels_of_loggers_are_changed_in_all_workers() -> None:
         roster.workers[1].state = "draining"
         assert (await page(merged, "/log-level?logger=penstock.tls&level=default", "PUT"))[0] == 200
         assert changed == [("penstock.tls", "default", None)] * 2
+
+
+async def test_a_worker_that_comes_later_logs_as_the_others_do(autojump_clock: trio.testing.MockClock) -> None:
+    changed: list[Any] = []
+
+    async def change(*args: Any) -> None:
+        changed.append(args)
+
+    state = state_of(state_with(change_log_level=change))
+    async with merged_of({"0.1": worker(state=state), "1.1": worker(state=state)}) as (merged, roster):
+        later = roster.workers.pop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(merged.run)
+            await merged.change_log_level("penstock.tls", "debug", 3600.0)
+            try:
+                assert changed == [("penstock.tls", "debug", 3600.0)]
+                roster.workers.append(later)
+                await trio.sleep(1)
+                assert [(logger, level) for logger, level, _ in changed] == [("penstock.tls", "debug")] * 2
+                assert 3590 < changed[1][2] <= 3600
+            finally:
+                process_levels.undo("penstock.tls")
+            nursery.cancel_scope.cancel()
