@@ -28,8 +28,8 @@ from proxy.supervisor.supervisor import End, Supervisor
 from proxy.supervisor.upgrade import Handover, PassedWorker, check_new
 from proxy.supervisor.worker import SIGNALS, Worker
 
-LAST_ANSWER_S = 0.1
-"""What the answer to who asked for an upgrade has to go out, before another program takes over."""
+LAST_ANSWERS_S = 1.0
+"""What admin pages have to be answered, before another program takes over: that of who has asked for it, too."""
 
 _log = logging.getLogger("penstock.supervisor")
 
@@ -130,6 +130,9 @@ class _Supervised:
         self._checking = trio.Lock()
         self._beside = trio.CancelScope()
         """Of what looks at the workers."""
+        self._accepting = trio.CancelScope()
+        """Of new connections to the admin listener."""
+        self._asking: trio.Nursery | None = None
 
     # ---- the admin pages ----
 
@@ -245,7 +248,10 @@ class _Supervised:
 
     async def _fall_silent(self) -> None:
         """Ask the workers nothing any more."""
-        await trio.sleep(LAST_ANSWER_S)
+        self._accepting.cancel()
+        with trio.move_on_after(LAST_ANSWERS_S):
+            while self._asking is not None and self._asking.child_tasks:  # noqa: ASYNC110 - they end by themselves
+                await trio.sleep(0.01)
         self._beside.cancel()
 
     # ---- running ----
@@ -269,11 +275,18 @@ class _Supervised:
             await self.supervisor.begun.wait()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._merged.run)
-                await nursery.start(serve_admin, self._sockets.admin.dup(), self.admin_state)
+                nursery.start_soon(self._serve_admin)
                 nursery.start_soon(self._beat)
                 if self._left is None:
                     self._tell_addresses()
                     self._tell_ready()
+
+    async def _serve_admin(self) -> None:
+        async with trio.open_nursery() as self._asking:
+            with self._accepting:
+                listener = self._sockets.admin.dup()
+                await serve_admin(listener, self.admin_state, connections=self._asking)
+            await trio.sleep_forever()
 
     def _tell_addresses(self) -> None:
         places = (self._sockets.address(name) for name in (EDGE, SERVICES, ADMIN))

@@ -4,7 +4,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -56,11 +56,13 @@ async def serve_admin(
     listener: socket.socket,
     state: "Callable[[], AdminState]",
     *,
+    connections: trio.Nursery | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """
     Serves the admin pages until cancelled. listener: bound and listening, non-blocking or not; state: what they are
-    made from, asked once, with the first connection: pages are loaded by then.
+    made from, asked once, with the first connection: pages are loaded by then. connections: where they are served, if
+    they may go on for a while when this has been cancelled.
 
     Resource handling: takes the listener over, and closes it and every connection in the end.
     Error handling: what fails in one connection is logged and ends that connection alone.
@@ -87,5 +89,6 @@ async def serve_admin(
 
     bounded = _BoundedListener(trio.SocketListener(trio.socket.from_stdlib_socket(listener)), slots)
     async with bounded, trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, handle, [bounded])
+        serve = partial(trio.serve_listeners, handle, [bounded], handler_nursery=connections)
+        await nursery.start(serve)
         task_status.started()
