@@ -11,6 +11,7 @@ from proxy.cli.main import COMMANDS, command
 from proxy.config import gateway_registry
 
 ALERTS = {rule["alert"]: rule for rule in rules("alerts.yml")}
+TOOLS = RUNBOOKS.parent / "tools.md"
 PAGES = sorted(RUNBOOKS.glob("Penstock*.md"))
 SETTINGS = {setting.name for setting in gateway_registry()}
 SECTIONS = {name.partition(".")[0] for name in SETTINGS}
@@ -59,11 +60,13 @@ def test_settings_that_a_page_names_are_there(path: Path) -> None:
 
 def commands_of(text: str) -> list[list[str]]:
     """Commands of penstock: lines that begin so, and what stands in marks."""
-    lines = re.findall(r"^    (penstock [a-z].*)$", text, re.MULTILINE) + re.findall(r"`(penstock [^`]*)`", text)
-    return [re.split(r"  +#|\s+#|\s\|\s", line)[0].split()[1:] for line in lines]
+    lines = re.findall(r"^    (?:\$ )?(penstock [a-z].*)$", text, re.MULTILINE) + re.findall(
+        r"`(penstock [^`]*)`", text
+    )
+    return [re.split(r"\s+#|\s\|\s|\s&&\s|   +", line)[0].split()[1:] for line in lines]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*PAGES, TOOLS], ids=lambda path: path.stem)
 def test_commands_that_a_page_names_are_there_with_their_options(path: Path) -> None:
     assert isinstance(command, click.Group)
     for words in commands_of(path.read_text()):
