@@ -16,6 +16,9 @@ T = TypeVar("T")
 PAGE_S = 8.0
 """How long a page waits for a worker: less than whoever asked for it has patience."""
 
+PATIENCE = 0.6
+"""The part of the time that is left which one worker may take, where there is another one to be asked."""
+
 _log = logging.getLogger("penstock.supervisor")
 
 
@@ -90,12 +93,16 @@ async def ask_one(
         AdminProblem: as it refuses; or nobody answers.
     """
     tried: list[Said[Any]] = []
-    with trio.move_on_after(timeout_s):
-        for worker in workers:
-            said: Said[Any] = (await ask_all([worker], method, body, timeout_s=timeout_s))[0]
-            if not said.why:
-                return worker.id, said.value
-            tried.append(said)
-            if said.refusal is not None:
-                break
+    ends_at = trio.current_time() + timeout_s
+    for worker in workers:
+        left_s = ends_at - trio.current_time()
+        if left_s <= 0:
+            break
+        within_s = left_s * (PATIENCE if len(tried) < len(workers) - 1 else 1.0)
+        said: Said[Any] = (await ask_all([worker], method, body, timeout_s=within_s))[0]
+        if not said.why:
+            return worker.id, said.value
+        tried.append(said)
+        if said.refusal is not None:
+            break
     raise problem(tried)

@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 FLEET_S: Final = 9.0
 STATUS_S: Final = 2.0
+FIGURES_S: Final = 5.0
+"""Less than the patience of who scrapes, of which some goes to write them."""
 WATCH_S: Final = 0.5
 """How often to look for new workers, so that their last figures can be asked for."""
 START_S: Final = 60.0
@@ -164,7 +166,14 @@ class Merged:
     async def figures(self) -> Figures:
         """Return the numbers of now, of all workers, and of those that have gone what they had counted."""
         workers = list(self._roster.workers)
-        said = await ask_all(workers, "state", {"method": "figures"}, into=Sliced)
+        reasons: list[str] = []
+
+        async def find_out() -> None:
+            reasons.extend(await self.not_ready())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(find_out)
+            said = await ask_all(workers, "state", {"method": "figures"}, timeout_s=FIGURES_S, into=Sliced)
         self._ledger.settle({each.id for each in self._roster.workers})
         now = {each.worker.id: joined(each.value) for each in said if each.value is not None}
         merged = self._ledger.merged(now)
@@ -174,7 +183,7 @@ class Merged:
         reloader = self._reloading.reloader
         reloads = ReloadFigures(reloader.applied, reloader.refused, reloader.applied_at, reloader.revision)
         workforce = workforce_of(self._roster, now)
-        return replace(merged, ready=not await self.not_ready(), reloads=reloads, workforce=workforce)
+        return replace(merged, ready=not reasons, reloads=reloads, workforce=workforce)
 
     async def services(self, selection: Selection) -> Rows:
         """Return the instances that are connected to any worker."""

@@ -148,6 +148,22 @@ async def test_what_one_worker_can_say_is_asked_of_the_next_where_it_has_gone() 
         assert await page(merged, "/fleet?service=billing") == (200, {"of": "billing"})
 
 
+async def test_a_worker_that_hangs_does_not_take_all_the_time_there_is(autojump_clock: trio.testing.MockClock) -> None:
+    async def hang(_: Any) -> None:
+        await trio.sleep_forever()
+
+    workers = {"0.1": worker(status=hang, state=hang), "1.1": worker(5)}
+    async with merged_of(workers) as (merged, _):
+        began = trio.current_time()
+        assert (await page(merged, "/explain?target=/a"))[0] == 200
+        assert (await page(merged, "/fleet"))[0] == 200
+        assert trio.current_time() - began < 11
+        began = trio.current_time()
+        figures = await merged.figures()
+        assert (figures.wire["requests"], figures.ready, figures.workforce.silent) == (5, False, 1)
+        assert trio.current_time() - began < 6
+
+
 async def test_what_a_worker_refuses_to_say_is_told_as_it_says_it() -> None:
     async def state(_: Any) -> Any:
         raise AdminProblem(400, "'x' is no method.", known=["GET"])
