@@ -7,7 +7,7 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,28 +77,36 @@ def settings_of(
         "identity_issuers": json.dumps([{**issuer, "jwks": str(folder / "jwks.json")}]),
         "identity_api_keys": json.dumps([{"principal": "alice", "hash": key_hash}]),
         "identity_undeclared": "public",
+        "traces_sampled": "100%",
         "rules": json.dumps([{"path": "/private", "access": "authenticated"}]),
         "reload_watch": "0s",
     }
 
 
 @asynccontextmanager
-async def open_world(folder: Path, form: str) -> AsyncIterator[World]:
-    plants, made, tls_port = Plants(), make_key(), free_port()
+async def open_world(folder: Path, form: str, plants: Plants, collector: str) -> AsyncIterator[World]:
+    made, tls_port = make_key(), free_port()
     signer = Signer("HS256", "one")
     admin_token, service_token = plants.plant("admin.token"), plants.plant("services.token")
     (folder / "admin-token").write_text(admin_token)
-    settings = settings_of(folder, plants, tls_port, made.hash, signer, form) | {"services_token": service_token}
+    settings = settings_of(folder, plants, tls_port, made.hash, signer, form)
+    settings |= {"services_token": service_token, "traces_export": "otlp", "traces_endpoint": collector}
     (folder / "penstock.yaml").write_text(f"admin:\n  token_file: {folder / 'admin-token'}\n")
     with (folder / "log").open("wb") as file:
         async with gateway_process(
             file.fileno(),
             arguments=("--config", str(folder / "penstock.yaml")),
-            variables={f"PENSTOCK_{name.upper()}": value for name, value in settings.items()},
+            variables={f"PENSTOCK_{name.upper()}": value for name, value in settings.items()} | of_traces(plants),
         ) as gateway:
             key = plants.take("an API key", made.key)
             yield World(plants, gateway, folder, tls_port, admin_token, service_token, key, signer, [], [])
             assert await gateway.end() == 0
+
+
+def of_traces(plants: Plants) -> dict[str, str]:
+    """What the exporter of traces is told by variables that all programs share."""
+    shown = f"authorization=Bearer%20{plants.plant('a header for the collector')}"
+    return {"OTEL_EXPORTER_OTLP_HEADERS": shown, "OTEL_BSP_SCHEDULE_DELAY": "10"}
 
 
 def bearer(world: World) -> str:
@@ -250,8 +258,27 @@ def run_commands(world: World, how: str) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "console"])
 async def test_no_secret_gets_out_of_a_gateway(tmp_path: Path, form: str) -> None:
+    fake = pytest.importorskip("fake_collector", reason="spans are looked at with opentelemetry-proto")
     outputs: dict[str, bytes] = {}
-    async with open_world(tmp_path, form) as world, trio.open_nursery() as nursery:
+    with fake.collector() as collector:
+        world = await gather(outputs, open_world(tmp_path, form, Plants(), collector.url))
+        outputs["spans"] = b"".join(request.SerializeToString() for request in collector.requests)
+    outputs |= {name: (tmp_path / name).read_bytes() for name in ("log", "access")}
+    outputs |= {f"answer {number}": answer.body for number, answer in enumerate(world.answers)}
+    outputs |= {f"FAULT {number}": said for number, said in enumerate(world.said)}
+    leaks = [leak for where, output in outputs.items() for leak in world.plants.found(where, output)]
+    assert leaks == []
+    # It was all there to be found: each has written what it should have.
+    assert outputs["log"].count(b"\n") > 10
+    assert outputs["access"].count(b"\n") > 50
+    assert outputs["spans"].count(b"url.path") > 50
+    assert len(world.answers) > 80
+    assert b"***" in outputs["access"]
+
+
+async def gather(outputs: dict[str, bytes], opened: AbstractAsyncContextManager[World]) -> World:
+    """Ask a gateway for everything; what it says goes to outputs."""
+    async with opened as world, trio.open_nursery() as nursery:
         service = await world.gateway.service("GET /things", "POST /things", "GET /private", token=world.service_token)
         nursery.start_soon(serve, service, world.plants)
         for data in requests_of(world):
@@ -261,13 +288,4 @@ async def test_no_secret_gets_out_of_a_gateway(tmp_path: Path, form: str) -> Non
         outputs |= await ask_admin(world)
         outputs |= await rotate(world)
         nursery.cancel_scope.cancel()
-    outputs |= {name: (tmp_path / name).read_bytes() for name in ("log", "access")}
-    outputs |= {f"answer {number}": answer.body for number, answer in enumerate(world.answers)}
-    outputs |= {f"FAULT {number}": said for number, said in enumerate(world.said)}
-    leaks = [leak for where, output in outputs.items() for leak in world.plants.found(where, output)]
-    assert leaks == []
-    # It was all there to be found: each has written what it should have.
-    assert outputs["log"].count(b"\n") > 10
-    assert outputs["access"].count(b"\n") > 50
-    assert len(world.answers) > 80
-    assert b"***" in outputs["access"]
+    return world

@@ -225,3 +225,12 @@ def test_every_service_setting_is_explained() -> None:
     for setting in service_registry():
         assert setting.what
         assert setting.reason
+
+
+@pytest.mark.parametrize("value", ["tcp://user:hunter2@edge:1", "http://user:hunter2@edge:1/?a", "user:hunter2@edge"])
+def test_a_password_in_an_address_is_not_repeated(value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_service({"PENSTOCK_GATEWAYS": value, "PENSTOCK_SERVICE_LISTEN": value})
+    text = str(caught.value)
+    assert "hunter2" not in text
+    assert "***@" in text

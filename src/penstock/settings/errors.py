@@ -1,9 +1,12 @@
 """What can be wrong with settings, said so that one line is enough to mend it."""
 
+import re
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
+
+_PASSWORD: Final = re.compile(r"""[^\s/:@'"]*:[^\s/@'"]*@""")
 
 Step: TypeAlias = "str | int"
 """A step into a value: the key of a table, or the index into a list."""
@@ -19,8 +22,8 @@ class Problem(msgspec.Struct, frozen=True):
     fix: str
 
     def __str__(self) -> str:
-        """Return all of it on one line."""
-        return f"{self.code}: {self.what} ({self.where}): {self.why}; {self.fix}"
+        """Return all of it on one line; a password in front of a host is not repeated."""
+        return _PASSWORD.sub("***@", f"{self.code}: {self.what} ({self.where}): {self.why}; {self.fix}")
 
 
 class SettingsError(Exception):
