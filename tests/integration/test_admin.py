@@ -136,7 +136,7 @@ async def test_the_page_is_valid_openmetrics_and_compressed_where_that_is_taken(
     page = await lab.admin("/metrics", "Accept: application/openmetrics-text;version=1.0.0", "Accept-Encoding: gzip")
     assert page.headers[b"content-encoding"] == b"gzip"
     assert page.headers[b"content-type"].startswith(b"application/openmetrics-text")
-    families = list(parse_openmetrics(gzip.decompress(page.body).decode()))
+    families = list(parse_openmetrics(gzip.decompress(page.body).decode()))  # type: ignore[no-untyped-call]
     names = [family.name for family in families]
     assert len(names) == len(set(names))
     assert {"penstock_build", "penstock_requests", "penstock_loop_turn_seconds", "process_cpu_seconds"} <= set(names)

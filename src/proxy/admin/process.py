@@ -26,7 +26,7 @@ def own_figures() -> ProcessFigures:
         fields, descriptors = [], 0
     return ProcessFigures(
         pid=os.getpid(),
-        cpu_s=times.user + times.system,
+        cpu_s=round(times.user + times.system, 2),
         resident_bytes=_field(fields, _RESIDENT) * resource.getpagesize(),
         virtual_bytes=_field(fields, _VIRTUAL),
         descriptors=descriptors,
