@@ -64,7 +64,8 @@ def change_of(given: Mapping[str, str], known: Sequence[str]) -> LevelChange:
     """Return the change that the parameters of a query ask for. known: names of loggers. `AdminProblem` if wrong."""
     logger, level = given.get("logger", ROOT), given.get("level", "").lower()
     if logger not in known:
-        raise AdminProblem(400, f"There is no logger {logger[:64]!r} here.", loggers=list(known))
+        detail = f"There is no logger {logger[:64]!r} here; `penstock log-level` shows which there are."
+        raise AdminProblem(400, detail, loggers=list(known))
     if level not in (*WORDS, DEFAULT):
         raise AdminProblem(400, f"{level[:32]!r} is no level; write {', '.join(WORDS)} or {DEFAULT}.")
     return LevelChange(logger, level, _seconds(given["for"]) if "for" in given else None)

@@ -61,7 +61,10 @@ async def test_what_is_changed(query: str, change: Change) -> None:
     [
         ("", "'' is no level; write debug, info, warning, error or default."),
         ("level=loud", "'loud' is no level; write debug, info, warning, error or default."),
-        ("logger=penstock.nothing&level=debug", "There is no logger 'penstock.nothing' here."),
+        (
+            "logger=penstock.nothing&level=debug",
+            "There is no logger 'penstock.nothing' here; `penstock log-level` shows which there are.",
+        ),
         ("level=debug&for=10", "a duration needs a unit: write 10s or 10ms."),
         ("level=debug&for=0s", "'0s' is too short or too long; write a time up to 24h."),
         ("level=debug&for=25h", "'25h' is too short or too long; write a time up to 24h."),
