@@ -6,14 +6,14 @@ import click
 
 from .admin_client import AdminClient, admin_client
 from .failures import AdminError, failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .output import echo_json, output_option
 
 PATH = "/drain"
 POLL_S = 0.1
 
 
-@click.command(cls=SettingsCommand, short_help="Make the running gateway finish what it has, and end.")
+@click.command(cls=AdminCommand, short_help="Make the running gateway finish what it has, and end.")
 @click.option("--wait", is_flag=True, help="Come back when the gateway has ended.")
 @output_option("How to show what came of it.")
 @click.pass_context

@@ -12,13 +12,13 @@ from penstock.settings.secrets import read_secret
 from .admin_client import admin_client
 from .columns import columns, milliseconds, strong
 from .failures import EXIT_RUNTIME, AdminError, failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 
 PATH = "/explain"
 _HEAD = ("INSTANCE", "VERSION", "REGION", "TIER", "HEALTH", "IN FLIGHT", "LATENCY", "LOAD", "SHARE", "WHY")
 
 
-@click.command(cls=SettingsCommand, short_help="Tell what would become of a request.")
+@click.command(cls=AdminCommand, short_help="Tell what would become of a request.")
 @click.argument("method")
 @click.argument("target")
 @click.option("--tenant", metavar="NAME", help="For which tenant: x-tenant-id.")

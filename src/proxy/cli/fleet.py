@@ -9,13 +9,13 @@ import msgspec
 from .admin_client import admin_client
 from .columns import columns, milliseconds, seconds, strong
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 
 HEAD = ("INSTANCE", "VERSION", "HEALTH", "READY", "ANSWER", "IN FLIGHT", "LATENCY", "UP", "CPU", "MEMORY", "WHY")
 _MIB = 1 << 20
 
 
-@click.command(cls=SettingsCommand, short_help="Ask every instance how it is.")
+@click.command(cls=AdminCommand, short_help="Ask every instance how it is.")
 @click.option("--service", metavar="NAME", help="Only those of this service.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show them.")
 @click.pass_context

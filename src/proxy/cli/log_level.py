@@ -8,13 +8,13 @@ import msgspec
 from .admin_client import admin_client
 from .columns import columns, strong
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 
 PATH = "/log-level"
 LEVELS = ("debug", "info", "warning", "error", "default")
 
 
-@click.command(cls=SettingsCommand, short_help="Show or change which lines the running gateway logs.")
+@click.command(cls=AdminCommand, short_help="Show or change which lines the running gateway logs.")
 @click.argument("logger", required=False)
 @click.argument("level", required=False, type=click.Choice(LEVELS))
 @click.option("--for", "for_", metavar="TIME", help="How long, like 10m. Without it: until the gateway ends.")

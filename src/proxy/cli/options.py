@@ -25,8 +25,22 @@ class SettingsCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own parameters, ``--config``, and a flag for each setting."""
         own = super().get_params(ctx)
-        settings: list[click.Parameter] = [_option(setting) for setting in gateway_registry()]
+        settings: list[click.Parameter] = [_option(setting, self.shows(setting)) for setting in gateway_registry()]
         return [_config_option(), *own[:-1], *settings, *own[-1:]]
+
+    def shows(self, setting: Setting) -> bool:
+        """Whether the help tells of a setting's flag."""
+        return True
+
+
+class AdminCommand(SettingsCommand):
+    """A command that asks a running gateway. It takes every flag that `penstock serve` takes, so that the two can be
+    given the same ones; its help tells of those by which the gateway is found.
+    """
+
+    def shows(self, setting: Setting) -> bool:
+        """Whether the setting says where the gateway is found, and what it wants to see."""
+        return setting.name.startswith("admin.")
 
 
 def _config_option() -> click.Option:
@@ -38,12 +52,16 @@ def _config_option() -> click.Option:
     )
 
 
-def _option(setting: Setting) -> click.Option:
+def _option(setting: Setting, is_shown: bool) -> click.Option:
     default = f"default {setting.default}" if setting.default else "default: none"
     words = f"{setting.what} [{default}; {setting.variable}]"
     metavar = "FILE" if setting.is_secret else setting.kind.label.upper()
     return click.Option(
-        [setting.flag, _parameter(setting)], metavar=metavar, help=words, shell_complete=partial(_complete, setting)
+        [setting.flag, _parameter(setting)],
+        metavar=metavar,
+        help=words,
+        hidden=not is_shown,
+        shell_complete=partial(_complete, setting),
     )
 
 

@@ -8,12 +8,12 @@ import msgspec
 
 from .admin_client import admin_client
 from .failures import EXIT_RUNTIME, failures_explained, tell
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 
 PATH = "/reload"
 
 
-@click.command(cls=SettingsCommand, short_help="Make the running gateway read its settings again.")
+@click.command(cls=AdminCommand, short_help="Make the running gateway read its settings again.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show what came of it.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import click
 
 from .listing import Row, listing_options, show_list
-from .options import SettingsCommand
+from .options import AdminCommand
 
 HEAD = ("METHOD", "PATH", "SERVICE", "VERSIONS", "ACCESS", "DEADLINE", "RESPONSES", "ALSO")
 
 
-@click.command(cls=SettingsCommand, short_help="List the routes that services offer.")
+@click.command(cls=AdminCommand, short_help="List the routes that services offer.")
 @listing_options
 @click.pass_context
 def command(ctx: click.Context, /, output: str, service: str | None, path: str | None, **_: object) -> None:

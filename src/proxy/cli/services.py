@@ -6,12 +6,12 @@ import click
 
 from .columns import milliseconds, seconds
 from .listing import Row, listing_options, show_list
-from .options import SettingsCommand
+from .options import AdminCommand
 
 HEAD = ("INSTANCE", "VERSION", "REGION", "HEALTH", "IN FLIGHT", "LATENCY", "LOAD", "ENDPOINTS", "SINCE", "PEER", "WHY")
 
 
-@click.command(cls=SettingsCommand, short_help="List the instances that are connected.")
+@click.command(cls=AdminCommand, short_help="List the instances that are connected.")
 @listing_options
 @click.pass_context
 def command(ctx: click.Context, /, output: str, service: str | None, path: str | None, **_: object) -> None:

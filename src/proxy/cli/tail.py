@@ -10,7 +10,7 @@ from proxy.admin.record_page import ROWS_MAX, RecordPage
 
 from .admin_client import AdminClient, admin_client
 from .failures import AdminError, failures_explained, tell
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .parameters import DURATION
 from .record_lines import is_colourful, line_of
 
@@ -19,7 +19,7 @@ AGAIN_S = 1.0
 """Between two tries to reach a gateway that has gone."""
 
 
-@click.command(cls=SettingsCommand, short_help="Show requests as they end, filtered.")
+@click.command(cls=AdminCommand, short_help="Show requests as they end, filtered.")
 @click.option("--route", metavar="PATH", help="Only those whose path, or whose route's, begins so.")
 @click.option("--service", metavar="NAME", help="Only those of this service's routes.")
 @click.option("--instance", metavar="NAME", help="Only those that this instance was asked.")

@@ -14,7 +14,7 @@ from .admin_client import AdminClient, admin_client
 from .columns import columns, strong
 from .failures import AdminError, failures_explained
 from .keys import ReadKey, pressed_keys
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .parameters import DURATION
 from .top_screen import View, screen
 from .top_sections import SORTS, Section, instances, refusals, resilience, routes, summary, workers
@@ -24,7 +24,7 @@ _SIZE_S = 0.25
 """How soon a terminal that was made larger is filled."""
 
 
-@click.command(cls=SettingsCommand, short_help="Show live what the running gateway does.")
+@click.command(cls=AdminCommand, short_help="Show live what the running gateway does.")
 @click.option("--service", metavar="NAME", help="Only routes and instances of this service.")
 @click.option("--sort", type=click.Choice(list(SORTS)), default="rate", help="What routes are put in order by.")
 @click.option("--every", type=DURATION, default="2s", metavar="TIME", help="How often to ask. [default 2s]")

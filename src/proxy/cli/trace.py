@@ -7,12 +7,12 @@ import msgspec
 
 from .admin_client import admin_client
 from .failures import EXIT_RUNTIME, failures_explained, tell
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .record_lines import block_of
 from .tail import read_page
 
 
-@click.command(cls=SettingsCommand, short_help="Tell what became of a request, by its id.")
+@click.command(cls=AdminCommand, short_help="Tell what became of a request, by its id.")
 @click.argument("identity", metavar="ID")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
 @click.pass_context

@@ -6,14 +6,14 @@ import click
 
 from .admin_client import admin_client
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .output import echo_json, output_option
 from .replacing import follow, text_of
 
 PATH = "/upgrade"
 
 
-@click.command(cls=SettingsCommand, short_help="Have the version that is installed now take over.")
+@click.command(cls=AdminCommand, short_help="Have the version that is installed now take over.")
 @output_option("How to show what came of it.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:

@@ -8,7 +8,7 @@ import click
 from .admin_client import admin_client
 from .columns import columns, seconds, strong
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .output import echo_json, output_option
 
 PATH = "/workers"
@@ -16,7 +16,7 @@ HEAD = ("WORKER", "PID", "STATE", "SINCE", "SERVICES PORT", "INSTANCES", "NOT RE
 ALONE = "the gateway is a single process, without workers; the setting workers (PENSTOCK_WORKERS) says how many it has"
 
 
-@click.command(cls=SettingsCommand, short_help="List the processes that serve, and how they are.")
+@click.command(cls=AdminCommand, short_help="List the processes that serve, and how they are.")
 @output_option("How to show them.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str, **_: object) -> None:

@@ -6,14 +6,14 @@ import click
 
 from .admin_client import admin_client
 from .failures import failures_explained
-from .options import SettingsCommand, load_settings
+from .options import AdminCommand, load_settings
 from .output import echo_json, output_option
 from .replacing import follow, text_of
 
 PATH = "/workers/restart"
 
 
-@click.command(cls=SettingsCommand, short_help="Put new processes in the place of those that serve.")
+@click.command(cls=AdminCommand, short_help="Put new processes in the place of those that serve.")
 @click.option("--slot", type=click.IntRange(0, 255), multiple=True, help="Only the worker in this slot; repeatable.")
 @output_option("How to show what came of it.")
 @click.pass_context

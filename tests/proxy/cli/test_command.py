@@ -55,14 +55,20 @@ def test_version_and_help_import_no_more_than_click() -> None:
         assert said.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    "name", ["serve", "demo", "check", "reload", "config show", "config env", "config check", "config diff"]
-)
+@pytest.mark.parametrize("name", ["serve", "demo", "check", "config show", "config env", "config check", "config diff"])
 def test_every_command_that_has_settings_has_help_with_every_flag(name: str) -> None:
     result = run(*name.split(), "--help")
     assert result.exit_code == 0
     for setting in gateway_registry():
         assert setting.flag in result.stdout
+
+
+@pytest.mark.parametrize("name", ["reload", "services", "top", "trace", "workers list"])
+def test_a_command_that_asks_a_gateway_takes_every_flag_and_tells_of_those_that_find_it(name: str) -> None:
+    result = run(*name.split(), "--help", "--edge-deadline", "4s")
+    assert result.exit_code == 0
+    told = {setting.flag for setting in gateway_registry() if f"{setting.flag} " in result.stdout}
+    assert told == {setting.flag for setting in gateway_registry() if setting.name.startswith("admin.")}
 
 
 def test_an_unknown_command() -> None:
