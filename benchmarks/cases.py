@@ -19,6 +19,7 @@ from benchmarks import (
     replaced_case,
     scrape_case,
     steps_case,
+    traces_case,
     workers_case,
 )
 from benchmarks.load import Load, closed_loop, downloads, uploads, wrk
@@ -100,6 +101,13 @@ _MEASURES: dict[str, Open] = {
     "penstock": scrape_case.penstock_measuring(enabled=True),
 }
 
+_TRACES: dict[str, Open] = {
+    traces_case.PLAIN: traces_case.penstock_traced(sampled=False),
+    traces_case.SAMPLED: traces_case.penstock_traced(sampled=True),
+    traces_case.LINES: traces_case.penstock_logged("sampled"),
+    traces_case.ALL_LINES: traces_case.penstock_logged("all"),
+}
+
 _WORKERS: dict[str, Open] = {
     "penstock, 1 worker": workers_case.penstock_workers(1),
     "penstock, 2 workers": workers_case.penstock_workers(2),
@@ -147,6 +155,7 @@ _CASES = (
         "small GET, 64 connections, with what is measured for people and without",
         _loaded(_MEASURES, wrk(64)),
     ),
+    Case("traces-64", "small GET, 64 connections, with traces, with an access log, and without", _loaded(_TRACES, wrk(64))),
     Case(
         "scrapes",
         f"/metrics every {scrape_case.EVERY_S:.0f} s with {scrape_case.ROUTES:,} routes, under load",

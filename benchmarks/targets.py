@@ -10,6 +10,7 @@ from benchmarks.match_case import named
 from benchmarks.memory_cases import ALLOWED
 from benchmarks.overload_case import CAPACITY, USUAL
 from benchmarks.scrape_case import QUIET
+from benchmarks.traces_case import ALL_LINES, LINES, PLAIN, SAMPLED
 
 
 def _bodies(direction: str, connections: int) -> tuple[Target, ...]:
@@ -164,6 +165,13 @@ TARGETS = (
         *("measures-64", "penstock", "penstock, no metrics", "cpu_us"),
         must=1.05,
     ),
+    Target(
+        "CPU per request with traces sampled at 1 % ÷ without",
+        *("traces-64", SAMPLED, PLAIN, "cpu_us"),
+        must=1.05,
+    ),
+    Target("the same with an access log of 1 % ÷ without", "traces-64", LINES, PLAIN, "cpu_us"),
+    Target("the same with an access log of all ÷ without", "traces-64", ALL_LINES, PLAIN, "cpu_us"),
     Target(
         "time of /metrics with 1,000 routes under load, the slowest ÷ what is allowed (200 ms)",
         *("scrapes", "penstock", ALLOWED, "scrape_ms"),

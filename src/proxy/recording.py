@@ -137,9 +137,13 @@ class Recording:
             return
         from proxy import __version__
 
-        self._export = make_export(self._gateway.name, __version__, config.records.query, config.traces.endpoint)
+        self._export = make_export(self._name, __version__, config.records.query, config.traces.endpoint)
         if self._nursery is not None:
             self._nursery.start_soon(self._export.run)
+
+    def _name(self) -> str:
+        gateway = self._gateway
+        return f"{gateway.name}/{gateway.worker_id}" if gateway.worker_id else gateway.name
 
     def _end_export(self) -> None:
         if self._export is not None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class CollectorPort(Protocol):
     """Who takes spans."""
 
-    def export(self, spans: Sequence[Any], /) -> str | None:
-        """Send spans. None: they were taken; else why not."""
+    def export(self, spans: Any, /) -> str | None:
+        """Send spans, whatever form they have. None: they were taken; else why not."""
         ...
 
     def close(self) -> None:

@@ -35,10 +35,10 @@ class SpanExport(Generic[T]):
     def __init__(
         self,
         open_collector: Callable[[], CollectorPort],
-        make_spans: Callable[[Sequence[T]], Sequence[Any]],
+        make_spans: Callable[[Sequence[T]], Any],
         limits: BatchLimits,
     ) -> None:
-        """open_collector and make_spans are called in the thread of a batch."""
+        """open_collector and make_spans, whose value the collector is given, are called in the thread of a batch."""
         self.exported = self.failed = self.dropped = 0
         self._open = open_collector
         self._make = make_spans

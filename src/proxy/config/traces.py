@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import msgspec
@@ -55,7 +54,7 @@ class TracesConfig(msgspec.Struct, frozen=True):
         Setting(
             Choice("none", "otlp"),
             "none",
-            "where spans go: nowhere, or to a collector by OTLP over HTTP (needs penstock[otel])",
+            "where spans go: nowhere, or to a collector by OTLP over HTTP",
             "somebody must have a collector; traces go through the gateway in any case",
         ),
     ]
@@ -88,21 +87,3 @@ def check_traces(values: Mapping[str, Any], origins: Mapping[str, str]) -> Itera
         if values[name] != nothing and not values["metrics.enabled"]:
             why = "it is made of records, and none are kept"
             yield conflict(name, "metrics.enabled", origins, why, f"set metrics.enabled: true, or {name}: {nothing}")
-    if values["traces.export"] == "none":
-        return
-    missing = [name for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http") if not _is_there(name)]
-    if missing:
-        yield Problem(
-            "missing",
-            "traces.export = otlp",
-            origins["traces.export"],
-            f"{missing[0]} is not installed",
-            "pip install 'penstock[otel]', or set traces.export: none",
-        )
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # a package above it
-        return False

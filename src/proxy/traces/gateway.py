@@ -1,19 +1,22 @@
-"""How the spans of a gateway go to a collector: which part of the traces, whereto, and made by whom.
-
-The SDK is loaded in the thread of the first batch: that takes a good part of a second.
-"""
+"""How the spans of a gateway go to a collector: which part of the traces, whereto, and made by whom."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from penstock.tracing.collector import Collector
-from penstock.tracing.environment import batch_limits, is_disabled, sampled_ratio
+from penstock.tracing.environment import (
+    batch_limits,
+    collector_place,
+    is_disabled,
+    resource_attributes,
+    sampled_ratio,
+)
 from penstock.tracing.exporting import SpanExport
 from proxy.beside_traffic import beside_traffic
 
 if TYPE_CHECKING:
+    from penstock.tracing.sending import Sender
     from proxy.traces.sampled import Sampled
     from proxy.traces.spans import SpanMaker
 
@@ -25,30 +28,39 @@ SERVICE: Final = "penstock"
 class GatewaySpans:
     """Makes spans of records: what `SpanExport` calls in its thread."""
 
-    def __init__(self, name: str, version: str, query: str) -> None:
-        """name: of this gateway; query: what is shown of a request's query."""
+    def __init__(self, name: Callable[[], str], version: str, query: str) -> None:
+        """name: of this gateway, and of its worker; query: what is shown of a request's query."""
         self._name = name
         self._version = version
         self._query = query
 
-    def __call__(self, sampled: "Sequence[Sampled]") -> Sequence[Any]:
-        """Return the spans of requests."""
+    def __call__(self, sampled: "Sequence[Sampled]") -> bytes:
+        """Return the spans of requests, as they are sent."""
         with beside_traffic():
             return self._make(sampled)
 
     @cached_property
     def _make(self) -> "SpanMaker":
-        from penstock.tracing.collector import make_resource
         from proxy.traces.spans import SpanMaker
 
-        return SpanMaker(make_resource(SERVICE, self._version, self._name), self._version, self._query)
+        resource = resource_attributes(
+            os.environ, service_name=SERVICE, service_version=self._version, service_instance_id=self._name()
+        )
+        return SpanMaker(resource, self._version, self._query)
 
 
-def make_export(name: str, version: str, query: str, endpoint: str) -> "SpanExport[Sampled]":
-    """Return what takes sampled requests to a collector. endpoint: empty, as the standard variables say."""
-    return SpanExport(
-        lambda: Collector(endpoint, beside_traffic), GatewaySpans(name, version, query), batch_limits(os.environ)
-    )
+def make_export(name: Callable[[], str], version: str, query: str, endpoint: str) -> "SpanExport[Sampled]":
+    """Return what takes sampled requests to a collector.
+
+    name: asked with the first batch; endpoint: empty, as the standard variables say.
+    """
+    return SpanExport(lambda: _open(endpoint), GatewaySpans(name, version, query), batch_limits(os.environ))
+
+
+def _open(endpoint: str) -> "Sender":
+    from penstock.tracing.sending import Sender
+
+    return Sender(collector_place(os.environ, endpoint))
 
 
 def ratio_of(percent: float | None) -> float:

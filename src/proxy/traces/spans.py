@@ -1,171 +1,161 @@
 """Spans of a request that has ended, made of its record: one for the request, and one for each attempt at a service.
 
 Attributes are those of OpenTelemetry's stable HTTP conventions (https://opentelemetry.io/docs/specs/semconv/http/), for
-a server and for a client; what they do not know stands under ``penstock.``.
+a server and for a client; what they do not know stands under ``penstock.``. They are written as OTLP at once, and what
+is the same for all requests of a route, or all attempts at an instance, only once.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from frames.records import RecordFlag
+from penstock.tracing import encoding as otlp
 from proxy.errors import REASONS, Fault
 from proxy.records.names import InstanceName, RouteName, method_name, outcome_name, reason_code
 from proxy.records.target import split_target
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
-
     from frames.records import AttemptRecord, ExchangeRecord
     from proxy.traces.sampled import Sampled
 
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_UNSET: Final = Status(StatusCode.UNSET)
+SCOPE: Final = "penstock.gateway"
 _STATUS_MIN: Final = 100
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
+_KEPT: Final = 4_096
+"""Routes and instances whose part is kept."""
 
+_METHOD, _ROUTE, _TEMPLATE = map(otlp.key, ("http.request.method", "http.route", "url.template"))
+_STATUS, _RESENT = map(otlp.key, ("http.response.status_code", "http.request.resend_count"))
+_PATH, _QUERY, _SCHEME = map(otlp.key, ("url.path", "url.query", "url.scheme"))
+_CLIENT, _SERVER, _ERROR = map(otlp.key, ("client.address", "server.address", "error.type"))
+_SERVICE, _INSTANCE, _VERSION, _REASON, _REQUEST, _CORRELATION, _TENANT, _PRINCIPAL, _ATTEMPTS, _GONE, _HEDGE = (
+    otlp.key(f"penstock.{name}")
+    for name in (
+        *("service", "instance", "version", "reason", "request_id", "correlation_id", "tenant", "principal"),
+        *("attempts", "client_gone", "hedge"),
+    )
+)
+_BYTES_IN, _BYTES_OUT = map(otlp.key, ("penstock.bytes_in", "penstock.bytes_out"))
+_SCHEMES: Final = {name: otlp.text(_SCHEME, name.encode()) for name in ("http", "https")}
+_TLS, _CUT, _LEFT = int(RecordFlag.TLS), int(RecordFlag.CUT), int(RecordFlag.CLIENT_GONE)  # plain: compared quicker
+_CLIENT_GONE: Final = otlp.switch(_GONE)
+_IS_HEDGE: Final = otlp.switch(_HEDGE)
 _OF_CLIENTS: Final = {reason.code for reason in REASONS.values() if reason.fault is Fault.CLIENT}
-
-Attributes = dict[str, Any]
 
 
 class SpanMaker:
     """Makes spans of what one gateway has recorded."""
 
-    def __init__(self, resource: "Resource", version: str, query: str) -> None:
+    def __init__(self, resource: Mapping[str, str], version: str, query: str) -> None:
         """resource: who made them; version: of the gateway; query: what is shown of a request's query."""
-        self._resource = resource
-        self._scope = InstrumentationScope("penstock.gateway", version)
+        self._resource = dict(resource)
+        self._version = version
         self._query = query
 
-    def __call__(self, sampled: "Iterable[Sampled]") -> Sequence[ReadableSpan]:
-        """Return the spans, that of a request before those of its attempts."""
-        return [span for each in sampled for span in self._spans(each)]
+    def __call__(self, sampled: "Iterable[Sampled]") -> bytes:
+        """Return the spans as one OTLP request, that of a request before those of its attempts."""
+        spans = (span for each in sampled for span in self._spans(each))
+        return otlp.request(self._resource, SCOPE, self._version, spans)
 
-    def _spans(self, sampled: "Sampled") -> Iterable[ReadableSpan]:
+    def _spans(self, sampled: "Sampled") -> Iterable[bytes]:
         record, route, instances = sampled
-        method = method_name(record.method)
-        name = f"{method} {route.template}" if route.template else method
-        trace_id = int.from_bytes(record.trace_id)
-        own = _context(trace_id, record.span_id)
-        yield self._span(
-            name,
-            own,
-            _context(trace_id, record.parent_span, is_remote=True) if record.parent_span else None,
-            SpanKind.SERVER,
-            _request_attributes(sampled, method, self._query),
-            _status_of_request(record),
-            record.started_unix_us,
-            record.ended_us,
+        began_us = record.started_unix_us
+        yield otlp.span(
+            otlp.ids(record.trace_id, record.span_id, record.parent_span),
+            _of_route(record.method, route),
+            otlp.times(began_us, began_us + record.ended_us),
+            _request_attributes(record, self._query),
         )
         for attempt, instance in zip(record.attempts, instances, strict=True):
-            yield self._span(
-                name,
-                _context(trace_id, attempt.span_id),
-                own,
-                SpanKind.CLIENT,
-                _attempt_attributes(attempt, instance, route, method),
-                _status_of_attempt(attempt),
-                record.started_unix_us + attempt.began_us,
-                attempt.took_us if attempt.outcome else max(0, record.ended_us - attempt.began_us),
+            at_us = began_us + attempt.began_us
+            took_us = attempt.took_us if attempt.outcome else max(0, record.ended_us - attempt.began_us)
+            yield otlp.span(
+                otlp.ids(record.trace_id, attempt.span_id, record.span_id),
+                _of_instance(record.method, route, instance),
+                otlp.times(at_us, at_us + took_us),
+                _attempt_attributes(attempt),
             )
 
-    def _span(
-        self,
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        attributes: Attributes,
-        status: Status,
-        start_us: int,
-        took_us: int,
-    ) -> ReadableSpan:
-        return ReadableSpan(
-            name,
-            context,
-            parent,
-            self._resource,
-            attributes,
-            kind=kind,
-            status=status,
-            start_time=start_us * 1_000,
-            end_time=(start_us + took_us) * 1_000,
-            instrumentation_scope=self._scope,
-        )
+
+@lru_cache(_KEPT)
+def _of_route(method: int, route: RouteName) -> bytes:
+    """What every request of a route says: name, kind, method, route, service."""
+    name = method_name(method).encode()
+    template = route.template.encode()
+    return (
+        otlp.head(name + b" " + template if template else name, otlp.SERVER)
+        + otlp.text(_METHOD, name)
+        + otlp.text(_ROUTE, template)
+        + otlp.text(_SERVICE, route.service.encode())
+    )
 
 
-def _context(trace_id: int, span_id: bytes, *, is_remote: bool = False) -> SpanContext:
-    return SpanContext(trace_id, int.from_bytes(span_id), is_remote, _SAMPLED)
+@lru_cache(_KEPT)
+def _of_instance(method: int, route: RouteName, instance: InstanceName) -> bytes:
+    """What every attempt at an instance says, for a route."""
+    name = method_name(method).encode()
+    template = route.template.encode()
+    return (
+        otlp.head(name + b" " + template if template else name, otlp.CLIENT)
+        + otlp.text(_METHOD, name)
+        + otlp.text(_TEMPLATE, template)
+        + otlp.text(_SERVER, (instance.service or route.service).encode())
+        + otlp.text(_INSTANCE, instance.instance.encode())
+        + otlp.text(_VERSION, instance.version.encode())
+    )
 
 
-def _request_attributes(sampled: "Sampled", method: str, query: str) -> Attributes:
-    record, route, _ = sampled
+def _request_attributes(record: "ExchangeRecord", query: str) -> bytes:
     path, shown_query = split_target(record.target, query)
-    found: Attributes = {
-        "http.request.method": method,
-        "url.scheme": "https" if record.flags & RecordFlag.TLS else "http",
-        "url.path": path,
-        "url.query": shown_query,
-        "http.route": route.template,
-        "client.address": record.client,
-        "http.response.status_code": record.status,
-        "error.type": _error_of_request(record),
-        "penstock.service": route.service,
-        "penstock.reason": reason_code(record.reason),
-        "penstock.request_id": _text(record.request_id),
-        "penstock.correlation_id": _text(record.correlation_id),
-        "penstock.tenant": _text(record.tenant),
-        "penstock.principal": _text(record.principal),
-        "penstock.attempts": record.attempt_count,
-        "penstock.client_gone": bool(record.flags & RecordFlag.CLIENT_GONE),
-    }
-    return {name: value for name, value in found.items() if value} | {
-        "penstock.bytes_in": record.bytes_in,
-        "penstock.bytes_out": record.bytes_out,
-    }
+    flags = int(record.flags)
+    error = _error_of_request(record, flags).encode()
+    parts = [
+        _SCHEMES["https" if flags & _TLS else "http"],
+        otlp.text(_PATH, path.encode()),
+        otlp.text(_QUERY, shown_query.encode()),
+        otlp.text(_CLIENT, record.client.encode()),
+        otlp.text(_REQUEST, _utf8(record.request_id)),
+        otlp.text(_CORRELATION, _utf8(record.correlation_id)),
+        otlp.text(_TENANT, _utf8(record.tenant)),
+        otlp.text(_PRINCIPAL, _utf8(record.principal)),
+        otlp.number(_BYTES_IN, record.bytes_in),
+        otlp.number(_BYTES_OUT, record.bytes_out),
+    ]
+    if record.status:
+        parts.append(otlp.number(_STATUS, record.status))
+    if record.attempt_count:
+        parts.append(otlp.number(_ATTEMPTS, record.attempt_count))
+    if record.reason:
+        parts.append(otlp.text(_REASON, reason_code(record.reason).encode()))
+    if flags & _LEFT:
+        parts.append(_CLIENT_GONE)
+    if error:
+        parts += [otlp.text(_ERROR, error), otlp.failed(error if record.reason else b"")]
+    return b"".join(parts)
 
 
-def _attempt_attributes(attempt: "AttemptRecord", instance: InstanceName, route: RouteName, method: str) -> Attributes:
-    found: Attributes = {
-        "http.request.method": method,
-        "url.template": route.template,
-        "server.address": instance.service or route.service,
-        "http.response.status_code": attempt.outcome if attempt.outcome >= _STATUS_MIN else 0,
-        "http.request.resend_count": attempt.number - 1,
-        "error.type": _error_of_attempt(attempt),
-        "penstock.instance": instance.instance,
-        "penstock.version": instance.version,
-        "penstock.hedge": attempt.is_hedge,
-    }
-    return {name: value for name, value in found.items() if value}
+def _attempt_attributes(attempt: "AttemptRecord") -> bytes:
+    error = "" if _STATUS_MIN <= attempt.outcome < _CLIENT_ERROR else outcome_name(attempt.outcome)
+    return b"".join(
+        (
+            otlp.number(_STATUS, attempt.outcome) if attempt.outcome >= _STATUS_MIN else b"",
+            otlp.number(_RESENT, attempt.number - 1) if attempt.number > 1 else b"",
+            _IS_HEDGE if attempt.is_hedge else b"",
+            otlp.text(_ERROR, error.encode()) + otlp.ERROR if error else b"",
+        )
+    )
 
 
-def _error_of_request(record: "ExchangeRecord") -> str:
-    """A low number of words, as the convention asks: the reason, or the status."""
+def _error_of_request(record: "ExchangeRecord", flags: int) -> str:
+    """One of few words, as the convention asks: the reason, or the status. What a client did wrong is no error."""
     reason = reason_code(record.reason)
-    if record.flags & RecordFlag.CUT:
+    if flags & _CUT:
         return "" if reason in _OF_CLIENTS else reason or "cut"
     return reason or str(record.status) if record.status >= _SERVER_ERROR else ""
 
 
-def _status_of_request(record: "ExchangeRecord") -> Status:
-    """What a client did wrong is no error of a server's span, by the convention."""
-    error = _error_of_request(record)
-    return Status(StatusCode.ERROR, error if record.reason else None) if error else _UNSET
-
-
-def _error_of_attempt(attempt: "AttemptRecord") -> str:
-    return "" if _STATUS_MIN <= attempt.outcome < _CLIENT_ERROR else outcome_name(attempt.outcome)
-
-
-def _status_of_attempt(attempt: "AttemptRecord") -> Status:
-    return Status(StatusCode.ERROR) if _error_of_attempt(attempt) else _UNSET
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _utf8(value: bytes) -> bytes:
+    """The same, where it is UTF-8: it may have been cut within a letter, and OTLP takes no other text."""
+    return value if value.isascii() else value.decode("utf-8", "replace").encode()

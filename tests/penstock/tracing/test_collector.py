@@ -1,8 +1,13 @@
-"""Spans go to a collector, whatever it is like: each kind of bad one costs spans, and no more."""
+"""Spans go to a collector, whatever it is like: each kind of bad one costs spans, and no more.
 
+Both ways to it are held to the same: that of the gateway, and that of services, which have the SDK make spans.
+"""
+
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import fake_collector
 import pytest
@@ -10,7 +15,10 @@ from fake_collector import FakeCollector, answers, drips, hangs_up, never_ends, 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from penstock.tracing import encoding as otlp
 from penstock.tracing.collector import Collector, make_resource
+from penstock.tracing.environment import collector_place
+from penstock.tracing.sending import Sender
 
 
 @pytest.fixture
@@ -19,27 +27,76 @@ def fake() -> Iterator[FakeCollector]:
         yield made
 
 
+class Way(Protocol):
+    """How spans go there."""
+
+    def export(self, *numbers: int) -> str | None:
+        """Send spans with these ids."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class ByHand:
+    """As the gateway does it."""
+
+    def __init__(self, url: str = "") -> None:
+        self._sender = Sender(collector_place(os.environ, url))
+
+    def export(self, *numbers: int) -> str | None:
+        made = (
+            otlp.span(otlp.ids(number.to_bytes(16), number.to_bytes(8), b""), otlp.head(b"GET /", otlp.SERVER))
+            for number in numbers
+        )
+        return self._sender.export(otlp.request({"service.name": "shop"}, "test", "1", made))
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+class BySdk:
+    """As services do it."""
+
+    def __init__(self, url: str = "") -> None:
+        self._collector = Collector(url)
+
+    def export(self, *numbers: int) -> str | None:
+        return self._collector.export([span(number) for number in numbers])
+
+    def close(self) -> None:
+        self._collector.close()
+
+
+@pytest.fixture(params=[ByHand, BySdk])
+def way(request: pytest.FixtureRequest) -> Callable[..., Way]:
+    made: Callable[..., Way] = request.param
+    return made
+
+
 def span(number: int = 1) -> ReadableSpan:
     context = SpanContext(number, number, is_remote=False, trace_flags=TraceFlags(1))
     resource = make_resource("shop", "1.2.3", "shop-1")
     return ReadableSpan("GET /", context, resource=resource, start_time=1, end_time=2)
 
 
-def test_spans_are_taken(fake: FakeCollector) -> None:
-    collector = Collector(fake.url)
-    assert collector.export([span(1), span(2)]) is None
-    assert collector.export([span(3)]) is None
+def test_spans_are_taken(fake: FakeCollector, way: Callable[..., Way]) -> None:
+    collector = way(fake.url)
+    assert collector.export(1, 2) is None
+    assert collector.export(3) is None
     collector.close()
     assert [int.from_bytes(each.trace_id) for each in fake.spans] == [1, 2, 3]
     assert fake.heads[0].startswith("POST /v1/traces HTTP/1.1")
 
 
-def test_the_standard_variables_count(fake: FakeCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_the_standard_variables_count(
+    fake: FakeCollector, way: Callable[..., Way], monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{fake.port}/otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=k-1")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-    collector = Collector()
-    assert collector.export([span()]) is None
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
+    collector = way()
+    assert collector.export(1) is None
     collector.close()
     assert fake.heads[0].startswith("POST /otlp/v1/traces HTTP/1.1")
     assert "x-api-key: k-1" in fake.heads[0]
@@ -72,48 +129,55 @@ BAD = {
         "it answered 302, and redirects are not followed",
     ),
     "not modified": (says(304), "it answered 304, and redirects are not followed"),
-    "no HTTP": (answers(b"SSH-2.0-OpenSSH\r\n\r\n"), "no connection, or it was lost"),
+    "no HTTP": (answers(b"SSH-2.0-OpenSSH\r\n\r\n"), ("no connection, or it was lost", "what it answers is no HTTP")),
     "it hangs up": (hangs_up, "no connection, or it was lost"),
     "it says nothing": (says_nothing, "no answer within"),
-    "a head without an end": (answers(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200), "no connection, or it was lost"),
+    "a head without an end": (
+        answers(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200),
+        ("no connection, or it was lost", "what it answers is no HTTP"),
+    ),
 }
 
 
 @pytest.mark.parametrize(("behave", "trouble"), BAD.values(), ids=BAD)
 def test_a_bad_collector_costs_its_batch(
-    fake: FakeCollector, monkeypatch: pytest.MonkeyPatch, behave: fake_collector.Behaviour, trouble: str
+    fake: FakeCollector,
+    way: Callable[..., Way],
+    monkeypatch: pytest.MonkeyPatch,
+    behave: fake_collector.Behaviour,
+    trouble: str | tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     fake.behave = behave
-    collector = Collector(fake.url)
-    said = collector.export([span()])
+    collector = way(fake.url)
+    said = collector.export(1)
     assert said is not None
     assert said.startswith(trouble)
     fake.behave = answers(fake_collector.OK)
-    assert collector.export([span()]) is None  # as soon as it is good again
+    assert collector.export(1) is None  # as soon as it is good again
     collector.close()
 
 
 @pytest.mark.parametrize("behave", [never_ends, drips])
 def test_the_body_of_an_answer_is_not_waited_for(
-    fake: FakeCollector, monkeypatch: pytest.MonkeyPatch, behave: fake_collector.Behaviour
+    fake: FakeCollector, way: Callable[..., Way], monkeypatch: pytest.MonkeyPatch, behave: fake_collector.Behaviour
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     fake.behave = behave
-    collector = Collector(fake.url)
+    collector = way(fake.url)
     began = time.monotonic()
-    assert collector.export([span()]) is None
+    assert collector.export(1) is None
     assert time.monotonic() - began < 30  # it would go on for ever
     collector.close()
 
 
-def test_nobody_is_there() -> None:
+def test_nobody_is_there(way: Callable[..., Way]) -> None:
     with fake_collector.collector() as gone:
         url = gone.url
-    collector = Collector(url)
+    collector = way(url)
     began = time.monotonic()
     collector.close()  # it does not wait for a better time, then
-    assert collector.export([span()]) is not None
+    assert collector.export(1) is not None
     assert time.monotonic() - began < 5
 
 

@@ -4,7 +4,15 @@ import logging
 
 import pytest
 
-from penstock.tracing.environment import BatchLimits, batch_limits, is_disabled, sampled_ratio
+from penstock.tracing.environment import (
+    BatchLimits,
+    CollectorPlace,
+    batch_limits,
+    collector_place,
+    is_disabled,
+    resource_attributes,
+    sampled_ratio,
+)
 
 
 def test_without_variables_there_are_defaults() -> None:
@@ -65,3 +73,74 @@ def test_an_unknown_sampler_is_told_and_ignored(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING):
         assert sampled_ratio({"OTEL_TRACES_SAMPLER": "jaeger_remote"}) is None
     assert "jaeger_remote" in caplog.text
+
+
+# ---- the collector ----
+
+
+def test_without_variables_the_collector_is_on_this_machine() -> None:
+    assert collector_place({}) == CollectorPlace("http://localhost:4318/v1/traces")
+
+
+def test_the_variable_for_traces_counts_before_that_for_all() -> None:
+    said = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://all:1/base/",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-api-key=a%20b, second=2",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "2.5",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "GZIP",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "/ca.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/client.pem",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/client.key",
+    }
+    place = collector_place(said)
+    assert place == CollectorPlace(
+        "http://all:1/base/v1/traces",
+        {"x-api-key": "a b", "second": "2"},
+        2.5,
+        "gzip",
+        "/ca.pem",
+        "/client.pem",
+        "/client.key",
+    )
+    of_traces = {name.replace("OTLP_", "OTLP_TRACES_"): "" for name in said}
+    assert collector_place({**said, **of_traces}) == place
+    of_traces |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces/t", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "1"}
+    place = collector_place({**said, **of_traces})
+    assert (place.url, place.timeout_s, place.compression) == ("https://traces/t", 1.0, "gzip")
+    assert collector_place(said, "http://told/").url == "http://told/"
+
+
+@pytest.mark.parametrize(
+    ("ending", "text", "shown"),
+    [
+        ("ENDPOINT", "ftp://there", False),
+        ("ENDPOINT", "there:4318", False),
+        ("ENDPOINT", "http://user:geheim@there:port", False),
+        ("HEADERS", "geheim", False),
+        ("HEADERS", "=geheim", False),
+        ("HEADERS", "x-key=geheim%0d%0aevil: 1", False),
+        ("TIMEOUT", "soon", True),
+        ("TIMEOUT", "0", True),
+        ("TIMEOUT", "nan", True),
+        ("COMPRESSION", "zstd", True),
+    ],
+)
+def test_what_cannot_be_used_is_told_and_ignored(
+    ending: str, text: str, shown: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert collector_place({f"OTEL_EXPORTER_OTLP_{ending}": text}) == collector_place({})
+    assert f"OTEL_EXPORTER_OTLP_{ending}" in caplog.text
+    assert (text in caplog.text) is shown
+    assert "geheim" not in caplog.text
+
+
+def test_who_makes_spans() -> None:
+    default = {"service_name": "penstock", "service_instance_id": "gw-1"}
+    assert resource_attributes({}, **default) == {"service.name": "penstock", "service.instance.id": "gw-1"}
+    said = {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,deployment.environment.name=te%2Cst", "OTEL_SERVICE_NAME": "b"}
+    assert resource_attributes(said, **default) == {
+        "service.name": "b",
+        "service.instance.id": "gw-1",
+        "deployment.environment.name": "te,st",
+    }
