@@ -1,10 +1,12 @@
 """Logs: the two forms, secrets, and that a log nobody reads stops nobody."""
 
+import gc
 import io
 import json
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -195,3 +197,12 @@ def test_a_process_without_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     logger.info("line")
     logs.close()
     assert logs.dropped == 0
+
+
+def test_a_stream_that_nobody_else_holds_stays_open(tmp_path: Path) -> None:
+    logs = set_up_logs(LogSettings(level="info", format="json"), stream=(tmp_path / "log").open("w"))
+    gc.collect()
+    logger.info("line")
+    logs.close()
+    assert (logs.dropped, "line" in (tmp_path / "log").read_text()) == (0, True)
+    logs._stream.close()  # type: ignore[union-attr]

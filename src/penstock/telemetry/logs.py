@@ -83,8 +83,9 @@ class SameFields(logging.Filter):
 class Logs:
     """The log of a process, as `set_up_logs` has set it up."""
 
-    def __init__(self, handler: BoundedHandler, redact: Redactor) -> None:
+    def __init__(self, handler: BoundedHandler, redact: Redactor, stream: IO[str] | None) -> None:
         self._handler = handler
+        self._stream = stream  # which must not close its descriptor before it is written to no more
         self.redact = redact
         """Takes secrets out of lines; of those of other outputs, too."""
 
@@ -154,5 +155,5 @@ def set_up_logs(
     process_levels.follow(settings)
     handler.start()
     global _of_process
-    _of_process = Logs(handler, redact)  # the loggers are the process's, too
+    _of_process = Logs(handler, redact, stream)  # the loggers are the process's, too
     return _of_process
