@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 64
 _FOUND_MAX: Final = 100
+LOOKED_MAX: Final = 16_384
+"""Records that one question looks at, in a fraction of a second; a million may be kept."""
 _RINGS: Final = {"recent": RecordRing.RECENT, "notable": RecordRing.NOTABLE}
 _SHOWN_FLAGS: Final = (
     (RecordFlag.TLS, "tls"),
@@ -54,7 +56,7 @@ class Records:
         """Return the newest ones of all that are kept."""
         ring = _RINGS[wanted.ring]
         newest = self._wire.record_sequence(ring)
-        place = max(0, newest - wanted.limit) if _wants_all(wanted) else 0
+        place = max(0, newest - (wanted.limit if _wants_all(wanted) else LOOKED_MAX))
         kept: deque[ExchangeRecord] = deque(maxlen=wanted.limit)
         while place < newest:
             records, _ = self._wire.records(ring, place, _AT_ONCE)
@@ -69,11 +71,12 @@ class Records:
         newest = self._wire.record_sequence(ring)
         place = begin = 0 if begin > newest else begin
         rows: list[RecordRow] = []
-        lost = 0
-        while place < newest and len(rows) < wanted.limit:
+        lost = looked = 0
+        while place < newest and len(rows) < wanted.limit and looked < LOOKED_MAX:
             records, missed = self._wire.records(ring, place, _AT_ONCE)
             lost += missed if begin else 0  # who begins here has missed nothing
             place = newest if not records else place
+            looked += len(records)
             for record in records:
                 place = record.sequence
                 if self._is_wanted(record, wanted):

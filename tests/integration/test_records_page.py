@@ -110,16 +110,33 @@ async def test_a_place_that_was_never_reached_is_of_another_process(lab_without_
     assert (statuses(page), page["lost"], page["next"]) == ([200], 0, ":1")
 
 
-async def test_who_is_too_slow_is_told_how_many_are_lost(lab_without_retries: Lab) -> None:
-    lab = lab_without_retries
-    client = await lab.client()
-    await client.get("/nowhere")
-    start = await records(lab)
-    for _ in range(1_100):
-        await client.send(request("GET", "/nowhere"))
-        await client.answer()
-    page = await records(lab, f"?limit=10&after={quote(start['next'])}")
-    assert (page["lost"], len(page["records"])) == (1_100 - 1_024, 10)
+async def test_who_is_too_slow_is_told_how_many_are_lost() -> None:
+    async with open_lab(records_recent="100") as lab:
+        client = await lab.client()
+        await client.get("/nowhere")
+        start = await records(lab)
+        for _ in range(130):
+            await client.get("/nowhere")
+        page = await records(lab, f"?limit=10&after={quote(start['next'])}")
+        assert (page["lost"], len(page["records"])) == (30, 10)
+
+
+async def test_one_question_looks_at_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.overview_records.LOOKED_MAX", 64)
+    async with open_lab(records_recent="1000") as lab:
+        client = await lab.client()
+        await client.get("/nowhere/first")
+        start = await records(lab)
+        for number in range(200):
+            await client.get(f"/nowhere/{number}")
+        assert len((await records(lab, "?status=404&limit=1000"))["records"]) == 64  # the newest
+        after, seen, questions = start["next"], 0, 0
+        while True:
+            page = await records(lab, f"?status=404&limit=1000&after={quote(after)}")
+            after, seen, questions = page["next"], seen + len(page["records"]), questions + 1
+            if not page["has_more"]:
+                break
+        assert (seen, questions) == (200, 4)
 
 
 @pytest.mark.parametrize(
