@@ -197,7 +197,7 @@ class _Supervised:
                 checked = await check_new(python, self._words)
                 _log.info("%s: version %s takes over from %s", cause, checked.version, __version__)
                 self._next = python
-                await self.supervisor.give_way(cause, self._fall_silent)
+                self.supervisor.give_way(cause, self._fall_silent)
             except (UpgradeError, RestartError) as error:
                 _log.error("%s: no upgrade: %s", cause, error)
                 self.supervisor.upgrades["refused"] += 1

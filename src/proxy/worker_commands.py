@@ -96,12 +96,12 @@ class WorkerCommands:
         return WorkerStatus(self._worker, os.getpid(), self.state, port, tuple(choosable), tuple(not_ready))
 
     async def _serve_edge(self, _: Any) -> None:
-        if self._listeners.holds_edge:
+        if self._listeners.holds_edge and self.order is None:
             self._listeners.serve_edge()
 
     async def _hold_services(self, body: Any) -> None:
         holds = msgspec.convert(body or {}, _Hold).holds
-        if holds != self._listeners.is_holding_services:
+        if self.order is None and holds != self._listeners.is_holding_services:
             self._listeners.hold_services(holds)
 
     async def _peers(self, body: Any) -> None:

@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import trio
+import trustme
 from benchmarks.steady_clients import SteadyLoad
 from lab_client import WAIT_S
 from workers_lab import LOOK_S, WorkersLab, open_workers
@@ -22,6 +24,14 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def write_pair(authority: trustme.CA, folder: Path) -> str:
+    """Write a certificate and its key; return the setting that names them."""
+    issued = authority.issue_cert("gateway.example")
+    issued.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    issued.private_key_pem.write_to_path(folder / "server.key")
+    return f"{folder / 'server.pem'}:{folder / 'server.key'}"
 
 
 async def until_gone(pids: list[int]) -> None:
@@ -204,9 +214,45 @@ async def test_an_upgrade_that_cannot_be_changes_nothing(tmp_path: Path) -> None
         )
 
 
+async def test_workers_that_cannot_be_replaced_go_on(tmp_path: Path) -> None:
+    files = write_pair(trustme.CA(), tmp_path)
+    settings = {"edge_tls_listen": "127.0.0.1:0", "edge_tls_certificates": files, "edge_tls_reload_interval": "1h"}
+    async with open_workers(tmp_path, **settings) as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        key = tmp_path / "server.key"
+        good = key.read_text()
+        key.write_text("bad")
+        said = await lab.command("workers", "restart", status=1)
+        assert "not all workers were replaced: worker 0.2 (pid " in said
+        assert (
+            "has ended with status 2 before it could serve; what it wrote says more; the workers that serve go on"
+            in said
+        )
+        await lab.until_workers("0.1", "1.1", instances=1)
+        assert (await lab.get("/things/1")).status == 200
+        key.write_text(good)
+        assert await lab.command("workers", "restart") == "workers were replaced by 0.3, 1.2\n"
+        service.cancel()
+
+
+async def test_an_end_in_the_midst_of_a_restart(tmp_path: Path) -> None:
+    async with open_workers(tmp_path) as lab:
+        pids = await pids_of(lab)
+        assert (await lab.admin("/workers/restart", "POST")).json()["state"] == "replacing"
+        assert (await lab.admin("/workers/restart", "POST")).status == 409
+        assert (await lab.admin("/upgrade", "POST")).status == 409
+        lab.process.send_signal(signal.SIGTERM)
+        assert await lab.exit_code() == 0
+        await until_gone(pids)
+        assert lab.is_listening() == []
+        assert "Traceback" not in lab.said
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_an_upgrade_to_another_number_of_workers(tmp_path: Path, count: int) -> None:
     settings = tmp_path / "penstock.yaml"
+    other_name = next(path for path in Path(sys.executable).parent.glob("python*") if str(path) != sys.executable)
     settings.write_text("workers: 2\n")
     async with (
         open_workers(tmp_path, "--config", str(settings), workers="") as lab,
@@ -216,8 +262,9 @@ async def test_an_upgrade_to_another_number_of_workers(tmp_path: Path, count: in
         await lab.until_workers("0.1", "1.1", instances=1)
         load = SteadyLoad(lab.addresses.edge)
         nursery.start_soon(load.run, CLIENTS)
-        settings.write_text(f"workers: {count}\n")
+        settings.write_text(f"workers: {count}\nsupervisor: {{python: {other_name}}}\n")
         await lab.command("upgrade")
+        assert Path(f"/proc/{lab.process.pid}/cmdline").read_text().startswith(str(other_name))
         wanted = ["0.2"] if count == 1 else ["0.2", "1.2", "2.2"]
         await lab.until_workers(*wanted, instances=1)
         await load.until_sent(load.sent + 200)

@@ -10,12 +10,12 @@ import trio
 
 from proxy.config import GatewayConfig
 from proxy.control.client import WorkerGone, WorkerRefusal, WorkerSilent
-from proxy.inherited import SERVING
+from proxy.inherited import HOLDING, SERVING
 from proxy.supervisor.crashes import Crashes
 from proxy.supervisor.errors import RestartError, StartError, SupervisorError
 from proxy.supervisor.replacing import GRACE_S, Replacing, end_all
 from proxy.supervisor.sockets import Sockets
-from proxy.supervisor.worker import DRAINING, Worker
+from proxy.supervisor.worker import DRAINING, STARTING, Worker
 
 LOOK_S = 1.0
 """How often each worker is asked how it is."""
@@ -62,6 +62,8 @@ class Supervisor:
         self._locks = {slot: trio.Lock() for slot in range(count)}
         self._crashes = Crashes()
         self._restarting = trio.Lock()
+        self._changing = trio.CancelScope()
+        """Of the workers that are being replaced because somebody asked."""
         self._told = trio.Event()
         self._end: End | None = None
         self._is_ending_at_once = trio.Event()
@@ -108,7 +110,7 @@ class Supervisor:
         elif error is None:
             self._is_ending_at_once.set()
 
-    async def give_way(self, cause: str, fall_silent: Callable[[], Awaitable[None]]) -> None:
+    def give_way(self, cause: str, fall_silent: Callable[[], Awaitable[None]]) -> None:
         """Have `run` return, and leave the workers as they are to the program that takes this one's place.
 
         fall_silent: called before that, to end whatever asks the workers something.
@@ -118,12 +120,8 @@ class Supervisor:
         """
         if self._restarting.locked() or self._end is not None:
             raise RestartError("workers are being replaced, or are about to end")
-        await self._restarting.acquire()  # nobody gives it back: nothing is to be replaced any more
-        for lock in self._locks.values():
-            await lock.acquire()  # one that has died is replaced first
         self._fall_silent = fall_silent
-        if self._end is None:
-            self._finish(End(cause, is_upgrade=True))
+        self._finish(End(cause, is_upgrade=True))
 
     async def drain_surplus(self) -> None:
         """Drain workers of slots that are no more."""
@@ -133,6 +131,7 @@ class Supervisor:
 
     def _finish(self, end: End) -> None:
         self._end = end
+        self._changing.cancel()  # who would be replaced ends anyway
         self._told.set()
 
     def check_restart(self, slots: Sequence[int]) -> None:
@@ -153,7 +152,9 @@ class Supervisor:
         """
         self.check_restart(slots)
         async with self._restarting:
-            return [await self._restart(slot, cause) for slot in slots or range(self._count)]
+            with trio.CancelScope() as self._changing:
+                return [await self._restart(slot, cause) for slot in slots or range(self._count)]
+        raise RestartError("all workers are about to end")
 
     async def _restart(self, slot: int, cause: str) -> str:
         async with self._locks[slot]:
@@ -297,18 +298,26 @@ class Supervisor:
     # ---- ending ----
 
     async def _until_silent(self) -> None:
-        """Wait until no worker owes an answer: whoever goes on with their connections begins between two frames."""
+        """Wait until no worker owes an answer: whoever goes on with their connections begins between two frames.
+
+        One that does not serve yet is ended; the next program starts another one.
+        """
+        await self._end_now([worker for worker in self.workers if worker.state in (STARTING, HOLDING)])
         if self._fall_silent is not None:
             await self._fall_silent()
         with trio.move_on_after(SILENT_S):
             while not all(worker.link.is_idle for worker in self.workers):  # noqa: ASYNC110 - it is another process
                 await trio.sleep(0.01)
             return
-        for worker in self.workers:
-            if not worker.link.is_idle:
-                _log.error("worker %s (pid %d) owes an answer, and is ended", worker.id, worker.pid)
-                worker.signal(signal.SIGKILL)
-                await worker.ended.wait()
+        owing = [worker for worker in self.workers if not worker.link.is_idle]
+        for worker in owing:
+            _log.error("worker %s (pid %d) owes an answer, and is ended", worker.id, worker.pid)
+        await self._end_now(owing)
+
+    async def _end_now(self, workers: Sequence[Worker]) -> None:
+        for worker in workers:
+            worker.signal(signal.SIGKILL)
+            await worker.ended.wait()
 
     async def _drain_all(self, end: End) -> None:
         config = self._config()
