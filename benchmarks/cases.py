@@ -155,7 +155,11 @@ _CASES = (
         "small GET, 64 connections, with what is measured for people and without",
         _loaded(_MEASURES, wrk(64)),
     ),
-    Case("traces-64", "small GET, 64 connections, with traces, with an access log, and without", _loaded(_TRACES, wrk(64))),
+    Case(
+        "traces-64",
+        "small GET, 64 connections, with traces, with an access log, and without",
+        _loaded(_TRACES, wrk(64)),
+    ),
     Case(
         "scrapes",
         f"/metrics every {scrape_case.EVERY_S:.0f} s with {scrape_case.ROUTES:,} routes, under load",
