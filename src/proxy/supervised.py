@@ -115,6 +115,8 @@ class _Supervised:
         if left is not None:
             self.supervisor.generations.update(left.generations)
             self.supervisor.restarts = left.restarts
+            self.supervisor.starts.update(left.starts)
+            self.supervisor.upgrades.update(left.upgrades)
         sockets.keep_settings(load.text)
         self._merged = merged_state(
             self.supervisor,
@@ -242,6 +244,8 @@ class _Supervised:
             workers=tuple(workers),
             generations=supervisor.generations,
             restarts=supervisor.restarts,
+            starts=dict(supervisor.starts),
+            upgrades=dict(supervisor.upgrades),
             memory=memory,
             python=self._next,
         )

@@ -25,6 +25,13 @@ async def requests(lab: WorkersLab) -> float:
     )
 
 
+async def counted(lab: WorkersLab, name: str) -> dict[str, float]:
+    """The samples of a metric with one label, by that."""
+    families = text_string_to_metric_families((await lab.admin("/metrics")).body.decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return {next(iter(sample.labels.values())): sample.value for sample in samples}
+
+
 async def ask(lab: WorkersLab, times: int) -> None:
     """Each over a connection of its own, so that all workers have some of them."""
     for _ in range(times):
@@ -43,9 +50,16 @@ async def test_no_count_is_lost_by_a_restart_an_upgrade_or_a_death(tmp_path: Pat
         await lab.until_workers("0.3", "1.3", instances=1)
         await ask(lab, 5)
         assert await requests(lab) == 35
-        os.kill((await lab.workers())["0.3"]["pid"], signal.SIGKILL)
-        await lab.until_workers("0.4", "1.3", instances=1)
+        assert await counted(lab, "penstock_upgrades_total") == {"done": 1, "refused": 0, "failed": 0}
+        await lab.command("upgrade")
+        await lab.until_workers("0.4", "1.4", instances=1)
+        assert (await counted(lab, "penstock_upgrades_total"))["done"] == 2  # each by another program
+        starts = {"start": 2, "crash": 0, "restart": 2, "upgrade": 4}
+        assert await counted(lab, "penstock_worker_starts_total") == starts
+        os.kill((await lab.workers())["0.4"]["pid"], signal.SIGKILL)
+        await lab.until_workers("0.5", "1.4", instances=1)
         assert await requests(lab) == 35
+        assert (await counted(lab, "penstock_worker_starts_total"))["crash"] == 1
         service.cancel()
 
 

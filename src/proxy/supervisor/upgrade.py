@@ -49,6 +49,8 @@ class Handover(msgspec.Struct, frozen=True):
     python: str = ""
     version: str = __version__
     form: int = FORM
+    starts: dict[str, int] = {}  # as of `Supervisor`, which goes on counting
+    upgrades: dict[str, int] = {}
 
     @property
     def descriptors(self) -> list[int]:
