@@ -86,6 +86,7 @@ def test_the_wheel_is_for_every_python_from_3_11(built: Path) -> None:
     assert "-cp311-abi3-" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
     assert {"frames/_native.abi3.so", "frames/py.typed", "penstock/py.typed", "proxy/py.typed"} <= set(names)
+    assert [name for name in names if name.endswith(".data/data/share/man/man1/penstock.1")]
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "benchmarks/"))]
 
 

@@ -60,7 +60,7 @@ class FrameLink:
     def ready(self) -> list[Done]:
         """Read and write what can be; return the requests that have ended."""
         try:
-            if self._connection.wants_write:
+            if self._connection.wants_write or not self._connection.is_open:
                 self._connection.advance()
             return self._read() if self._connection.is_open else []
         except OSError as error:

@@ -50,7 +50,7 @@ class HttpLink:
     def ready(self) -> list[Done]:
         """Read and write what can be; return the request if it has ended."""
         try:
-            if self._connection.wants_write:
+            if self._connection.wants_write or not self._connection.is_open:
                 self._connection.advance()
             if not self._connection.is_open:
                 return []

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import zip_longest
 from typing import IO, Any
 
@@ -219,8 +220,20 @@ def _leave_with_input() -> None:
     os._exit(1)
 
 
+def _interrupt_once(_number: int, _frame: object) -> None:
+    """Raise KeyboardInterrupt, and never again: a terminal tells all parts, and so does whoever started them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Be a part."""
+    signal.signal(signal.SIGINT, _interrupt_once)
+    with suppress(KeyboardInterrupt):  # before there is anything to tell of
+        _be_a_part()
+
+
+def _be_a_part() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     run = Run(order.plan, make_dial(order.target), seconds=Seconds(_write))
     try:
@@ -229,10 +242,15 @@ def main() -> None:
         _write({"error": str(error)})
         return
     _write({"connected": run.result.connections})
-    if not sys.stdin.buffer.readline():
-        return
-    threading.Thread(target=_leave_with_input, daemon=True).start()
-    _write(write_result(run_without_pauses(run)))
+    try:
+        if not sys.stdin.buffer.readline():
+            return
+        threading.Thread(target=_leave_with_input, daemon=True).start()
+        result = run_without_pauses(run)
+    except KeyboardInterrupt:  # before it has begun
+        result = run.result
+        result.is_stopped = True
+    _write(write_result(result))
     run.close()
 
 

@@ -2,10 +2,15 @@
 
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
 
 import pytest
 from click.testing import CliRunner, Result
-from load_support import answering, frames_service, requests, server
+from load_support import OK, answering, frames_service, requests, server
 
 from proxy.cli.bench_report import bar, distribution, duration, steps
 from proxy.cli.main import command
@@ -41,10 +46,10 @@ def test_json_says_all_of_it() -> None:
 def test_what_is_sent_is_what_was_asked_for() -> None:
     seen: list[bytes] = []
 
-    def talk(connection: object) -> None:
-        for request in requests(connection):  # type: ignore[arg-type]
+    def talk(connection: socket.socket) -> None:
+        for request in requests(connection):
             seen.append(request)
-            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
 
     with server(talk) as port:
         options = ["-X", "put", "-H", "X-A: b", "-H", "host:example.com", "--tenant", "acme"]
@@ -53,6 +58,31 @@ def test_what_is_sent_is_what_was_asked_for() -> None:
         b"PUT /x HTTP/1.1\r\nUser-Agent: penstock-bench\r\nContent-Length: 0\r\n"
         b"X-A: b\r\nhost: example.com\r\nx-tenant-id: acme\r\n\r\n"
     ]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_interrupt_ends_it_early_and_tells_what_was_measured(processes: str) -> None:
+    asked = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        for number, _ in enumerate(requests(connection)):
+            connection.sendall(OK)
+            if number == 2:  # so that the first was surely read
+                asked.set()
+
+    with server(talk) as port:
+        url = f"http://127.0.0.1:{port}/"
+        line = [sys.executable, "-m", "proxy.cli.main", "bench", url, "--rate", "200", "--duration", "10m"]
+        line += ["--connections", "2", "--processes", processes, "--output", "json"]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert asked.wait(20)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "")
+    told = json.loads(stdout)
+    assert told["stopped"] is True
+    assert told["answered"] >= 1
+    assert "it was stopped before its time" in told["remarks"]
 
 
 def test_nothing_is_measured_where_nobody_answers_whole() -> None:

@@ -1,9 +1,12 @@
 """A run against servers that answer, stand still, break off and go away. Only times that must pass are asserted."""
 
 import socket
+import ssl
 import time
+from pathlib import Path
 
 import pytest
+import trustme
 from load_support import HELLO, OK, Talk, answering, frames_service, requests, server
 
 from frames.codec import encode_frame, encode_response
@@ -120,6 +123,28 @@ def test_frames_carry_many_at_once_over_one_connection() -> None:
         result = run(f"tcp://127.0.0.1:{port}/invoices/42", connections=1)
     assert (dict(result.statuses), result.body_bytes) == ({404: 20, 200: 20}, 120)
     assert b"/invoices/42" in asked[0]
+
+
+def test_by_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def secured(talk: Talk) -> Talk:
+        def secure(connection: socket.socket) -> None:
+            with context.wrap_socket(connection, server_side=True) as inner:
+                talk(inner)
+
+        return secure
+
+    with server(secured(answering())) as http, server(secured(frames_service())) as frames:
+        for url in (f"https://127.0.0.1:{http}/x", f"tls://127.0.0.1:{frames}/invoices/1"):
+            result = run(url, ca=str(tmp_path / "ca.pem"))
+            assert (dict(result.statuses), dict(result.failures)) == ({200: 40}, {})
+            assert run(url, is_trusting=True).answered == 40
+            with pytest.raises(LoadError, match="cannot be loaded: certificate: "):
+                run(url)
 
 
 def test_the_warm_up_is_not_counted() -> None:
