@@ -99,6 +99,7 @@ LATER = {
     *("proxy.control", "proxy.merged"),
     *("frames.latency_sums", "proxy.overview_times", "proxy.revision", "proxy.admin.metrics", "proxy.admin.exposition"),
     *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),
+    *("proxy.access_log", "proxy.records", "proxy.traces", "penstock.tracing", "frames.records"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 

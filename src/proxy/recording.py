@@ -67,7 +67,7 @@ class Recording:
             told = registry.who_was(connection)
             return InstanceName(*told) if told else None
 
-        return Names(assembly.key, template_of, instance_of)
+        return Names(assembly.key, template_of, instance_of, worker=self._gateway.worker_id)
 
     # ---- by the configuration ----
 
@@ -113,7 +113,7 @@ class Recording:
         from proxy.access_log.log import AccessLog
 
         logs = process_logs()
-        redact: Callable[[bytes], bytes] = logs.redact if logs else bytes
+        redact: Callable[[bytes], bytes] = logs.redact.known if logs else bytes  # targets are looked at when shown
         return AccessLog(settings.format, settings.output, config.records.query, redact)
 
     def _swap_log(self) -> None:
@@ -137,13 +137,11 @@ class Recording:
             return
         from proxy import __version__
 
-        self._export = make_export(self._name, __version__, config.records.query, config.traces.endpoint)
+        self._export = make_export(
+            lambda: self._gateway.name, __version__, config.records.query, config.traces.endpoint
+        )
         if self._nursery is not None:
             self._nursery.start_soon(self._export.run)
-
-    def _name(self) -> str:
-        gateway = self._gateway
-        return f"{gateway.name}/{gateway.worker_id}" if gateway.worker_id else gateway.name
 
     def _end_export(self) -> None:
         if self._export is not None:

@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -62,6 +63,8 @@ class FakeCollector:
 
     def __init__(self) -> None:
         self.behave: Behaviour = answers(OK)
+        self.context: ssl.SSLContext | None = None
+        """Where it speaks TLS."""
         self.requests: list[ExportTraceServiceRequest] = []
         self.heads: list[str] = []
         self.over = threading.Event()
@@ -111,8 +114,15 @@ class FakeCollector:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            if self.context is not None:
+                connection.settimeout(5)
+                connection = self.context.wrap_socket(connection, server_side=True)
+            self._serve_connected(connection)
+
+    def _serve_connected(self, connection: socket.socket) -> None:
         connection.settimeout(0.1)
-        with connection, suppress(OSError):
+        with connection:
             while not self.over.is_set():
                 body = self._read(connection)
                 if body is None:

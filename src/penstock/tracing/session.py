@@ -28,6 +28,7 @@ class CollectorSession(requests.Session):
     def request(self, *args: Any, **options: Any) -> requests.Response:
         """Send a request, and return its answer without a body."""
         self._before_sending()
+        options.setdefault("verify", self.verify)  # else REQUESTS_CA_BUNDLE would count for more than our own variable
         timeout_s = options.get("timeout") or _TIMEOUT_S
         ends_at = time.monotonic() + timeout_s
         try:

@@ -74,6 +74,7 @@ class AccessLine(msgspec.Struct, omit_defaults=True, tag_field="logger", tag=LOG
     streamed: bool = False
     client_gone: bool = False
     cut: bool = False
+    worker: str = ""
 
 
 def json_line(record: "ExchangeRecord", names: Names, query: str) -> bytes:
@@ -112,6 +113,7 @@ def access_line(record: "ExchangeRecord", names: Names, query: str) -> AccessLin
         streamed=bool(flags & _STREAMED),
         client_gone=bool(flags & _GONE),
         cut=bool(flags & _CUT),
+        worker=names.worker,
     )
 
 

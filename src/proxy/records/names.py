@@ -44,10 +44,12 @@ class Names:
         key_of: Callable[[int], RouteKey | None],
         template_of: Callable[[RouteKey], str | None],
         instance_of: Callable[[int], InstanceName | None],
+        worker: str = "",
     ) -> None:
         """key_of: the route that has an index, or had it last; template_of: as its service wrote it, None for a route
-        that is gone; instance_of: who is, or was, on a connection.
+        that is gone; instance_of: who is, or was, on a connection; worker: which of several processes this is.
         """
+        self.worker = worker
         self._key_of = key_of
         self._template_of = template_of
         self._instance_of = instance_of

@@ -4,13 +4,16 @@ Both ways to it are held to the same: that of the gateway, and that of services,
 """
 
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import fake_collector
 import pytest
+import trustme
 from fake_collector import FakeCollector, answers, drips, hangs_up, never_ends, says, says_nothing
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -200,3 +203,23 @@ def test_while_the_network_is_waited_for_the_interpreter_is_not_needed(fake: Fak
     assert collector.export([span()]) is None
     collector.close()
     assert at_work == ["begins", "ends", "asked"] * 2
+
+
+def test_a_collector_by_tls(
+    fake: FakeCollector, way: Callable[..., Way], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    fake.context = context
+    url = fake.url.replace("http:", "https:")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+    stranger = way(url)
+    assert stranger.export(1) == "its certificate or its TLS is not what it should be"
+    stranger.close()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(tmp_path / "ca.pem"))
+    collector = way(url)
+    assert collector.export(1) is None
+    collector.close()
+    assert len(fake.spans) == 1

@@ -84,6 +84,12 @@ def test_flags_are_told() -> None:
     assert "gateway_ms" not in line  # whose time it was cannot be told apart
 
 
+def test_of_several_workers_the_one_is_named() -> None:
+    of_worker = names()
+    of_worker.worker = "1.2"
+    assert access_line(record(), of_worker, "names").worker == "1.2"
+
+
 def test_time_in_the_gateway_is_never_negative() -> None:
     assert said(upstream_us=5_000)["gateway_ms"] == 0  # two attempts at once
 
