@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +245,13 @@ def test_the_server_loads_no_h11() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / "src")}
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_promtool_finds_no_fault() -> None:
+    """Names, units, kinds and help texts, as Prometheus' own linter judges them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not there: install Debian's package prometheus")
+    page = render(FIGURES, "")[1]
+    done = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
