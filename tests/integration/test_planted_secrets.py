@@ -148,6 +148,9 @@ def requests_of(world: World) -> list[bytes]:
             request("GET", f"/a b?{query}"),
         ]
     lines += [
+        request("GET", f"/things/{bearer(world)}"),
+        request("GET", f"/nowhere/psk_{plant('an API key in a path')}/more"),
+        request("GET", f"/nowhere;password={plant('a parameter in a path')}/more"),
         request("GET", f"http://alice:{plant('the target, before @')}@edge/things"),
         request("POST", "/things", body=json.dumps({"password": plant("a body")}).encode()),
         request("POST", "/nowhere", body=plant("a body for nobody").encode()),

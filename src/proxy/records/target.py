@@ -10,6 +10,9 @@ CUT: Final = "..."
 TARGET_BYTES: Final = 160
 """What a record keeps of a target (RECORD_TARGET_BYTES of csrc/record.h); one that fills it was probably cut."""
 
+_HINTS: Final = ("eyJ", "psk_", "=")
+"""One of them is in every path that tokens, keys or passwords are known in."""
+
 _VALUES = re.compile(r"=[^&]*")
 
 
@@ -23,7 +26,7 @@ def split_target(target: bytes, query: str = "names") -> tuple[str, str]:
     """Return path and query apart, as `shown_target` shows them."""
     text = target.decode("ascii", "backslashreplace") + (CUT if len(target) >= TARGET_BYTES else "")
     path, _, given = text.partition("?")
-    if not path.startswith("/"):  # it may say who asks: http://user:password@host/path
+    if not path.startswith("/") or any(hint in path for hint in _HINTS):  # http://user:password@host/path, /reset/TOKEN
         path = without_secrets(path)
     return path, _shown(given, query)
 
