@@ -165,21 +165,20 @@ async def test_a_supervisor_that_dies_takes_nobody_with_it_who_still_works(tmp_p
         service.cancel()
 
 
-@pytest.mark.parametrize("name", ["edge", "services", "admin"])
-async def test_two_supervisors_on_one_address(tmp_path: Path, name: str) -> None:
+async def test_two_supervisors_on_one_address(tmp_path: Path) -> None:
     async with open_workers(tmp_path) as lab:
-        listen = lab.environment[f"PENSTOCK_{name.upper()}_LISTEN"]
-        other = tmp_path / "other"
-        other.mkdir()
-        with pytest.raises(AssertionError, match="port_in_use"):
-            async with open_workers(other, **{f"{name}_listen": listen}):
-                pass
-        (line,) = (other / "gateway.log").read_text().splitlines()
-        port = listen.rpartition(":")[2]
-        assert line == (
-            f"penstock: error: port_in_use: {name}.listen (PENSTOCK_{name.upper()}_LISTEN={listen}): "
-            f"port {port} is in use; stop what uses it (`ss -ltnp sport = :{port}`), or set another"
-        )
+        for name in ("edge", "services", "admin"):
+            listen = lab.environment[f"PENSTOCK_{name.upper()}_LISTEN"]
+            other = tmp_path / name
+            other.mkdir()
+            with pytest.raises(AssertionError, match="port_in_use"):
+                async with open_workers(other, **{f"{name}_listen": listen}):
+                    pass
+            port = listen.rpartition(":")[2]
+            assert (other / "gateway.log").read_text() == (
+                f"penstock: error: port_in_use: {name}.listen (PENSTOCK_{name.upper()}_LISTEN={listen}): "
+                f"port {port} is in use; stop what uses it (`ss -ltnp sport = :{port}`), or set another\n"
+            )
         assert len(await lab.workers()) == 2
 
 
@@ -198,20 +197,20 @@ async def test_a_worker_that_cannot_start_is_told_of_once(tmp_path: Path) -> Non
 async def test_an_upgrade_that_cannot_be_changes_nothing(tmp_path: Path) -> None:
     settings = tmp_path / "penstock.yaml"
     settings.write_text("reload: {watch: 0s}\n")
-    async with open_workers(tmp_path, "--config", str(settings)) as lab:
-        settings.write_text("edge: {deadline: soon}\n")
-        said = await lab.command("upgrade", status=1)
-        assert "answers 409: the settings are wrong: bad_value: edge.deadline = soon" in said
-        settings.write_text("supervisor: {python: /nowhere/python}\n")
-        assert "/nowhere/python cannot be started: No such file or directory" in await lab.command("upgrade", status=1)
-        settings.write_text("supervisor: {python: /bin/false}\n")
-        assert "the new version refuses to start (status 1)" in await lab.command("upgrade", status=1)
-        settings.write_text("supervisor: {python: /bin/true}\n")
-        assert "/bin/true has no version that can take over; start it anew" in await lab.command("upgrade", status=1)
-        assert set(await lab.workers()) == {"0.1", "1.1"}
-        assert "there is no slot 2; there are 0 to 1" in await lab.command(
-            "workers", "restart", "--slot", "2", status=1
-        )
+    async with open_workers(tmp_path, "--config", str(settings), workers="1") as lab:
+        for text, said in (
+            ("edge: {deadline: soon}", "the settings are wrong: bad_value: edge.deadline = soon"),
+            ("supervisor: {python: /nowhere/python}", "/nowhere/python cannot be started: No such file or directory"),
+            ("supervisor: {python: /bin/false}", "the new version refuses to start (status 1)"),
+            ("supervisor: {python: /bin/true}", "/bin/true has no version that can take over; start it anew"),
+        ):
+            settings.write_text(text)
+            answer = await lab.admin("/upgrade", "POST")
+            assert answer.status == 409
+            assert answer.json()["detail"].startswith(said)
+        assert set(await lab.workers()) == {"0.1"}
+        said = (await lab.admin("/workers/restart?slot=1", "POST")).json()["detail"]
+        assert said == "there is no slot 1; there are 0 to 0"
 
 
 async def test_workers_that_cannot_be_replaced_go_on(tmp_path: Path) -> None:
