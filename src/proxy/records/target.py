@@ -10,9 +10,6 @@ CUT: Final = "..."
 TARGET_BYTES: Final = 160
 """What a record keeps of a target (RECORD_TARGET_BYTES of csrc/record.h); one that fills it was probably cut."""
 
-_HINTS: Final = ("eyJ", "psk_", "=")
-"""One of them is in every path that tokens, keys or passwords are known in."""
-
 _VALUES = re.compile(r"=[^&]*")
 
 
@@ -26,7 +23,7 @@ def split_target(target: bytes, query: str = "names") -> tuple[str, str]:
     """Return path and query apart, as `shown_target` shows them."""
     text = target.decode("ascii", "backslashreplace") + (CUT if len(target) >= TARGET_BYTES else "")
     path, _, given = text.partition("?")
-    if not path.startswith("/") or any(hint in path for hint in _HINTS):  # http://user:password@host/path, /reset/TOKEN
+    if path[:1] != "/" or "eyJ" in path or "psk_" in path or "=" in path:  # http://user:password@host, /reset/TOKEN
         path = without_secrets(path)
     return path, _shown(given, query)
 
