@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from frames.chunked import BodyError, ChunkedDecoder
 
 HEAD_BYTES_MAX: Final = 65_536
+LENGTH_DIGITS_MAX: Final = 16
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length:"
 _ENCODING: Final = b"\r\ntransfer-encoding:"
@@ -88,7 +89,7 @@ class ResponseReader:
         elif _value(head, _ENCODING).endswith(b"chunked"):
             self._chunks = ChunkedDecoder()
         elif length:
-            if not length.isdigit():
+            if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX:
                 raise ResponseError("its Content-Length is no number")
             self._left = int(length)
 

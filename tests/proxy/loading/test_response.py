@@ -64,6 +64,7 @@ def test_the_end_of_the_connection_breaks_off_what_has_an_end(data: bytes) -> No
         (b"HTTP/2 200\r\n\r\n", "does not begin like an answer"),
         (b"HTTP/1.1 abc\r\n\r\n", "does not begin like an answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "Content-Length is no number"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", "Content-Length is no number"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "more bytes than its Content-Length says"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "not chunked as it must be: bad_size"),
         (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000, "its head has more than 65,536 bytes"),
