@@ -15,7 +15,7 @@ import msgspec
 from frames.endpoint import EndpointOffer, check_digest, check_endpoints, endpoints_digest
 from frames.errors import GreetingError
 from frames.frame import FaultCode
-from frames.greeting_rules import PROTOCOL_VERSION, WORKERS_MAX, Checker
+from frames.greeting_rules import LEAVES_WITHIN_MS_MAX, PROTOCOL_VERSION, WORKERS_MAX, Checker
 from frames.limits import CREDIT_INITIAL_BYTES_MAX, GREETING_BYTES_MAX, HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN
 from frames.template import quoted, shown
 
@@ -113,6 +113,8 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which of the gateway's processes this is; None where there is one only."""
     workers: tuple[WorkerPlace, ...] | None = None
     """Those to which a service is to have a connection each."""
+    leaves_within_ms: int | None = None
+    """This process is about to go: what has no end of its own is to be brought to one within this time."""
 
 
 class _AnyVersion(msgspec.Struct):
@@ -182,6 +184,8 @@ def check_welcome(welcome: Welcome) -> None:
     check.form("gateway", welcome.gateway, _INSTANCE, _INSTANCE_WORDS)
     check.within("heartbeat_ms", welcome.heartbeat_ms, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)
     check.within("credit_bytes", welcome.credit_bytes, 0, CREDIT_INITIAL_BYTES_MAX)
+    if welcome.leaves_within_ms is not None:
+        check.within("leaves_within_ms", welcome.leaves_within_ms, 0, LEAVES_WITHIN_MS_MAX)
     if welcome.worker is not None:
         check.form("worker", welcome.worker, _INSTANCE, _INSTANCE_WORDS)
     if welcome.workers is not None:

@@ -17,6 +17,8 @@ TOKEN_CHARACTERS_MAX: Final = 4_096
 """What the page leaves open and a log line or a comparison must bound; 255 is what semver.org suggests for a
 version."""
 
+LEAVES_WITHIN_MS_MAX: Final = 0xFFFF_FFFF
+"""As that of GOAWAY."""
 WORKERS_MAX: Final = 256
 """Processes of one gateway: more than the cores of one machine, and what one connection may have a service dial."""
 

@@ -203,6 +203,14 @@ class Call:
         """`https` or `http`: how the client came to the gateway."""
         return self._context(FieldId.SCHEME) or "http"
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether an answer that has no end of its own should come to one; never of a call that does not stream.
+
+        The service drains, or the gateway's process that waits for the answer is about to go.
+        """
+        return False
+
     @lazy
     def _request_body(self) -> "RequestBody":
         from penstock.body import RequestBody

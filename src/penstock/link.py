@@ -64,7 +64,8 @@ class Link:
     """The connection to one gateway.
 
     `cancel` is called for a CANCEL frame, with the connection and the exchange; `take` for every other frame of an
-    exchange, with connection, exchange, type, flags and payload; `forget` once, when the link has ended.
+    exchange, with connection, exchange, type, flags and payload; `part` with the connection and milliseconds, when the
+    gateway is about to go; `forget` once, when the link has ended.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Link:
         cancel: Callable[[int, int], None],
         take: Callable[[int, int, int, int, bytes], None],
         forget: Callable[["Link"], None],
+        part: Callable[[int, int], None] = lambda *_: None,
         dialled: bool = True,
     ) -> None:
         """Take the wire, the connection's handle in it, the gateway's address for the log, and the time in seconds.
@@ -104,6 +106,7 @@ class Link:
         """Which worker was dialled, by what another one has said of it; another one may have answered."""
         self.on_news: Callable[[Link], None] = _nobody
         """Is called when an open link has told of workers, or that it goes away."""
+        self._gateway_leaves = False
         self.is_superseded = False
         """This process has a newer connection to the same worker."""
         self._hello: Hello | None = None
@@ -114,6 +117,7 @@ class Link:
         self._cancel = cancel
         self._take = take
         self._forget = forget
+        self._part = part
         self._session = Session(Role.SERVICE, dialled=dialled)
 
     def __repr__(self) -> str:
@@ -245,6 +249,15 @@ class Link:
             worker = f", worker {self.worker}" if self.worker is not None else ""
             log.info("gateway %s (%s%s): connected", self.gateway, event.welcome.gateway, worker)
         self.on_news(self)
+        if event.welcome.leaves_within_ms is not None and WORKERS in self._session.features:
+            self._told_to_leave(event.welcome.leaves_within_ms)
+
+    def _told_to_leave(self, within_ms: int) -> None:
+        """The gateway is about to go. Once is enough: a list that changes meanwhile says it again."""
+        if not self._gateway_leaves:
+            self._gateway_leaves = True
+            log.info("gateway %s: is about to go, within %d ms", self.gateway, within_ms)
+            self._part(self.connection, within_ms)
 
     def _say_list(self) -> None:
         """The gateway does not know the digest: say the list itself, unless that was just done."""

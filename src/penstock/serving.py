@@ -59,6 +59,8 @@ FLUSH_S = 1.0
 """How long a drained connection may take to accept the last answers."""
 FLUSH_POLL_S = 0.005
 LEAVE_POLL_S = 0.05
+PART_S = 5.0
+"""Within which sockets are closed whose gateway is about to go, at most: their clients come back all over again."""
 
 WIRE_SETTINGS = WireSettings(edge_connections_max=1, exchanges_max=ASKS_MAX, routes_max=1)
 """A service has no edge: one connection to each gateway, and the dead ones that are not buried yet. It opens exchanges
@@ -225,6 +227,7 @@ class Serving:
             cancel=self._cancel,
             take=self._streams.take,
             forget=self._forget,
+            part=self._part,
             dialled=dialled,
         )
         self._links[connection] = link
@@ -238,6 +241,11 @@ class Serving:
         """A gateway has given a call up. The handler first: it is to be cancelled, not to find its stream broken."""
         self._workers.cancel(connection, exchange)
         self._streams.cancel(connection, exchange)
+
+    def _part(self, connection: int, within_ms: int) -> None:
+        """A gateway is about to go, and its clients may come back: what has no end over its connection is given one."""
+        spread_s = min(PART_S, within_ms / 1000 / 4)
+        self._streams.part(connection, spread_s, self._nursery)
 
     def _forget(self, link: Link) -> None:
         """After a link has ended, nobody waits for the answers to its calls."""

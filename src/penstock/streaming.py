@@ -6,6 +6,7 @@ When a handler fails before its answer was begun, it is answered as any other; a
 gateway that the body must not look whole. What is left of the request's body when the handler ends is dropped.
 """
 
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -185,6 +186,21 @@ class StreamCall(Call):
         if self._draining is not None:
             self._draining.start_soon(go_away)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the service drains, or the gateway's process is about to go that waits for the answer."""
+        return self._draining is not None
+
+    def part(self, spread_s: float, nursery: trio.Nursery) -> None:
+        """The gateway's process is about to go: as if the service drained, at a moment within the next seconds."""
+
+        async def drain_later() -> None:
+            await trio.sleep(random.uniform(0, spread_s))  # noqa: S311 - clients come back, but not all at once
+            if self._draining is None and self._gone is None:
+                self.drain(nursery)
+
+        nursery.start_soon(drain_later)
+
     def drain(self, nursery: trio.Nursery) -> None:
         """The service drains."""
         self._draining = nursery
@@ -248,6 +264,7 @@ class Streams:
         self._rooms = rooms
         self._credit_of = credit_of
         self._calls: dict[tuple[int, int], StreamCall] = {}
+        self._parting: dict[int, tuple[float, trio.Nursery]] = {}
         self.has_news = False
         """Frames came for a call since this was last set to False: its task will run."""
 
@@ -274,6 +291,9 @@ class Streams:
     def add(self, call: StreamCall) -> None:
         """From now on, frames find the call."""
         self._calls[call.key] = call
+        parting = self._parting.get(call.key[0])
+        if parting is not None:
+            call.part(*parting)
 
     def take(self, connection: int, exchange: int, frame_type: int, flags: int, payload: bytes) -> None:
         """Take a frame of an exchange that a gateway opened. For one that has ended, it is dropped."""
@@ -291,6 +311,14 @@ class Streams:
         for key in [key for key in self._calls if key[0] == connection]:
             self._end(*key, StreamCause.LOST)
         self._rooms.drop(connection)
+        self._parting.pop(connection, None)
+
+    def part(self, connection: int, spread_s: float, nursery: trio.Nursery) -> None:
+        """Tell the calls of one connection, those to come too, that it is about to go: each within spread_s seconds."""
+        self._parting[connection] = (spread_s, nursery)
+        for key, call in self._calls.items():
+            if key[0] == connection:
+                call.part(spread_s, nursery)
 
     def drain(self, nursery: trio.Nursery) -> None:
         """Tell the calls that want to know it that the service drains."""

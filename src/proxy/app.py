@@ -395,6 +395,7 @@ class Gateway:
         spread_s: within which clients' connections are told to close, each at a moment of its own.
         """
         self.is_draining = True
+        self.transport.leave(round(timeout_s * 1000))
         ends_at = trio.current_time() + timeout_s
         await drain_edge(self.wire, self.lane, self.tasks, timeout_s, spread_s, give_up_parked=self._give_up_parked)
         await self.answering.drain(ends_at)

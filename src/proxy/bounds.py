@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS
+from frames.greeting import DIGEST, OPENAPI, STATUS, STREAMS, WORKERS
 from frames.limits import HEARTBEATS_MISSED_MAX
 from frames.wire_values import WireSettings
 from penstock.settings.rate import RateLimit
@@ -118,7 +118,7 @@ def framed_settings(config: GatewayConfig, name: str) -> FramedSettings:
         drain_s=config.drain.timeout_ms / 1000,
         credit_bytes=config.services.credit_bytes,
         hello_rate=hello_rate(config),
-        features=(STREAMS, DIGEST, OPENAPI, STATUS),
+        features=(STREAMS, DIGEST, OPENAPI, STATUS, WORKERS),
         advertised_host=config.services.advertised_host or None,
     )
 

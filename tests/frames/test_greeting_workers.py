@@ -67,6 +67,9 @@ def test_as_many_workers_as_the_limit_are_taken() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"leaves_within_ms": -1}, "leaves_within_ms is -1, and must be 0 to 4,294,967,295"),
+        ({"leaves_within_ms": 1 << 32}, "leaves_within_ms is 4,294,967,296"),
+        ({"leaves_within_ms": 0.5}, "leaves_within_ms"),
         ({"worker": ""}, "worker is ''"),
         ({"worker": "a b"}, "worker is 'a b'"),
         ({"worker": "w" * 65}, "worker is"),
@@ -127,7 +130,7 @@ JSON = st.recursive(
 )
 
 
-@given(member=st.sampled_from(["worker", "workers"]), value=JSON)
+@given(member=st.sampled_from(["worker", "workers", "leaves_within_ms"]), value=JSON)
 def test_whatever_a_member_is_it_is_read_or_the_error_is_ours(member: str, value: Any) -> None:
     welcome = maybe_welcome(payload(**{member: value}))
     if welcome is not None:

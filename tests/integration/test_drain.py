@@ -1,14 +1,20 @@
 """A gateway that ends: nothing new, what was begun is finished, everybody is told."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 from lab import Lab, until
 from lab_client import WAIT_S, request
 from lab_service import streaming
-from lab_streams import HELLO_ANSWER, HELLO_MESSAGE, UPGRADE, Reader, chunked, serve_flows
+from lab_streams import CLOSE_MESSAGE, HELLO_ANSWER, UPGRADE, Reader, chunked, serve_flows
 
 from frames.codec import decode_cancel, decode_goaway
 from frames.frame import END, CancelReason, FrameType, GoawayReason
+from penstock import Call, Service
+
+DRAIN_S = 4.0
+"""Sockets are closed within a quarter of it."""
 
 
 async def test_what_is_in_flight_is_finished(lab: Lab) -> None:
@@ -136,35 +142,91 @@ async def test_streams_are_finished_and_told_to_close(lab: Lab) -> None:
 
 async def test_streams_that_are_not_finished_in_time_are_given_up(lab: Lab) -> None:
     flows = await serve_flows(lab)
-    never, forever, gathered, chat = [await lab.client() for _ in range(4)]
+    never, forever, gathered = [await lab.client() for _ in range(3)]
     await never.send(chunked("POST", "/never", b"abc"))
     await forever.send(request("GET", "/forever"))
     await gathered.send(chunked("PUT", "/gathered", b"abc", last=b""))
-    await chat.send(UPGRADE + HELLO_MESSAGE)
     await Reader(forever).until(b"data: begun\n\n")
-    await Reader(chat).until(HELLO_ANSWER)
-    await until(lambda: flows.running == 3 and lab.count("handed_over_now") == 4)
+    await until(lambda: flows.running == 2 and lab.count("handed_over_now") == 3)
     with trio.fail_after(WAIT_S):
         await lab.gateway.drain(0.05)
     for client in (never, gathered):
         answer = await client.answer()
         assert (answer.status, answer.reason, answer.headers[b"connection"]) == (503, "draining", b"close")
-    for client in (forever, chat):
-        assert (await Reader(client).rest())[1] is False
+    assert (await Reader(forever).rest())[1] is False
     await until(lambda: not flows.running)
     await lab.census()
-    assert lab.reasons == {"draining": 4}
+    assert lab.reasons == {"draining": 3}
 
 
-async def test_a_drain_waits_for_a_tunnel(lab: Lab) -> None:
-    await serve_flows(lab)
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_drain_waits_for_a_tunnel_of_a_service_that_cannot_be_told(lab: Lab, *, ends: bool) -> None:
+    service = await lab.raw(**streaming("GET /chat", upgrades=("websocket",)))
     chat = await lab.client()
-    await chat.send(UPGRADE + HELLO_MESSAGE)
+    await chat.send(UPGRADE)
+    asked = await service.asked()
+    await service.respond(asked, 101, flags=0)
     reader = Reader(chat)
-    await reader.until(HELLO_ANSWER)
+    await reader.head()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lab.gateway.drain, WAIT_S)
+        nursery.start_soon(lab.gateway.drain, WAIT_S if ends else 0.1)
         await until(lambda: lab.gateway.is_draining)
-        await chat.send(HELLO_MESSAGE)
+        await service.data(asked, HELLO_ANSWER)
         assert await reader.exactly(len(HELLO_ANSWER)) == HELLO_ANSWER
-        await chat.aclose()
+        if ends:
+            await service.data(asked, b"", END)
+            await chat.stream.send_eof()
+        assert (await reader.rest())[1] is ends
+
+
+@pytest.mark.parametrize("comes_late", [False, True])
+async def test_sockets_are_told_to_go_long_before_the_time_is_over(lab: Lab, *, comes_late: bool) -> None:
+    flows = await serve_flows(lab)
+    clients = [await lab.client() for _ in range(5)]
+    for client in clients:
+        await client.send(UPGRADE[:20] if comes_late else UPGRADE)
+    readers = [Reader(client) for client in clients]
+    if comes_late:
+        await until(lambda: lab.count("edge_bytes_in") == 5 * 20)
+    else:
+        for reader in readers:
+            await reader.head()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lab.gateway.drain, DRAIN_S)
+        await until(lambda: lab.gateway.is_draining)
+        for client, reader in zip(clients, readers, strict=True):
+            if comes_late:
+                await client.send(UPGRADE[20:])
+                await reader.head()
+        with trio.fail_after(WAIT_S):
+            for client, reader in zip(clients, readers, strict=True):
+                assert (await reader.exactly(4))[2:] == b"\x03\xe9"
+                await client.send(CLOSE_MESSAGE)
+                await reader.rest()
+                await client.aclose()
+    assert flows.running == 0
+    assert lab.reasons == {}
+
+
+async def test_a_stream_without_an_end_can_see_that_it_should_come_to_one(lab: Lab) -> None:
+    service = Service("events", version="1.0.0", access="public")
+
+    @service.get("/events", streams=True)
+    async def events(call: Call) -> AsyncIterator[str]:
+        while not call.is_draining:
+            yield "data: tick\n\n"
+            await trio.sleep(0.005)
+        yield "data: come again\n\n"
+
+    await lab.serve(service)
+    client = await lab.client()
+    await client.send(request("GET", "/events"))
+    reader = Reader(client)
+    await reader.until(b"data: tick\n\n")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lab.gateway.drain, DRAIN_S)
+        rest, is_orderly = await reader.rest()
+        assert rest.endswith(b"data: come again\n\n\r\n0\r\n\r\n")
+        assert is_orderly
+        await client.aclose()
+    assert lab.reasons == {}

@@ -116,7 +116,9 @@ class Connection:
         await self.send(FrameType.WELCOME, encode_welcome(welcome))
         return hello
 
-    async def tell_workers(self, worker: str, workers: Sequence[WorkerPlace]) -> None:
+    async def tell_workers(
+        self, worker: str, workers: Sequence[WorkerPlace], *, leaves_within_ms: int | None = None
+    ) -> None:
         """Say WELCOME, unasked."""
         welcome = Welcome(
             protocol=1,
@@ -126,6 +128,7 @@ class Connection:
             credit_bytes=0,
             worker=worker,
             workers=tuple(workers),
+            leaves_within_ms=leaves_within_ms,
         )
         await self.send(FrameType.WELCOME, encode_welcome(welcome))
 

@@ -1,12 +1,13 @@
 """A whole service over loopback, and a gateway of several workers, which the test plays."""
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from frames.fixed import encode_goaway
-from frames.frame import FrameType, GoawayReason
+from frames.frame import END, FrameType, GoawayReason
 from frames.greeting import WORKERS, WorkerPlace
 from penstock import Call, Service
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Workers = tuple[Gateway, Gateway, Gateway]
 
-NOW, LATER = range(2)
+NOW, LATER, EVENTS = range(3)
 
 
 class Shop:
@@ -24,6 +25,7 @@ class Shop:
     def __init__(self) -> None:
         self.service = Service("shop", version="1.0.0")
         self.go_on = trio.Event()
+        self.told: list[str] = []
 
         @self.service.get("/now")
         def now(call: Call) -> Any:
@@ -33,6 +35,13 @@ class Shop:
         async def later(call: Call) -> Any:
             await self.go_on.wait()
             return {"id": call.request_id}
+
+        @self.service.get("/events", streams=True)
+        async def events(call: Call) -> AsyncIterator[str]:
+            yield "begun"
+            while not call.is_draining:  # noqa: ASYNC110 - as a service would
+                await trio.sleep(0.002)
+            self.told.append(str(call.request_id))
 
 
 @pytest.fixture
@@ -122,6 +131,31 @@ async def test_a_gateway_that_does_not_name_the_feature_is_one_connection_whatev
     with trio.move_on_after(0.3):
         await workers[1].accept()
         pytest.fail("it was dialled")
+
+
+async def test_a_worker_that_is_about_to_go_has_its_streams_ended_and_nobody_elses(
+    workers: "Workers", shop: Shop, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(shop.service.serve, workers[0].settings())
+    places = listed(workers, "0.1", "1.1")
+    leaving, staying = await workers[0].accept(), workers[1]
+    await leaving.greet(worker="0.1", workers=places, features=("streams",), credit_bytes=1000)
+    other = await staying.accept()
+    await other.greet(worker="1.1", workers=places, features=("streams",), credit_bytes=1000)
+    for exchange, connection in ((1, leaving), (2, other)):
+        await connection.call(exchange, EVENTS, "/events")
+        await connection.expect(FrameType.RESPONSE)
+        await connection.expect(FrameType.DATA)
+    for _ in range(2):  # a list that changes meanwhile
+        await leaving.tell_workers("0.1", places[1:], leaves_within_ms=40)
+    assert (await leaving.expect(FrameType.DATA)).flags == END
+    await leaving.call(3, EVENTS, "/events")  # requests come until GOAWAY
+    await leaving.call(4, NOW, "/now")
+    frames = [await leaving.receive() for _ in range(4)]
+    assert sorted(frame.exchange for frame in frames if frame is not None) == [3, 3, 3, 4]
+    assert shop.told == ["req-1", "req-3"]
+    await other.call(5, NOW, "/now")
+    assert (await other.expect(FrameType.RESPONSE)).exchange == 5
 
 
 async def test_a_drain_says_goodbye_to_all_workers(workers: "Workers", shop: Shop, nursery: trio.Nursery) -> None:

@@ -181,6 +181,14 @@ class FramedTransport(Generic[AnyChange]):
     def change_workers(self, own_id: str, workers: Iterable[WorkerPlace]) -> None:
         """Tell services which processes this gateway has, and which one this is. GreetingError when no WELCOME can."""
         self._greeter.change_workers(own_id, workers)
+        self._tell_again()
+
+    def leave(self, within_ms: int) -> None:
+        """Tell services that this process is about to go: what has no end of its own is to be brought to one."""
+        self._greeter.leave(within_ms)
+        self._tell_again()
+
+    def _tell_again(self) -> None:
         for link in tuple(self._links.values()):
             if link.session.state is State.OPEN and link.hello_by is None and self._greeter.tells(link):
                 self._send(link, FrameType.WELCOME, link.session.welcome(self._greeter.answer(link)))

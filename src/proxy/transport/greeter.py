@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from frames.errors import GreetingError
 from frames.frame import FaultCode
 from frames.greeting import CALLS, DIGEST, PROTOCOL_VERSION, WORKERS, Hello, Welcome, WorkerPlace, check_welcome
+from frames.greeting_rules import LEAVES_WITHIN_MS_MAX
 from proxy.transport.link import Link
 from proxy.transport.lists import KnownLists
 from proxy.transport.port import FramedSettings
@@ -37,6 +38,7 @@ class Greeter:
         self._lists = KnownLists()
         self._advertised_host = settings.advertised_host
         self._with_workers: Welcome | None = None
+        self._leaves_within_ms: int | None = None
 
     def whole(self, hello: Hello) -> Hello | None:
         """Return the HELLO with its list of endpoints, or None when it is slim and its digest is not known.
@@ -62,20 +64,30 @@ class Greeter:
         """Say from now on that this process is one of several. GreetingError: services would refuse it."""
         host = self._advertised_host
         places = tuple(replace(place, host=host) if host else place for place in workers)
-        features = (*self.welcome.features, WORKERS)
-        welcome = replace(self.welcome, features=features, worker=own_id, workers=places)
+        features = self.welcome.features
+        named = features if WORKERS in features else (*features, WORKERS)
+        welcome = replace(self.welcome, features=named, worker=own_id, workers=places)
         check_welcome(welcome)
         self._with_workers = welcome
 
+    def leave(self, within_ms: int) -> None:
+        """Say from now on that this process is about to go."""
+        self._leaves_within_ms = min(within_ms, LEAVES_WITHIN_MS_MAX)
+
     def tells(self, link: Link) -> bool:
-        """Whether the service is to be told of workers: it has dialled, and can follow them."""
+        """Whether the service is told unasked when something is other than before. Who was dialled: of the end only."""
         hello = link.session.maybe_hello
-        knows = hello is not None and WORKERS in hello.features
-        return self._with_workers is not None and knows and not link.session.dialled
+        is_concerned = not link.session.dialled or self._leaves_within_ms is not None
+        return hello is not None and WORKERS in hello.features and is_concerned
 
     def answer(self, link: Link) -> Welcome:
-        """Return the WELCOME for a service that is registered."""
-        return self._with_workers if self._with_workers and self.tells(link) else self.welcome
+        """Return the WELCOME for a service that is registered. Of workers those are told that have dialled."""
+        welcome = self.welcome
+        if not self.tells(link):
+            return welcome
+        if self._with_workers is not None and not link.session.dialled:
+            welcome = self._with_workers
+        return replace(welcome, leaves_within_ms=self._leaves_within_ms)
 
     def registered(self, link: Link, hello: Hello) -> None:
         """Remember the list of a HELLO that was registered, for when its service says only the digest."""

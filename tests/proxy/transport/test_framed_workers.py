@@ -173,6 +173,30 @@ def test_the_host_that_the_operator_says_is_told_for_each_worker() -> None:
     assert [place.host for place in bench.join(5).workers or ()] == ["gateway-7.internal"] * 2
 
 
+@pytest.mark.parametrize("knows_workers", [True, False])
+def test_who_is_there_and_who_comes_is_told_that_this_process_is_about_to_go(*, knows_workers: bool) -> None:
+    bench = Bench(features=(WORKERS,))
+    if knows_workers:
+        bench.transport.change_workers("0.1", TWO)
+    bench.join(5)
+    bench.join(6, OLD_HELLO)
+    bench.join(7, replace(HELLO, instance="b4"), dialled=True)
+    bench.transport.leave(20_000)
+    assert [(told, welcome.leaves_within_ms) for told, welcome in bench.port.take()] == [(5, 20_000), (7, 20_000)]
+    welcome = bench.join(8, replace(HELLO, instance="b5"))
+    assert welcome.leaves_within_ms == 20_000
+    assert welcome.workers == (TWO if knows_workers else None)
+    assert bench.join(9, replace(OLD_HELLO, instance="b6")).leaves_within_ms is None
+
+
+def test_a_time_to_leave_that_no_welcome_can_say_is_the_longest() -> None:
+    bench = Bench()
+    bench.join(5)
+    bench.transport.leave(1 << 40)
+    ((_, welcome),) = bench.port.take()
+    assert welcome.leaves_within_ms == 0xFFFF_FFFF
+
+
 @pytest.mark.parametrize(
     ("own_id", "workers"),
     [("", TWO), ("a b", TWO), ("0.1", (TWO[0], TWO[0])), ("0.1", [WorkerPlace(id="0.1", port=0)])],
