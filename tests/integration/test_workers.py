@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from workers_lab import LOOK_S, WorkersLab, open_workers
 pytestmark = pytest.mark.slow
 
 CLIENTS = 8
+SOURCE = Path(__file__).parents[2] / "src"
 
 
 def is_alive(pid: int) -> bool:
@@ -249,24 +251,35 @@ async def test_an_end_in_the_midst_of_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_an_upgrade_to_another_number_of_workers(tmp_path: Path, count: int) -> None:
+async def test_an_upgrade_to_another_version_with_another_number_of_workers(tmp_path: Path, count: int) -> None:
     settings = tmp_path / "penstock.yaml"
-    other_name = next(path for path in Path(sys.executable).parent.glob("python*") if str(path) != sys.executable)
     settings.write_text("workers: 2\n")
-    async with (
-        open_workers(tmp_path, "--config", str(settings), workers="") as lab,
-        trio.open_nursery() as nursery,
-    ):
+    async with open_workers(tmp_path, "--config", str(settings), workers="") as lab, trio.open_nursery() as nursery:
         service = await lab.serve(nursery)
         await lab.until_workers("0.1", "1.1", instances=1)
         load = SteadyLoad(lab.addresses.edge)
         nursery.start_soon(load.run, CLIENTS)
-        settings.write_text(f"workers: {count}\nsupervisor: {{python: {other_name}}}\n")
-        await lab.command("upgrade")
-        assert lab.program == str(other_name)
-        wanted = ["0.2"] if count == 1 else ["0.2", "1.2", "2.2"]
-        await lab.until_workers(*wanted, instances=1)
+        settings.write_text(f"workers: {count}\nsupervisor: {{python: {install(tmp_path, '9.8.7')}}}\n")
+        assert await lab.command("upgrade") == "version 9.8.7 has taken over from 0.1.0\n"
+        await lab.until_workers(*(["0.2"] if count == 1 else ["0.2", "1.2", "2.2"]), instances=1)
         await load.until_sent(load.sent + 200)
         load.end()
+        metrics = (await lab.admin("/metrics")).body.decode()
+        assert re.search(r'^penstock_build_info\{.*version="9.8.7".*\} 1', metrics, re.MULTILINE)
+        assert 'version="0.1.0"' not in metrics
         assert load.failures == {}
         service.cancel()
+
+
+def install(folder: Path, version: str) -> Path:
+    """Install another version of the gateway beside this one, and return its Python."""
+    root = folder / version
+    shutil.copytree(SOURCE / "proxy", root / "proxy", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("frames", "penstock"):
+        (root / package).symlink_to(SOURCE / package)
+    own = root / "proxy" / "__init__.py"
+    own.write_text(re.sub('__version__ = ".*"', f'__version__ = "{version}"', own.read_text()))
+    python = root / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return python

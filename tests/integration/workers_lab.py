@@ -58,11 +58,6 @@ class WorkersLab:
     def said(self) -> str:
         return self.log.read_text()
 
-    @property
-    def program(self) -> str:
-        """What runs the supervisor now."""
-        return Path(f"/proc/{self.process.pid}/cmdline").read_text().partition("\0")[0]
-
     async def client(self) -> Client:
         return Client(await trio.open_tcp_stream(*self.addresses.edge))
 
