@@ -5,6 +5,7 @@ machine       descriptors, cores, memory, clock, the queue of connections: judge
 machine_facts where those values come from
 installed     Python, the extension, packages that the settings need
 certificates  until when certificates hold
+secrets       who may read the files that have keys and tokens in them
 ports         whether the listeners' addresses can be had
 running       the gateway that runs already, if one does
 checks        all of them

@@ -22,6 +22,7 @@ from .machine import (
 )
 from .ports import judge_port, listeners
 from .running import ask_running, judge_running
+from .secrets import judge_secrets
 
 
 def check_all(loaded: Loaded[GatewayConfig], problems: list[Problem]) -> Iterator[Finding]:
@@ -35,6 +36,7 @@ def check_all(loaded: Loaded[GatewayConfig], problems: list[Problem]) -> Iterato
     yield judge_descriptors(*machine_facts.descriptors(), descriptors_needed(config))
     yield judge_memory(machine_facts.memory_bytes(), workers, config.edge.bytes_in_flight)
     yield from judge_certificates(config)
+    yield from judge_secrets(loaded)
     running = ask_running(config.admin.listen, config.admin.token)
     for name, address in listeners(config):
         yield judge_port(name, address, is_running=running is not None)

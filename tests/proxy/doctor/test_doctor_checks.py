@@ -18,6 +18,7 @@ from proxy.doctor.checks import check_all, judge_settings
 from proxy.doctor.installed import judge_extension, judge_extras, judge_versions
 from proxy.doctor.ports import judge_port
 from proxy.doctor.running import Running, ask_running, judge_running
+from proxy.doctor.secrets import judge_secrets
 
 NOWHERE = Address("127.0.0.1", 1)
 
@@ -107,6 +108,27 @@ def test_a_certificate_that_is_none(tmp_path: Path) -> None:
 
 def test_no_certificates() -> None:
     assert list(judge_certificates(config())) == []
+
+
+# ---- secrets ----
+
+
+def test_files_with_secrets_are_not_for_everybody(tmp_path: Path) -> None:
+    token, key = tmp_path / "token", tmp_path / "both.pem"
+    token.write_text("hunter2")
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(key)
+    settings = {"PENSTOCK_ADMIN_TOKEN_FILE": str(token), "PENSTOCK_EDGE_TLS_LISTEN": "127.0.0.1:0"}
+    loaded = load_gateway({**settings, "PENSTOCK_EDGE_TLS_CERTIFICATES": f"{key}:{key}"})
+    for path, mode in ((token, 0o644), (key, 0o640)):
+        path.chmod(mode)
+    found = {finding.about: finding for finding in judge_secrets(loaded)}
+    assert {about: finding.state for about, finding in found.items()} == {
+        "admin.token": "warning",
+        "edge.tls_certificates": "ok",
+    }
+    assert found["admin.token"].fix.startswith(f"chmod o-rw {token}")
+    assert "hunter2" not in str(found)
+    assert list(judge_secrets(load_gateway({}))) == []
 
 
 # ---- ports, and who runs ----
