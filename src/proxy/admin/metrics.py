@@ -30,7 +30,7 @@ class Metrics:
         process: what the process takes that answers.
         """
         page = Exposition(content_type)
-        present = present_of(figures)
+        present = yield from present_of(figures)
         named = self._told.services(each.service for each in present.instances)
         figures = yield from self._told.bounded(present)
         yield from page.plain(metric_names.BUILD, [((figures.version, figures.revision or _UNKNOWN), 1)])

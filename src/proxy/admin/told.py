@@ -4,29 +4,35 @@ Whoever came first keeps its name: series that change what they are about would 
 makes room for newcomers; and what was told with the others stays with them, lest their sum fall.
 """
 
-from collections.abc import Callable, Container, Generator, Hashable, Iterable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from proxy.admin.figure_rules import BY_KEY
 from proxy.admin.figures import Figures
-from proxy.admin.merging import merge_two, put_together
+from proxy.admin.merging import merge_two
 from proxy.admin.metric_names import SERVICES_MAX
 from proxy.admin.traffic_figures import InstanceFigures, RouteFigures
 
 F = TypeVar("F", RouteFigures, InstanceFigures)
+T = TypeVar("T")
 
 OTHER: Final = "other"
 
 
-def present_of(figures: Figures) -> Figures:
+Steps = Generator[str, None, T]
+"""Work in small steps, between which others have their turn: it yields nothing, and returns something."""
+
+
+def present_of(figures: Figures) -> Steps[Figures]:
     """Return figures without the instances and routes that nobody has any more, and with each of them once."""
-    there = (instance for instance in figures.instances if instance.workers)
-    return replace(
-        figures,
-        routes=[route for route in figures.routes if route.workers],
-        instances=put_together(there, BY_KEY),  # one that is replaced is there twice
-    )
+    instances: dict[Hashable, InstanceFigures] = {}
+    for one in figures.instances:
+        if one.workers:
+            key = one.key
+            instances[key] = merge_two(instances[key], one) if key in instances else one  # it is being replaced
+            yield ""
+    routes = [route for route in figures.routes if route.workers]
+    return replace(figures, routes=routes, instances=list(instances.values()))
 
 
 class Names:
@@ -62,12 +68,11 @@ class Told:
         """Begin with nobody."""
         self._routes, self._instances, self._services = Names(), Names(), Names()
 
-    def bounded(self, figures: Figures) -> Generator[str, None, Figures]:
-        """Return figures in which no more are told by name than may be. Yields nothing, between small steps."""
-        named = self._routes.choose((route.key for route in figures.routes), figures.bounds.routes)
-        routes = yield from _told_together(figures.routes, named, _other_route)
-        named = self._instances.choose((one.key for one in figures.instances), figures.bounds.instances)
-        instances = yield from _told_together(figures.instances, named, _other_instance)
+    def bounded(self, figures: Figures) -> Steps[Figures]:
+        """Return figures in which no more are told by name than may be."""
+        bounds = figures.bounds
+        routes = yield from _bounded(figures.routes, self._routes, bounds.routes, _other_route)
+        instances = yield from _bounded(figures.instances, self._instances, bounds.instances, _other_instance)
         return replace(figures, routes=routes, instances=instances)
 
     def services(self, names: Iterable[str]) -> dict[str, str]:
@@ -77,21 +82,37 @@ class Told:
         return {name: name if name in named else OTHER for name in names}
 
 
-def _told_together(
-    figures: Sequence[F], named: Container[Hashable], other: Callable[[F], F]
-) -> Generator[str, None, list[F]]:
+def _bounded(figures: Sequence[F], names: Names, most: int, other: Callable[[F], F]) -> Steps[list[F]]:
     """Return those with names, and behind them the others: those that are the same as others are one."""
+    keys: list[Hashable] = []
+    for one in figures:
+        keys.append(one.key)
+        yield ""
+    named = names.choose(keys, most)
     told: list[F] = []
     others: dict[Hashable, F] = {}
-    for one in figures:
-        if one.key in named:
+    for key, one in zip(keys, figures, strict=True):
+        if key in named:
             told.append(one)
-            continue
-        one = other(one)
-        others[one.key] = merge_two(others[one.key], one) if one.key in others else one
+        else:
+            _add(others, other(one))
         yield ""
     told.extend(others.values())
     return told
+
+
+def _add(others: dict[Hashable, F], one: F) -> None:
+    if one.key not in others:
+        others[one.key] = one
+    elif _has_anything(one):
+        others[one.key] = merge_two(others[one.key], one)
+
+
+def _has_anything(one: RouteFigures | InstanceFigures) -> bool:
+    """Whether there is anything to be added: most of ten thousand routes are seldom asked."""
+    if one.in_flight or one.latency is not None or any(one.statuses):
+        return True
+    return isinstance(one, RouteFigures) and (one.total is not None or bool(one.reasons))
 
 
 def _other_route(route: RouteFigures) -> RouteFigures:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from metrics_page import render, result_of
@@ -37,6 +38,18 @@ def test_routes_past_the_bound_are_told_together() -> None:
     assert (puts.path, puts.method, list(puts.statuses)) == ("other", "PUT", [0, 0, 4, 0, 0, 0])
 
 
+@pytest.mark.parametrize(
+    "change", [{"in_flight": 1}, {"reasons": {"no_route": 1}}, {"total": TIMES}, {"latency": TIMES}]
+)
+def test_of_the_others_nothing_is_lost(change: dict[str, Any]) -> None:
+    silent = [RouteFigures("GET", f"/{number}", (0,) * 6) for number in range(5)]
+    routes = [*silent[:3], replace(silent[3], **change), silent[4]]
+    _, others = result_of(Told().bounded(Figures("1", True, routes, bounds=SeriesBounds(1, 1)))).routes
+    for name, value in change.items():
+        assert getattr(others, name) == value
+    assert others.workers == 2, "those with anything, and the first"
+
+
 def test_who_has_a_name_keeps_it_and_others_get_one_only_where_somebody_has_gone() -> None:
     names = Names()
     assert list(names.choose("ab", 2)) == ["a", "b"]
@@ -67,13 +80,15 @@ def test_no_more_than_the_bound_have_names_and_all_of_them_did_when_there_was_ro
 
 
 def test_an_instance_that_is_replaced_is_told_once() -> None:
-    there = present_of(Figures("1", True, (), instances=[instance("b-1", 2), instance("b-1", 3)])).instances
+    figures = Figures("1", True, (), instances=[instance("b-1", 2), instance("b-1", 3)])
+    there = result_of(present_of(figures)).instances
     assert [(one.instance, one.in_flight, list(one.statuses)) for one in there] == [("b-1", 5, [0, 0, 5, 0, 0, 0])]
 
 
 def test_what_nobody_has_any_more_is_not_told() -> None:
     figures = Figures("1", True, [replace(route("/a"), workers=0)], instances=[replace(instance("b"), workers=0)])
-    assert (list(present_of(figures).routes), list(present_of(figures).instances)) == ([], [])
+    present = result_of(present_of(figures))
+    assert (list(present.routes), list(present.instances)) == ([], [])
 
 
 def series(figures: Figures) -> dict[str, int]:
