@@ -10,11 +10,11 @@ Rules of this file:
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Generic
 
 import trio
+from msgspec.structs import replace
 
 from frames.errors import GreetingError, ProtocolError
 from frames.events import (
@@ -73,14 +73,12 @@ class FramedTransport(Generic[AnyChange]):
         self._links: dict[int, Link] = {}
         self._pauses = Pauses()
         self._maybe_goaway: GoawayReason | None = None
-        self._faults: Counter[str] = Counter()
-        self._opened = self._closed = self._calls_refused = self._unknown_exchanges = self._unwritable = 0
-        self._slim = self._lists_asked = 0
+        self._counts = FramedStatistics()
         self._greeter = Greeter(settings, check, carries_calls=calls is not None)
 
     def __repr__(self) -> str:
         """Counts on one line."""
-        return f"<FramedTransport connections={len(self._links)} faults={self._faults.total()}>"
+        return f"<FramedTransport connections={len(self._links)} faults={sum(self._counts.faults.values())}>"
 
     # What the wire says.
 
@@ -94,7 +92,7 @@ class FramedTransport(Generic[AnyChange]):
 
     def closed(self, connection: int, cause: int, frame_error: int) -> None:
         """A connection is gone. cause: a CloseCause; frame_error: a FrameErrorCode, for CloseCause.PROTOCOL."""
-        self._closed += 1
+        self._counts.closed += 1
         link = self._links.get(connection)
         if link is None:
             return
@@ -216,17 +214,7 @@ class FramedTransport(Generic[AnyChange]):
 
     def statistics(self) -> FramedStatistics:
         """Return the counts of now."""
-        return FramedStatistics(
-            connections=len(self._links),
-            opened=self._opened,
-            closed=self._closed,
-            faults=dict(self._faults),
-            calls_refused=self._calls_refused,
-            unknown_exchanges=self._unknown_exchanges,
-            unwritable=self._unwritable,
-            slim=self._slim,
-            lists_asked=self._lists_asked,
-        )
+        return replace(self._counts, connections=len(self._links), faults=dict(self._counts.faults))
 
     # What a frame does.
 
@@ -254,7 +242,7 @@ class FramedTransport(Generic[AnyChange]):
             if self._calls is not None and event.type is FrameType.CANCEL:
                 self._calls.cancel(link.connection, event.exchange)
             else:
-                self._unknown_exchanges += 1
+                self._counts.unknown_exchanges += 1
 
     def _take_call(self, link: Link, event: CallReceived) -> None:
         if self._calls is None or event.draining or self._registry.said(link.connection) is None:
@@ -263,14 +251,14 @@ class FramedTransport(Generic[AnyChange]):
             reason = RefusedReason.UNSUPPORTED_FEATURE
         else:
             return self._calls.call(link.connection, event.exchange, event.flags, event.payload)
-        self._calls_refused += 1
+        self._counts.calls_refused += 1
         self._send(link, FrameType.REFUSED, encode_refused(reason), event.exchange)
         return None
 
     # Greeting.
 
     def _open(self, connection: int, *, dialled: bool, peer: str = "") -> Link:
-        self._opened += 1
+        self._counts.opened += 1
         peer, hello_by = peer or self._port.peer(connection), self._clock() + self._settings.hello_s
         link = Link(connection, peer, hello_by, dialled=dialled)
         self._links[connection] = link
@@ -293,7 +281,7 @@ class FramedTransport(Generic[AnyChange]):
     def _ask_for_list(self, link: Link, now: float) -> None:
         """Register nothing, and say that the list is wanted. What was registered before stays."""
         logger.debug("%s: asked for its endpoints, their digest is not known", link.name)
-        self._lists_asked += 1
+        self._counts.lists_asked += 1
         link.hello_by = now + self._settings.hello_s
         link.heartbeat_at = now + self._settings.heartbeat_s
         self._welcome_back(link, self._greeter.wants_endpoints)
@@ -305,7 +293,7 @@ class FramedTransport(Generic[AnyChange]):
             return
         change = self._registry.hello(link.connection, hello, now)
         self._greeter.registered(link, hello)
-        self._slim += event.hello.endpoints is None
+        self._counts.slim += event.hello.endpoints is None
         what, count = "says again:" if event.again else "joined:", len(hello.listed)
         logger.info("%s: %s %s, endpoints: %d, region %s", link.name, what, hello.version, count, hello.region)
         link.hello_by = None
@@ -376,7 +364,7 @@ class FramedTransport(Generic[AnyChange]):
         result = self._port.frame(link.connection, frame_type, 0, exchange, payload)
         if result in {WireResult.OK, WireResult.NO_CONNECTION}:
             return result == WireResult.OK
-        self._unwritable += 1
+        self._counts.unwritable += 1
         logger.warning("%s: does not read, %s could not be written; closing", link.name, frame_type.name)
         self._give_up(link)
         return False
@@ -389,8 +377,9 @@ class FramedTransport(Generic[AnyChange]):
 
     def _fault(self, link: Link, code: FaultCode, message: str) -> None:
         """Tell the peer why, and close."""
-        self._faults[code.name.lower()] += 1
-        logger.warning("%s: turned away (%s): %s", link.name, code.name.lower(), message)
+        faults, name = self._counts.faults, code.name.lower()
+        faults[name] = faults.get(name, 0) + 1
+        logger.warning("%s: turned away (%s): %s", link.name, name, message)
         self._port.frame(link.connection, FrameType.FAULT, 0, 0, link.session.fault(code, message))
         self._give_up(link)
 

@@ -127,20 +127,20 @@ class FramedSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where services reach the workers of this gateway; None: at the address that they have dialled."""
 
 
-class FramedStatistics(msgspec.Struct, frozen=True):
-    """A snapshot of counts. connections: now. The others only ever rise.
+class FramedStatistics(msgspec.Struct, kw_only=True):
+    """Counts. connections: now. The others only ever rise.
 
     faults: FAULTs sent, by code. calls_refused: requests of services, answered REFUSED. unknown_exchanges: frames of
     exchanges that nobody here knows, ignored. unwritable: connections closed because a frame could not be written.
     slim: HELLOs that said a digest in place of their list, and were believed. lists_asked: those whose list was wanted.
     """
 
-    connections: int
-    opened: int
-    closed: int
-    faults: dict[str, int]
-    calls_refused: int
-    unknown_exchanges: int
-    unwritable: int
+    connections: int = 0
+    opened: int = 0
+    closed: int = 0
+    faults: dict[str, int] = {}
+    calls_refused: int = 0
+    unknown_exchanges: int = 0
+    unwritable: int = 0
     slim: int = 0
     lists_asked: int = 0
