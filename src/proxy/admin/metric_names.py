@@ -657,9 +657,11 @@ The buckets of a duration are never too kind: a request that is counted as withi
 within the last 1 % below a bound may be counted as above it; of `penstock_gateway_duration_seconds` and
 `penstock_instance_duration_seconds`, and of those of the loop, within the last 6 %.
 
+The time of a request ends with its answer, so that of a WebSocket is as long as that is open.
+
 With `metrics.enabled` off, the gateway takes no times: of the histograms there is only
-`penstock_service_duration_seconds`, which it needs itself, and instances have no counts of their own. All other metrics
-are there.
+`penstock_service_duration_seconds`, which it needs itself. Instances have no counts of their own then, and refusals are
+not told by route. All other metrics are there.
 
 ## Several workers
 
