@@ -387,3 +387,24 @@ uint64_t wire_record_sequence(const wire *w, int ring)
 {
     return ring >= 0 && ring < RECORD_RINGS ? w->rings[ring].sequence : 0;
 }
+
+static int is_named(const wire_record *r, const uint8_t *text, uint32_t bytes)
+{
+    const uint8_t *correlation_id = r->text + r->request_id_bytes;
+    return (r->request_id_bytes == bytes && memcmp(r->text, text, bytes) == 0) ||
+           (r->correlation_id_bytes == bytes && memcmp(correlation_id, text, bytes) == 0);
+}
+
+uint32_t wire_find_records(const wire *w, int ring, const uint8_t *text, uint32_t text_bytes, const uint8_t *trace, uint64_t *found,
+                           uint32_t found_max)
+{
+    enum { TRACE_ID_BYTES = 16 };
+    uint32_t room = wire_record_room(w, ring), count = 0;
+    uint64_t newest = wire_record_sequence(w, ring), oldest = newest > room ? newest - room : 0;
+    for (uint64_t sequence = newest; sequence > oldest && count < found_max; sequence--) {
+        const wire_record *r = &w->rings[ring].records[(sequence - 1) % room];
+        if (is_named(r, text, text_bytes) || (trace && memcmp(r->trace, trace, TRACE_ID_BYTES) == 0))
+            found[count++] = sequence;
+    }
+    return count;
+}

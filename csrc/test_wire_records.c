@@ -285,6 +285,44 @@ static void test_rings_are_bounded(void)
     finish();
 }
 
+static uint32_t find(const char *text, const uint8_t *trace, uint64_t *found)
+{
+    return wire_find_records(w, RECORDS_RECENT, (const uint8_t *)text, (uint32_t)strlen(text), trace, found, 2);
+}
+
+static void answer_as(const char *request_id, const char *correlation_id)
+{
+    uint64_t id = ask_for("/a");
+    CHECK_EQUAL(wire_set_context(w, id, FIELD_REQUEST_ID, (const uint8_t *)request_id, (uint32_t)strlen(request_id)), WIRE_OK);
+    CHECK_EQUAL(wire_set_context(w, id, FIELD_CORRELATION_ID, (const uint8_t *)correlation_id, (uint32_t)strlen(correlation_id)), WIRE_OK);
+    answer_text(id, 200, "ok", 0);
+    check_answer(client, 200, "ok");
+}
+
+static void test_finding(void)
+{
+    uint64_t found[2];
+    open_all();
+    CHECK_EQUAL(find("one", NULL, found), 0);
+    answer_as("one", "both");
+    answer_as("two", "both");
+    answer_as("oneb", "oth"); /* the same bytes, cut otherwise */
+    CHECK_EQUAL(find("one", NULL, found), 1);
+    CHECK_EQUAL(found[0], 1);
+    CHECK_EQUAL(find("both", NULL, found), 2);
+    CHECK(found[0] == 2 && found[1] == 1);
+    CHECK_EQUAL(find("bot", NULL, found), 0);
+    CHECK_EQUAL(find("none", newest(RECORDS_RECENT)->trace, found), 1);
+    CHECK_EQUAL(found[0], 3);
+    for (int i = 0; i < 8; i++)
+        answer_as("new", "newer");
+    CHECK_EQUAL(find("one", NULL, found), 0); /* others have its place */
+    CHECK_EQUAL(find("new", NULL, found), 2); /* no more than there is room for */
+    CHECK(found[0] == 11 && found[1] == 10);
+    CHECK_EQUAL(wire_find_records(w, 9, (const uint8_t *)"new", 3, NULL, found, 2), 0);
+    finish();
+}
+
 static void test_watched(void)
 {
     open_all();
@@ -436,6 +474,7 @@ int main(void)
     test_expired();
     test_handed_over();
     test_rings_are_bounded();
+    test_finding();
     test_watched();
     test_own_spans(0);
     test_own_spans(1);

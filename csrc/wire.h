@@ -515,6 +515,10 @@ void wire_sample_traces(wire *w, uint64_t sampled_bound, int own_spans);
 const wire_record *wire_records(const wire *w, int ring);
 uint32_t wire_record_room(const wire *w, int ring);
 uint64_t wire_record_sequence(const wire *w, int ring);
+/* Records of a ring, newest first, whose request id or correlation id is text, or whose trace id is trace (16 bytes; NULL: none is wanted).
+ * Their sequences go to found[0..found_max). Returns how many. Looks at each record there is. */
+uint32_t wire_find_records(const wire *w, int ring, const uint8_t *text, uint32_t text_bytes, const uint8_t *trace, uint64_t *found,
+                           uint32_t found_max);
 /* Zeroes a route's counts, for an index that is given to another route. */
 void wire_route_reset(wire *w, uint32_t route);
 const wire_counters *wire_count(const wire *w);

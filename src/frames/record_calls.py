@@ -75,22 +75,16 @@ class RecordCalls(FigureCalls):
 
         found: dict[tuple[bytes, int], ExchangeRecord] = {}
         for ring in RecordRing:
-            for record in self._find_in(ring, text):
+            for record in self._find_in(ring, text, limit):
                 found.setdefault((record.span_id, record.started_us), record)
         newest_first = sorted(found.values(), key=lambda record: record.started_us, reverse=True)
         return newest_first[:limit]
 
-    def _find_in(self, ring: "RecordRing", text: bytes) -> "list[ExchangeRecord]":
-        from frames.records import RECORD_BYTES, read_record
-
-        room = min(int(lib.wire_record_room(self._wire, ring)), self.record_sequence(ring))
-        wanted = {text, _trace_id(text)} - {b""}
-        if not room or not wanted:
-            return []
-        memory = bytes(self._ring(ring, room)[: room * RECORD_BYTES])
-        places = {at // RECORD_BYTES for key in wanted for at in _places(memory, key)}
-        records = [read_record(memory[at * RECORD_BYTES : (at + 1) * RECORD_BYTES]) for at in places]
-        return [record for record in records if wanted & {record.request_id, record.correlation_id, record.trace_id}]
+    def _find_in(self, ring: "RecordRing", text: bytes, limit: int) -> "list[ExchangeRecord]":
+        sequences = ffi.new("uint64_t[]", limit)
+        trace = _trace_id(text) or ffi.NULL
+        count = lib.wire_find_records(self._wire, ring, text, len(text), trace, sequences, limit) if text else 0
+        return [self.records(ring, sequences[at] - 1, limit=1)[0][0] for at in range(count)]
 
     def _ring(self, ring: int, room: int) -> Any:
         if ring not in self._rings:
@@ -146,11 +140,3 @@ def _trace_id(text: bytes) -> bytes:
         return bytes.fromhex(text.decode("ascii")) if len(text) == 32 else b""
     except ValueError:  # no ASCII, or no hexadecimal digits
         return b""
-
-
-def _places(memory: bytes, key: bytes) -> list[int]:
-    places, at = [], memory.find(key)
-    while at >= 0:
-        places.append(at)
-        at = memory.find(key, at + len(key))
-    return places

@@ -88,7 +88,7 @@ class RecordsConfig(msgspec.Struct, frozen=True):
             "how many of the last requests are kept for `penstock tail` and `penstock trace`, in each worker",
             "each takes some 550 bytes once it is there",
             at_least="1",
-            at_most="1000000",
+            at_most="65536",
             restart=True,
         ),
     ]
@@ -100,7 +100,7 @@ class RecordsConfig(msgspec.Struct, frozen=True):
             "how many of those beside that failed, were slow, were sent more than once or were left by their clients",
             "they are what is asked for minutes later, when the last ones are others",
             at_least="1",
-            at_most="1000000",
+            at_most="65536",
             restart=True,
         ),
     ]
