@@ -37,6 +37,25 @@ async def slow(call: Call) -> str:
     return "slow"
 
 
+@things.get("/news", streams=True)
+async def news(call: Call) -> None:
+    """Goes on until it is told to go."""
+    async with call.respond(200) as response:
+        while not call.is_draining:
+            await response.send(b"news")
+            await trio.sleep(LOOK_S)
+        await response.send(b"the end")
+
+
+@things.get("/long", streams=True)
+async def long(call: Call) -> None:
+    """Takes its time, whoever wants it to go."""
+    async with call.respond(200) as response:
+        for _ in range(20):
+            await response.send(b"long")
+            await trio.sleep(LOOK_S)
+
+
 @things.websocket("/chat")
 async def chat(socket: WebSocket) -> None:
     async for message in socket:
