@@ -50,7 +50,7 @@ check: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/ruff check --quiet --output-format=concise .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/flake8 --isolated --select=$(ASYNC_RULES) --ignore=$(ASYNC_IGNORED) --exclude=.venv src tests benchmarks examples
+	$(BIN)/flake8 --isolated --select=$(ASYNC_RULES) --ignore=$(ASYNC_IGNORED) --exclude=.venv src tests benchmarks examples loadtests
 
 # --- the Python environment -------------------------------------------------------------------------------------------
 
