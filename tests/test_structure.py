@@ -98,7 +98,7 @@ LATER = {
     *("proxy.admin.percentiles", "proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.overview_top"),
     *("proxy.control", "proxy.merged"),
     *("frames.latency_sums", "proxy.overview_times", "proxy.revision", "proxy.admin.metrics", "proxy.admin.exposition"),
-    *("proxy.control", "proxy.merged", "proxy.supervised", "proxy.supervisor", "proxy.worker_commands", "proxy.working"),
+    *("proxy.supervised", "proxy.supervisor", "proxy.worker_commands", "proxy.working"),
     *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),
     *("proxy.access_log", "proxy.records", "proxy.traces", "penstock.tracing", "frames.records"),
 }
