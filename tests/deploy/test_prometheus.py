@@ -5,6 +5,7 @@ import re
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -31,7 +32,7 @@ def configuration(folder: Path, port: int) -> Path:
     return path
 
 
-async def ask(port: int, question: str) -> list[dict[str, object]]:
+async def ask(port: int, question: str) -> list[dict[str, Any]]:
     """What Prometheus answers; nothing while it starts."""
     try:
         client = Client(await trio.open_tcp_stream("127.0.0.1", port))
@@ -69,8 +70,8 @@ async def test_prometheus_reads_what_a_gateway_tells(tmp_path: Path) -> None:
                 {"__name__": "penstock:requests:rate5m", "service": "billing"}
             ]
             (up,) = await ask(port, "up")
-            assert up["value"][1] == "1"  # type: ignore[index]
-            firing = {each["metric"]["alertname"] for each in await ask(port, "ALERTS")}  # type: ignore[index]
-            assert firing == set()
+            assert up["value"][1] == "1"
+            alerts = [each["metric"] for each in await ask(port, "ALERTS")]
+            assert [each for each in alerts if each["alertstate"] == "firing"] == []  # a slow machine may have some pending
             assert len(rules("alerts.yml")) > 40
         nursery.cancel_scope.cancel()
