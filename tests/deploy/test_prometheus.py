@@ -72,6 +72,6 @@ async def test_prometheus_reads_what_a_gateway_tells(tmp_path: Path) -> None:
             (up,) = await ask(port, "up")
             assert up["value"][1] == "1"
             alerts = [each["metric"] for each in await ask(port, "ALERTS")]
-            assert [each for each in alerts if each["alertstate"] == "firing"] == []  # a slow machine may have some pending
+            assert [each for each in alerts if each["alertstate"] != "pending"] == []  # some may be, on a slow machine
             assert len(rules("alerts.yml")) > 40
         nursery.cancel_scope.cancel()
