@@ -14,17 +14,19 @@ class ContextPort(Protocol):
     """Where the ids of an exchange are: the wire."""
 
     def context(self, exchange: int, field: FieldId, /) -> bytes:
-        """Return the request id, the correlation id or the trace; empty where there is no such exchange."""
+        """Return an id, the trace, or, once it was sent, tenant and principal; empty where that is not known."""
         ...
 
 
 def id_fields(wire: ContextPort, exchange_id: int) -> dict[str, str]:
-    """Return the ids of an exchange; none where it is gone."""
+    """Return the ids of an exchange, and for whom and by whom it was sent; nothing where it is gone."""
     trace = wire.context(exchange_id, FieldId.TRACE)[:_TRACE_ID_BYTES]
     fields = {
         "request_id": wire.context(exchange_id, FieldId.REQUEST_ID).decode("latin-1"),
         "correlation_id": wire.context(exchange_id, FieldId.CORRELATION_ID).decode("latin-1"),
         "trace_id": trace.hex() if any(trace) else "",
+        "tenant": wire.context(exchange_id, FieldId.TENANT).decode("latin-1"),
+        "principal": wire.context(exchange_id, FieldId.PRINCIPAL).decode("utf-8", "replace"),
     }
     return {name: value for name, value in fields.items() if value}
 

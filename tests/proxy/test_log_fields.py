@@ -9,7 +9,7 @@ from proxy.log_fields import id_fields, request_fields
 
 
 class Context:
-    """Ids of exchange 1; there is no other."""
+    """Ids of two exchanges, of which the second was sent."""
 
     def context(self, exchange: int, field: FieldId) -> bytes:
         ids = {
@@ -17,7 +17,9 @@ class Context:
             FieldId.CORRELATION_ID: b"c-1",
             FieldId.TRACE: bytes(range(25)),
         }
-        return ids[field] if exchange == 1 else b""
+        if exchange == 2:
+            ids |= {FieldId.TENANT: b"acme", FieldId.PRINCIPAL: "jürgen".encode()}
+        return ids.get(field, b"") if exchange < 3 else b""
 
 
 IDS = {"request_id": "r-1", "correlation_id": "c-1", "trace_id": "000102030405060708090a0b0c0d0e0f"}
@@ -33,7 +35,8 @@ def exchange_of(caller: Caller | None) -> Exchange:
 
 def test_the_ids_of_an_exchange() -> None:
     assert id_fields(Context(), 1) == IDS
-    assert id_fields(Context(), 2) == {}
+    assert id_fields(Context(), 2) == IDS | {"tenant": "acme", "principal": "jürgen"}
+    assert id_fields(Context(), 3) == {}
 
 
 def test_who_asks_for_whom() -> None:

@@ -68,9 +68,8 @@ class FakePort(Fields):
         return OK
 
     def context(self, exchange: int, field: FieldId) -> bytes:
-        return {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d", FieldId.TRACE: b"\xab%d"}[
-            field
-        ] % exchange
+        ids = {FieldId.REQUEST_ID: b"r-%d", FieldId.CORRELATION_ID: b"c-%d", FieldId.TRACE: b"\xab%d"}
+        return ids[field] % exchange if field in ids else b""
 
 
 IDS = ("r-7", "c-7", "ab37")
