@@ -127,6 +127,19 @@ CASES: list[Case] = [
             get(f"{name}: {value}", f"{name}: {value}"),
         )
         for name, value in _CONTEXT.items()
+        if not name.startswith("Trace")
+    ),
+    ok(
+        "9110-7.6-context-twice-traceparent",
+        "of two traces neither counts, and a new one begins",
+        get(f"Traceparent: {TRACE}", f"Traceparent: {TRACE}", "Tracestate: a=1"),
+        Seen(fields={"(trace)": ANY, "(tracestate)": None, "traceparent": None, "tracestate": None}),
+    ),
+    ok(
+        "9110-7.6-context-tracestate-lines",
+        "several fields are one list",
+        get("Tracestate: a=1", f"Traceparent: {TRACE}", "tracestate: b=2"),
+        Seen(fields={"(tracestate)": "a=1, b=2", "tracestate": None}),
     ),
     bad("9110-7.6-context-twice-case", "in whatever case", get("X-Tenant-Id: a", "x-TENANT-id: b")),
     *(
