@@ -1,8 +1,8 @@
 """Calls of other services over the connections to the gateways: one REQUEST and one RESPONSE each.
 
-A call goes over the connection that brought the call for which it is made, or else over any that passes calls on. One
-that is refused was not started, so it goes over the next. It is cancelled when its deadline passes, and when whoever
-waits for it is.
+A call goes over the connection that brought the call for which it is made, or else over the one of those that pass
+calls on over which the fewest are under way: a gateway may have several workers. One that is refused was not started,
+so it goes over the next. It is cancelled when its deadline passes, and when whoever waits for it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,12 +114,14 @@ class Asks:
     def __init__(
         self, wire: AskPort, rooms: Rooms, links: Mapping[int, AskedLink], is_running: Callable[[Call], bool]
     ) -> None:
-        """links: by connection, in the order of preference; is_running: whether a call is still being handled."""
+        """links: by connection, the oldest first; is_running: whether a call is still being handled."""
         self._wire = wire
         self._rooms = rooms
         self._links = links
         self.is_running = is_running
         self._waiting: dict[int, _Waiting] = {}
+        self._under_way: dict[int, int] = {}
+        """How many wait, by connection."""
 
     async def ask(self, question: Question) -> Reply:
         """Send a question and return the reply. Raises a `CallError`."""
@@ -158,14 +160,24 @@ class Asks:
                 waiting.settle(self._lost(waiting, "the connection to the gateway was lost"))
 
     def _choose(self, prefers: int | None, tried: set[int]) -> int | None:
+        """Return the connection that is preferred, or else the one over which the fewest are under way."""
         usable = [connection for connection, link in self._links.items() if link.may_ask and connection not in tried]
-        return prefers if prefers in usable else next(iter(usable), None)
+        if prefers in usable or len(usable) < 2:
+            return prefers if prefers in usable else next(iter(usable), None)
+        return min(usable, key=lambda connection: self._under_way.get(connection, 0))
+
+    def _end(self, exchange: int) -> None:
+        connection = self._waiting.pop(exchange).connection
+        self._under_way[connection] -= 1
+        if not self._under_way[connection]:
+            del self._under_way[connection]
 
     async def _ask_over(self, connection: int, question: Question) -> Reply | _Refusal:
         exchange = self._wire.begin(question.method) if len(self._waiting) < ASKS_MAX else 0
         if not exchange:
             raise CallRefused(f"{question}: {ASKS_MAX:,} calls of other services are under way already")
         waiting = self._waiting[exchange] = _Waiting(question, connection)
+        self._under_way[connection] = self._under_way.get(connection, 0) + 1
         cancelled_by = CancelReason.CLIENT_GONE
         try:
             with trio.move_on_at(question.deadline):
@@ -178,7 +190,7 @@ class Asks:
                 raise waiting.outcome
             return waiting.outcome
         finally:
-            del self._waiting[exchange]
+            self._end(exchange)
             if waiting.outcome is None:
                 self._wire.cancel(exchange, cancelled_by)
                 self._wire.flush_soon()

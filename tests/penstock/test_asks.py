@@ -314,6 +314,20 @@ class TestWithoutAnAnswer:
             both.start_soon(serve, one, False)
         assert (await two.expect(FrameType.RESPONSE)).json() == {"status": 200, "reply": "two"}
 
+    async def test_those_that_no_handler_makes_are_spread_over_the_connections(
+        self, bench: Bench, nursery: trio.Nursery
+    ) -> None:
+        settings = bench.gateway.settings(
+            gateways=f"{bench.gateway.address},{bench.gateway.address.replace('127.0.0.1', 'localhost')}"
+        )
+        nursery.start_soon(bench.service.serve, settings)
+        connections = [await bench.accept(), await bench.accept()]
+        for turn in range(2):  # the second time there is nothing left of the first
+            outcomes = [bench.ask_soon("inventory", "GET", f"/{turn}") for _ in range(4)]
+            for connection in connections * 2:
+                await answer(connection, Asked(await connection.expect(FrameType.REQUEST)))
+            assert {(await outcome.wait()).status for outcome in outcomes} == {200}
+
     async def test_the_connection_is_lost(self, bench: Bench) -> None:
         connection = await bench.connect()
         outcome = bench.ask_soon("inventory", "GET", "/")
