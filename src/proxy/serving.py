@@ -9,14 +9,15 @@ workers in the same way, with what they inherit (`proxy.inherited`).
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from penstock.settings import Loaded
 from penstock.telemetry.logs import Logs, SameFields, set_up_logs
 from penstock.telemetry.redaction import secrets_in
-from proxy.cli.failures import failures_explained
+from proxy.cli.failures import EXIT_RUNTIME, failures_explained, is_known
 from proxy.config import GatewayConfig, gateway_registry, load_gateway
 from proxy.inherited import WORKER_FLAG, Inherited, read_inherited
 
@@ -55,6 +56,20 @@ def start_logs(loaded: Loaded[GatewayConfig], worker: str = "") -> Logs:
     return logs
 
 
+@contextmanager
+def logging_failures(logs: Logs) -> Iterator[None]:
+    """Close logs in the end. What nobody expected becomes a line with its traceback, without secrets, and status 1."""
+    try:
+        yield
+    except Exception as error:
+        if is_known(error):
+            raise
+        _log.critical("this process has failed, and ends", exc_info=error)
+        sys.exit(EXIT_RUNTIME)
+    finally:
+        logs.close()
+
+
 def run_gateway(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]], path: Path | None) -> None:
     """Run the gateway until a signal ends it. load: reads the settings again; path: of their file, to be watched."""
     import trio
@@ -88,14 +103,11 @@ def main(words: Sequence[str] | None = None) -> None:
         load = Loader(partial(load_gateway, dict(os.environ), flags=flags, path=path), path, inherited.settings_text())
     with failures_explained():
         loaded = load()
-        logs = start_logs(loaded, inherited.worker if inherited is not None else "")
-        try:
+        with logging_failures(start_logs(loaded, inherited.worker if inherited is not None else "")):
             if inherited is None:
                 run_gateway(loaded, load, path)
             else:
                 run_worker(inherited, loaded, load)
-        finally:
-            logs.close()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from penstock.settings import Loaded
 from proxy.cli.failures import failures_explained
 from proxy.config import GatewayConfig, load_gateway
 from proxy.config.loader import Loader
-from proxy.serving import read_command_line, start_logs
+from proxy.serving import logging_failures, read_command_line, start_logs
 from proxy.supervisor.upgrade import (
     ADOPT_FLAG,
     CHECK_FLAG,
@@ -90,11 +90,8 @@ def main(words: Sequence[str] | None = None) -> None:
     with failures_explained():
         while True:
             loaded = load()
-            logs = start_logs(loaded)
-            try:
+            with logging_failures(start_logs(loaded)):
                 left = run_supervisor(loaded, load, path, words, left)
-            finally:
-                logs.close()
             if left is None:
                 return
             try:

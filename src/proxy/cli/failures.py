@@ -33,13 +33,18 @@ def failures_explained() -> Iterator[None]:
     try:
         yield
     except (*_KNOWN, BaseExceptionGroup) as error:
-        leaves = list(_leaves(error))
-        if not all(isinstance(leaf, _KNOWN) for leaf in leaves):
+        if not is_known(error):
             raise
+        leaves = list(_leaves(error))
         for leaf in leaves:
             if not isinstance(leaf, KeyboardInterrupt):
                 tell("error", str(leaf))
         sys.exit(_exit_code(leaves))
+
+
+def is_known(error: BaseException) -> bool:
+    """Whether all that went wrong is something that a line tells."""
+    return all(isinstance(leaf, _KNOWN) for leaf in _leaves(error))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
