@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import trio
+
 from frames.latency_sums import COARSE, LatencySums, Times
 from proxy.admin.metric_bounds import GATEWAY_BOUNDS_S, REQUEST_BOUNDS_S, TURN_BOUNDS_S, microseconds
 from proxy.admin.traffic_figures import Distribution, LoopFigures
@@ -56,9 +58,10 @@ def past_with(wire: "Wire", past: Past | None, connection: int) -> Past:
 
 
 def loop_figures(wire: "Wire") -> LoopFigures:
-    """Return how batches went; nothing where that is not measured."""
+    """Return how batches went, where that is measured, and how many tasks there are."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
     if not wire.settings.measures:
-        return LoopFigures()
+        return LoopFigures(tasks=tasks)
     turns, (turn_counts, away_counts) = wire.turns(), wire.turn_times(_TURNS)
     batches, within = 0, []
     for count in turns.batch_requests:
@@ -70,4 +73,5 @@ def loop_figures(wire: "Wire") -> LoopFigures:
         batches=Distribution(within, wire.counters()["requests"]),
         longest_turn_s=turns.turn_max_us / 1_000_000,
         longest_away_s=turns.away_max_us / 1_000_000,
+        tasks=tasks,
     )

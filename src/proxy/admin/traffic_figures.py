@@ -75,6 +75,7 @@ class LoopFigures:
     batches: Distribution | None = None  # requests of a batch
     longest_turn_s: float = highest(0.0)
     longest_away_s: float = highest(0.0)
+    tasks: int = now()  # of Trio's, that have not ended
 
 
 @dataclass(frozen=True, slots=True)

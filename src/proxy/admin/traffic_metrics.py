@@ -53,6 +53,7 @@ def loop_text(page: Exposition, loop: LoopFigures) -> Iterator[str]:
     yield from page.histogram(names.AWAY, _there([((), loop.away)]))
     yield from page.plain(names.LONGEST_AWAY, [((), loop.longest_away_s)])
     yield from page.histogram(names.BATCHES, _there([((), loop.batches)]))
+    yield from page.plain(names.TASKS, [((), loop.tasks)])
 
 
 def workers_text(page: Exposition, workforce: WorkforceFigures) -> Iterator[str]:

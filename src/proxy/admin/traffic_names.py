@@ -89,7 +89,8 @@ LONGEST_AWAY: Final = MetricName(
 BATCHES: Final = MetricName(
     "penstock_loop_batch_requests", "histogram", "Requests that came in one batch.", (), BATCH_BOUNDS
 )
-OF_LOOP: Final = (TURNS, LONGEST_TURN, AWAY, LONGEST_AWAY, BATCHES)
+TASKS: Final = MetricName("penstock_tasks", "gauge", "Tasks of the event loop that have not ended.")
+OF_LOOP: Final = (TURNS, LONGEST_TURN, AWAY, LONGEST_AWAY, BATCHES, TASKS)
 
 WORKERS: Final = MetricName("penstock_workers", "gauge", "Worker processes, by state.", ("state",))
 WORKERS_WANTED: Final = MetricName("penstock_workers_wanted", "gauge", "Worker processes that there are to be.")

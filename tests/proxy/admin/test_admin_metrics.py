@@ -58,7 +58,7 @@ FIGURES = Figures(
     tls=TlsFigures(12, 5, 3, {"version": 2}, reloads=4, bad_reloads=1, certificate_seconds_left=-0.5),
     revision="0123abc",
     loop=LoopFigures(
-        times(TURN_BOUNDS_S, 0.000_2, 0.03), times(TURN_BOUNDS_S, 0.004), times(BATCH_BOUNDS, 1, 3), 0.03, 0.004
+        times(TURN_BOUNDS_S, 0.000_2, 0.03), times(TURN_BOUNDS_S, 0.004), times(BATCH_BOUNDS, 1, 3), 0.03, 0.004, 41
     ),
     workforce=WorkforceFigures(
         2,
@@ -114,6 +114,7 @@ def test_what_the_figures_say_is_told(accept: str) -> None:
     assert samples["penstock_instance_requests_in_flight", ("b-2", "billing")] == 3
     assert samples["penstock_loop_longest_turn_seconds", ()] == 0.03
     assert samples["penstock_loop_longest_away_seconds", ()] == 0.004
+    assert samples["penstock_tasks", ()] == 41
     assert samples["penstock_workers", ("serving",)] == 1
     assert samples["penstock_workers", ("draining",)] == 1
     assert samples["penstock_workers", ("starting",)] == 0

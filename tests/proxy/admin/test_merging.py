@@ -44,7 +44,7 @@ ONE = Figures(
     ),
     cache=CacheFigures(answers=3, requests={"hit": 5}),
     reloads=ReloadFigures(1, 0, 1_000.0, 2),
-    loop=LoopFigures(Distribution([1, 2], 0.5), None, Distribution([2, 2], 9), 0.25, 0.125),
+    loop=LoopFigures(Distribution([1, 2], 0.5), None, Distribution([2, 2], 9), 0.25, 0.125, 7),
     workforce=WorkforceFigures(workers=[WorkerFigures("0", "serving", ProcessFigures(41))]),
 )
 OTHER = Figures(
@@ -67,7 +67,7 @@ OTHER = Figures(
     dialled=DialledFigures(addresses=2, connections=1, hits=1),
     admission=AdmissionFigures({("billing", "/a"): GateFigures(10, None, 2, 0)}, {"billing": (1, 0.25)}, delay_s=0.5),
     reloads=ReloadFigures(1, 1, 2_000.0, 3),
-    loop=LoopFigures(Distribution([1, 1], 0.125), None, None, 0.5, 0.0),
+    loop=LoopFigures(Distribution([1, 1], 0.125), None, None, 0.5, 0.0, 5),
     workforce=WorkforceFigures(workers=[WorkerFigures("1", "serving", ProcessFigures(42))]),
 )
 
@@ -91,6 +91,7 @@ def test_what_all_have_is_told_once() -> None:
     assert both.bodies.held_bytes_peak == 900
     assert both.tls.certificate_seconds_left == 500.0
     assert (both.admission.delay_s, both.loop.longest_turn_s) == (0.5, 0.5)
+    assert both.loop.tasks == 12
     assert (both.reloads.applied_at, both.reloads.revision) == (2_000.0, 3)
     (issuer,) = both.identity.issuers
     assert (issuer.keys, issuer.age_s, issuer.is_stale, issuer.fetches) == (3, 10.0, True, 5)
