@@ -54,8 +54,8 @@ SERVICES = Board(
                     "reqps",
                     [
                         (
-                            rate("penstock_instance_requests_total", "service", "exported_instance", matchers=_SERVICE),
-                            "{{service}}/{{exported_instance}}",
+                            rate("penstock_instance_requests_total", "service", "service_instance", matchers=_SERVICE),
+                            "{{service}}/{{service_instance}}",
                         )
                     ],
                 ),
@@ -69,10 +69,10 @@ SERVICES = Board(
                                 0.99,
                                 "penstock_instance_duration_seconds",
                                 "service",
-                                "exported_instance",
+                                "service_instance",
                                 matchers=_SERVICE,
                             ),
-                            "{{service}}/{{exported_instance}}",
+                            "{{service}}/{{service_instance}}",
                         )
                     ],
                 ),
@@ -82,8 +82,8 @@ SERVICES = Board(
                     "short",
                     [
                         (
-                            f"sum by (service, exported_instance) (penstock_instance_requests_in_flight{{{_SERVICE}}})",
-                            "{{service}}/{{exported_instance}}",
+                            f"sum by (service, service_instance) (penstock_instance_requests_in_flight{{{_SERVICE}}})",
+                            "{{service}}/{{service_instance}}",
                         )
                     ],
                 ),

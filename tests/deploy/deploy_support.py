@@ -15,7 +15,7 @@ RULES = DEPLOY / "prometheus" / "rules"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 
 TARGET_LABELS = {"job", "instance", "le"}
-"""What Prometheus adds, and the one of histograms. A metric's own `instance` becomes `exported_instance` there."""
+"""What Prometheus adds, and the one of histograms."""
 NAMES = {metric.name: metric for metric in (*METRICS, *OF_WIRE.values())}
 _SERIES = re.compile(r"\b((?:penstock|process)_\w+)(\{[^}]*\})?")
 _LABEL = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
@@ -55,7 +55,6 @@ def unknown_of(question: str) -> list[str]:
         if each.metric not in NAMES:
             wrong.append(each.metric)
         else:
-            own = set(NAMES[each.metric].labels)
-            labels = own | TARGET_LABELS | ({"exported_instance"} if "instance" in own else set())
+            labels = set(NAMES[each.metric].labels) | TARGET_LABELS
             wrong += [f"{each.metric}{{{label}}}" for label in sorted(each.labels - labels)]
     return wrong

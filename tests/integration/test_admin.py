@@ -68,11 +68,11 @@ async def test_metrics_of_routes_and_reasons(lab_without_retries: Lab) -> None:
     for part in ("request", "service", "gateway"):
         assert seen[f"penstock_{part}_duration_seconds_count", method, path, "raw"] == 4
         assert seen[f"penstock_{part}_duration_seconds_bucket", "+Inf", method, path, "raw"] == 4
-    (name,) = (labels[0] for (sample, *labels) in seen if sample == "penstock_instance_requests_in_flight")
-    assert seen["penstock_instance_requests_in_flight", name, "raw"] == 1
-    assert seen["penstock_instance_requests_total", name, "raw", "2xx"] == 2
-    assert seen["penstock_instance_requests_total", name, "raw", "5xx"] == 1
-    assert seen["penstock_instance_duration_seconds_count", name, "raw"] == 4
+    (name,) = (labels[1] for (sample, *labels) in seen if sample == "penstock_instance_requests_in_flight")
+    assert seen["penstock_instance_requests_in_flight", "raw", name] == 1
+    assert seen["penstock_instance_requests_total", "raw", name, "2xx"] == 2
+    assert seen["penstock_instance_requests_total", "raw", name, "5xx"] == 1
+    assert seen["penstock_instance_duration_seconds_count", "raw", name] == 4
     assert seen["penstock_route_requests_in_flight", method, path, "raw"] == 1
     assert seen["penstock_refusals_total", "no_route"] == 1
     assert seen["penstock_refusals_total", "deadline"] == 0

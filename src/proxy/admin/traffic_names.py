@@ -6,7 +6,7 @@ from proxy.admin.metric_bounds import BATCH_BOUNDS, GATEWAY_BOUNDS_S, REQUEST_BO
 from proxy.admin.metric_name import MetricName
 
 _ROUTE: Final = ("route", "method", "service")
-_INSTANCE: Final = ("service", "instance")
+_INSTANCE: Final = ("service", "service_instance")
 _WORKER: Final = ("worker",)
 _OUTPUT: Final = ("output",)
 

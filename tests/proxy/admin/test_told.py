@@ -141,7 +141,7 @@ def test_names_are_kept_from_page_to_page() -> None:
 def test_every_label_is_one_that_is_bounded() -> None:
     """Whoever adds a label says here how many values it can have."""
     bounded = {
-        *("route", "method", "service", "instance", "reason", "status_class"),  # by this module
+        *("route", "method", "service", "service_instance", "reason", "status_class"),  # by this module
         *("version", "git_sha", "scope", "limit", "callee", "caller", "fanout", "fault"),  # by bounded_samples
         *("health", "cause", "outcome", "result", "why", "hit", "reached", "known", "resumed", "served", "success"),
         *("after", "kind", "applied", "state", "output"),  # words of the gateway's own
