@@ -26,7 +26,7 @@ WORKERS = 2
 CLIENTS = 16
 REQUESTS, ROUNDS = 100_000, 20
 REQUESTS_QUICK, ROUNDS_QUICK = 5_000, 2
-SPREAD = "1s"
+SPREAD = "2s"
 ROUND_S, POLL_S = 60.0, 0.1
 FAILED_REQUESTS_COUNT = 1.0
 """The unit of those that may not be: what is allowed is none of it."""

@@ -148,7 +148,7 @@ def _is_open(address: tuple[str, int]) -> bool:
 
 def workers_environment(**settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-    defaults = {"workers": "2", "drain_timeout": f"{WAIT_S}s", "drain_spread": "500ms", "log_format": "console"}
+    defaults = {"workers": "2", "drain_timeout": f"{WAIT_S}s", "drain_spread": "2s", "log_format": "console"}
     ports = {f"{name}_listen": f"127.0.0.1:{free_port()}" for name in ("edge", "services", "admin")}
     return inherited | environment(**{**defaults, **ports, **settings})
 

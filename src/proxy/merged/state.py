@@ -165,7 +165,8 @@ class Merged:
 
     async def figures(self) -> Figures:
         """Return the numbers of now, of all workers, and of those that have gone what they had counted."""
-        workers = list(self._roster.workers)
+        # Those that serve come first: what there is one of, as the version, is theirs, and not of those that go.
+        workers = sorted(self._roster.workers, key=lambda each: each.state != SERVING)
         reasons: list[str] = []
 
         async def find_out() -> None:
