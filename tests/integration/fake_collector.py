@@ -100,7 +100,7 @@ class FakeCollector:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for thread in self._threads:
+        for thread in tuple(self._threads):
             thread.join(5)
 
     def _accept(self) -> None:
@@ -144,7 +144,10 @@ class FakeCollector:
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in text.split("\r\n"))
         }
         while len(body) < int(fields["content-length"]):
-            body += self._receive(connection)
+            piece = self._receive(connection)
+            if not piece:
+                return None
+            body += piece
         return gzip.decompress(body) if fields.get("content-encoding") == "gzip" else body
 
     def _receive(self, connection: socket.socket) -> bytes:
