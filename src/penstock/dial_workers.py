@@ -34,13 +34,18 @@ class Dialler:
         *,
         make_backoff: Callable[[], Backoff] = Backoff,
         connect: Connect = connect,
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take where to dial, what makes a greeted link of a socket, and what to do with an open one until it ends."""
+        """Take where to dial, what makes a greeted link of a socket, and what to do with an open one until it ends.
+
+        is_leaving: whether this process is about to end, so that nobody is dialled any more.
+        """
         self._address = address
         self._open_link = open_link
         self._work = work
         self._make_backoff = make_backoff
         self._connect = connect
+        self._is_leaving = is_leaving
         self._places = WorkerPlaces()
         self._links: list[Link] = []
         """Open ones, the oldest first."""
@@ -64,7 +69,7 @@ class Dialler:
 
     def _dial_wanted(self, nursery: trio.Nursery) -> None:
         """Dial where it is wanted and not done yet; stop where it is wanted no more."""
-        wanted = set() if self._is_replaced else self._places.wanted
+        wanted = set() if self._is_replaced or self._is_leaving() else self._places.wanted
         for place in self._dialling.keys() - self._greeting - wanted:
             self._dialling[place].cancel()
         for place in wanted - self._dialling.keys():

@@ -205,7 +205,7 @@ class Serving:
 
     def _dialling(self) -> TierDialling:
         def make_dialler(address: GatewayAddress, work: Callable[[Link], Awaitable[None]]) -> Dialler:
-            return Dialler(address, self._open_link, work)
+            return Dialler(address, self._open_link, work, is_leaving=lambda: self._calls.draining)
 
         return TierDialling(self._settings.gateways, make_dialler, self._work, self._leave)
 

@@ -62,6 +62,7 @@ class World:
         self.dialled: list[tuple[float, str]] = []
         self.links: dict[int, tuple[str, Link]] = {}
         self.is_over = False
+        self.is_leaving = False
         self._began = trio.current_time()
         self._connections = 0
 
@@ -134,6 +135,7 @@ class World:
             self.work,
             make_backoff=lambda: Backoff(lambda _, high: high),
             connect=self.connect,
+            is_leaving=lambda: self.is_leaving,
         ).run()
         self.is_over = True
 
@@ -215,6 +217,21 @@ async def test_a_worker_that_is_replaced_is_left_to_finish_and_not_dialled_again
     await trio.sleep(60)
     assert world.reached == ["0.2", "1.1"]
     assert len(world.dialled) == 3
+
+
+async def test_a_process_that_is_about_to_end_dials_nobody_any_more(world: World, autojump_clock: MockClock) -> None:
+    world.tell("0.1", "1.1", "2.1")
+    await trio.sleep(1)
+    world.is_leaving = True
+    world.at[7002] = "2.1"
+    world.tell("0.1", "1.1", "2.1", "2.2")
+    world.end("0.1")
+    await wait_all_tasks_blocked()
+    count = len(world.dialled)
+    world.end("1.1")
+    await trio.sleep(60)
+    assert len(world.dialled) == count
+    assert not world.is_over
 
 
 async def test_when_nobody_is_left_the_gateway_is_sought_where_it_was_at_first(
