@@ -12,7 +12,7 @@ import trio
 import trustme
 from benchmarks.steady_clients import SteadyLoad
 from lab_client import WAIT_S
-from workers_lab import LOOK_S, WorkersLab, open_workers
+from workers_lab import LOOK_S, WorkersLab, addresses_of, end, open_workers, start, workers_environment
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +70,21 @@ async def test_workers_serve_and_a_signal_ends_them(tmp_path: Path) -> None:
 async def expect_slow(lab: WorkersLab) -> None:
     answer = await lab.get("/slow")
     assert (answer.status, answer.body) == (200, b"slow")
+
+
+async def test_a_signal_while_they_start(tmp_path: Path) -> None:
+    given = workers_environment()
+    log = tmp_path / "gateway.log"
+    with log.open("wb") as file:
+        lab = WorkersLab(start((), given, file), log, addresses_of(given), given)
+    try:
+        await lab.until_said("worker 0.1: ")
+        lab.process.send_signal(signal.SIGTERM)
+        assert await lab.exit_code() == 0
+        assert lab.is_listening() == []
+        assert "Traceback" not in lab.said
+    finally:
+        end(lab.process)
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

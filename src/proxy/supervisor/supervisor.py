@@ -177,11 +177,7 @@ class Supervisor:
             try:
                 for worker in tuple(self._living.values()):
                     nursery.start_soon(self._replacing.run, worker)
-                if not self._living:
-                    await self._begin()
-                for slot in [slot for slot, worker in self._current.items() if worker is None]:
-                    await self._try_to_fill(slot)
-                self.begun.set()
+                await self._begin_unless_told()
                 async with trio.open_nursery() as keeping:
                     for slot in range(self._count):
                         keeping.start_soon(self._keep, slot)
@@ -201,12 +197,29 @@ class Supervisor:
                 nursery.cancel_scope.cancel()
         return self._end
 
+    async def _begin_unless_told(self) -> None:
+        """See to it that there is a worker in each slot; give it up when all of it is to end."""
+        async with trio.open_nursery() as nursery:
+
+            async def give_up() -> None:
+                await self._told.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            if not self._living:
+                await self._begin()
+            for slot in [slot for slot, worker in self._current.items() if worker is None]:
+                await self._try_to_fill(slot)
+            self.begun.set()
+            nursery.cancel_scope.cancel()
+
     async def _begin(self) -> None:
-        """Start all workers, the first one alone: what is wrong is said once."""
-        self._current[0] = await self._start(0)
+        """Start all workers, the first one alone: what is wrong is said once, and the others wait for its services."""
+        self._current[0] = await self._replacing.start(0, self._config(), self._nursery, holds=False)
+        self.starts["start"] += 1
         async with trio.open_nursery() as nursery:
             for slot in range(1, self._count):
-                nursery.start_soon(self._start_first, slot)
+                nursery.start_soon(self._start_beside, slot)
         await self._replacing.tell_peers()
 
     async def _try_to_fill(self, slot: int) -> None:
@@ -216,13 +229,9 @@ class Supervisor:
         except StartError as error:
             _log.error("%s", error)
 
-    async def _start_first(self, slot: int) -> None:
-        self._current[slot] = await self._start(slot)
-
-    async def _start(self, slot: int) -> Worker:
-        worker = await self._replacing.start(slot, self._config(), self._nursery, holds=False)
+    async def _start_beside(self, slot: int) -> None:
+        self._current[slot] = await self._replacing.replace(slot, None, self._config(), self._nursery)
         self.starts["start"] += 1
-        return worker
 
     async def _put(self, slot: int, old: Worker | None, cause: str, before: frozenset[str] = frozenset()) -> Worker:
         """Put a new worker into a slot whose lock is held."""
