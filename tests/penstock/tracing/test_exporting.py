@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.tracing import exporting
 from penstock.tracing.environment import BatchLimits
@@ -173,3 +176,36 @@ async def test_spans_of_other_threads_are_taken() -> None:
             await trio.to_thread.run_sync(export.give, item)
         await until(lambda: export.exported == 10)
         nursery.cancel_scope.cancel()
+
+
+@given(
+    st.lists(st.sampled_from(["give", "send", "fail", "wait"]), max_size=40),
+    st.integers(1, 6),
+    st.integers(1, 6),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_every_item_is_counted_once(steps: list[str], queue_max: int, batch_max: int) -> None:
+    async def happen() -> None:
+        collector = Held()
+        export = made(BatchLimits(queue_max, min(batch_max, queue_max), delay_s=0.0), collector)
+        count = 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(export.run)
+            for step in steps:
+                if step == "give":
+                    export.give(count)
+                    count += 1
+                elif step == "wait":
+                    await trio.lowlevel.checkpoint()
+                else:
+                    collector.trouble = "no" if step == "fail" else None
+                assert len(export) <= queue_max
+            export.end(10)
+        assert export.exported + export.failed + export.dropped == count
+        assert len(export) == 0
+        sent = [item for batch in collector.batches for item in batch]
+        assert sent == sorted(sent, key=lambda item: int(item.split()[1]))
+        assert len(sent) == len(set(sent)) == export.exported + export.failed
+        assert all(len(batch) <= batch_max for batch in collector.batches)
+
+    trio.run(happen)
