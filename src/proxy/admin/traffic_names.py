@@ -137,7 +137,7 @@ OF_WORKERS: Final = (
 WRITTEN: Final = MetricName(
     "penstock_output_written_total",
     "counter",
-    "Lines of log and access_log that were written, and spans of traces that were sent.",
+    "Lines of log and access_log that were written; for traces, requests whose spans were sent.",
     _OUTPUT,
 )
 DROPPED: Final = MetricName(
