@@ -93,6 +93,22 @@ class Replacing:
             before |= old.instances
             old = None
         new = await self.start(slot, config, nursery, holds=True)
+        error = await self._hand_over(new, old, before, config)
+        if error is not None:
+            if old is not None:
+                await _try(old, "hold_services", {"holds": False})
+            failure = await _failed(new, error)
+            await self.tell_peers()
+            raise failure
+        new.state = SERVING
+        if old is not None:
+            await self.drain(old, config, f"worker {new.id} has taken over")
+        return new
+
+    async def _hand_over(
+        self, new: Worker, old: Worker | None, before: frozenset[str], config: GatewayConfig
+    ) -> WorkerGone | WorkerRefusal | None:
+        """Have the new worker take services, and then clients. Return why it does not."""
         try:
             if old is not None:
                 await _try(old, "hold_services", {"holds": True})  # at the port that both have, the new one is found
@@ -100,15 +116,8 @@ class Replacing:
             await self._until_known(new, before, config.supervisor.services_timeout_ms / 1000)
             await new.ask("serve_edge", timeout_s=HAND_OVER_S)
         except (WorkerGone, WorkerRefusal) as error:
-            if old is not None:
-                await _try(old, "hold_services", {"holds": False})
-            failure = await _failed(new, error)
-            await self.tell_peers()
-            raise failure from None
-        new.state = SERVING
-        if old is not None:
-            await self.drain(old, config, f"worker {new.id} has taken over")
-        return new
+            return error
+        return None
 
     async def drain(self, worker: Worker, config: GatewayConfig, cause: str) -> None:
         """Tell a worker to finish and end; it is not waited for."""

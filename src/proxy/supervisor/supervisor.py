@@ -152,8 +152,11 @@ class Supervisor:
         """
         self.check_restart(slots)
         async with self._restarting:
+            new: list[str] = []
             with trio.CancelScope() as self._changing:
-                return [await self._restart(slot, cause) for slot in slots or range(self._count)]
+                for slot in slots or range(self._count):
+                    new.append(await self._restart(slot, cause))
+                return new
         raise RestartError("all workers are about to end")
 
     async def _restart(self, slot: int, cause: str) -> str:
