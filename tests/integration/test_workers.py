@@ -12,6 +12,7 @@ import trio
 import trustme
 from benchmarks.steady_clients import SteadyLoad
 from lab_client import WAIT_S
+from lab_service import RawService
 from workers_lab import LOOK_S, WorkersLab, addresses_of, end, open_workers, start, workers_environment
 
 pytestmark = pytest.mark.slow
@@ -298,3 +299,34 @@ def install(folder: Path, version: str) -> Path:
     python.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
     return python
+
+
+async def test_a_worker_that_dies_before_it_takes_over_changes_nothing(tmp_path: Path) -> None:
+    async with open_workers(tmp_path) as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        port = (await lab.workers())["0.1"]["services_port"]
+        old = RawService(await trio.open_tcp_stream(*lab.addresses.services))
+        await old.join("GET /raw")  # it knows one worker, so that the new one waits for it
+        await lab.admin("/workers/restart?slot=0", "POST")
+        pid = await pid_of_holding(lab)
+        os.kill(pid, signal.SIGKILL)
+        await lab.until_said("workers are not replaced: worker 0.2 (pid ")
+        assert (await lab.admin("/workers/restart")).json()["state"] == "failed"
+        await lab.until_workers("0.1", "1.1", instances=1)
+        newcomer = RawService(await trio.open_tcp_stream("127.0.0.1", port))
+        welcome = await newcomer.join("GET /new", instance="raw-2")
+        assert welcome.worker is None or welcome.worker == "0.1"
+        assert [(await lab.get("/things/1")).status for _ in range(8)] == [200] * 8
+        for one in (old, newcomer):
+            await one.aclose()
+        service.cancel()
+
+
+async def pid_of_holding(lab: WorkersLab) -> int:
+    with trio.fail_after(WAIT_S):
+        while True:
+            for row in (await lab.admin("/workers")).json()["workers"]:
+                if row["state"] == "holding":
+                    return int(row["pid"])
+            await trio.sleep(LOOK_S)
