@@ -20,6 +20,7 @@ from penstock.asgi.socket_port import TrioSocketPort
 from penstock.asgi.sockets import SocketExchange
 from penstock.asgi.thread import LoopThread
 from penstock.asgi.thread_ports import ThreadPort, ThreadSocketPort
+from penstock.asking import current_call
 from penstock.streaming import StreamCall
 
 __all__ = ["AsyncioRunner"]
@@ -83,7 +84,7 @@ class AsyncioRunner:
         port = ThreadPort(self._thread, call)
         exchange = HttpExchange(port, body, is_head_request=call.method == "HEAD")
         scope = make_scope(call, self._root_path, self._state)
-        error = await _Run(self._thread, self._app, scope, exchange.receive, exchange.send).wait()
+        error = await _Run(self._thread, call, self._app, scope, exchange.receive, exchange.send).wait()
         if error is not None:
             end_failed(call, exchange, error)
         elif not exchange.is_over:
@@ -96,7 +97,7 @@ class AsyncioRunner:
             return
         exchange = SocketExchange(ThreadSocketPort(self._thread, call, port))
         scope = make_scope(call, self._root_path, self._state, is_socket=True)
-        error = await _Run(self._thread, self._app, scope, exchange.receive, exchange.send).wait()
+        error = await _Run(self._thread, call, self._app, scope, exchange.receive, exchange.send).wait()
         await end_socket(call, exchange, port, error)
 
 
@@ -113,10 +114,11 @@ _running: set["asyncio.Task[None]"] = set()
 class _Run:
     """One call of the application in the loop, awaited by a task of Trio's."""
 
-    __slots__ = ("_args", "_error", "_is_done", "_runner", "_task", "_thread")
+    __slots__ = ("_args", "_call", "_error", "_is_done", "_runner", "_task", "_thread")
 
-    def __init__(self, thread: LoopThread, *args: Any) -> None:
+    def __init__(self, thread: LoopThread, call: StreamCall, *args: Any) -> None:
         self._thread = thread
+        self._call = call
         self._args = args
         self._runner: trio.lowlevel.Task | None = None
         self._task: asyncio.Task[None] | None = None
@@ -143,13 +145,14 @@ class _Run:
     # ---- in the loop ----
 
     def _start(self) -> None:
-        self._task = self._thread.loop.create_task(self._call())
+        self._task = self._thread.loop.create_task(self._answer())
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
-    async def _call(self) -> None:
+    async def _answer(self) -> None:
+        current_call.set(self._call)  # in the context of this task, for lines of the log
         app, *args = self._args
         try:
             await app(*args)
