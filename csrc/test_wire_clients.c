@@ -184,6 +184,33 @@ static void test_drain_of_the_busy(void)
     finish();
 }
 
+/* Who has just been answered is about to ask again: it is told with its next answer, and not cut off. */
+static void test_drain_of_the_lively(void)
+{
+    uint8_t *body;
+    start(NULL);
+    int lively = join_edge(), idle = join_edge();
+    service s = join_framed(0);
+    settle();
+    wire_drain_edge(w, 4000);
+    for (int i = 0; i < 9; i++) {
+        uint64_t id = in_flight(lively, &s);
+        respond(&s, id, 200, "more");
+        CHECK_EQUAL(hear_answer(lively, 200, &body), 4);
+        if (memmem(room, (size_t)(body - room), "connection: close\r\n", 19) != NULL)
+            break;
+        advance(500);
+        settle();
+        CHECK(!is_closed(lively));
+    }
+    settle();
+    CHECK(is_closed(lively));
+    advance(4010);
+    settle();
+    CHECK(is_closed(idle));
+    finish();
+}
+
 /* A drain does not make a connection older than it may become. */
 static void test_drain_and_age(void)
 {
@@ -208,6 +235,7 @@ int main(void)
     check_per_address_v6(1);
     test_drain_spread();
     test_drain_of_the_busy();
+    test_drain_of_the_lively();
     test_drain_and_age();
     return test_report();
 }

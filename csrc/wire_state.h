@@ -257,6 +257,7 @@ struct wire {
     uint8_t is_stepping;
     uint8_t is_draining;
     uint8_t holds_accepting;         /* of clients */
+    uint32_t quiet_ms;               /* how long an idle client must have been quiet to be closed by a drain */
 
     slab edges;
     slab exchanges;
