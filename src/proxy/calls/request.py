@@ -6,7 +6,7 @@ invalid tenant is refused, an invalid id or trace is left out, so that a new one
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -18,11 +18,11 @@ from frames.limits import (
     FIELD_ENTRY_BYTES,
     REQUEST_FIXED_BYTES,
     TRACE_BYTES,
-    TRACESTATE_BYTES_MAX,
 )
 from frames.wire_values import ForwardedFields, KnownName
 from proxy.errors import BAD_PATH, BAD_TARGET, TENANT_INVALID
 from proxy.stage import Answer
+from proxy.trace_context import passed_tracestate, with_known_flags
 
 _FIXED = struct.Struct(">IHBBHH")
 _ENTRY = struct.Struct(">BBH")
@@ -111,16 +111,18 @@ def _context(typed: dict[int, bytes]) -> dict[FieldId, bytes]:
     found = {field: typed[field] for field in _JUDGES if field in typed and _JUDGES[field](typed[field])}
     if FieldId.TENANT in typed:
         found[FieldId.TENANT] = typed[FieldId.TENANT]
-    if FieldId.TRACE not in found:
+    if FieldId.TRACE in found:
+        found[FieldId.TRACE] = with_known_flags(found[FieldId.TRACE])
+    else:
         found.pop(FieldId.TRACESTATE, None)
     return found
 
 
-_JUDGES: Final = {
+_JUDGES: Final[dict[FieldId, Callable[[bytes], bool]]] = {
     FieldId.CORRELATION_ID: lambda value: len(value) <= CORRELATION_ID_BYTES_MAX and bool(_is_id(value)),
     FieldId.REQUEST_ID: lambda value: bool(_is_id(value)),
     FieldId.TRACE: lambda value: len(value) == TRACE_BYTES and any(value[:16]) and any(value[16:24]),
-    FieldId.TRACESTATE: lambda value: 0 < len(value) <= TRACESTATE_BYTES_MAX,
+    FieldId.TRACESTATE: lambda value: passed_tracestate(value) == value,
 }
 
 

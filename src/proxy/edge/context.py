@@ -18,10 +18,10 @@ from frames.wire_values import (
     HEAD_HAS_TRACESTATE,
     KnownName,
 )
-from proxy.edge.trace_context import parse_traceparent, passed_tracestate
 from proxy.errors import REQUEST_TIMEOUT_INVALID
 from proxy.exchange import Exchange
 from proxy.stage import Answer, for_flags
+from proxy.trace_context import parse_traceparent, passed_tracestate
 
 _ANY: Final = (
     HEAD_HAS_CORRELATION_ID

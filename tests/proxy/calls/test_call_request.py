@@ -44,6 +44,22 @@ def test_context_that_is_none_is_left_out(field: FieldId, value: bytes, is_taken
     assert (field in call.context) is is_taken
 
 
+TRACE = b"\1" * 24
+
+
+@pytest.mark.parametrize(("state", "is_taken"), [(b"a=b,c=d", True), (b"a", False), (b"A=b", False), (b"", False)])
+def test_a_tracestate_that_is_none_is_left_out(state: bytes, is_taken: bool) -> None:
+    fields = [(FieldId.TRACE, b"", TRACE + b"\1"), (FieldId.TRACESTATE, b"", state)]
+    call = read_call(encode_request(5, 0, Method.GET, b"/a", fields))
+    assert (FieldId.TRACESTATE in call.context) is is_taken
+    assert FieldId.TRACE in call.context
+
+
+def test_of_flags_of_a_trace_those_that_are_known_go_on() -> None:
+    call = read_call(encode_request(5, 0, Method.GET, b"/a", [(FieldId.TRACE, b"", TRACE + b"\xff")]))
+    assert call.context[FieldId.TRACE] == TRACE + b"\x03"
+
+
 @pytest.mark.parametrize("tenant", [b"", b"a b", b"a" * 65, b"a/b"])
 def test_a_tenant_that_is_none(tenant: bytes) -> None:
     call = read_call(encode_request(5, 0, Method.GET, b"/a", [(FieldId.TENANT, b"", tenant)]))

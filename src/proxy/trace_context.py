@@ -1,4 +1,4 @@
-"""W3C Trace Context: what is taken of a client's `traceparent` and `tracestate` (https://www.w3.org/TR/trace-context/).
+"""W3C Trace Context: what is taken of the trace that a request brings (https://www.w3.org/TR/trace-context/).
 
 Of the two levels of the recommendation the newer one holds where they differ, since it takes whatever the older one
 does: keys of `tracestate` may begin with a digit and hold any number of at signs, and of the flags of version 00 not
@@ -37,6 +37,11 @@ def parse_traceparent(value: bytes) -> bytes | None:
         return None
     known = int(flags, 16) & (_KNOWN_FLAGS if version == b"00" else _SAMPLED)
     return bytes.fromhex((trace_id + parent_id).decode("ascii")) + bytes((known,))
+
+
+def with_known_flags(trace: bytes) -> bytes:
+    """Return a trace as frames have it (25 bytes) with those of its flags that are known; the others are zero."""
+    return trace[:-1] + bytes((trace[-1] & _KNOWN_FLAGS,))
 
 
 def passed_tracestate(value: bytes) -> bytes | None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.edge.trace_context import LONG_MEMBER_BYTES, STATE_BYTES_MAX, parse_traceparent, passed_tracestate
+from proxy.trace_context import LONG_MEMBER_BYTES, STATE_BYTES_MAX, parse_traceparent, passed_tracestate
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 IDS = f"{TRACE_ID}-{PARENT_ID}"
