@@ -3,8 +3,10 @@
 import logging
 
 import pytest
+import trio
 from asgi_support import LOOPS, part, start
 from lab import open_lab
+from lab_client import request
 
 from penstock import asgi
 from penstock.asgi.messages import Receive, Scope, Send
@@ -37,17 +39,19 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_lines_of_an_application(loop: Loop) -> None:
-    kept = Kept()
+    kept, ids = Kept(), {}
     log.addHandler(kept)
     try:
         async with open_lab() as lab:
             await lab.serve(asgi.service(app, name="shop", version="1.0.0", access="public", loop=loop))
-            client, ids = await lab.client(), []
-            for tenant in ("acme", "other"):
-                answer = await client.get("/", f"X-Tenant-Id: {tenant}")
-                ids.append(answer.headers[b"x-request-id"].decode())
+            clients = [await lab.client() for _ in range(16)]
+            async with trio.open_nursery() as nursery:  # all at once, so that many cross to the loop together
+                for number, client in enumerate(clients):
+                    nursery.start_soon(client.send, request("GET", "/", f"X-Tenant-Id: tenant-{number}"))
+            for number, client in enumerate(clients):
+                ids[f"tenant-{number}"] = (await client.answer()).headers[b"x-request-id"].decode()
     finally:
         log.removeHandler(kept)
-    asked = [(tenant, id_) for said, tenant, id_ in kept.said if said == "asked"]
-    assert asked == [("acme", ids[0]), ("other", ids[1])]
+    asked = {tenant: id_ for said, tenant, id_ in kept.said if said == "asked"}
+    assert asked == ids
     assert [said for said in kept.said if said[0] == "lifespan"] == [("lifespan", None, None)]
