@@ -214,15 +214,18 @@ class _Supervised:
         except SettingsError as error:
             raise UpgradeError(f"the settings are wrong: {error}") from None
 
-    async def _finish_upgrade(self, was: str) -> None:
-        """Replace the workers that the program before this one has started."""
+    async def _finish_upgrade(self, was: str, error: str) -> None:
+        """Replace the workers that the program before this one has started. error: why that is still this one."""
         self._status = UpgradeStatus("replacing", was=was)
-        _log.info("version %s has taken over from %s, and replaces its workers", __version__, was)
+        await self.supervisor.begun.wait()
         try:
-            await self.supervisor.restart_workers(cause="upgrade")
-            await self.supervisor.drain_surplus()
-        except RestartError as error:
-            self._status = UpgradeStatus("failed", was=was, error=str(error))
+            if not error:
+                _log.info("version %s has taken over from %s, and replaces its workers", __version__, was)
+                await self.supervisor.replace_adopted()
+        except RestartError as why:
+            error = str(why)
+        if error:
+            self._status = UpgradeStatus("failed", was=was, error=error)
             self.supervisor.upgrades["failed"] += 1
             _log.critical("the upgrade has stopped: %s", error)
         else:
@@ -267,7 +270,7 @@ class _Supervised:
             nursery.start_soon(self._heed, signals, nursery)
             if self._left is not None:
                 notify_reloading()
-                nursery.start_soon(self._finish_upgrade, self._left.version)
+                nursery.start_soon(self._finish_upgrade, self._left.version, self._left.error)
             nursery.start_soon(self._run_beside)
             end = await self.supervisor.run()
             nursery.cancel_scope.cancel()

@@ -96,8 +96,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 return
             try:
                 give_way(left, words)
-            except OSError as error:  # it was there a moment before; those that serve go on
-                print(f"penstock: error: the new version cannot be started: {error}", file=sys.stderr)
+            except OSError as error:  # it was there a moment before; this one goes on
+                left = msgspec.structs.replace(left, error=f"the new version cannot be started: {error}")
 
 
 if __name__ == "__main__":

@@ -277,13 +277,35 @@ async def test_an_upgrade_to_another_version_with_another_number_of_workers(tmp_
         nursery.start_soon(load.run, CLIENTS)
         settings.write_text(f"workers: {count}\nsupervisor: {{python: {install(tmp_path, '9.8.7')}}}\n")
         assert await lab.command("upgrade") == "version 9.8.7 has taken over from 0.1.0\n"
-        await lab.until_workers(*(["0.2"] if count == 1 else ["0.2", "1.2", "2.2"]), instances=1)
+        await lab.until_workers(*(["0.2"] if count == 1 else ["0.2", "1.2", "2.1"]), instances=1)
         await load.until_sent(load.sent + 200)
         load.end()
         metrics = (await lab.admin("/metrics")).body.decode()
         assert re.search(r'^penstock_build_info\{.*version="9.8.7".*\} 1', metrics, re.MULTILINE)
         assert 'version="0.1.0"' not in metrics
         assert load.failures == {}
+        service.cancel()
+
+
+async def test_an_upgrade_to_a_program_that_has_gone_meanwhile(tmp_path: Path) -> None:
+    settings = tmp_path / "penstock.yaml"
+    python = install(tmp_path, "9.8.7")
+    python.write_text(
+        python.read_text().replace("exec", "; rm $0; exec", 1).replace("PYTHONPATH=", "export PYTHONPATH=")
+    )
+    settings.write_text(f"workers: 2\nsupervisor: {{python: {python}}}\n")
+    async with open_workers(tmp_path, "--config", str(settings), workers="") as lab, trio.open_nursery() as nursery:
+        service = await lab.serve(nursery)
+        await lab.until_workers("0.1", "1.1", instances=1)
+        said = await lab.command("upgrade", status=1)
+        assert said.startswith(
+            "not all workers were replaced: the new version cannot be started: [Errno 2] No such file"
+        )
+        await lab.until_workers("0.1", "1.1", instances=1)
+        assert [(await lab.get("/things/1")).status for _ in range(8)] == [200] * 8
+        settings.write_text("workers: 2\n")
+        assert await lab.command("upgrade") == "version 0.1.0 has taken over from 0.1.0\n"
+        await lab.until_workers("0.2", "1.2", instances=1)
         service.cancel()
 
 

@@ -50,6 +50,7 @@ class Supervisor:
         adopted: workers of the program before this one.
         """
         self._living = {worker.id: worker for worker in adopted}
+        self._adopted = tuple(adopted)
         self._count = count
         self._config = config
         self._replacing = Replacing(words, sockets, self._living)
@@ -123,8 +124,15 @@ class Supervisor:
         self._fall_silent = fall_silent
         self._finish(End(cause, is_upgrade=True))
 
-    async def drain_surplus(self) -> None:
-        """Drain workers of slots that are no more."""
+    async def replace_adopted(self) -> None:
+        """Replace the workers of the program before this one, and drain those whose slots are no more.
+
+        Raises:
+            RestartError: as of `restart_workers`.
+        """
+        slots = [slot for slot, worker in self._current.items() if worker in self._adopted]
+        if slots:
+            await self.restart_workers(slots, "upgrade")
         for worker in self.serving:
             if worker.slot >= self._count:
                 await self._replacing.drain(worker, self._config(), "there are fewer workers now")

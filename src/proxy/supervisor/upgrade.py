@@ -39,7 +39,7 @@ class PassedWorker(msgspec.Struct, frozen=True):
 
 
 class Handover(msgspec.Struct, frozen=True):
-    """What one program leaves to the next. memory: of `proxy.merged`; python: what runs the next."""
+    """What one program leaves to the next. memory: of `proxy.merged`; python: what runs the next; error: why not."""
 
     sockets: dict[str, Passed]
     workers: tuple[PassedWorker, ...]
@@ -47,6 +47,7 @@ class Handover(msgspec.Struct, frozen=True):
     restarts: int
     memory: bytes
     python: str = ""
+    error: str = ""
     version: str = __version__
     form: int = FORM
     starts: dict[str, int] = {}  # as of `Supervisor`, which goes on counting
