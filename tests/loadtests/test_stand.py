@@ -133,7 +133,8 @@ def test_the_keeper_knows_what_is_left() -> None:
 
 def test_what_is_left_ends_with_the_keeper_even_when_stopped(tmp_path: Path) -> None:
     keeper = Keeper()
-    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); time.sleep(99)"
+    sleep = "import time; time.sleep(99)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}]); {sleep}"
     child = Child("sleeper", "service", [sys.executable, "-c", code], {}, tmp_path / "log", keeper)
     child.start()
     until = time.monotonic() + 20
