@@ -31,6 +31,9 @@ __all__ = ["Call", "Trace"]
 
 T = TypeVar("T")
 
+OWN_TRACE = "own_trace"
+"""Where a call keeps the trace of its handler's span (25 bytes, as in frames), for applications that ask for it."""
+
 _METHOD_NAMES = {method.value: method.name for method in Method}
 _decode_json = msgspec.json.Decoder().decode
 

@@ -174,7 +174,7 @@ class Recording:
         """At the end of a drain: take what is left, and see it off."""
         if not self._is_wanted.is_set():
             return
-        while not self._take_some():
+        while not self._take_some():  # noqa: ASYNC110 - it is not waited for, but given way to
             await trio.lowlevel.checkpoint()
         self._end_export()
         if self._nursery is not None:

@@ -11,7 +11,8 @@ from lab_client import request
 from opentelemetry import trace as otel
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from penstock import BadRequest, Call, Response, Service
+from penstock import BadRequest, Call, Response, Service, asgi
+from penstock.asgi.messages import Receive, Scope, Send
 from penstock.settings import SettingsError
 from penstock.settings.service import load_service
 
@@ -191,6 +192,23 @@ async def test_a_handler_that_streams(collector: FakeCollector) -> None:
     assert body.decode() == f"{TRACE_ID}-{span.span_id.hex()}-01"
 
 
+async def test_an_application_is_told_the_span_that_it_runs_under(collector: FakeCollector) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        told = dict(scope["headers"])[b"traceparent"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": told})
+
+    async with open_lab() as lab:
+        served = asgi.service(app, name="app", version="1.0.0", access="public", lifespan="off")
+        await lab.serve(served, service_traces="otlp")
+        sampled = await ask(lab, "/anything", SAMPLED)
+        assert await ask(lab, "/anything", NOT_SAMPLED) == NOT_SAMPLED.removeprefix("traceparent: ").encode()
+        await until(lambda: len(collector.spans) >= 1)
+    (span,) = collector.spans
+    assert sampled.decode() == f"00-{TRACE_ID}-{span.span_id.hex()}-01"
+
+
 async def test_a_call_that_nobody_takes(collector: FakeCollector) -> None:
     async with open_lab(**ON) as lab:
         await lab.serve(shop, service_traces="otlp")
@@ -214,7 +232,7 @@ async def test_what_was_made_last_is_sent_before_the_end(
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
 
-            async def serve(task_status: trio.TaskStatus[None]) -> None:
+            async def serve(task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC128 - serve does
                 await shop.serve(settings, stop=stop, task_status=task_status)
 
             await nursery.start(serve)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from frames.frame import END, FieldId
 from frames.limits import FIELD_ENTRY_BYTES, REQUEST_FIXED_BYTES, TRACE_BYTES
 from penstock.asgi.messages import Scope
+from penstock.call import OWN_TRACE
 
 if TYPE_CHECKING:
     from penstock.streaming import StreamCall
@@ -110,7 +111,7 @@ def make_scope(call: "StreamCall", root_path: str, state: Mapping[str, Any], *, 
         elif field == _SCHEME:
             scheme = value.decode("latin-1")
         elif field == _TRACE:
-            headers.append((b"traceparent", _traceparent(value)))
+            headers.append((b"traceparent", _traceparent(vars(call).get(OWN_TRACE, value))))
         elif field == _LENGTH:
             length = value
         at = end

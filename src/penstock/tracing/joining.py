@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from frames.frame import FieldId
 from penstock.asking import Asker, Question, Reply
-from penstock.call import Call
+from penstock.call import OWN_TRACE, Call
 from penstock.errors import CallError, Problem
 from penstock.tracing.collector import Collector, make_resource
 from penstock.tracing.environment import batch_limits, sampled_ratio
@@ -128,6 +128,8 @@ class _Turn:
                 attributes=_attributes(call),
             )
             context = otel.set_span_in_context(self._span, context)
+            if self._span.is_recording():
+                vars(call)[OWN_TRACE] = _trace_of(self._span.get_span_context())
         self._token = otel_context.attach(context)
         return self
 
@@ -207,9 +209,13 @@ class TracedAsker:
 
 def _within(question: Question, span: otel.SpanContext) -> Question:
     """Return the question as a child of a span."""
-    trace = span.trace_id.to_bytes(16) + span.span_id.to_bytes(8) + bytes((span.trace_flags,))
     others = tuple(pair for pair in question.context if pair[0] != FieldId.TRACE)
-    return replace(question, context=(*others, (FieldId.TRACE, trace)))
+    return replace(question, context=(*others, (FieldId.TRACE, _trace_of(span))))
+
+
+def _trace_of(span: otel.SpanContext) -> bytes:
+    """Return a span as frames name it."""
+    return span.trace_id.to_bytes(16) + span.span_id.to_bytes(8) + bytes((span.trace_flags,))
 
 
 class _Giving(SpanProcessor):
