@@ -136,5 +136,7 @@ int wire_get_context(wire *w, uint64_t id, int field, uint8_t *out)
         memcpy(out, x->trace, WIRE_TRACE_BYTES);
         return WIRE_TRACE_BYTES;
     }
+    if (field == FIELD_TENANT || field == FIELD_PRINCIPAL)
+        return record_name(w, x, field, out);
     return WIRE_INVALID;
 }

@@ -220,6 +220,17 @@ void record_answer(wire *w, const exchange *x, uint32_t status, uint64_t bytes)
     r->bytes_out += bytes;
 }
 
+int record_name(const wire *w, const exchange *x, int field, uint8_t *out)
+{
+    const wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return 0;
+    int is_tenant = field == FIELD_TENANT;
+    uint8_t count = is_tenant ? r->tenant_bytes : r->principal_bytes;
+    memcpy(out, r->text + (is_tenant ? TENANT_AT : PRINCIPAL_AT), count);
+    return count;
+}
+
 void record_received(wire *w, const exchange *x, uint64_t bytes)
 {
     wire_record *r = x->is_recorded ? record_of(w, x) : NULL;

@@ -12,7 +12,8 @@ static void test_context(void)
     CHECK_EQUAL(wire_get_context(w, id, FIELD_REQUEST_ID, out), 32);
     CHECK_EQUAL(wire_get_context(w, id, FIELD_CORRELATION_ID, other), 32);
     CHECK_BYTES(out, 32, other, 32);
-    CHECK_EQUAL(wire_get_context(w, id, FIELD_TENANT, out), WIRE_INVALID);
+    CHECK_EQUAL(wire_get_context(w, id, FIELD_TRACESTATE, out), WIRE_INVALID);
+    CHECK_EQUAL(wire_get_context(w, id, FIELD_TENANT, out), 0);
     static const struct {
         int field;
         uint32_t least, most;

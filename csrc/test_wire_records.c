@@ -70,6 +70,9 @@ static void test_answered(void)
     identity->principal_bytes = 5;
     memcpy(identity->text, "alice", 5);
     CHECK_EQUAL(wire_send(w, id, a.connection, 1, 7, 3, 0, DEADLINE_MS, 0, identity), WIRE_OK);
+    uint8_t name[WIRE_ID_BYTES_MAX];
+    CHECK_BYTES(name, (size_t)wire_get_context(w, id, FIELD_TENANT, name), "acme", 4);
+    CHECK_BYTES(name, (size_t)wire_get_context(w, id, FIELD_PRINCIPAL, name), "alice", 5);
     wire_flush(w);
     hear_frame(&a);
     CHECK_EQUAL(wire_record_sequence(w, RECORDS_RECENT), 0);

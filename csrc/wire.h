@@ -328,7 +328,8 @@ int32_t wire_field(wire *w, uint64_t exchange, const uint8_t *name, uint32_t nam
  * trace are random, there is no tenant, and the address and the scheme are those of the connection. Of one that was neither handed over nor
  * begun, what is set is there in this batch. WIRE_NO_ROOM: there is no memory for it, and the field is as before. */
 int wire_set_context(wire *w, uint64_t exchange, int field, const uint8_t *bytes, uint32_t byte_count);
-/* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID, FIELD_TRACE. Returns its length or WIRE_NO_EXCHANGE. */
+/* Copies a context field out (room: at least 64): FIELD_CORRELATION_ID, FIELD_REQUEST_ID, FIELD_TRACE; where records are kept, and from when it
+ * was sent, FIELD_TENANT and FIELD_PRINCIPAL, each cut as in a record. Returns its length or WIRE_NO_EXCHANGE. */
 int wire_get_context(wire *w, uint64_t exchange, int field, uint8_t *out);
 /* The address of the exchange's client as text, without port (room: at least WIRE_CLIENT_BYTES_MAX): the one that was set as
  * FIELD_CLIENT_ADDRESS, since a trusted proxy said so, while it is kept (wire_set_context); else the connection's. Its length, 0 where there

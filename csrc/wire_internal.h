@@ -137,6 +137,8 @@ void record_begin(wire *w, exchange *x);
 /* What is known of its request: when it is sent or kept; from its head, in its batch. */
 void record_request(wire *w, const exchange *x, const request_parts *parts);
 void record_head(wire *w, const exchange *x);
+/* Copies out tenant or principal, as far as they are known by now. Returns the length. */
+int record_name(const wire *w, const exchange *x, int field, uint8_t *out);
 /* An attempt begins, and ends. */
 void record_attempt(wire *w, exchange *x);
 void record_attempt_end(wire *w, const exchange *x);
