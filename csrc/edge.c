@@ -12,8 +12,6 @@
 
 #include "wire_internal.h"
 
-enum { QUIET_MS = 1000 }; /* most clients that ask again do so sooner */
-
 /* Something is due at that time, and nothing before. The timer is moved only when it would come too late: most of what is due is put
  * off by the next request, long before, and edge_expire looks at due_ms again. */
 void edge_set_due(wire *w, edge_connection *edge, uint64_t at_ms)
@@ -56,12 +54,12 @@ static void set_bounds(wire *w, edge_connection *edge)
     edge->closes_at_ms = w->is_draining ? wire_now_ms(w) : s->connection_age_ms ? wire_in_ms(w, draw(w, s->connection_age_ms)) : UINT64_MAX;
 }
 
-/* Idle connections end when their time is up, or when they have become old. While draining, one that was in use a moment ago may be
- * about to say something: to close it then would lose that, so it is given a little time, and told with its next answer. */
+/* Idle connections end when their time is up, or when they have become old, or are to go. One that was in use a moment ago may be about to
+ * say something: to close it then would lose that, so it is given a little time, and told with its next answer. */
 void edge_set_idle(wire *w, edge_connection *edge)
 {
     uint64_t idle_until_ms = wire_in_ms(w, edge->idle_ms), quiet_at_ms = wire_in_ms(w, w->quiet_ms);
-    uint64_t closes_at_ms = w->is_draining && edge->closes_at_ms < quiet_at_ms ? quiet_at_ms : edge->closes_at_ms;
+    uint64_t closes_at_ms = edge->closes_at_ms < quiet_at_ms ? quiet_at_ms : edge->closes_at_ms;
     edge_set_due(w, edge, idle_until_ms < closes_at_ms ? idle_until_ms : closes_at_ms);
 }
 
@@ -305,11 +303,11 @@ void edge_expire(wire *w, edge_connection *edge)
 }
 
 /* Each connection gets a moment of its own, so that clients do not all come back, elsewhere, in the same one. An idle one closes when
- * it has been quiet for QUIET_MS, or for half of a spread that is shorter than twice that. */
+ * it has been quiet for EDGE_QUIET_MS, or for half of a spread that is shorter than twice that. */
 void edge_drain(wire *w, uint32_t spread_ms)
 {
     w->is_draining = 1;
-    w->quiet_ms = spread_ms / 2 < QUIET_MS ? spread_ms / 2 : QUIET_MS;
+    w->quiet_ms = spread_ms / 2 < EDGE_QUIET_MS ? spread_ms / 2 : EDGE_QUIET_MS;
     for (uint32_t slot = 0; slot < w->edges.made; slot++) {
         edge_connection *edge = slab_at(&w->edges, slot);
         if (!edge)

@@ -122,6 +122,7 @@ wire *wire_new(const wire_settings *settings)
     w->ready_end = &w->ready;
     w->listed_end = &w->listed;
     w->accept_timer.kind = TIMER_ACCEPT;
+    w->quiet_ms = EDGE_QUIET_MS;
     for (int i = 0; i < LISTENERS_MAX; i++)
         w->listeners[i].descriptor = -1;
     int is_seeded = getrandom(w->random, sizeof w->random, 0) == (ssize_t)sizeof w->random;

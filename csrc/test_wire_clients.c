@@ -211,6 +211,27 @@ static void test_drain_of_the_lively(void)
     finish();
 }
 
+/* Who was answered a moment before its connection is old enough may be about to ask again. */
+static void test_age_of_the_lively(void)
+{
+    wire_settings settings = small_settings();
+    settings.connection_age_ms = 5000;
+    start(&settings);
+    int lively = join_edge(), idle = join_edge();
+    advance(4900);
+    answer_text(ask(lively, GET_A), 200, "hi", 0);
+    check_answer(lively, 200, "hi");
+    advance(500);
+    settle();
+    CHECK(is_closed(idle));
+    CHECK(!is_closed(lively));
+    advance(600);
+    settle();
+    CHECK(is_closed(lively));
+    CHECK_EQUAL(wire_count(w)->edge_age_reached, 2);
+    finish();
+}
+
 /* A drain does not make a connection older than it may become. */
 static void test_drain_and_age(void)
 {
@@ -236,6 +257,7 @@ int main(void)
     test_drain_spread();
     test_drain_of_the_busy();
     test_drain_of_the_lively();
+    test_age_of_the_lively();
     test_drain_and_age();
     return test_report();
 }

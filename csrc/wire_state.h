@@ -24,6 +24,7 @@ enum {
     ROUND_EVENTS_MIN = 2,          /* fewer than these, and the next round would find next to nothing */
     ACCEPTS_PER_ROUND = 64,        /* a storm of connections does not keep requests waiting */
     ACCEPT_PAUSE_MS = 100,         /* out of descriptors: try again then */
+    EDGE_QUIET_MS = 1000,          /* a client that asks again does so sooner, mostly */
     LINGER_BYTES_MAX = 262144,     /* read and thrown away after an answer that closes */
     FRAMED_SLOT_BITS = 12,
     EDGE_SLOT_BITS = 20,
@@ -257,7 +258,7 @@ struct wire {
     uint8_t is_stepping;
     uint8_t is_draining;
     uint8_t holds_accepting;         /* of clients */
-    uint32_t quiet_ms;               /* how long an idle client must have been quiet to be closed by a drain */
+    uint32_t quiet_ms;               /* how long an idle client must have been quiet to be closed for its age, or by a drain */
 
     slab edges;
     slab exchanges;

@@ -1,16 +1,17 @@
 """What a supervisor asks of a worker, beyond what the admin pages ask: how it is, what it takes, and to end."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
 
-from frames.greeting import WorkerPlace
+from frames.greeting import WORKERS, WorkerPlace
 from proxy.inherited import HOLDING, SERVING
 from proxy.listeners import Listeners
 from proxy.targets.health import CHOOSABLE
+from proxy.targets.instance import Instance
 
 if TYPE_CHECKING:
     from proxy.app import Gateway
@@ -21,7 +22,9 @@ Command = Callable[[Any], Awaitable[Any]]
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """How a worker is. instances: ``service/instance`` of those that could be asked."""
+    """How a worker is. instances: ``service/instance`` of those that could be asked; followers: those of them that
+    come to each worker, since they name the feature `workers`, or are dialled.
+    """
 
     id: str
     pid: int
@@ -29,6 +32,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     services_port: int
     instances: tuple[str, ...]
     not_ready: tuple[str, ...]
+    followers: tuple[str, ...] = ()
 
 
 class DrainOrder(msgspec.Struct, frozen=True):
@@ -45,6 +49,10 @@ class _Peers(msgspec.Struct, frozen=True):
 
 class _Hold(msgspec.Struct, frozen=True):
     holds: bool = True
+
+
+def _names(instances: Iterable[Instance]) -> tuple[str, ...]:
+    return tuple(sorted({f"{one.service}/{one.instance}" for one in instances}))
 
 
 class WorkerCommands:
@@ -90,10 +98,20 @@ class WorkerCommands:
 
     async def _status(self, _: Any) -> WorkerStatus:
         instances = self._gateway.registry.instances
-        choosable = sorted({f"{one.service}/{one.instance}" for one in instances if one.health in CHOOSABLE})
-        not_ready = self._gateway.overview.not_ready()
-        port = self._listeners.addresses.services[1]
-        return WorkerStatus(self._worker, os.getpid(), self.state, port, tuple(choosable), tuple(not_ready))
+        choosable = [one for one in instances if one.health in CHOOSABLE]
+        return WorkerStatus(
+            self._worker,
+            os.getpid(),
+            self.state,
+            self._listeners.addresses.services[1],
+            _names(choosable),
+            tuple(self._gateway.overview.not_ready()),
+            _names(one for one in choosable if self._follows(one)),
+        )
+
+    def _follows(self, instance: Instance) -> bool:
+        named = instance.said is not None and WORKERS in instance.said.features
+        return named or instance.is_dormant or self._gateway.transport.is_dialled(instance.connection)
 
     async def _serve_edge(self, _: Any) -> None:
         if self._listeners.holds_edge and self.order is None:

@@ -17,7 +17,7 @@ from proxy.control.client import WorkerGone, WorkerRefusal
 from proxy.inherited import HOLDING, SERVING
 from proxy.supervisor.errors import StartError
 from proxy.supervisor.sockets import Sockets
-from proxy.supervisor.worker import Worker, start_worker
+from proxy.supervisor.worker import Worker, followers_of, start_worker
 
 LOOK_S = 0.05
 """How often to look whether the services have come."""
@@ -150,7 +150,7 @@ class Replacing:
         wanted: set[str] = set() if others else set(before)
         for worker in others:
             with suppress(WorkerGone, WorkerRefusal):
-                wanted |= set((await worker.ask("status"))["instances"])
+                wanted |= followers_of(await worker.ask("status"))
         return wanted - set((await new.ask("status"))["instances"])
 
 

@@ -15,7 +15,7 @@ from proxy.supervisor.crashes import Crashes
 from proxy.supervisor.errors import RestartError, StartError, SupervisorError
 from proxy.supervisor.replacing import GRACE_S, Replacing, end_all
 from proxy.supervisor.sockets import Sockets
-from proxy.supervisor.worker import DRAINING, STARTING, Worker
+from proxy.supervisor.worker import DRAINING, STARTING, Worker, followers_of
 
 LOOK_S = 1.0
 """How often each worker is asked how it is."""
@@ -302,7 +302,7 @@ class Supervisor:
             hung_ms = self._config().supervisor.hung_after_ms
             try:
                 status = await worker.ask("status", timeout_s=(hung_ms or 3_600_000) / 1000)
-                worker.instances = frozenset(status["instances"])
+                worker.instances = followers_of(status)
                 if status["state"] == DRAINING and worker.state == SERVING:
                     worker.drains()
             except WorkerSilent as error:

@@ -26,6 +26,11 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 """What a supervisor heeds. They are as usual for workers, however they are for it."""
 
 
+def followers_of(status: Mapping[str, Any]) -> frozenset[str]:
+    """Return the instances that come to each worker, by what one says of itself. A worker of before may not say it."""
+    return frozenset(status.get("followers", status["instances"]))
+
+
 class Worker:
     """A process that serves, or is about to. `run` has to run for it to be asked, and for its end to be noticed."""
 
@@ -50,7 +55,7 @@ class Worker:
         control.setblocking(False)
         self.link = WorkerLink(trio.SocketStream(trio.socket.from_stdlib_socket(control.dup())))
         self.instances: frozenset[str] = frozenset()
-        """Those that could be asked through it when somebody looked last."""
+        """Those that could be asked through it when somebody looked last, and that come to each worker."""
         self.leaving = trio.Event()
         """It drains, or has ended: somebody has to take its place."""
         self.ended = trio.Event()
