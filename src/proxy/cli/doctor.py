@@ -64,4 +64,8 @@ def _show(findings: "list[Finding]") -> None:
         for line in lines[1:]:
             click.echo(f"{gap}{line}")
     errors, warnings = (sum(finding.state == state for finding in findings) for state in ("error", "warning"))
-    click.echo(f"\n{len(findings)} checks: {errors} errors, {warnings} warnings")
+    click.echo(f"\n{len(findings)} checks: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
