@@ -1,0 +1,16 @@
+"""What the kinds of users share, and the generator of the load: `python -m loadtests.client --order FILE --out FILE`.
+
+target        what is loaded, for users
+asking        one request: measured, named by its correlation id, and told to Locust as its event
+edge          the base of users of HTTP: Locust's FastHttpUser, which sends nothing twice
+plain         HTTP/1.1 by hand (h11) over a blocking socket: pieces, pauses, and going away
+frames        a service's side of a framed connection, over a blocking socket: calls through the gateway
+web_socket    a WebSocket over a blocking socket
+tally         counts what came of requests; pure
+telling       writes what was counted, as lines of JSON
+closed_loop   users of Locust, as many as the shape says
+open_loop     requests when they are due, by the engine of `penstock bench`
+edge_link     what the open loop sends and reads
+
+Locust makes all sockets wait by gevent when it is imported, so only what needs users imports it.
+"""
