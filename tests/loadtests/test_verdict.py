@@ -1,0 +1,204 @@
+"""The verdict: a sound run holds, whatever chance brings; each defect breaks its own line."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from loadtests.record import Event, LogLine, Record, WorkerSample
+from loadtests.verdict import Thresholds, Verdict, judge
+from run_records import Defects, run_record
+
+SOUND = msgspec.json.encode(run_record())
+ASKED = Thresholds()
+
+
+def sound() -> Record:
+    return msgspec.json.decode(SOUND, type=Record)
+
+
+def said(verdict: Verdict, name: str) -> str:
+    return next(str(line) for line in verdict.lines if line.name == name)
+
+
+def killed(at_s: float, slot: int = 0) -> Event:
+    return Event(
+        begin_s=at_s,
+        end_s=at_s,
+        kind="kill",
+        target=f"worker-{slot}",
+        outcome="done",
+        is_done=True,
+        settles_s=5.0,
+        replaces_workers=[slot],
+    )
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_a_sound_run_holds(seed: int) -> None:
+    verdict = judge(run_record(seed=seed), ASKED, run_record(seed=seed + 100))
+    assert (verdict.exit_code, verdict.summary) == (0, f"HELD: {len(verdict.lines)} of {len(verdict.lines)} held")
+
+
+@pytest.mark.parametrize(
+    ("defects", "names"),
+    [
+        (Defects(bytes_per_request=100), ["memory"]),
+        (Defects(descriptors_per_request=1e-3), ["descriptors", "descriptors at rest"]),
+        (Defects(tasks_per_request=1e-4), ["tasks", "tasks at rest"]),
+        (Defects(drift=0.19), ["p99 drift"]),
+        (Defects(lost_per_request=1e-5), ["errors"]),
+    ],
+)
+def test_a_defect_breaks_its_own_line(defects: Defects, names: list[str]) -> None:
+    verdict = judge(run_record(defects), ASKED)
+    assert ([line.name for line in verdict.broken], verdict.exit_code) == (names, 1)
+    assert verdict.summary.startswith(f"BROKEN: {', '.join(names)} (")
+
+
+@pytest.mark.parametrize(
+    ("defects", "name"), [(Defects(generator_cores=0.95), "generator"), (Defects(others_cores=0.6), "machine")]
+)
+def test_what_may_have_been_the_cause_proves_nothing(defects: Defects, name: str) -> None:
+    verdict = judge(run_record(defects), ASKED)
+    assert (verdict.exit_code, [line.name for line in verdict.unproven]) == (2, [name])
+    slow = msgspec.structs.replace(defects, drift=0.5, lost_per_request=1e-5)
+    unproven = [line.name for line in judge(run_record(slow), ASKED).unproven]
+    assert "p99 drift" in unproven
+    assert ("errors" in unproven) == (name == "generator")  # a busy machine loses nothing
+    leaking = msgspec.structs.replace(defects, bytes_per_request=100)
+    assert judge(run_record(leaking), ASKED).exit_code == 1  # whoever was slow, a leak is one
+
+
+def cut_short(record: Record) -> None:
+    record.ended, record.why = "interrupted", "Ctrl-C"
+
+
+def target_lost(record: Record) -> None:
+    record.ended, record.why = "target_lost", "nobody listens on 127.0.0.1:1"
+
+
+def nothing_seen(record: Record) -> None:
+    record.ended, record.why, record.intervals, record.samples = "not_started", "wrong token", [], []
+
+
+def few_requests(record: Record) -> None:
+    for interval in record.intervals:
+        interval.sent //= 10
+
+
+def left_over(record: Record) -> None:
+    for sample in record.samples:
+        assert sample.gateway is not None
+        msgspec.structs.force_setattr(sample.gateway, "exchanges", 2)
+
+
+def not_in_the_books(record: Record) -> None:
+    record.requests[0].statuses["200"] -= 1
+
+
+def only_the_client(record: Record) -> None:
+    record.requests[0].statuses["200"] += 3
+    record.requests[0].sent += 3
+
+
+def odd_reason(record: Record) -> None:
+    record.requests[0].reasons = {"no_route": 4}
+
+
+def error_line(record: Record) -> None:
+    record.log.append(LogLine(at_s=99, process="worker-0", level="ERROR", logger="a", message="it hurts", text="..."))
+
+
+def worker_anew(record: Record) -> None:
+    for sample in record.samples[300:]:
+        assert sample.gateway is not None
+        sample.gateway.workers[0] = WorkerSample(id="0.1", pid=300, state="serving")
+
+
+def service_anew(record: Record) -> None:
+    for sample in record.samples[300:]:
+        sample.processes[-2] = msgspec.structs.replace(sample.processes[-2], pid=777)
+
+
+def not_done(record: Record) -> None:
+    record.events.append(msgspec.structs.replace(killed(100), is_done=False, outcome="no such process"))
+
+
+def silent_gateway(record: Record) -> None:
+    record.samples = [msgspec.structs.replace(sample, gateway=None) for sample in record.samples]
+
+
+@pytest.mark.parametrize(
+    ("change", "exit_code", "line"),
+    [
+        (cut_short, 2, "unproven  run                      interrupted after 600 of 600 s: Ctrl-C"),
+        (target_lost, 1, "broken    run                      the gateway was lost after 600 s: nobody listens on"),
+        (nothing_seen, 2, "unproven  run                      not started: wrong token"),
+        (few_requests, 2, "unproven  enough to judge          21,600 requests, and 100,000 are needed"),
+        (left_over, 1, "broken    at rest                  still there after 30 s of quiet: 2 exchanges"),
+        (not_in_the_books, 1, "broken    clients' books           http_edge GET /items: 228,000 sent, and 227,999 acc"),
+        (only_the_client, 1, "broken    answers, both sides      clients got 228,003, the gateway gave 228,000"),
+        (odd_reason, 1, "broken    reasons, both sides      no_route: clients were told 4, the gateway counted 0"),
+        (
+            error_line,
+            1,
+            "broken    log                      1 unexpected at ERROR, the first at 99 s of worker-0",
+        ),
+        (worker_anew, 1, "broken    workers                  slot 0 was replaced 1 times, 0 of them by the nemesis"),
+        (service_anew, 1, "broken    services                 service came anew without the nemesis"),
+        (not_done, 2, "unproven  nemesis                  1 of 1 events were not done; first kill worker-0: no such"),
+        (silent_gateway, 2, "unproven  at rest                  no quiet phase of 3 s or more after the load was seen"),
+    ],
+)
+def test_what_is_odd_has_a_line(change: Callable[[Record], None], exit_code: int, line: str) -> None:
+    record = sound()
+    change(record)
+    verdict = judge(record, ASKED)
+    assert verdict.exit_code == exit_code
+    assert [str(each) for each in verdict.lines if str(each).startswith(line)] != []
+
+
+def test_what_the_nemesis_does_is_expected() -> None:
+    record = sound()
+    worker_anew(record)
+    error_line(record)
+    record.events.append(killed(97))
+    record.intervals[99].failed = 3
+    record.intervals[99].answered -= 3
+    record.requests[0].statuses["200"] -= 3
+    record.requests[0].failures["connection"] = 3
+    asked = msgspec.convert({"log": {"expected": [{"matches": "hurts"}]}}, Thresholds)
+    verdict = judge(record, asked)
+    assert verdict.summary.startswith("HELD")
+    assert said(verdict, "errors, disturbed").split()[3:6] == ["3", "of", "2,400,"]
+    record.events.clear()
+    names = [line.name for line in judge(record, asked).broken]
+    assert names == ["errors", "log", "workers"]
+
+
+def test_an_earlier_run_is_compared_only_with_one_of_its_kind() -> None:
+    slower = sound()
+    for interval in slower.intervals:
+        buckets = [(2 * upper, count) for upper, count in interval.times.buckets]
+        longest = 2 * interval.times.max_us
+        interval.times = msgspec.structs.replace(interval.times, buckets=buckets, max_us=longest)
+    verdict = judge(slower, ASKED, sound())
+    names = ["p50, baseline", "p95, baseline", "p99, baseline", "p99.9, baseline"]
+    assert [line.name for line in verdict.broken] == names
+    assert "over by" in said(verdict, "p99, baseline")
+    other = sound()
+    other.facts = msgspec.structs.replace(other.facts, workers=1)
+    verdict = judge(slower, ASKED, other)
+    assert verdict.exit_code == 0
+    assert verdict.notes == [
+        "the baseline is of another kind of run (workers: 1, and now 2): nothing is compared with it"
+    ]
+
+
+def test_limits_without_an_earlier_run() -> None:
+    asked = msgspec.convert(
+        {"latency": {"at_most_us": {"99": 1_000}}, "throughput": {"per_second_min": 500}}, Thresholds
+    )
+    verdict = judge(sound(), asked)
+    assert [line.name for line in verdict.broken] == ["throughput", "p99"]
+    assert said(verdict, "throughput").endswith("400.0/s (at least 500.0)")
