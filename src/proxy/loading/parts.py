@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from typing import IO, Any
 
@@ -55,12 +55,10 @@ def measure_in_parts(plan: Plan, target: Target, processes: int, tell: Callable[
             parts.append(_Part(Order(share, target)))
         for part in parts:
             part.wait_connected()
-        for part in parts:
-            part.say("begin")
-        try:
+        with _passing_interrupts_on(parts):
+            for part in parts:
+                part.say("begin")
             results = _follow(parts, tell)
-        except KeyboardInterrupt:  # a terminal has told the parts, too; whoever sent it to us alone has not
-            results = _stop(parts)
         return merge(plan, results)
     finally:
         for part in parts:
@@ -174,10 +172,22 @@ def _follow(parts: list[_Part], tell: Callable[[Second], None]) -> list[Result]:
     return list(results.values())
 
 
-def _stop(parts: list[_Part]) -> list[Result]:
-    for part in parts:
-        part.interrupt()
-    return _follow(parts, lambda _second: None)
+@contextmanager
+def _passing_interrupts_on(parts: list[_Part]) -> Iterator[None]:
+    """Have the first interrupt end the parts early: a terminal tells them, too, and whoever sends it to us alone does
+    not. It raises nothing here, where it could come in the midst of a line. A second one is an interrupt as always.
+    """
+
+    def pass_on(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        for part in parts:
+            part.interrupt()
+
+    before = signal.signal(signal.SIGINT, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # ---- within a part ----
@@ -241,8 +251,8 @@ def _be_a_part() -> None:
     except LoadError as error:
         _write({"error": str(error)})
         return
-    _write({"connected": run.result.connections})
     try:
+        _write({"connected": run.result.connections})
         if not sys.stdin.buffer.readline():
             return
         threading.Thread(target=_leave_with_input, daemon=True).start()
