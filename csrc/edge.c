@@ -195,7 +195,7 @@ void edge_close(wire *w, edge_connection *edge)
  * a service early that nobody waits. */
 static void close_if_waiting(wire *w, edge_connection *edge, uint32_t generation)
 {
-    if (edge->item.is_taken && edge->item.generation == generation && edge->exchange)
+    if (slab_is_taken(&edge->item) && edge->item.generation == generation && edge->exchange)
         edge_close(w, edge);
 }
 
@@ -235,7 +235,7 @@ static void look_at_rest(wire *w, edge_connection *edge)
         return; /* it is looked at again when that is over */
     if (edge->is_unread && (held <= SMALL_INPUT_BYTES || held < edge->needed)) {
         edge_read_requests(w, edge);
-        if (!edge->item.is_taken || edge->item.generation != generation || edge->in.count != held || !edge_is_reading(edge) || !held)
+        if (!slab_is_taken(&edge->item) || edge->item.generation != generation || edge->in.count != held || !edge_is_reading(edge) || !held)
             return;
     }
     uint32_t count = input_recall(w, &edge->in, &start);
@@ -245,7 +245,7 @@ static void look_at_rest(wire *w, edge_connection *edge)
         return;
     }
     edge_take_request(w, edge, start, count);
-    if (edge->item.is_taken && edge->item.generation == generation && edge_is_reading(edge) && edge->in.count == count && edge->is_unread)
+    if (slab_is_taken(&edge->item) && edge->item.generation == generation && edge_is_reading(edge) && edge->in.count == count && edge->is_unread)
         edge_read_requests(w, edge);
 }
 

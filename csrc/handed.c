@@ -33,6 +33,7 @@ static int take_away(wire *w, exchange *x, wire_handed *handed)
         return WIRE_NO_EXCHANGE;
     }
     record_head(w, x);
+    record_received(w, x, edge->in.count);
     record_flag(w, x, RECORD_STREAMED);
     edge_take_away(w, edge);
     timer_clear(&x->timer); /* whoever has the connection keeps the time */
@@ -108,6 +109,8 @@ int wire_hand_back(wire *w, uint64_t id, int how, const uint8_t *bytes, uint32_t
     if (how == HAND_BACK_RESET)
         record_flag(w, x, RECORD_CUT);
     record_received(w, x, received);
+    if (how == HAND_BACK_KEEP)
+        record_returned(w, x, count);
     exchange_close(w, x);
     edge->received += received;
     w->counters.edge_bytes_in += received;
@@ -134,6 +137,7 @@ int wire_hand_in(wire *w, uint64_t id, const uint8_t *bytes, uint32_t count, uin
     wire_read_clock(w);
     edge_connection *edge = x->edge;
     record_received(w, x, received);
+    record_returned(w, x, count);
     edge->received += received;
     w->counters.edge_bytes_in += received;
     w->counters.handed_over_now--;

@@ -1,12 +1,12 @@
 /* Making a wire, closing all it owns, and freeing it. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "wire_internal.h"
 
 static int is_within(uint32_t value, uint32_t least, uint32_t most)
@@ -26,27 +26,35 @@ static int settings_are_valid(const wire_settings *s)
            is_within(s->http1.body_bytes_max, 0, FRAME_PAYLOAD_BYTES_MAX / 2);
 }
 
-/* Zeroed memory that costs nothing until it is touched. */
-static void *map_memory(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap_memory(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
 enum { HEADS_BYTES = (WIRE_EVENTS_MAX + 1) * sizeof(http1_head) };
 
-/* Remembers in *is_short when there is no memory, so that it is asked once, at the end. */
-static void *make_array(int *is_short, size_t count, size_t item_bytes)
+/* From this size on, arrays are mapped: most of them are touched at their beginning only. Sanitizers look at the ends of what is not. */
+#ifdef __SANITIZE_ADDRESS__
+#define MAPPED_BYTES_MIN SIZE_MAX
+#else
+#define MAPPED_BYTES_MIN 8192
+#endif
+
+/* Zeroed, and freed with the wire. Remembers in *is_short when there is no memory, so that it is asked once, at the end. */
+static void *make_array(wire *w, int *is_short, size_t count, size_t item_bytes)
 {
-    void *array = calloc(count, item_bytes);
-    *is_short |= array == NULL;
-    return array;
+    size_t bytes = count * item_bytes;
+    void *memory = bytes < MAPPED_BYTES_MIN ? calloc(count, item_bytes) : pages_map(bytes);
+    if (memory)
+        w->arrays[w->array_count++] = (wire_array){.memory = memory, .bytes = bytes};
+    *is_short |= memory == NULL;
+    return memory;
+}
+
+static void free_arrays(wire *w)
+{
+    while (w->array_count) {
+        wire_array array = w->arrays[--w->array_count];
+        if (array.bytes < MAPPED_BYTES_MIN)
+            free(array.memory);
+        else
+            pages_unmap(array.memory, array.bytes);
+    }
 }
 
 static int reserve_memory(wire *w)
@@ -54,36 +62,36 @@ static int reserve_memory(wire *w)
     const wire_settings *s = &w->settings;
     uint32_t connections = s->framed_connections_max;
     int is_short = 0;
-    w->events = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->events);
-    w->requests = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->requests);
-    w->scratch = make_array(&is_short, 1, SCRATCH_BYTES);
-    w->views = make_array(&is_short, VIEWS_MAX, sizeof *w->views);
-    w->fields = make_array(&is_short, VIEW_FIELDS_MAX, sizeof *w->fields);
-    w->in_flight = make_array(&is_short, connections, sizeof *w->in_flight);
-    w->unsent = make_array(&is_short, connections, sizeof *w->unsent);
-    w->heard = make_array(&is_short, connections, sizeof *w->heard);
-    w->latency_us = make_array(&is_short, connections, sizeof *w->latency_us);
-    w->latency_at_us = make_array(&is_short, connections, sizeof *w->latency_at_us);
-    w->latency_samples = make_array(&is_short, connections, sizeof *w->latency_samples);
-    w->route_latency = make_array(&is_short, s->routes_max, sizeof *w->route_latency);
-    w->route_statuses = make_array(&is_short, s->routes_max, sizeof *w->route_statuses);
-    w->gauge_answers = make_array(&is_short, WIRE_GAUGES_MAX, sizeof *w->gauge_answers);
-    w->route_in_flight = make_array(&is_short, s->routes_max, sizeof *w->route_in_flight);
-    w->route_group = make_array(&is_short, s->routes_max, sizeof *w->route_group);
-    w->group_in_flight = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->group_in_flight);
-    w->groups = make_array(&is_short, WIRE_GROUPS_MAX, sizeof *w->groups);
-    w->leaving = make_array(&is_short, WIRE_EVENTS_MAX, sizeof *w->leaving);
-    w->route_totals = make_array(&is_short, s->routes_max, sizeof *w->route_totals);
-    w->route_gateway = make_array(&is_short, s->routes_max, sizeof *w->route_gateway);
-    w->instance_latency = make_array(&is_short, connections, sizeof *w->instance_latency);
-    w->instance_statuses = make_array(&is_short, connections, sizeof *w->instance_statuses);
-    w->instance_of = make_array(&is_short, connections, sizeof *w->instance_of);
-    w->arena = map_memory(WIRE_ARENA_BYTES);
-    w->heads = map_memory(HEADS_BYTES);
-    w->context = map_memory(CONTEXT_ROOM_BYTES);
-    w->plain = map_memory(TLS_PLAIN_BYTES);
-    w->closed = map_memory(s->edge_connections_max * sizeof *w->closed);
-    w->tls_outputs = map_memory(WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
+    w->events = make_array(w, &is_short, WIRE_EVENTS_MAX, sizeof *w->events);
+    w->requests = make_array(w, &is_short, WIRE_EVENTS_MAX, sizeof *w->requests);
+    w->scratch = make_array(w, &is_short, 1, SCRATCH_BYTES);
+    w->views = make_array(w, &is_short, VIEWS_MAX, sizeof *w->views);
+    w->fields = make_array(w, &is_short, VIEW_FIELDS_MAX, sizeof *w->fields);
+    w->in_flight = make_array(w, &is_short, connections, sizeof *w->in_flight);
+    w->unsent = make_array(w, &is_short, connections, sizeof *w->unsent);
+    w->heard = make_array(w, &is_short, connections, sizeof *w->heard);
+    w->latency_us = make_array(w, &is_short, connections, sizeof *w->latency_us);
+    w->latency_at_us = make_array(w, &is_short, connections, sizeof *w->latency_at_us);
+    w->latency_samples = make_array(w, &is_short, connections, sizeof *w->latency_samples);
+    w->route_latency = make_array(w, &is_short, s->routes_max, sizeof *w->route_latency);
+    w->route_statuses = make_array(w, &is_short, s->routes_max, sizeof *w->route_statuses);
+    w->gauge_answers = make_array(w, &is_short, WIRE_GAUGES_MAX, sizeof *w->gauge_answers);
+    w->route_in_flight = make_array(w, &is_short, s->routes_max, sizeof *w->route_in_flight);
+    w->route_group = make_array(w, &is_short, s->routes_max, sizeof *w->route_group);
+    w->group_in_flight = make_array(w, &is_short, WIRE_GROUPS_MAX, sizeof *w->group_in_flight);
+    w->groups = make_array(w, &is_short, WIRE_GROUPS_MAX, sizeof *w->groups);
+    w->leaving = make_array(w, &is_short, WIRE_EVENTS_MAX, sizeof *w->leaving);
+    w->route_totals = make_array(w, &is_short, s->routes_max, sizeof *w->route_totals);
+    w->route_gateway = make_array(w, &is_short, s->routes_max, sizeof *w->route_gateway);
+    w->instance_latency = make_array(w, &is_short, connections, sizeof *w->instance_latency);
+    w->instance_statuses = make_array(w, &is_short, connections, sizeof *w->instance_statuses);
+    w->instance_of = make_array(w, &is_short, connections, sizeof *w->instance_of);
+    w->arena = pages_map(WIRE_ARENA_BYTES);
+    w->heads = pages_map(HEADS_BYTES);
+    w->context = pages_map(CONTEXT_ROOM_BYTES);
+    w->plain = pages_map(TLS_PLAIN_BYTES);
+    w->closed = pages_map(s->edge_connections_max * sizeof *w->closed);
+    w->tls_outputs = pages_map(WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
     is_short |= records_start(w) < 0;
     if (is_short || !w->arena || !w->heads || !w->context || !w->plain || !w->closed || !w->tls_outputs)
         return -1;
@@ -220,20 +228,13 @@ static void free_memory(wire *w)
     free_each(w->instance_latency, w->settings.framed_connections_max);
     records_end(w);
     free(w->addresses.entries);
-    unmap_memory(w->arena, WIRE_ARENA_BYTES);
-    unmap_memory(w->heads, HEADS_BYTES);
-    unmap_memory(w->context, CONTEXT_ROOM_BYTES);
-    unmap_memory(w->plain, TLS_PLAIN_BYTES);
-    unmap_memory(w->closed, w->settings.edge_connections_max * sizeof *w->closed);
-    unmap_memory(w->tls_outputs, WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
-    void *owned[] = {
-        w->events,    w->requests,   w->scratch,       w->views,           w->fields,        w->in_flight,      w->unsent,
-        w->heard,     w->latency_us, w->latency_at_us, w->latency_samples, w->route_latency, w->route_statuses,
-        w->gauge_answers, w->route_in_flight, w->route_group, w->group_in_flight, w->groups, w->leaving,
-        w->route_totals, w->route_gateway, w->instance_latency, w->instance_statuses, w->instance_of,
-    };
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-        free(owned[i]);
+    pages_unmap(w->arena, WIRE_ARENA_BYTES);
+    pages_unmap(w->heads, HEADS_BYTES);
+    pages_unmap(w->context, CONTEXT_ROOM_BYTES);
+    pages_unmap(w->plain, TLS_PLAIN_BYTES);
+    pages_unmap(w->closed, w->settings.edge_connections_max * sizeof *w->closed);
+    pages_unmap(w->tls_outputs, WIRE_TLS_OUTPUTS_MAX * sizeof *w->tls_outputs);
+    free_arrays(w);
     free(w);
 }
 

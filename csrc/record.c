@@ -1,10 +1,10 @@
 /* Records of exchanges: written down while they go on, in a place that belongs to the slot, and copied to the rings when they end. */
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "latency.h"
+#include "pages.h"
 #include "wire_internal.h"
 
 #define NEVER UINT64_MAX
@@ -14,12 +14,6 @@ enum { PIECE = 16 }; /* bytes that are copied at once */
 
 /* While an exchange goes on, its texts are each in a place of their own; its ids are where they always are. */
 enum { TENANT_AT = 0, PRINCIPAL_AT = TENANT_AT + RECORD_NAME_BYTES, CLIENT_AT = PRINCIPAL_AT + RECORD_NAME_BYTES };
-
-static void *map_memory(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
 
 static size_t bytes_of(uint32_t records)
 {
@@ -32,10 +26,10 @@ int records_start(wire *w)
     const uint32_t sizes[RECORD_RINGS] = {s->recent_records, s->notable_records, s->watched_records};
     if (!s->measures)
         return 0;
-    w->records_open = map_memory(s->exchanges_max * sizeof *w->records_open);
+    w->records_open = pages_map(s->exchanges_max * sizeof *w->records_open);
     for (int i = 0; i < RECORD_RINGS; i++) {
         w->rings[i].size = sizes[i];
-        w->rings[i].records = sizes[i] ? map_memory(bytes_of(sizes[i])) : NULL;
+        w->rings[i].records = sizes[i] ? pages_map(bytes_of(sizes[i])) : NULL;
         if (sizes[i] && !w->rings[i].records)
             return -1;
     }
@@ -44,12 +38,9 @@ int records_start(wire *w)
 
 void records_end(wire *w)
 {
-    if (w->records_open)
-        munmap(w->records_open, w->settings.exchanges_max * sizeof *w->records_open);
-    for (int i = 0; i < RECORD_RINGS; i++) {
-        if (w->rings[i].records)
-            munmap(w->rings[i].records, bytes_of(w->rings[i].size));
-    }
+    pages_unmap(w->records_open, w->settings.exchanges_max * sizeof *w->records_open);
+    for (int i = 0; i < RECORD_RINGS; i++)
+        pages_unmap(w->rings[i].records, bytes_of(w->rings[i].size));
 }
 
 static uint64_t now_us(const wire *w)
@@ -236,6 +227,17 @@ void record_received(wire *w, const exchange *x, uint64_t bytes)
     wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
     if (r)
         r->bytes_in += bytes;
+}
+
+/* What came behind the request belongs to the next one. A head that was read, and comes again in another form, was no request. */
+void record_returned(wire *w, exchange *x, uint64_t bytes)
+{
+    wire_record *r = x->is_recorded ? record_of(w, x) : NULL;
+    if (!r)
+        return;
+    r->bytes_in = since(bytes, r->bytes_in);
+    if (!r->status && !r->attempt_count)
+        x->is_recorded = 0;
 }
 
 void record_flag(wire *w, const exchange *x, enum record_flags flag)

@@ -2,7 +2,7 @@
 #include "slab.h"
 #include "test_support.h"
 
-enum { COUNT_MAX = 3 * SLAB_CHUNK + 7 };
+enum { COUNT_MAX = 391 };
 
 typedef struct {
     slab_item item;

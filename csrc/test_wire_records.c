@@ -265,6 +265,34 @@ static void test_handed_over(void)
     finish();
 }
 
+/* What had come with the head belongs to the request as far as nothing of it is given back. */
+static void test_bytes_of_what_was_handed_over(void)
+{
+    static const char request[] = "POST /a HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n", rest[] = "2\r\nhi\r\n0\r\n\r\nGET";
+    uint8_t head[1024];
+    open_all();
+    say_text(client, request);
+    say_text(client, rest);
+    uint64_t id = await_request();
+    wire_handed handed = take_over(id);
+    CHECK_EQUAL(handed.held_bytes, sizeof rest - 1);
+    CHECK(wire_answer_head(w, id, 200, NULL, 0, 0, 0, head, sizeof head) > 0);
+    CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_KEEP, (const uint8_t *)"GET", 3, 100), WIRE_OK);
+    CHECK_EQUAL(check_newest(RECORDS_RECENT, 1, 200)->bytes_in, sizeof request - 1 + sizeof rest - 1 - 3 + 100);
+    finish();
+}
+
+/* A head that comes again, since the caller has written it anew, was no request of its own. */
+static void test_given_back_unanswered(void)
+{
+    open_all();
+    uint64_t id = ask_for("/a");
+    take_over(id);
+    CHECK_EQUAL(wire_hand_back(w, id, HAND_BACK_KEEP, (const uint8_t *)"G", 1, 0), WIRE_OK);
+    CHECK_EQUAL(wire_record_sequence(w, RECORDS_RECENT), 0);
+    finish();
+}
+
 static void answer_one(int status)
 {
     answer_text(ask_for("/a"), status, "ok", 0);
@@ -476,6 +504,8 @@ int main(void)
     test_client_gone();
     test_expired();
     test_handed_over();
+    test_bytes_of_what_was_handed_over();
+    test_given_back_unanswered();
     test_rings_are_bounded();
     test_finding();
     test_watched();

@@ -12,8 +12,8 @@ enum { TIMER_SLOTS = 2048, TIMER_TICK_MS = 8 };
 typedef struct timer {
     struct timer *next;
     struct timer **back; /* what points at this timer; NULL when it is not armed */
-    uint64_t tick;
-    uint8_t kind;        /* the owner's: tells which structure the timer is in */
+    uint64_t tick : 56;
+    uint64_t kind : 8;   /* the owner's: tells which structure the timer is in */
 } timer;
 
 typedef struct {

@@ -147,6 +147,8 @@ void record_left(wire *w, uint64_t left_us);
 /* What its client was sent. */
 void record_answer(wire *w, const exchange *x, uint32_t status, uint64_t bytes);
 void record_received(wire *w, const exchange *x, uint64_t bytes);
+/* Its connection goes back at a request boundary, with what came behind it. */
+void record_returned(wire *w, exchange *x, uint64_t bytes);
 void record_flag(wire *w, const exchange *x, enum record_flags flag);
 /* The trace that its client, or the caller, says it belongs to. */
 void record_take_trace(wire *w, exchange *x, const uint8_t *trace);

@@ -33,6 +33,7 @@ enum {
     CONTEXT_ROOM_BYTES = WIRE_EVENTS_MAX * 1024, /* tenants and tracestates of one batch */
     LATENCY_SAMPLES_FIRST = 16,
     VIEWS_MAX = 256,
+    ARRAYS_MAX = 32,
     VIEW_FIELDS_MAX = 2048,
     ATTEMPT_SHIFT = 24, /* an id on the wire: generation (31 bits), attempts before this one (8), slot (24) */
 };
@@ -92,7 +93,6 @@ typedef struct tls_answer {
 typedef struct edge_connection {
     slab_item item;
     int descriptor;
-    uint32_t requests_left;          /* before the connection closes; UINT32_MAX: no bound */
     uint64_t received;
     uint64_t closes_at_ms;           /* from then on it closes when it is idle, or else with its next answer */
     edge_address address;            /* what is small stands behind it: ten thousand of these are idle at a time */
@@ -108,6 +108,7 @@ typedef struct edge_connection {
     uint8_t is_tls : 1;
     uint8_t is_secured : 1;          /* its handshake is over */
     uint8_t has_timed_out : 1;       /* before that */
+    uint32_t requests_left;          /* before the connection closes; UINT32_MAX: no bound */
     uint32_t searched;               /* see http1_head_end */
     uint32_t needed;                 /* bytes of the whole request once its head was understood, else 0 */
     uint32_t lingered_bytes;
@@ -231,6 +232,12 @@ typedef struct {
     uint8_t is_paused;
 } listener;
 
+/* One of the arrays that a wire has from its beginning to its end. */
+typedef struct {
+    void *memory;
+    size_t bytes;
+} wire_array;
+
 struct wire {
     wire_settings settings;
     int epoll;
@@ -241,6 +248,8 @@ struct wire {
     uint64_t batch;
     uint64_t random[2];
 
+    wire_array arrays[ARRAYS_MAX];
+    uint32_t array_count;
     uint8_t *arena;
     uint32_t arena_used;
     wire_event *events;
