@@ -1,7 +1,8 @@
 """What the kinds of users share, and the generator of the load: `python -m loadtests.client --order FILE --out FILE`.
 
 target        what is loaded, for users
-asking        one request: measured, named by its correlation id, and told to Locust as its event
+asked         one request, as Locust's event tells of it, and as it is counted
+asking        the base of all kinds of users: a request is measured, and told to Locust as its event
 edge          the base of users of HTTP: Locust's FastHttpUser, which sends nothing twice
 plain         HTTP/1.1 by hand (h11) over a blocking socket: pieces, pauses, and going away
 frames        a service's side of a framed connection, over a blocking socket: calls through the gateway

@@ -21,7 +21,7 @@ from loadtests.order import Order, Said
 from loadtests.record import Phase
 from loadtests.shape import Shape, ShapeError
 
-from .asking import LoadUser, outcome_of
+from .asked import outcome_of
 from .tally import Tally
 from .target import Target, use
 from .telling import Telling
@@ -78,8 +78,6 @@ def load_users(weights: dict[str, float]) -> list[type[User]]:
             raise ShapeError(f"loadtests/users/{name}.py has no class of users; copy http_edge.py")
         for each in classes:
             each.weight = weight
-            if issubclass(each, LoadUser):
-                each.kind = name
         found += classes
     return found
 

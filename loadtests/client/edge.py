@@ -6,7 +6,8 @@ import gevent
 from geventhttpclient.client import HTTPClient, HTTPClientPool
 from locust import FastHttpUser
 
-from .asking import OK, Asked, LoadUser, UnexpectedStatusError, UnfinishedError, context_of, next_id
+from .asked import OK, Asked, UnexpectedStatusError, UnfinishedError, context_of, next_id
+from .asking import LoadUser
 from .target import current
 
 TIMEOUT_S = 30.0

@@ -24,7 +24,7 @@ from frames.limits import HEARTBEAT_MS_MAX
 from frames.session import Role, Session, State
 from loadtests.order import Address
 
-from .asking import WrongAnswerError
+from .asked import WrongAnswerError
 
 SERVICE: Final = "loadtests-caller"
 """As which service it registers; the gateway must allow it to call others (services.calls)."""

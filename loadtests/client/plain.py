@@ -10,7 +10,7 @@ import h11
 
 from loadtests.order import Address
 
-from .asking import WrongAnswerError
+from .asked import WrongAnswerError
 
 RECEIVE_BYTES: Final = 65_536
 TIMEOUT_S: Final = 30.0

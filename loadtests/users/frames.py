@@ -3,7 +3,8 @@
 from locust import task
 
 from frames.frame import Method
-from loadtests.client.asking import LoadUser, WrongAnswerError
+from loadtests.client.asked import WrongAnswerError
+from loadtests.client.asking import LoadUser
 from loadtests.client.frames import FrameClient
 from loadtests.client.target import current
 
