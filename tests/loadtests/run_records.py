@@ -12,6 +12,7 @@ from loadtests.record import (
     ProcessSample,
     Record,
     RequestCounts,
+    Role,
     Sample,
     Times,
     WorkerSample,
@@ -119,13 +120,17 @@ def _sample(at_s: int, sent: int, answers: int, defects: Defects, chance: random
         )
         for slot in range(2)
     ]
+    roles: list[tuple[Role, int, float]] = [
+        ("supervisor", 99, 0.01),
+        ("service", 110, 0.2),
+        ("generator", 120, defects.generator_cores),
+    ]
     others = [
         ProcessSample(
             name=role, role=role, pid=pid, rss_bytes=30_000_000, descriptors=12, threads=1, cpu_s_total=cores * at_s
         )
-        for role, pid, cores in (("supervisor", 99, 0.01), ("service", 110, 0.2), ("generator", 120, 0.0))
+        for role, pid, cores in roles
     ]
-    others[2] = msgspec.structs.replace(others[2], cpu_s_total=defects.generator_cores * at_s)
     own = 0.4 + 0.21 + defects.generator_cores
     gateway = GatewaySample(
         tasks=24 + int(defects.tasks_per_request * sent) + (chance.randrange(6) if is_loaded else 0),

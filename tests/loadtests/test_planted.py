@@ -1,0 +1,121 @@
+"""Planted defects: as large as they say, in every process that follows, and nothing else is changed."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import trio
+from loadtests.planted import DEFECTS, NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE, environment_of
+from loadtests.planted import defects as planted
+from loadtests.planted.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+class Lane:
+    """What the wrapper is put around."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[int, int, int, bytes]] = []
+
+    def begin(self, exchange_id: int, method: int, flags: int, path: bytes) -> None:
+        self.begun.append((exchange_id, method, flags, path))
+
+
+def test_each_request_goes_on_as_it_came() -> None:
+    class Planted(Lane):
+        pass
+
+    planted.plant(Planted, {NAME_VARIABLE: "none"})
+    lane = Planted()
+    lane.begin(7, 1, 0, b"/a")
+    assert lane.begun == [(7, 1, 0, b"/a")]
+
+
+def test_memory_keeps_a_hundred_bytes_of_each() -> None:
+    leak = planted.memory()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert all(leak() for _ in range(20_000))
+        assert 95 <= (tracemalloc.get_traced_memory()[0] - before) / 20_000 <= 105
+    finally:
+        tracemalloc.stop()
+
+
+def test_descriptors_stay_open_one_in_a_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def fake_open(path: str, _flags: int) -> int:
+        opened.append(path)
+        return 99
+
+    monkeypatch.setattr(os, "open", fake_open)
+    leak = planted.descriptors()
+    assert all(leak() for _ in range(5_999))
+    assert opened == [os.devnull] * 5
+
+
+async def test_tasks_never_end_one_in_ten_thousand() -> None:
+    leak = planted.tasks()
+    before = trio.lowlevel.current_statistics().tasks_living
+    assert all(leak() for _ in range(20_000))
+    assert trio.lowlevel.current_statistics().tasks_living - before == 2
+
+
+def test_one_in_a_hundred_thousand_is_lost() -> None:
+    goes_on = planted.lost()
+    assert sum(not goes_on() for _ in range(300_000)) == 3
+
+
+def test_the_slowest_become_slower_by_15_percent_from_the_first_fifth_to_the_last() -> None:
+    now, slept = [0.0], list[tuple[float, float]]()
+    slow = planted.drift(600.0, 8_000.0, lambda: now[0], lambda seconds: slept.append((now[0], seconds)))
+    for second in range(600):
+        now[0] = float(second)
+        assert all(slow() for _ in range(66))
+    first = [seconds for at, seconds in slept if at < 120]
+    last = [seconds for at, seconds in slept if at >= 480]
+    assert len(slept) == 1_200
+    assert first[0] == pytest.approx(0.008)
+    assert sum(last) / len(last) / (sum(first) / len(first)) == pytest.approx(1.15, abs=0.005)
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_every_name_can_be_made(name: str) -> None:
+    assert planted.make_defect({NAME_VARIABLE: name, PERIOD_VARIABLE: "60", P99_VARIABLE: "900"})() is True
+
+
+def test_a_gateway_that_is_started_with_it_has_the_defect_and_one_without_has_not() -> None:
+    code = "from proxy.edge.express import ExpressLane; print(ExpressLane.begin.__module__)"
+    for environment, module in (
+        (environment_of("memory", os.environ), "loadtests.planted.defects"),
+        (dict(os.environ), "proxy.edge.express"),
+    ):
+        command = [sys.executable, "-P", "-c", code]
+        run = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == module
+
+
+@pytest.mark.parametrize("words", [[], ["memory"], ["memory", "penstock", "serve"], ["odd", "--", "true"]])
+def test_wrong_words_are_told_what_there_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: python -m loadtests.planted NAME -- penstock serve ...")
+    assert all(f"  {name:<12} " in told for name in DEFECTS)
+
+
+def test_it_becomes_the_command_and_says_what_it_planted() -> None:
+    code = "import os; print(os.environ['LOADTESTS_PLANTED'])"
+    command = [sys.executable, "-m", "loadtests.planted", "tasks", "--", sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("tasks\n", f"PLANTED: tasks: {DEFECTS['tasks']}\n")
+    command = [sys.executable, "-m", "loadtests.planted", "tasks", "--", "/no/such/program"]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.endswith(
+        "/no/such/program cannot be started: No such file or directory; give the command as in a shell\n"
+    )
