@@ -121,7 +121,7 @@ class Schedule(msgspec.Struct, frozen=True):
         return None
 
 
-NONE: Final = Schedule("none", "none", _Document("none"))
+NOTHING: Final = Schedule("none", "none", _Document("none"))
 
 
 def read_schedule(path: Path) -> Schedule:

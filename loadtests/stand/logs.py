@@ -1,7 +1,7 @@
 """Follows the logs of the stand for what a sound run does not say: lines at WARNING and above, and what is no line."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +31,11 @@ def line_of(text: str, process: str, at_s: float) -> LogLine | None:
 class LogFollower:
     """Reads what has been added to the files since it looked last."""
 
-    def __init__(self, files: Iterable[tuple[str, Path]]) -> None:
-        """files: by the process that writes them; one that is not there yet may come."""
+    def __init__(
+        self, files: Iterable[tuple[str, Path]], is_expected: Callable[[LogLine], bool] = lambda _line: False
+    ) -> None:
+        """files: by the process that writes them; one that is not there yet may come. is_expected: is left out."""
+        self._is_expected = is_expected
         self._files = list(files)
         self._offsets = dict.fromkeys((path for _, path in self._files), 0)
         self._rests: dict[Path, bytes] = {}
@@ -44,7 +47,7 @@ class LogFollower:
         for process, path in self._files:
             for text in self._new_lines(path):
                 line = line_of(text, process, at_s)
-                if line is None:
+                if line is None or self._is_expected(line):
                     continue
                 if len(self.lines) < LINES_MAX:
                     self.lines.append(line)

@@ -43,11 +43,28 @@ class Stand:
             name: self._child(name, "service", service_command(module), service_environment(layout, name), keeper)
             for module, name in layout.instances()
         }
+        self.is_given_up = False
+        """Set by another thread, to break off `start`."""
         self.touched: set[str] = set()
         """Services that somebody ends and starts again at this moment."""
 
     def _child(self, name: str, role: Role, command: list[str], environment: dict[str, str], keeper: Keeper) -> Child:
         return Child(name, role, command, environment, self.layout.folder / f"{name}.log", keeper)
+
+    @property
+    def edge(self) -> Address:
+        """Where clients come in."""
+        return self.layout.edge
+
+    @property
+    def services_address(self) -> Address | None:
+        """Where services connect to."""
+        return Address("127.0.0.1", self.layout.services_port)
+
+    @property
+    def has_workers_here(self) -> bool:
+        """Worker processes that /workers names are processes of this machine, beside the gateway's first."""
+        return self.layout.workers > 0
 
     @property
     def children(self) -> Iterator[Child]:
@@ -72,6 +89,8 @@ class Stand:
     def _wait(self, is_so: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + READY_S
         while time.monotonic() < until:
+            if self.is_given_up:
+                raise StandError("the start of the stand was broken off")
             self.check()
             if is_so():
                 return

@@ -1,0 +1,86 @@
+"""What is loaded: the stand of this run, or a gateway that somebody else has started and will end."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from loadtests.order import Address
+from loadtests.stand.admin import Admin, AdminError
+from loadtests.stand.child import Child
+from loadtests.stand.stand import StandError
+
+
+class Site(Protocol):
+    """What the runner needs to know of it."""
+
+    @property
+    def edge(self) -> Address:
+        """Where clients come in."""
+
+    @property
+    def services_address(self) -> Address | None:
+        """Where services connect to; None where that is not known."""
+
+    @property
+    def admin(self) -> Admin:
+        """Its admin pages."""
+
+    @property
+    def children(self) -> Iterator[Child]:
+        """Processes that were started for it."""
+
+    @property
+    def has_workers_here(self) -> bool:
+        """Worker processes that /workers names are processes of this machine."""
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The rows of /workers. Raises `AdminError`."""
+
+    def check(self) -> None:
+        """Raise `StandError` when it has ended."""
+
+    def end(self) -> None:
+        """End it, where it is ours."""
+
+
+class Elsewhere:
+    """A gateway that runs already. It is looked at, loaded, and left."""
+
+    has_workers_here = False
+
+    def __init__(self, edge: Address, admin: Address, services: Address | None, token: str) -> None:
+        """token: that of the admin listener; empty: none is needed."""
+        self.edge = edge
+        self.services_address = services
+        self.admin = Admin(admin, token)
+
+    @property
+    def children(self) -> Iterator[Child]:
+        """None of ours."""
+        return iter(())
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The rows of /workers. Raises `AdminError`."""
+        found: list[dict[str, Any]] = self.admin.json("/workers")["workers"]
+        return found
+
+    def start(self) -> None:
+        """See that it is there. Raises `StandError`."""
+        try:
+            status, _ = self.admin.ask("GET", "/health")
+            shown, body = self.admin.ask("GET", "/workers")
+        except AdminError as error:
+            raise StandError(f"{error}; is it running, and is --admin its admin.listen?") from error
+        if status != 200:
+            raise StandError(f"GET /health at --admin says {status}; is that the admin listener of a gateway?")
+        if shown == 401:
+            raise StandError(
+                "the admin listener does not know the token; give that of admin.token (--admin-token-file)"
+            )
+        if shown != 200:
+            raise StandError(f"GET /workers at --admin says {shown}: {body[:200]!r}; is that the admin listener?")
+
+    def check(self) -> None:
+        """It cannot be seen but by its pages, which the samples ask for."""
+
+    def end(self) -> None:
+        """It is not ours."""
