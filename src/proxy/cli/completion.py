@@ -9,7 +9,7 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from .failures import EXIT_RUNTIME, tell
-from .output import echo_json, output_option
+from .output import echo_json, install_file, output_option
 
 PROGRAM: Final = "penstock"
 VARIABLE: Final = "_PENSTOCK_COMPLETE"
@@ -42,7 +42,7 @@ def command(shell: str | None, install: bool, output: str) -> None:
     script = script_for(name)
     place = place_for(name, os.environ) if install else None
     if place is not None:
-        _write(place.path, script)
+        install_file(place.path, script, "penstock completion")
     if output == "json":
         told = {"shell": name, "script": script, "path": None if place is None else str(place.path)}
         echo_json(told)
@@ -73,12 +73,3 @@ def place_for(shell: str, environment: "os._Environ[str] | dict[str, str]") -> P
         return Place(folder / "_penstock", f"have `fpath=({folder} $fpath)` in ~/.zshrc, before compinit")
     folder = Path(environment.get("BASH_COMPLETION_USER_DIR") or data / "bash-completion") / "completions"
     return Place(folder / "penstock", "new terminals have it, where the package bash-completion is installed")
-
-
-def _write(path: Path, script: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(script, encoding="utf-8")
-    except OSError as error:
-        tell("error", f"{path} cannot be written: {error.strerror}; redirect `penstock completion` to a file instead")
-        sys.exit(EXIT_RUNTIME)

@@ -1,13 +1,11 @@
 """`penstock man`: the manual page, as this version has it."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
 
-from .failures import EXIT_RUNTIME, tell
-from .output import echo_json, output_option
+from .output import echo_json, install_file, output_option
 
 
 @click.command(short_help="Show or install the manual page.")
@@ -36,10 +34,5 @@ def command(install: bool, output: str) -> None:
 def _install(page: str) -> Path:
     home = Path(os.environ.get("HOME") or Path.home())
     path = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / "man/man1/penstock.1"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        tell("error", f"{path} cannot be written: {error.strerror}; redirect `penstock man` to a file instead")
-        sys.exit(EXIT_RUNTIME)
+    install_file(path, page, "penstock man")
     return path

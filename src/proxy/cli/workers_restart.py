@@ -1,14 +1,10 @@
 """`penstock workers restart`: puts new processes in the place of those that serve, without losing a request."""
 
-from typing import Any
-
 import click
 
-from .admin_client import admin_client
-from .failures import failures_explained
-from .options import AdminCommand, load_settings
-from .output import echo_json, output_option
-from .replacing import follow, text_of
+from .options import AdminCommand
+from .output import output_option
+from .replacing import replace_workers
 
 PATH = "/workers/restart"
 
@@ -23,12 +19,5 @@ def command(ctx: click.Context, /, slot: tuple[int, ...], output: str, **_: obje
 
     Exits with 0 when all were replaced, with 1 when one could not be; those that serve go on.
     """
-    with failures_explained():
-        client = admin_client(load_settings(ctx).settings)
-        client.begin(PATH, {"slot": [str(each) for each in slot]} if slot else {})
-        came: dict[str, Any] = follow(client, PATH)
-    if output == "json":
-        echo_json(came)
-    else:
-        click.echo(text_of(came, f"workers were replaced by {', '.join(came['new'])}"))
-    ctx.exit(0 if came["state"] == "done" else 1)
+    question = {"slot": [str(each) for each in slot]} if slot else {}
+    replace_workers(ctx, PATH, question, output, lambda came: f"workers were replaced by {', '.join(came['new'])}")
