@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import gevent
 import locust.stats
 from locust import User
+from locust.user.task import LOCUST_STATE_STOPPING
 
 from loadtests.order import Address
 
@@ -59,6 +60,16 @@ class LoadUser(User):
         """Name the kind."""
         super().__init_subclass__()
         cls.kind = cls.__module__.rpartition(".")[2]
+
+    def stop(self, force: bool = False) -> bool:
+        """End after what it does, or thinks, now.
+
+        Locust kills a user at once that thinks; if its pause is over at that moment, it dies in its next request.
+        """
+        if force or self._state is None:
+            return bool(super().stop(force))
+        self._state = LOCUST_STATE_STOPPING
+        return False
 
     @property
     def edge(self) -> Address:
