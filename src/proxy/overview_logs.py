@@ -11,6 +11,7 @@ from proxy.admin.state import AdminProblem
 LOGGERS: Final = {
     ROOT: "everything that has no level of its own",
     "penstock": "the gateway, and what its settings warn of at the start",
+    "penstock.access_log": "lines of the access log that are lost",
     "penstock.admin": "admin pages that failed",
     "penstock.admission": "requests that wait for a place",
     "penstock.answers": "what is kept of answers",
@@ -24,6 +25,7 @@ LOGGERS: Final = {
     "penstock.services": "services that join, leave, are dialled, or are turned away",
     "penstock.supervisor": "workers that start, end, crash, or do not answer",
     "penstock.tls": "handshakes of clients, and certificates",
+    "penstock.tracing": "spans that cannot be sent",
 }
 """The gateway's loggers, and what each tells of."""
 

@@ -237,6 +237,22 @@ async def test_a_reader_that_reads_no_more_does_not_slow_anybody(tmp_path: Path)
     assert counts.waiting > 0
 
 
+async def test_a_full_disk_hurts_no_request_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_lab(**settings(Path("/dev/full"))) as lab:
+        client = await lab.client()
+        for number in range(1, 201):
+            assert (await client.ask("GET", "/nowhere")).status == 404
+            if number == 100:
+                await until(lambda: lab.gateway.recording.counts["access_log"].failed == 100)
+        await until(lambda: lab.gateway.recording.counts["access_log"].failed == 200)
+        assert lab.gateway.recording.counts["access_log"].written == 0
+    told = [record.getMessage() for record in caplog.records if record.name == "penstock.access_log"]
+    assert len(told) == 1, "now and then, and not with each line"
+    assert told[0].endswith(
+        "lines of the access log were lost: /dev/full: it cannot be written (a full disk, or nobody reads)"
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [

@@ -1,5 +1,6 @@
 """Where lines of the access log go: through a bounded writer in a thread of its own, which never holds traffic up."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from penstock.settings import Problem, SettingsError
+from penstock.telemetry.occasional import Occasional
 from penstock.telemetry.writer import Counts, LineWriter, sink_of, sink_of_descriptor
 from proxy.access_log.lines import LOGGER, Line, json_line, text_line
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.records.names import Names
 
 _FORMS: Final[dict[str, Line]] = {"json": json_line, "text": text_line}
+_log = logging.getLogger("penstock.access_log")
 _MODE: Final = 0o640
 """Of a file that is made: a log names people."""
 
@@ -37,6 +40,9 @@ class AccessLog:
         tell = _missing_json if form == "json" else _missing_text
         self._writer = LineWriter(sink, prepare=redact, tell_dropped=tell)
         self._writer.start()
+        self._output = output
+        self._told = 0
+        self._losses = Occasional()
 
     @property
     def counts(self) -> Counts:
@@ -52,6 +58,18 @@ class AccessLog:
         """Write a line for each record."""
         for record in records:
             self._writer.write(self._line(record, names, self.query))
+        self._tell_losses()
+
+    def _tell_losses(self) -> None:
+        """Say in the gateway's own log, now and then, what this one cannot say while it cannot be written."""
+        counts = self._writer.counts
+        lost = counts.dropped + counts.failed
+        if lost > self._told and self._losses.held_back(None) is not None:
+            why = (
+                "it cannot be written (a full disk, or nobody reads)" if counts.failed else "nobody reads it, or slowly"
+            )
+            _log.warning("%d lines of the access log were lost: %s: %s", lost - self._told, self._output, why)
+            self._told = lost
 
     def close(self) -> None:
         """Write what waits, for a second at most, and let go of the file; of one that cannot be written, never."""
