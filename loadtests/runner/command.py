@@ -76,7 +76,7 @@ def run_command(plan_name: str, out: Path | None, **options: object) -> None:
     except (PlanError, ValueError) as error:
         _refuse(str(error))
     except KeyboardInterrupt:
-        _refuse("it was interrupted twice; nothing is written")
+        _refuse("it was interrupted while it wrote what there is")
     sys.exit(code)
 
 

@@ -83,17 +83,19 @@ class Conduct:
         except GeneratorError as error:
             self._end("failed", str(error))
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._sample)
-            nursery.start_soon(self._watch)
-            if isinstance(self._site, Stand):
-                nursery.start_soon(torment, self._site, events, self.now, self._record.events.append, self._seed)
-            await self._until_done()
-            nursery.cancel_scope.cancel()
-        self._record.duration_s = round(self.now(), 3)
-        if self._record.ended == "not_started":
-            self._record.ended = "complete"
-        self._record.phases = cut_short(self._phases, self.now())
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sample)
+                nursery.start_soon(self._watch)
+                if isinstance(self._site, Stand):
+                    nursery.start_soon(torment, self._site, events, self.now, self._record.events.append, self._seed)
+                await self._until_done()
+                nursery.cancel_scope.cancel()
+            if self._record.ended == "not_started":
+                self._record.ended = "complete"
+        finally:  # also when it is cancelled, by who wants its end at once
+            self._record.duration_s = round(self.now(), 3)
+            self._record.phases = cut_short(self._phases, self.now())
         with suppress(StandError), trio.CancelScope(shield=True):
             await self._take(self.now())
             await self._look()
@@ -127,8 +129,10 @@ class Conduct:
                     self._record.intervals.append(said.interval)
                 if said.notable is not None:
                     self._record.notable.append(said.notable)
-                if said.error:
-                    self._end("failed" if self._is_ready.is_set() else "target_lost", said.error)
+                if said.error and self._is_ready.is_set():
+                    self._end("failed", said.error)
+                elif said.error:
+                    self._record.why = said.error  # it was never begun
                 if said.requests is not None:
                     self._record.requests = said.requests
                     self._has_counts = True

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,8 @@ def _write_record(record: Record, folder: Path, tell: Tell) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(records.encode(record))
     except OSError as error:
+        with suppress(OSError):  # a part of it would be taken for the whole
+            path.unlink(missing_ok=True)
         tell(f"{path} could not be written: {error.strerror or error}; make room, or name another folder by --out")
         return False
     tell(f"record   {path}")
@@ -51,6 +54,7 @@ def _write_record(record: Record, folder: Path, tell: Tell) -> bool:
 
 def judge_and_report(record: Record, folder: Path | None, thresholds: Path, baseline: Path | None, tell: Tell) -> int:
     """Judge a record, write the report into the folder, tell the lines, and return the exit code."""
+    from loadtests.report import write
     from loadtests.verdict import ThresholdsError, judge, read_thresholds
 
     try:
@@ -60,6 +64,12 @@ def judge_and_report(record: Record, folder: Path | None, thresholds: Path, base
         tell(str(error))
         return PROVES_NOTHING
     verdict = judge(record, wanted, earlier)
+    if folder is not None:
+        try:
+            tell(f"report   {write(folder, record, verdict, earlier)}")
+        except OSError as error:
+            tell(f"the report could not be written to {folder}: {error.strerror or error}; make room, or say --out")
+            folder = None
     for line in verdict.lines:
         tell(str(line))
     for note in verdict.notes:

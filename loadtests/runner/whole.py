@@ -84,7 +84,7 @@ async def run(wanted: Wanted) -> int:
             await _run(wanted, files, record, keeper, Path(folder))
         finally:
             keeper.close()
-        _keep_logs(record, Path(folder), wanted.out)
+        _keep_logs(record, Path(folder), wanted.out / "logs")
     return finish(record, wanted.out, files.thresholds, files.baseline, _tell)
 
 
@@ -105,7 +105,7 @@ async def _run(wanted: Wanted, files: Files, record: Record, keeper: Keeper, fol
     try:
         with trio.open_signal_receiver(*SIGNALS) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(interrupts.follow, signals)
+                nursery.start_soon(interrupts.follow, signals, nursery.cancel_scope)
                 await _load(wanted, files, record, keeper, folder, site, interrupts)
                 nursery.cancel_scope.cancel()
     finally:
@@ -131,12 +131,13 @@ class Interrupts:
         self._site = site
         self.conduct: Conduct | None = None
 
-    async def follow(self, signals: AsyncIterator[int]) -> None:
-        """Take signals until cancelled."""
+    async def follow(self, signals: AsyncIterator[int], run: trio.CancelScope) -> None:
+        """Take signals until cancelled. run: is cancelled by the second."""
         async for number in signals:
             name = signal.Signals(number).name
             if self._record.ended == "interrupted":
-                raise KeyboardInterrupt
+                run.cancel()
+                return
             _tell(f"{name}: ending with what there is (again: at once)")
             if self.conduct is not None:
                 self.conduct.stop("interrupted", f"{name} came")
@@ -160,8 +161,7 @@ async def _load(
     try:
         await trio.to_thread.run_sync(site.start)
     except StandError as error:
-        if record.ended == "not_started":
-            record.ended, record.why = "target_lost", str(error)
+        record.why = record.why or str(error)
         return
     if record.ended != "not_started":
         return
@@ -195,12 +195,13 @@ def _tell(line: str) -> None:
 
 def _keep_logs(record: Record, folder: Path, out: Path) -> None:
     """Keep the logs of a run beside its record: what they say explains what was broken."""
+    record.why = record.why.replace(str(folder), str(out))
     try:
-        (out / "logs").mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         for log in sorted(folder.glob("*.log")):
-            (out / "logs" / log.name).write_bytes(log.read_bytes())
+            (out / log.name).write_bytes(log.read_bytes())
     except OSError as error:
-        _tell(f"the logs could not be kept in {out / 'logs'}: {error.strerror or error}")
+        _tell(f"the logs could not be kept in {out}: {error.strerror or error}; make room, or say --out")
 
 
 def _facts(wanted: Wanted, files: Files) -> Facts:

@@ -120,11 +120,13 @@ class Stand:
                 raise StandError(f"{service.name} has ended with status {service.exit_code}: {said} ({service.log})")
         try:
             rows = self.workers()
+            if not self.layout.workers:
+                return len(self.admin.json("/services")["services"]) >= len(self.services)
         except AdminError:
             return False
         serving = [row for row in rows if row["state"] == "serving" and row["pid"] != without]
-        wanted = max(1, self.layout.workers)
-        return len(serving) == wanted and all(len(row["instances"]) >= len(self.services) for row in serving)
+        reached = all(len(row["instances"]) >= len(self.services) for row in serving)
+        return len(serving) == self.layout.workers and reached
 
     def workers(self) -> list[dict[str, Any]]:
         """The rows of /workers. Raises `AdminError`."""
