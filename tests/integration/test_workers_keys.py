@@ -7,7 +7,7 @@ import trio
 from benchmarks.steady_clients import SteadyLoad
 from lab import run_service
 from lab_client import HttpAnswer
-from workers_lab import WorkersLab, open_workers
+from workers_lab import LOADED_SPREAD, PAUSE_S, WorkersLab, open_workers
 
 from penstock import Call, Service
 
@@ -39,14 +39,15 @@ async def test_keys_live_on_when_their_worker_is_replaced(tmp_path: Path) -> Non
         "rules: [{name: pay, path: /payments, idempotency: {}}]\n"
     )
     paid.clear()
+    given = {"workers": "auto", "drain_spread": LOADED_SPREAD}
     async with (
-        open_workers(tmp_path, "--config", str(settings), workers="auto") as lab,
+        open_workers(tmp_path, "--config", str(settings), **given) as lab,
         trio.open_nursery() as nursery,
     ):
         services = [await lab.serve(nursery), await run_service(nursery, lab.addresses, payments)]
         await lab.until_workers("0.1", instances=2)  # one alone, however many cores there are
         load = SteadyLoad(lab.addresses.edge)
-        nursery.start_soon(load.run, 4)
+        nursery.start_soon(load.run, 4, PAUSE_S)
         first = await pay(lab, "one")
         assert (first.status, first.body) == (201, b"payment 1")
         assert await lab.command("workers", "restart") == "workers were replaced by 0.2\n"

@@ -20,8 +20,13 @@ from penstock.websocket import WebSocket
 from proxy.app import Addresses
 
 COMMAND = (sys.executable, "-m", "proxy.cli.main")
-START_S = 30.0
+START_S = 60.0
 LOOK_S = 0.05
+CLIENTS = 8
+PAUSE_S = 0.005
+"""Of a client under load, so that processes start beside it."""
+LOADED_SPREAD = "2s"
+"""A worker that drains leaves clients that pause for less than half of it, at most a second, until they ask again."""
 
 things = Service("things", version="1.0.0", access="public")
 
@@ -148,7 +153,7 @@ def _is_open(address: tuple[str, int]) -> bool:
 
 def workers_environment(**settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-    defaults = {"workers": "2", "drain_timeout": f"{WAIT_S}s", "drain_spread": "2s", "log_format": "console"}
+    defaults = {"workers": "2", "drain_timeout": f"{WAIT_S}s", "drain_spread": "200ms", "log_format": "console"}
     ports = {f"{name}_listen": f"127.0.0.1:{free_port()}" for name in ("edge", "services", "admin")}
     return inherited | environment(**{**defaults, **ports, **settings})
 
