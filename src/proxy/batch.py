@@ -5,7 +5,7 @@ Events come first: one may say that an instance is lost, which a request of the 
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.wire_values import Decide, Event, EventKind, Request
 from penstock.telemetry.occasional import Occasional
@@ -27,100 +27,97 @@ _OF_EXCHANGES = frozenset(
 """Events about an exchange of ours; in the others, the number is the peer's."""
 
 
-class Transport(Protocol):
-    """Who takes what comes from services and is no answer."""
+if TYPE_CHECKING:
 
-    def opened(self, connection: int, /) -> None:
-        """Take in that a service has connected."""
-        ...
+    class Transport(Protocol):
+        """Who takes what comes from services and is no answer."""
 
-    def closed(self, connection: int, cause: int, frame_error: int, /) -> None:
-        """Take in that its connection is gone."""
-        ...
+        def opened(self, connection: int, /) -> None:
+            """Take in that a service has connected."""
+            ...
 
-    def frame(self, connection: int, exchange: int, frame_type: int, flags: int, payload: bytes, /) -> None:
-        """Take in a frame."""
-        ...
+        def closed(self, connection: int, cause: int, frame_error: int, /) -> None:
+            """Take in that its connection is gone."""
+            ...
 
-    def call(self, connection: int, exchange: int, flags: int, payload: bytes, /) -> None:
-        """Take in a request."""
-        ...
+        def frame(self, connection: int, exchange: int, frame_type: int, flags: int, payload: bytes, /) -> None:
+            """Take in a frame."""
+            ...
 
+        def call(self, connection: int, exchange: int, flags: int, payload: bytes, /) -> None:
+            """Take in a request."""
+            ...
 
-class Waiting(Protocol):
-    """Who carries what a task must carry: `proxy.edge.task.lane.TaskLane`."""
+    class Waiting(Protocol):
+        """Who carries what a task must carry: `proxy.edge.task.lane.TaskLane`."""
 
-    def stream(self, event: Event, /) -> None:
-        """Take a frame of an exchange that streams."""
-        ...
+        def stream(self, event: Event, /) -> None:
+            """Take a frame of an exchange that streams."""
+            ...
 
-    def lost(self, exchange: int, /) -> bool:
-        """Take in that its service is lost, if it is carried here."""
-        ...
+        def lost(self, exchange: int, /) -> bool:
+            """Take in that its service is lost, if it is carried here."""
+            ...
 
-    def refused(self, exchange: int, reason: int, retry_after_ms: int, /) -> bool:
-        """Take in that its service refused it, if it is carried here."""
-        ...
+        def refused(self, exchange: int, reason: int, retry_after_ms: int, /) -> bool:
+            """Take in that its service refused it, if it is carried here."""
+            ...
 
-    def room(self, connection: int, /) -> None:
-        """Take in that a framed connection has room again."""
-        ...
+        def room(self, connection: int, /) -> None:
+            """Take in that a framed connection has room again."""
+            ...
 
-    def dropped(self, connection: int, /) -> None:
-        """Take in that a framed connection is gone."""
-        ...
+        def dropped(self, connection: int, /) -> None:
+            """Take in that a framed connection is gone."""
+            ...
 
+    class Tls(Protocol):
+        """Who decrypts what comes by TLS: `proxy.edge.tls.batch.TlsEdge`."""
 
-class Tls(Protocol):
-    """Who decrypts what comes by TLS: `proxy.edge.tls.batch.TlsEdge`."""
+        def received(self, event: Event, /) -> None:
+            """Take in ciphertext. The requests that it makes are then the batch's."""
+            ...
 
-    def received(self, event: Event, /) -> None:
-        """Take in ciphertext. The requests that it makes are then the batch's."""
-        ...
+        def closed(self, event: Event, /) -> None:
+            """Take in that a connection is gone."""
+            ...
 
-    def closed(self, event: Event, /) -> None:
-        """Take in that a connection is gone."""
-        ...
+    class Own(Protocol):
+        """Who asks services for the gateway itself: `proxy.own_requests.OwnRequests`."""
 
+        @property
+        def takers(self) -> Mapping[int, Callable[[Event], None]]:
+            """Who takes the events of an exchange that the gateway has begun, or parked (`proxy.parked`)."""
+            ...
 
-class Own(Protocol):
-    """Who asks services for the gateway itself: `proxy.own_requests.OwnRequests`."""
+        def room(self, connection: int, /) -> None:
+            """Take in that a framed connection has room again."""
+            ...
 
-    @property
-    def takers(self) -> Mapping[int, Callable[[Event], None]]:
-        """Who takes the events of an exchange that the gateway has begun, or parked (`proxy.parked`)."""
-        ...
+    class Watching(Protocol):
+        """Who wants to know what fails: `proxy.breaking.Breaking`."""
 
-    def room(self, connection: int, /) -> None:
-        """Take in that a framed connection has room again."""
-        ...
+        def watching(self, handlers: Mapping[int, Callable[[Event], None]], /) -> Mapping[int, Callable[[Event], None]]:
+            """Return handlers that tell first, and then do what these do."""
+            ...
 
+    class Arena(Protocol):
+        """The bytes that a step took in."""
 
-class Watching(Protocol):
-    """Who wants to know what fails: `proxy.breaking.Breaking`."""
-
-    def watching(self, handlers: Mapping[int, Callable[[Event], None]], /) -> Mapping[int, Callable[[Event], None]]:
-        """Return handlers that tell first, and then do what these do."""
-        ...
-
-
-class Arena(Protocol):
-    """The bytes that a step took in."""
-
-    def __getitem__(self, part: slice, /) -> bytes:
-        """Copy a part out."""
-        ...
+        def __getitem__(self, part: slice, /) -> bytes:
+            """Copy a part out."""
+            ...
 
 
 def make_decide(
     lane: ExpressLane,
-    waiting: Waiting,
-    transport: Transport,
-    arena: Arena,
+    waiting: "Waiting",
+    transport: "Transport",
+    arena: "Arena",
     requests: Callable[[], Iterator[Request]],
-    own: Own,
-    tls: Tls | None = None,
-    breaking: Watching | None = None,
+    own: "Own",
+    tls: "Tls | None" = None,
+    breaking: "Watching | None" = None,
 ) -> Decide:
     """Return what the wire calls once per batch."""
     begin, handlers, failures = lane.begin, _handlers(lane, waiting, transport, arena, own), Occasional()
@@ -159,7 +156,7 @@ def make_decide(
 
 
 def _handlers(
-    lane: ExpressLane, waiting: Waiting, transport: Transport, arena: Arena, own: Own
+    lane: ExpressLane, waiting: "Waiting", transport: "Transport", arena: "Arena", own: "Own"
 ) -> dict[int, Callable[[Event], None]]:
     takers = own.takers
 

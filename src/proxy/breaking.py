@@ -31,16 +31,18 @@ Handler = Callable[[Event], None]
 _US: Final = 1000
 
 
-class Ramps(Protocol):
-    """Who gives an instance that comes back a part of its share: `proxy.targets.shares.Shares`."""
+if TYPE_CHECKING:
 
-    def set_ramp(self, slot: int, share: float, /) -> None:
-        """Set the share of an instance, until it is 1."""
-        ...
+    class Ramps(Protocol):
+        """Who gives an instance that comes back a part of its share: `proxy.targets.shares.Shares`."""
 
-    def set_gauge(self, gauge: int, share: float, /) -> None:
-        """Set the share of one endpoint of an instance, until it is 1."""
-        ...
+        def set_ramp(self, slot: int, share: float, /) -> None:
+            """Set the share of an instance, until it is 1."""
+            ...
+
+        def set_gauge(self, gauge: int, share: float, /) -> None:
+            """Set the share of one endpoint of an instance, until it is 1."""
+            ...
 
 
 class Breaking:
@@ -50,7 +52,7 @@ class Breaking:
         self,
         wire: "Wire",
         registry: Callable[[], Registry],
-        ramps: Callable[[], Ramps],
+        ramps: "Callable[[], Ramps]",
         settings: "Callable[[], BreakerSettings]",
         *,
         route_of: "Callable[[RouteKey], Route | None]",

@@ -10,15 +10,17 @@ if TYPE_CHECKING:
 _TRACE_ID_BYTES = 16
 
 
-class ContextPort(Protocol):
-    """Where the ids of an exchange are: the wire."""
+if TYPE_CHECKING:
 
-    def context(self, exchange: int, field: FieldId, /) -> bytes:
-        """Return an id, the trace, or, once it was sent, tenant and principal; empty where that is not known."""
-        ...
+    class ContextPort(Protocol):
+        """Where the ids of an exchange are: the wire."""
+
+        def context(self, exchange: int, field: FieldId, /) -> bytes:
+            """Return an id, the trace, or, once it was sent, tenant and principal; empty where that is not known."""
+            ...
 
 
-def id_fields(wire: ContextPort, exchange_id: int) -> dict[str, str]:
+def id_fields(wire: "ContextPort", exchange_id: int) -> dict[str, str]:
     """Return the ids of an exchange, and for whom and by whom it was sent; nothing where it is gone."""
     trace = wire.context(exchange_id, FieldId.TRACE)[:_TRACE_ID_BYTES]
     fields = {
@@ -31,7 +33,7 @@ def id_fields(wire: ContextPort, exchange_id: int) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def request_fields(wire: ContextPort, exchange: "Exchange") -> dict[str, str]:
+def request_fields(wire: "ContextPort", exchange: "Exchange") -> dict[str, str]:
     """Return the ids of a request, and who asks for whom, as far as the stages have found that out."""
     fields, caller = id_fields(wire, exchange.id), exchange.caller
     if caller is not None and caller.tenant:

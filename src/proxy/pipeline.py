@@ -43,9 +43,9 @@ from proxy.path import Path
 from proxy.policy.deadline import set_deadline
 from proxy.policy.identity.identities import Identities
 from proxy.policy.limits import make_check_body, make_check_limits
-from proxy.policy.rates.stages import HasLimiter, make_admit, make_rate_limit
+from proxy.policy.rates.stages import make_admit, make_rate_limit
 from proxy.route.match import TrailingSlash, make_match
-from proxy.route.placement import PlacementSource, make_place
+from proxy.route.placement import make_place
 from proxy.route.split import make_split
 from proxy.route.versions import make_choose_version, make_take_version_prefix
 from proxy.stage import Stage
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from proxy.edge.forwarded import Doubt
     from proxy.faults.inject import Counts
     from proxy.parked import Parking
+    from proxy.policy.rates.stages import HasLimiter
+    from proxy.route.placement import PlacementSource
 
 NO_FIELD = "none"
 """The name of the version's field where there is none."""
@@ -69,8 +71,8 @@ class Parts(NamedTuple):
     wire: Wire
     doubts: "dict[Doubt, int]"
     identities: Identities
-    rates: HasLimiter
-    placement: PlacementSource
+    rates: "HasLimiter"
+    placement: "PlacementSource"
     mirror: Stage
     parking: "Callable[[], Parking]"
     """Where exchanges are parked: made, and loaded, when it is first asked for."""

@@ -6,7 +6,7 @@ something goes wrong; then an event comes here, and the answer is made of its re
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.frame import CancelReason, FieldId
 from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, HEAD_ODD, LOST_UNSENT, Event, WireResult
@@ -36,37 +36,38 @@ from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags
 _log = logging.getLogger("penstock.edge")
 
 
-class Arena(Protocol):
-    """The bytes that a step took in."""
+if TYPE_CHECKING:
 
-    def __getitem__(self, part: slice, /) -> bytes:
-        """Copy a part out."""
-        ...
+    class Arena(Protocol):
+        """The bytes that a step took in."""
 
+        def __getitem__(self, part: slice, /) -> bytes:
+            """Copy a part out."""
+            ...
 
-class Attempts(Protocol):
-    """Who sends requests again: `proxy.attempts.retrying.Retrying`."""
+    class Attempts(Protocol):
+        """Who sends requests again: `proxy.attempts.retrying.Retrying`."""
 
-    def failed(self, exchange: int, connection: int, failure: Failure, /) -> Failure | None:
-        """Take in that an attempt has failed. None: there will be another. Else: what the client is to be told."""
-        ...
+        def failed(self, exchange: int, connection: int, failure: Failure, /) -> Failure | None:
+            """Take in that an attempt has failed. None: there will be another. Else: what the client is to be told."""
+            ...
 
-    def early(self, exchange: int, connection: int, /) -> Failure | None:
-        """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
-        ...
+        def early(self, exchange: int, connection: int, /) -> Failure | None:
+            """Take in that the time of an attempt, or of the wait for one, is over; as `failed`."""
+            ...
 
-    def answered(self, exchange: int, status: int, /) -> None:
-        """Take in that the client has the answer of an attempt, and let go of what is known of the exchange."""
-        ...
+        def answered(self, exchange: int, status: int, /) -> None:
+            """Take in that the client has the answer of an attempt, and let go of what is known of the exchange."""
+            ...
 
-    def forget(self, exchange: int, /) -> None:
-        """Let go of what is known of an exchange."""
-        ...
+        def forget(self, exchange: int, /) -> None:
+            """Let go of what is known of an exchange."""
+            ...
 
-    @property
-    def waiting(self) -> tuple[int, ...]:
-        """The exchanges that wait to be sent again."""
-        ...
+        @property
+        def waiting(self) -> tuple[int, ...]:
+            """The exchanges that wait to be sent again."""
+            ...
 
 
 class NoAttempts:
@@ -88,37 +89,39 @@ class NoAttempts:
         """There is nothing to let go of."""
 
 
-class EdgePort(RequestFields, Protocol):
-    """What the lane asks of the wire."""
+if TYPE_CHECKING:
 
-    def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool, /) -> int:
-        """Answer an undecided exchange."""
-        ...
+    class EdgePort(RequestFields, Protocol):
+        """What the lane asks of the wire."""
 
-    def cancel(self, exchange: int, reason: int, /) -> int:
-        """Take a sent exchange back."""
-        ...
+        def answer(self, exchange: int, status: int, lines: bytes, body: bytes, close: bool, /) -> int:
+            """Answer an undecided exchange."""
+            ...
 
-    def pass_on(self, exchange: int, payload: bytes, /) -> int:
-        """Answer an undecided exchange with a service's answer that was held."""
-        ...
+        def cancel(self, exchange: int, reason: int, /) -> int:
+            """Take a sent exchange back."""
+            ...
 
-    @property
-    def arena(self) -> Arena:
-        """The bytes that a step took in."""
-        ...
+        def pass_on(self, exchange: int, payload: bytes, /) -> int:
+            """Answer an undecided exchange with a service's answer that was held."""
+            ...
 
-    def context(self, exchange: int, field: FieldId, /) -> bytes:
-        """Return the request id, the correlation id or the trace."""
-        ...
+        @property
+        def arena(self) -> Arena:
+            """The bytes that a step took in."""
+            ...
 
-    def record_route(self, exchange: int, /) -> int:
-        """Return whose route an exchange is, where that is known; else -1."""
-        ...
+        def context(self, exchange: int, field: FieldId, /) -> bytes:
+            """Return the request id, the correlation id or the trace."""
+            ...
 
-    def record_reason(self, exchange: int, reason: int, route: int = ..., /) -> None:
-        """Note for its record why the gateway answers an exchange itself."""
-        ...
+        def record_route(self, exchange: int, /) -> int:
+            """Return whose route an exchange is, where that is known; else -1."""
+            ...
+
+        def record_reason(self, exchange: int, reason: int, route: int = ..., /) -> None:
+            """Note for its record why the gateway answers an exchange itself."""
+            ...
 
 
 class ExpressLane:
@@ -126,7 +129,7 @@ class ExpressLane:
 
     def __init__(
         self,
-        wire: EdgePort,
+        wire: "EdgePort",
         entry: Sequence[Stage],
         snapshot: Snapshot,
         counts: ReasonCounts,
@@ -309,11 +312,11 @@ class ExpressLane:
         return self._attempts.waiting if self._attempts is not None else ()
 
     @property
-    def attempts_made(self) -> Attempts | None:
+    def attempts_made(self) -> "Attempts | None":
         """Who sends requests again, if that was ever needed."""
         return self._attempts
 
-    def attempts(self) -> Attempts:
+    def attempts(self) -> "Attempts":
         """Return who sends requests again, made when the first one has failed."""
         if self._attempts is None:
             self._attempts = self.make_attempts()

@@ -21,24 +21,26 @@ if TYPE_CHECKING:
 _ALLOWED = ((b"allow", ", ".join(method.name for method in Method).encode("ascii")),)
 
 
-class HeadPort(RequestFields, Protocol):
-    """What is asked of the wire about a head."""
+if TYPE_CHECKING:
 
-    def request_head(self, exchange: int, /) -> RequestHead | None:
-        """Return what was read of it."""
-        ...
+    class HeadPort(RequestFields, Protocol):
+        """What is asked of the wire about a head."""
 
-    def request_field_values(self, exchange: int, name: KnownName, /) -> list[bytes]:
-        """Return the values of all fields of a name."""
-        ...
+        def request_head(self, exchange: int, /) -> RequestHead | None:
+            """Return what was read of it."""
+            ...
 
-    def is_secured(self, exchange: int, /) -> bool:
-        """Return whether it came over TLS."""
-        ...
+        def request_field_values(self, exchange: int, name: KnownName, /) -> list[bytes]:
+            """Return the values of all fields of a name."""
+            ...
+
+        def is_secured(self, exchange: int, /) -> bool:
+            """Return whether it came over TLS."""
+            ...
 
 
 def make_read_head(
-    port: HeadPort, proxies: "TrustedProxies | None", doubts: "dict[Doubt, int]", *, is_tolerant: bool = False
+    port: "HeadPort", proxies: "TrustedProxies | None", doubts: "dict[Doubt, int]", *, is_tolerant: bool = False
 ) -> Stage:
     """Return the stage. proxies: who is trusted, None for nobody; doubts: how often one was not believed, and why."""
     believe = _make_believe(port, proxies, doubts) if proxies else None
@@ -81,7 +83,7 @@ def make_read_head(
 
 
 def _make_believe(
-    port: HeadPort, proxies: "TrustedProxies", doubts: "dict[Doubt, int]"
+    port: "HeadPort", proxies: "TrustedProxies", doubts: "dict[Doubt, int]"
 ) -> "Callable[[Exchange, bytes], bytes]":
     """Return what takes the word of proxies for who asks. It is given the connection's scheme, and returns the one."""
     from proxy.edge.forwarded import find_client  # what a gateway that trusts nobody does not load

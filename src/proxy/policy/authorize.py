@@ -4,7 +4,7 @@ The answers are the same for whatever is missing: no token, a bad one, one that 
 403. The one difference is that of RFC 6750, section 3.1: who sent a token is told that it was not good.
 """
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.caller import Caller
 from proxy.errors import FORBIDDEN, TENANT_MISSING, UNAUTHENTICATED
@@ -28,12 +28,14 @@ def is_public(policy: RoutePolicy) -> bool:
     return policy.access is Access.PUBLIC and not policy.claims
 
 
-class _Route(Protocol):
-    @property
-    def policy(self) -> RoutePolicy: ...
+if TYPE_CHECKING:
+
+    class _Route(Protocol):
+        @property
+        def policy(self) -> RoutePolicy: ...
 
 
-def _asks(route: _Route) -> bool:
+def _asks(route: "_Route") -> bool:
     return not is_public(route.policy) or route.policy.tenant is TenantRule.REQUIRED
 
 

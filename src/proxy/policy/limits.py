@@ -4,7 +4,7 @@ A body whose length was said is refused before any of it is read. One that comes
 whoever carries it, against the same two bounds.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.wire_values import HEAD_ODD, RequestHead
 from proxy.errors import BODY_TOO_LARGE, INTERNAL
@@ -33,15 +33,17 @@ def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:
     return check_limits
 
 
-class HeadPort(Protocol):
-    """What is asked of the wire."""
+if TYPE_CHECKING:
 
-    def request_head(self, exchange: int, /) -> RequestHead | None:
-        """Return what was read of a head."""
-        ...
+    class HeadPort(Protocol):
+        """What is asked of the wire."""
+
+        def request_head(self, exchange: int, /) -> RequestHead | None:
+            """Return what was read of a head."""
+            ...
 
 
-def make_check_body(port: HeadPort) -> Stage:
+def make_check_body(port: "HeadPort") -> Stage:
     """Return the stage that holds a body which has come with its request to what its route says."""
 
     @for_routes(lambda route: route.policy.body_bytes is not None)

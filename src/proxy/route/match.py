@@ -15,7 +15,7 @@ wildcard `/files/{name...}`, which begins after the slash:
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.frame import Method
 from frames.wire_values import KnownName, RequestHead
@@ -36,19 +36,21 @@ class TrailingSlash(Enum):
     SAME = "same"
 
 
-class MatchPort(Protocol):
-    """What is asked of the wire: the query, for a redirect."""
+if TYPE_CHECKING:
 
-    def request_head(self, exchange: int, /) -> RequestHead | None:
-        """Return what was read of a head."""
-        ...
+    class MatchPort(Protocol):
+        """What is asked of the wire: the query, for a redirect."""
+
+        def request_head(self, exchange: int, /) -> RequestHead | None:
+            """Return what was read of a head."""
+            ...
 
 
 SlashOf = Callable[[Exchange], TrailingSlash]
 """Which rule holds for a request: that of the snapshot, say, so that it may change."""
 
 
-def make_match(port: MatchPort | None = None, slash_of: SlashOf = lambda exchange: TrailingSlash.STRICT) -> Stage:
+def make_match(port: "MatchPort | None" = None, slash_of: SlashOf = lambda exchange: TrailingSlash.STRICT) -> Stage:
     """Return the stage. port: needed where slash_of may say that clients are redirected."""
 
     def match_route(exchange: Exchange) -> Answer | Reply | None:
@@ -122,7 +124,7 @@ def _host(exchange: Exchange) -> bytes:
     return authority or exchange.fields.request_field(exchange.id, KnownName.HOST) or b""
 
 
-def _query(port: MatchPort | None, exchange: Exchange) -> bytes:
+def _query(port: "MatchPort | None", exchange: Exchange) -> bytes:
     """Return the query with its question mark, as it came, or nothing."""
     if port is None:
         raise ValueError("a redirect needs the query of the request: give the wire as port")

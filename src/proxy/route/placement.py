@@ -60,20 +60,22 @@ class PlacementMap(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return _content(self) == _content(other)
 
 
-class PlacementSource(Protocol):
-    """Where maps come from: files, or a store that several gateways share."""
+if TYPE_CHECKING:
 
-    @property
-    def maps(self) -> Mapping[str, PlacementMap]:
-        """The maps that hold now, by kind. With a change, another mapping; never the same one with other content."""
-        ...
+    class PlacementSource(Protocol):
+        """Where maps come from: files, or a store that several gateways share."""
 
-    def subscribe(self, changed: Callable[[PlacementMap], None]) -> None:
-        """Have this called with each map that comes to hold, after it does."""
-        ...
+        @property
+        def maps(self) -> Mapping[str, PlacementMap]:
+            """The maps that hold now, by kind. With a change, another mapping; never the same with other content."""
+            ...
+
+        def subscribe(self, changed: Callable[[PlacementMap], None]) -> None:
+            """Have this called with each map that comes to hold, after it does."""
+            ...
 
 
-def make_place(source: PlacementSource) -> Stage:
+def make_place(source: "PlacementSource") -> Stage:
     """Return the stage. It is for after whatever chooses a version."""
     offers_of_tenant = make_offers_of_tenant(source)
 
@@ -92,7 +94,7 @@ def make_place(source: PlacementSource) -> Stage:
 
 
 def make_offers_of_tenant(
-    source: PlacementSource,
+    source: "PlacementSource",
 ) -> "Callable[[Exchange, Candidates], tuple[Offer, ...] | Answer]":
     """Return the function that says which of some candidates have the tenant of a request: one at least, or why none.
 

@@ -25,12 +25,14 @@ VERSIONS_TOLD_MAX: Final = 16
 _DIFFERENT: Final = Answer(VERSION_INVALID, "The path asks for another version than the header field.")
 
 
-class HeadPort(Protocol):
-    """What is asked of the wire about a request whose path names a version."""
+if TYPE_CHECKING:
 
-    def request_head(self, exchange: int, /) -> RequestHead | None:
-        """Return what was read of its head."""
-        ...
+    class HeadPort(Protocol):
+        """What is asked of the wire about a request whose path names a version."""
+
+        def request_head(self, exchange: int, /) -> RequestHead | None:
+            """Return what was read of its head."""
+            ...
 
 
 def make_choose_version(header: str, *, is_in_path: bool = False) -> Stage:
@@ -87,7 +89,7 @@ def _refuse(choice: "Choice", asked: str) -> Answer:
     return Answer(VERSION_UNKNOWN, f"{quoted(asked)}: {there}{f' and {more} more' if more > 0 else ''}.")
 
 
-def make_take_version_prefix(port: HeadPort) -> Stage:
+def make_take_version_prefix(port: "HeadPort") -> Stage:
     """Return the stage that takes the version off the path. It is for after head and before match.
 
     The request then goes the way of those whose target is another one than came, as an absolute target does.
@@ -99,7 +101,7 @@ def make_take_version_prefix(port: HeadPort) -> Stage:
     return take_version_prefix
 
 
-def _take_prefix(exchange: Exchange, port: HeadPort) -> Answer | None:
+def _take_prefix(exchange: Exchange, port: "HeadPort") -> Answer | None:
     path = exchange.path
     named, _, rest = path[2:].partition(b"/")
     if not exchange.flags & NEEDS_TASK:

@@ -11,7 +11,7 @@ Rules of this file:
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 import trio
 from msgspec.structs import replace
@@ -33,9 +33,13 @@ from frames.session import State
 from frames.template import shown
 from frames.wire_values import CloseCause, WireResult
 from proxy.transport.greeter import Greeter
-from proxy.transport.link import DialledWatcher, Link, code_name
-from proxy.transport.port import AnyChange, Calls, FramedPort, FramedSettings, FramedStatistics, ServiceRegistry
+from proxy.transport.link import Link, code_name
+from proxy.transport.port import AnyChange, FramedSettings, FramedStatistics
 from proxy.transport.ticks import Pauses
+
+if TYPE_CHECKING:
+    from proxy.transport.link import DialledWatcher
+    from proxy.transport.port import Calls, FramedPort, ServiceRegistry
 
 logger = logging.getLogger("penstock.services")
 
@@ -50,13 +54,13 @@ class FramedTransport(Generic[AnyChange]):
 
     def __init__(
         self,
-        port: FramedPort,
-        registry: ServiceRegistry[AnyChange],
+        port: "FramedPort",
+        registry: "ServiceRegistry[AnyChange]",
         settings: FramedSettings,
         *,
         check: Callable[[Hello], None],
         on_change: Callable[[AnyChange], None],
-        calls: Calls | None = None,
+        calls: "Calls | None" = None,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """Begin without connections. GreetingError when the settings make a WELCOME that services would refuse."""

@@ -1,7 +1,7 @@
 """A link: what the gateway knows of one connection with a service, whoever dialled it."""
 
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from frames.errors import ProtocolError
 from frames.frame import FaultCode, FrameErrorCode
@@ -80,16 +80,18 @@ def _mark(payload: bytes) -> bytes:
     return blake2b(payload, digest_size=16).digest()
 
 
-class DialledWatcher(Protocol):
-    """Who has dialled: is told of its connections at once, before anything else can be sent there."""
+if TYPE_CHECKING:
 
-    def going(self, link: Link, /) -> None:
-        """Note that GOAWAY was sent, or has come."""
-        ...
+    class DialledWatcher(Protocol):
+        """Who has dialled: is told of its connections at once, before anything else can be sent there."""
 
-    def lost(self, link: Link, /) -> None:
-        """Note that a connection is closed, or given up."""
-        ...
+        def going(self, link: Link, /) -> None:
+            """Note that GOAWAY was sent, or has come."""
+            ...
+
+        def lost(self, link: Link, /) -> None:
+            """Note that a connection is closed, or given up."""
+            ...
 
 
 def code_name(codes: type[FaultCode] | type[FrameErrorCode], code: int) -> str:

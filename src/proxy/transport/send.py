@@ -1,7 +1,7 @@
 """Send: hands the request to the wire (last stage)."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from frames.wire_values import NO_IDENTITY, WireResult
 from proxy.errors import DEADLINE, INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
@@ -21,36 +21,37 @@ _UNSENT = (WireResult.FULL, WireResult.NO_CONNECTION)
 """It is the instance that cannot take it."""
 
 
-class SendPort(Protocol):
-    """What sends a request; the wire is one, a test has its own."""
+if TYPE_CHECKING:
 
-    @property
-    def send(self) -> "SendCall":
-        """The call itself."""
-        ...
+    class SendPort(Protocol):
+        """What sends a request; the wire is one, a test has its own."""
+
+        @property
+        def send(self) -> "SendCall":
+            """The call itself."""
+            ...
+
+    class SendCall(Protocol):
+        """(exchange, connection, route, endpoint, gauge, how, deadline_ms, attempt_ms, identity) -> WireResult."""
+
+        def __call__(
+            self,
+            exchange: int,
+            connection: int,
+            route: int,
+            endpoint: int,
+            gauge: int,
+            how: int,
+            deadline_ms: int,
+            attempt_ms: int,
+            identity: Any,
+            /,
+        ) -> int:
+            """Send the request as one REQUEST frame."""
+            ...
 
 
-class SendCall(Protocol):
-    """(exchange, connection, route, endpoint, gauge, how, deadline_ms, attempt_ms, identity) -> WireResult."""
-
-    def __call__(
-        self,
-        exchange: int,
-        connection: int,
-        route: int,
-        endpoint: int,
-        gauge: int,
-        how: int,
-        deadline_ms: int,
-        attempt_ms: int,
-        identity: Any,
-        /,
-    ) -> int:
-        """Send the request as one REQUEST frame."""
-        ...
-
-
-def make_send(port: SendPort, note: Callable[[Exchange], object] = lambda exchange: None) -> Stage:
+def make_send(port: "SendPort", note: Callable[[Exchange], object] = lambda exchange: None) -> Stage:
     """Return the stage that sends over this port. note: told where the candidates were not the route's own."""
     send = port.send
 

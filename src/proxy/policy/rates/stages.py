@@ -19,13 +19,15 @@ GATEWAY = "gateway"
 _KNOWN_EARLY = frozenset((RateKey.ROUTE, RateKey.ADDRESS))
 
 
-class HasLimiter(Protocol):
-    """Who has the limiter, or makes it when it is first asked for."""
+if TYPE_CHECKING:
 
-    @property
-    def limiter(self) -> "RateLimiter":
-        """The one that serves all stages."""
-        ...
+    class HasLimiter(Protocol):
+        """Who has the limiter, or makes it when it is first asked for."""
+
+        @property
+        def limiter(self) -> "RateLimiter":
+            """The one that serves all stages."""
+            ...
 
 
 class Rates:
@@ -67,7 +69,7 @@ def make_admit(limiter: "RateLimiter", limits: tuple[RateLimit, ...]) -> Stage:
     return admit
 
 
-def make_rate_limit(rates: HasLimiter) -> Stage:
+def make_rate_limit(rates: "HasLimiter") -> Stage:
     """Return the stage that holds a request to the limits of its route. It comes when the caller is known."""
 
     @for_routes(lambda route: bool(route.policy.rate_limits))
