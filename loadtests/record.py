@@ -148,6 +148,8 @@ class Interval(msgspec.Struct, kw_only=True):
     statuses: Counts = {}
     reasons: Counts = {}
     times: Times = Times()
+    """Of whole answers; where others are there, without users whose requests take as long as they are told to
+    (`client.tally.SLOW_USERS`)."""
     late: Times | None = None
     """In an open loop, how late the generator sent: its own delay."""
 

@@ -22,6 +22,9 @@ KINDS_MAX: Final = 200
 NOTABLE_PER_KIND: Final = 10
 SLOWEST_MAX: Final = 50
 UNFINISHED: Final = "unfinished"
+SLOW_USERS: Final = frozenset(("streaming", "misbehaving", "aborts", "slow_readers"))
+"""Users whose requests take as long as they are told to: beside others, they are left out of an interval's times, which
+else would tell of them alone."""
 
 
 class Outcome(NamedTuple):
@@ -103,8 +106,10 @@ class Tally:
     ) -> tuple[Interval, Notable | None]:
         """Return the interval that ends now, and its slowest request where it is worth a look; begin another one."""
         times = Histogram()
-        for counts in self._names.values():
-            times.merge(counts.in_interval)
+        judged = {key for key in self._names if key[0] not in SLOW_USERS} or self._names.keys()
+        for key, counts in self._names.items():
+            if key in judged:
+                times.merge(counts.in_interval)
             counts.times.merge(counts.in_interval)
             counts.in_interval = Histogram()
         interval = Interval(

@@ -99,7 +99,7 @@ def processors(record: Record) -> list[Series]:
             if process.pid in before and seconds > 0:
                 cores = (process.cpu_s_total - before[process.pid].cpu_s_total) / seconds
                 now[process.name] += cores  # type: ignore[assignment] # counts of fractions
-        for name in {process.name for process in sample.processes}:
+        for name in {process.name for process in sample.processes if " " not in process.name}:
             spent.setdefault(name, []).append((sample.at_s, float(now[name])))
     return [Series(name, points) for name, points in sorted(spent.items())]
 
@@ -114,7 +114,8 @@ def thin(samples: Sequence[Sample]) -> list[Sample]:
 def _of_processes(record: Record, value: Callable[[ProcessSample], float | None]) -> list[Series]:
     samples = thin(record.samples)
     wanted = ("supervisor", "worker", "service")
-    names = dict.fromkeys(each.name for sample in samples for each in sample.processes if each.role in wanted)
+    every = (each for sample in samples for each in sample.processes)
+    names = dict.fromkeys(each.name for each in every if each.role in wanted and " " not in each.name)
     return [
         Series(name, [(sample.at_s, _newest(sample.processes, name, value)) for sample in samples]) for name in names
     ]
@@ -123,7 +124,7 @@ def _of_processes(record: Record, value: Callable[[ProcessSample], float | None]
 def _newest(
     processes: Iterable[ProcessSample], name: str, value: Callable[[ProcessSample], float | None]
 ) -> float | None:
-    """Return the value of the last one of that name: a worker that is replaced is there twice."""
+    """Return the value of the last one of that name."""
     found = [value(process) for process in processes if process.name == name]
     return found[-1] if found else None
 

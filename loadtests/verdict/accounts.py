@@ -73,6 +73,7 @@ def _reasons(got: Mapping[str, int], gave: Mapping[str, int], slack: int) -> Lin
 
 
 def _open_ended(each: RequestCounts) -> int:
+    """Return its requests of which only the gateway knows whether they were answered."""
     return sum(each.failures.values()) + each.unfinished
 
 

@@ -17,7 +17,7 @@ from .view import View, of_role
 
 _MIB: Final = 1 << 20
 _HOUR_S: Final = 3600.0
-_POINTS_MIN: Final = 8
+_POINTS_MIN: Final = 6
 
 _JUDGED: Final[dict[str, tuple[Role, ...]]] = {"memory": ("supervisor", "worker"), "memory of services": ("service",)}
 
@@ -57,12 +57,13 @@ def _memory(view: View, wanted: Growth, name: str, roles: Sequence[Role]) -> lis
 
 
 def _by_process(view: View, roles: Sequence[Role], wanted: Growth, *, by_time: bool) -> list[list[Point]]:
-    """Return (requests or seconds, bytes) of each name, each process of it by itself: the longest is taken."""
+    """Return (requests or seconds, bytes) of each slot and service: of the processes that had it, the longest there."""
     lives: dict[str, dict[int, list[Point]]] = {}
     for sample in view.samples:
         x = sample.at_s if by_time else float(view.requests_until(sample.at_s))
         for process in of_role(sample, *roles):
-            lives.setdefault(process.name, {}).setdefault(process.pid, []).append((x, float(process.rss_bytes)))
+            name = process.name.partition(" ")[0]  # "worker-0 draining" is told beside its successor
+            lives.setdefault(name, {}).setdefault(process.pid, []).append((x, float(process.rss_bytes)))
     longest = [max(by_pid.values(), key=len) for by_pid in lives.values()]
     return [_without_warm_up(points, wanted) for points in longest]
 
