@@ -85,9 +85,7 @@ class Admitting:
         tallies = admission.tallies if admission is not None else {}
         return AdmissionFigures(
             gates={
-                (each.service, each.route): GateFigures(
-                    each.route_max, each.service_max, each.in_flight, each.waiting
-                )
+                (each.service, each.route): GateFigures(each.route_max, each.service_max, each.in_flight, each.waiting)
                 for each in (admission.standings() if admission is not None else ())
             },
             waited={service: (tally.admitted, tally.waited_s) for service, tally in tallies.items()},

@@ -92,7 +92,7 @@ async def test_a_disk_that_has_room_again(tmp_path: Path) -> None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 50, limits[1]))
             for _ in range(RELOADS):
                 assert (await operator.ask("POST", "/reload")).status == 200
-            while not (dropped := (await operator.get("/log-level")).json()["dropped"]):
+            while not (dropped := (await operator.get("/log-level")).json()["dropped"]):  # noqa: ASYNC110
                 await trio.sleep(POLL_S)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
             assert (await operator.ask("POST", "/reload")).status == 200
