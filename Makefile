@@ -5,6 +5,7 @@
 #   make check   ruff, mypy --strict, flake8-async
 #   make bench   side by side with other gateways; writes benchmarks/results.json
 #   make fuzz    the fuzz targets and the property tests for a few minutes (FUZZ_SECONDS for each target)
+#   make soak    load for ten minutes (SOAK=24h: for a day) with faults, and a verdict: loadtests/README.md; soak-smoke: a minute
 #
 # Needed: Python 3.11 or later, a C compiler, make. On Debian as root, what else is missing is installed with apt-get;
 # elsewhere the tests that need a program say that they are skipped, and for want of what.
@@ -13,6 +14,7 @@ PYTHON ?= python3
 CC ?= cc
 FUZZ_SECONDS ?= 40
 FUZZ_RUNS ?= 20000
+SOAK ?= 10m
 
 # Not the 900s: not every async function here must have a checkpoint, for waiting is what the data path avoids. 114 wants a list of
 # functions by name; 124 wants handlers that do not wait to be plain functions, which in an example is a choice to be shown.
@@ -31,7 +33,7 @@ C_OBJECTS := $(patsubst csrc/%.c,build/sanitized/%.o,$(C_SOURCES))
 C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Icsrc -g -O1 -fno-omit-frame-pointer
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: run test check c-test fuzz-test fuzz bench native clean
+.PHONY: run test check c-test fuzz-test fuzz bench soak soak-smoke native clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -104,6 +106,13 @@ fuzz: $(NATIVE) $(VENV)/dev-ready
 
 bench: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/python -m benchmarks
+
+# Exit code 0: every threshold is held; 1: one is broken; 2: the run proves nothing.
+soak: $(NATIVE) $(VENV)/dev-ready
+	$(BIN)/python -m loadtests run soak --duration $(SOAK)
+
+soak-smoke: $(NATIVE) $(VENV)/dev-ready
+	$(BIN)/python -m loadtests run smoke
 
 clean:
 	rm -rf build dist $(VENV) $(NATIVE) src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ def finish(record: Record, folder: Path, thresholds: Path | None, baseline: Path
     code = HELD
     wrote = _write_record(record, folder, tell)
     if thresholds is not None:
-        code = judge_and_report(record, folder if wrote else None, thresholds, baseline, tell)
+        code = judge_and_report(record, folder, thresholds, baseline, tell)
     if record.ended != "complete":
         tell(f"{_ENDED[record.ended]}: {record.why}" if record.why else _ENDED[record.ended])
         code = code or PROVES_NOTHING
@@ -52,7 +52,7 @@ def _write_record(record: Record, folder: Path, tell: Tell) -> bool:
     return True
 
 
-def judge_and_report(record: Record, folder: Path | None, thresholds: Path, baseline: Path | None, tell: Tell) -> int:
+def judge_and_report(record: Record, folder: Path, thresholds: Path, baseline: Path | None, tell: Tell) -> int:
     """Judge a record, write the report into the folder, tell the lines, and return the exit code."""
     from loadtests.report import write
     from loadtests.verdict import ThresholdsError, judge, read_thresholds
@@ -64,15 +64,15 @@ def judge_and_report(record: Record, folder: Path | None, thresholds: Path, base
         tell(str(error))
         return PROVES_NOTHING
     verdict = judge(record, wanted, earlier)
-    if folder is not None:
-        try:
-            tell(f"report   {write(folder, record, verdict, earlier)}")
-        except OSError as error:
-            tell(f"the report could not be written to {folder}: {error.strerror or error}; make room, or say --out")
-            folder = None
+    wrote = True
+    try:
+        tell(f"report   {write(folder, record, verdict, earlier)}")
+    except OSError as error:
+        tell(f"the report could not be written to {folder}: {error.strerror or error}; make room, or say --out")
+        wrote = False
     for line in verdict.lines:
         tell(str(line))
     for note in verdict.notes:
         tell(f"note: {note}")
     tell(verdict.summary)
-    return verdict.exit_code if folder else verdict.exit_code or PROVES_NOTHING
+    return verdict.exit_code if wrote else verdict.exit_code or PROVES_NOTHING

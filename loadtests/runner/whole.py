@@ -84,8 +84,10 @@ async def run(wanted: Wanted) -> int:
             await _run(wanted, files, record, keeper, Path(folder))
         finally:
             keeper.close()
-        _keep_logs(record, Path(folder), wanted.out / "logs")
-    return finish(record, wanted.out, files.thresholds, files.baseline, _tell)
+        record.why = record.why.replace(folder, str(wanted.out / "logs"))
+        code = finish(record, wanted.out, files.thresholds, files.baseline, _tell)
+        _keep_logs(Path(folder), wanted.out / "logs")
+    return code
 
 
 async def _run(wanted: Wanted, files: Files, record: Record, keeper: Keeper, folder: Path) -> None:
@@ -193,9 +195,8 @@ def _tell(line: str) -> None:
     sys.stderr.flush()
 
 
-def _keep_logs(record: Record, folder: Path, out: Path) -> None:
+def _keep_logs(folder: Path, out: Path) -> None:
     """Keep the logs of a run beside its record: what they say explains what was broken."""
-    record.why = record.why.replace(str(folder), str(out))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for log in sorted(folder.glob("*.log")):
