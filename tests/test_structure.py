@@ -96,7 +96,7 @@ LATER = {
     *("proxy.edge.task.departures", "proxy.edge.task.job", "proxy.edge.task.mend", "proxy.edge.task.streams"),
     *("proxy.policy.rates.keys", "proxy.policy.rates.limiter", "proxy.policy.rates.plan", "proxy.policy.rates.store"),
     *("proxy.admin.percentiles", "proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.overview_top"),
-    *("proxy.control", "proxy.merged"),
+    *("proxy.control", "proxy.inherited", "proxy.merged"),
     *("frames.latency_sums", "proxy.overview_times", "proxy.revision", "proxy.admin.metrics", "proxy.admin.exposition"),
     *("proxy.supervised", "proxy.supervisor", "proxy.worker_commands", "proxy.working"),
     *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),

@@ -10,11 +10,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from proxy.supervisor import WORKER_FLAG
+
 if TYPE_CHECKING:
     from proxy.listeners import Listeners
-
-WORKER_FLAG: Final = "--as-worker"
-"""Begins the words of a worker."""
 
 BEGIN_FLAG: Final = "--begin"
 SOCKETS_FLAG: Final = "--sockets"

@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.settings import Loaded
 from penstock.telemetry.logs import Logs, SameFields, set_up_logs
 from penstock.telemetry.redaction import secrets_in
 from proxy.cli.failures import EXIT_RUNTIME, failures_explained, is_known
 from proxy.config import GatewayConfig, gateway_registry, load_gateway
-from proxy.inherited import WORKER_FLAG, Inherited, read_inherited
+from proxy.supervisor import WORKER_FLAG
+
+if TYPE_CHECKING:
+    from proxy.inherited import Inherited
 
 CONFIG_FLAG = "--config"
 SERVING = "proxy.serving"
@@ -79,7 +83,9 @@ def run_gateway(loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[Gateway
     trio.run(serve, Sources(loaded, load, path))
 
 
-def run_worker(inherited: Inherited, loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]]) -> None:
+def run_worker(
+    inherited: "Inherited", loaded: Loaded[GatewayConfig], load: Callable[[], Loaded[GatewayConfig]]
+) -> None:
     """Run the gateway as one of several until its supervisor ends it, which watches the settings file for all."""
     import trio
 
@@ -94,6 +100,8 @@ def main(words: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if words is None else words
     inherited = None
     if words[:1] == [WORKER_FLAG]:
+        from proxy.inherited import read_inherited
+
         inherited, words = read_inherited(words)
     path, flags = read_command_line(words)
     load: Callable[[], Loaded[GatewayConfig]] = partial(load_gateway, dict(os.environ), flags=flags, path=path)

@@ -7,3 +7,8 @@ supervisor    keeps one worker in each slot, and replaces workers without losing
 upgrade       what the program says to the one that takes its place
 notify        what a service manager is told
 """
+
+from typing import Final
+
+WORKER_FLAG: Final = "--as-worker"
+"""Begins the words of a worker."""
