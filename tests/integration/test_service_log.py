@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 from lab import open_lab, until
+from lab_client import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,8 @@ async def test_lines_name_their_request(tmp_path: Path) -> None:
                 ]
             finally:
                 process.terminate()
-                await process.wait()
+                with trio.move_on_after(WAIT_S, shield=True):
+                    await process.wait()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(line["message"], line["request_id"], line["tenant"]) for line in lines] == [
         ("asked with ***", ids[0], "acme"),
