@@ -35,6 +35,7 @@ def plans() -> None:
 @click.argument("plan_name", metavar="PLAN")
 @click.option("--duration", help="How long to run, like 90s, 10m, 24h; without it, as the plan says.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write record, report and logs.")
+@click.option("--shape", help="A shape by name or path; without it, that of the plan.")
 @click.option("--nemesis", help="A schedule by name or path, or none; without it, as the plan says.")
 @click.option("--thresholds", help="Thresholds by name or path; without it, as the plan says.")
 @click.option("--baseline", type=click.Path(path_type=Path), help="The record of an earlier run, to compare with.")
@@ -60,7 +61,7 @@ def run_command(plan_name: str, out: Path | None, **options: object) -> None:
 
     try:
         plan = read_plan(plan_name)
-        for name in ("duration", "nemesis", "thresholds", "workers", "rate_factor", "seed", "baseline"):
+        for name in ("duration", "shape", "nemesis", "thresholds", "workers", "rate_factor", "seed", "baseline"):
             value = options[name]
             if value is not None:
                 plan = msgspec.structs.replace(plan, **{name: str(value) if name == "baseline" else value})

@@ -1,5 +1,6 @@
 """Shapes: what a file says is what is wanted when, and what is wrong with one is said with its fix."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -172,3 +173,20 @@ def test_what_is_wrong_with_an_open_loop_is_said_too(old: str, new: str, said: s
 def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match=r"cannot be read: No such file or directory; give a file of loadtests/shapes"):
         read(tmp_path / "none.yaml")
+
+
+def test_the_shape_of_the_readme_can_be_used() -> None:
+    text = Path("loadtests/README.md").read_text()
+    begin = text.index("    name: shop\n")
+    example = text[begin : text.index("\n\n", begin)].replace("shop: 9", "http_edge: 9")
+    shape = small("\n".join(line.removeprefix("    ") for line in example.splitlines()))
+    assert [phase.name for phase in shape.phases(60.0)] == ["warm up", "steady", "noon", "rest"]
+
+
+def test_the_readme_names_every_plan_and_folder() -> None:
+    text = Path("loadtests/README.md").read_text()
+    rows = " ".join(line for line in text.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"[a-z_]+", rows))
+    plans = {path.stem for path in Path("loadtests/plans").glob("*.yaml")}
+    folders = {path.name for path in Path("loadtests").iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert plans | folders - {"reports"} <= named
