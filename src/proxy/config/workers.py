@@ -155,7 +155,5 @@ def check_workers(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iter
     for name in ("edge.listen", "edge.tls_listen", "services.listen", "admin.listen"):
         other: Address | None = values[name]
         if own.port and other is not None and own.port <= other.port < own.port + count:
-            why = (
-                f"the workers would listen on the ports {own.port} to {own.port + count - 1}, with {other}"
-            )
+            why = f"the workers would listen on the ports {own.port} to {own.port + count - 1}, with {other}"
             yield conflict("services.worker_listen", name, origins, why, "set a port further away")
