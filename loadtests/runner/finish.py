@@ -10,6 +10,7 @@ from typing import Final
 
 from loadtests import record as records
 from loadtests.record import Record
+from loadtests.shape.knee import knee_lines
 
 HELD: Final = 0
 BROKEN: Final = 1
@@ -22,6 +23,8 @@ def finish(record: Record, folder: Path, thresholds: Path | None, baseline: Path
     """Write the record and the report, tell the verdict, and return the exit code. thresholds: None: nobody judges."""
     code = HELD
     wrote = _write_record(record, folder, tell)
+    for line in knee_lines(record):
+        tell(line)
     if thresholds is not None:
         code = judge_and_report(record, folder, thresholds, baseline, tell)
     if record.ended != "complete":
