@@ -6,6 +6,7 @@
 #   make bench   side by side with other gateways; writes benchmarks/results.json
 #   make fuzz    the fuzz targets and the property tests for a few minutes (FUZZ_SECONDS for each target)
 #   make soak    load for ten minutes (SOAK=24h: for a day) with faults, and a verdict: loadtests/README.md; soak-smoke: a minute
+#   make release-check   all of it, and wheel and docs; writes the summary without which .ci/release makes no tag
 #
 # Needed: Python 3.11 or later, a C compiler, make. On Debian as root, what else is missing is installed with apt-get;
 # elsewhere the tests that need a program say that they are skipped, and for want of what.
@@ -33,7 +34,7 @@ C_OBJECTS := $(patsubst csrc/%.c,build/sanitized/%.o,$(C_SOURCES))
 C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Icsrc -g -O1 -fno-omit-frame-pointer
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: run test check c-test fuzz-test fuzz bench soak soak-smoke native clean
+.PHONY: run test check c-test fuzz-test fuzz bench soak soak-smoke release-check native clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -113,6 +114,11 @@ soak: $(NATIVE) $(VENV)/dev-ready
 
 soak-smoke: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/python -m loadtests run smoke
+
+# Everything that a version has to pass, one after the other (an hour and more; SOAK=24h make release-check for a release). It writes
+# releases/VERSION.md, without which .ci/release makes no tag.
+release-check: $(NATIVE) $(VENV)/dev-ready
+	SOAK=$(SOAK) FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m loadtests.gate check
 
 clean:
 	rm -rf build dist $(VENV) $(NATIVE) src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

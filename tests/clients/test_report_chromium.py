@@ -14,9 +14,9 @@ WATCH = (
 )
 LOOK = """
     ({
-        over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        over: document.body.scrollWidth - document.body.clientWidth,
         ground: getComputedStyle(document.body).backgroundColor,
-        drawn: [...document.querySelectorAll("svg path")].filter((path) => path.getBoundingClientRect().width > 9).length,
+        drawn: [...document.querySelectorAll("path")].filter((line) => line.getBoundingClientRect().width > 9).length,
         loaded: performance.getEntriesByType("resource").length,
         violations: violations.length,
         held: [...document.querySelectorAll(".verdict .held")].length,
