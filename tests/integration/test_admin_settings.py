@@ -16,7 +16,8 @@ async def settings(lab: Lab) -> dict[str, dict[str, Any]]:
 
 
 async def test_settings_are_shown_with_their_origins_and_without_secrets(tmp_path: Path) -> None:
-    async with running(tmp_path, "edge: {deadline: 3s}\nservices: {token: open-sesame}\n") as run:
+    text = "edge: {deadline: 3s}\nservices: {token: open-sesame}\n"
+    async with running(tmp_path, text, service_token="open-sesame") as run:  # noqa: S106
         page = await run.lab.admin("/config")
         assert b"open-sesame" not in page.body
         shown = await settings(run.lab)

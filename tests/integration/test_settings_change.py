@@ -54,7 +54,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, text: str = "") -> AsyncIterator[Running]:
+async def running(tmp_path: Path, text: str = "", **service_settings: str) -> AsyncIterator[Running]:
     path = tmp_path / "penstock.yaml"
     path.write_text(text)
     variables = environment()
@@ -64,7 +64,7 @@ async def running(tmp_path: Path, text: str = "") -> AsyncIterator[Running]:
         reloader = make_reloader(sources, lab.gateway)
         if text:
             await lab.gateway.change(loaded.settings)
-        await lab.serve(service)
+        await lab.serve(service, **service_settings)
         yield Running(lab, reloader, path)
 
 

@@ -176,7 +176,11 @@ def _follow(parts: list[_Part], tell: Callable[[Second], None]) -> list[Result]:
 def _passing_interrupts_on(parts: list[_Part]) -> Iterator[None]:
     """Have the first interrupt end the parts early: a terminal tells them, too, and whoever sends it to us alone does
     not. It raises nothing here, where it could come in the midst of a line. A second one is an interrupt as always.
+    Who is started in the background, and ignores them, ignores this one too.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
 
     def pass_on(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, before)
@@ -238,7 +242,8 @@ def _interrupt_once(_number: int, _frame: object) -> None:
 
 def main() -> None:
     """Be a part."""
-    signal.signal(signal.SIGINT, _interrupt_once)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in the background of a shell
+        signal.signal(signal.SIGINT, _interrupt_once)
     with suppress(KeyboardInterrupt):  # before there is anything to tell of
         _be_a_part()
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
@@ -60,6 +61,15 @@ def test_what_is_sent_is_what_was_asked_for() -> None:
     ]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that the test starts know interrupts, though it may itself run in the background, where they do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_an_interrupt_ends_it_early_and_tells_what_was_measured(processes: str) -> None:
     asked = threading.Event()
@@ -74,10 +84,13 @@ def test_an_interrupt_ends_it_early_and_tells_what_was_measured(processes: str) 
         url = f"http://127.0.0.1:{port}/"
         line = [sys.executable, "-m", "proxy.cli.main", "bench", url, "--rate", "200", "--duration", "10m"]
         line += ["--connections", "2", "--processes", processes, "--output", "json"]
-        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert asked.wait(20)
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=20)
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert asked.wait(60)
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=60)
+            finally:
+                process.kill()
     assert (process.returncode, stderr) == (130, "")
     told = json.loads(stdout)
     assert told["stopped"] is True
