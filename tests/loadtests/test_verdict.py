@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from loadtests.record import Event, LogLine, Record, WorkerSample
+from loadtests.record import Event, LogLine, Record, Times, WorkerSample
 from loadtests.verdict import Thresholds, Verdict, judge
 from run_records import Defects, run_record
+
+from proxy.loading.histogram import Histogram
 
 SOUND = msgspec.json.encode(run_record())
 ASKED = Thresholds()
@@ -35,7 +37,7 @@ def killed(at_s: float, slot: int = 0) -> Event:
 
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_a_sound_run_holds(seed: int) -> None:
-    verdict = judge(run_record(seed=seed), ASKED, run_record(seed=seed + 100))
+    verdict = judge(run_record(seed=seed), ASKED, sound())
     assert (verdict.exit_code, verdict.summary) == (0, f"HELD: {len(verdict.lines)} of {len(verdict.lines)} held")
 
 
@@ -202,3 +204,50 @@ def test_limits_without_an_earlier_run() -> None:
     verdict = judge(sound(), asked)
     assert [line.name for line in verdict.broken] == ["throughput", "p99"]
     assert said(verdict, "throughput").endswith("400.0/s (at least 500.0)")
+
+
+def test_an_open_loop_that_was_late_or_not_answered_says_so() -> None:
+    record = sound()
+    record.facts = msgspec.structs.replace(record.facts, loop="open")
+    late = Times.of(Histogram.of([20] * 90 + [3_000] * 10))
+    for interval in record.intervals:
+        interval.late = late if interval.sent else None
+    verdict = judge(record, ASKED)
+    assert (verdict.exit_code, [line.name for line in verdict.unproven]) == (2, ["generator"])
+    assert "p99 3.00 ms late" in said(verdict, "generator")
+    assert "100.000% of what was due" in said(verdict, "answered of sent")
+    for interval in record.intervals:
+        interval.late = None
+        interval.answered -= 4 if interval.sent else 0
+    assert [line.name for line in judge(record, ASKED).broken] == ["answered of sent"]
+
+
+def test_growth_is_told_by_the_longest_life_of_a_slot() -> None:
+    record = run_record(Defects(bytes_per_request=100))
+    record.events.append(killed(129))
+    for sample in record.samples[130:]:
+        assert sample.gateway is not None
+        sample.gateway.workers[0] = WorkerSample(id="0.1", pid=300, state="serving")
+        sample.processes[0] = msgspec.structs.replace(sample.processes[0], pid=300)
+    for sample in record.samples[128:130]:
+        sample.processes.append(
+            msgspec.structs.replace(sample.processes[0], pid=300, name="worker-0 holding", rss_bytes=1_000_000)
+        )
+    verdict = judge(record, ASKED)
+    assert [line.name for line in verdict.broken] == ["memory"]
+    measured = next(line.measured for line in verdict.lines if line.name == "memory")
+    assert measured == pytest.approx(100, rel=0.1)
+
+
+def test_a_day_is_judged_by_the_hour_too() -> None:
+    record = run_record(Defects(bytes_per_request=30))
+    hours = 24 * 3_600 / record.duration_s
+    longer = msgspec.json.decode(SOUND, type=Record)
+    longer.phases = [
+        msgspec.structs.replace(each, begin_s=each.begin_s * hours, end_s=each.end_s * hours) for each in record.phases
+    ]
+    longer.samples = [msgspec.structs.replace(each, at_s=each.at_s * hours) for each in record.samples]
+    for interval in longer.intervals:
+        interval.begin_s, interval.length_s, interval.sent = interval.begin_s * hours, hours, interval.sent * 144
+    verdict = judge(longer, msgspec.convert({"growth": {"memory_mib_per_hour_max": 0.1}}, Thresholds))
+    assert "memory, by time" in [line.name for line in verdict.broken]
