@@ -1,5 +1,6 @@
 """`python -m loadtests.planted NAME -- COMMAND ...`: become that command, with a defect in it."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write(USAGE + "".join(f"  {name:<12} {told}\n" for name, told in DEFECTS.items()))
         return 2
     name, command = words[0], list(words[2:])
-    sys.stderr.write(f"PLANTED: {name}: {DEFECTS[name]}\n")
+    told = {"level": "warning", "logger": "loadtests.planted", "message": f"{name}: {DEFECTS[name]}"}
+    sys.stderr.write(json.dumps(told) + "\n")  # as a line of the gateway's log, which it is the first of
     sys.stderr.flush()
     try:
         os.execvpe(command[0], command, environment_of(name, os.environ))  # noqa: S606 - what was asked for

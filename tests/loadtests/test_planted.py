@@ -1,5 +1,6 @@
 """Planted defects: as large as they say, in every process that follows, and nothing else is changed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -112,7 +113,8 @@ def test_it_becomes_the_command_and_says_what_it_planted() -> None:
     code = "import os; print(os.environ['LOADTESTS_PLANTED'])"
     command = [sys.executable, "-m", "loadtests.planted", "tasks", "--", sys.executable, "-c", code]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (run.stdout, run.stderr) == ("tasks\n", f"PLANTED: tasks: {DEFECTS['tasks']}\n")
+    told = {"level": "warning", "logger": "loadtests.planted", "message": f"tasks: {DEFECTS['tasks']}"}
+    assert (run.stdout, json.loads(run.stderr)) == ("tasks\n", told)
     command = [sys.executable, "-m", "loadtests.planted", "tasks", "--", "/no/such/program"]
     failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert failed.returncode == 2
