@@ -7,15 +7,15 @@ from lab_client import WAIT_S
 from relay import Direction, Fault, Kind, open_relay
 
 from frames.greeting import WorkerPlace
-from penstock import Call, Service
+from penstock import Call, Service, dial
 
-SETTINGS = {
+STEADY = {"services_heartbeat": "100ms", "rules": "[{retries: none}]"}
+HARMED = {
+    **STEADY,
     "services_hello_timeout": "300ms",
-    "services_heartbeat": "100ms",
     "services_degraded_after": "300ms",
     "services_unhealthy_after": "400ms",
     "services_removed_after": "600ms",
-    "rules": "[{retries: none}]",
 }
 CONNECTING = [
     Fault(Kind.CUT),
@@ -53,10 +53,13 @@ def name(fault: Fault) -> str:
         *(pytest.param(fault, True, id=f"connected-{name(fault)}") for fault in CONNECTED),
     ],
 )
-async def test_what_harms_the_way_to_one_worker_does_not_harm_the_other(fault: Fault, is_connected: bool) -> None:
+async def test_what_harms_the_way_to_one_worker_does_not_harm_the_other(
+    fault: Fault, is_connected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "WELCOME_S", 1.0)  # which is waited for where nothing comes back
     async with (
-        open_lab(**SETTINGS) as steady,
-        open_lab(**SETTINGS) as harmed,
+        open_lab(**STEADY) as steady,
+        open_lab(**HARMED) as harmed,
         open_relay(harmed.addresses.services, None if is_connected else fault) as (relay, port),
         trio.open_nursery() as nursery,
     ):
