@@ -120,7 +120,7 @@ def test_all_kinds_of_users_are_counted_as_the_gateway_counts_them(stand: Stand,
     kinds = known_users()
     before = counted(stand)
     text = CLOSED % (", ".join(f"{kind}: 1" for kind in kinds), len(kinds))
-    made = Generated(tmp_path, order_of(stand, tmp_path, text, 4.0))
+    made = Generated(tmp_path, order_of(stand, tmp_path, text, 3.0))
     after = counted(stand)
     assert made.exit_code == 0
     counts = list(made.requests.values())
@@ -132,7 +132,9 @@ def test_all_kinds_of_users_are_counted_as_the_gateway_counts_them(stand: Stand,
     over_http = [each for each in counts if each.user != "frames" and not each.name.startswith("message of ")]
     assert after[0] - before[0] == sum(each.sent for each in over_http) + 1  # and its probe
     express = [each for each in over_http if each.counted_at_gateway]
-    assert after[1] - before[1] == sum(sum(each.statuses.values()) for each in express) + 1
+    answered = sum(sum(each.statuses.values()) for each in express) + 1
+    gone = sum(sum(each.failures.values()) for each in express)  # a gateway that hears late of it may have answered
+    assert answered <= after[1] - before[1] <= answered + gone
     intervals = [said.interval for said in made.intervals if said.interval]
     assert sum(interval.sent for interval in intervals) == sum(each.sent for each in counts)
     quick = [each for each in counts if each.user not in SLOW_USERS]
@@ -141,7 +143,7 @@ def test_all_kinds_of_users_are_counted_as_the_gateway_counts_them(stand: Stand,
 
 def test_an_open_loop_sends_what_is_due_and_rests_when_it_is_to(stand: Stand, tmp_path: Path) -> None:
     before = counted(stand)
-    order = msgspec.structs.replace(order_of(stand, tmp_path, OPEN, 4.0), interval_s=0.5)
+    order = msgspec.structs.replace(order_of(stand, tmp_path, OPEN, 3.0), interval_s=0.5)
     made = Generated(tmp_path, order)
     after = counted(stand)
     assert made.exit_code == 0
@@ -151,7 +153,7 @@ def test_an_open_loop_sends_what_is_due_and_rests_when_it_is_to(stand: Stand, tm
     assert none.reasons == {"no_route": none.sent}
     sent = read_counts.sent + none.sent
     assert after[0] - before[0] == sent + 1
-    assert 150 < sent < 450  # 300 in the mean
+    assert 100 < sent < 300  # 200 in the mean
     assert read_counts.time_of_service is not None
     assert read_counts.time_of_service.count == read_counts.times.count
     assert sum(said.interval.sent for said in made.intervals if said.interval) == sent
