@@ -95,7 +95,7 @@ async def _load(stand: Stand, text: str, keeper: Keeper) -> list[RequestCounts]:
     order = Order(
         edge=stand.layout.edge, services=None, shape=str(file), users={}, phases=shape.phases(STALL.duration_s)
     )
-    generator = Generator(order, stand.layout.folder, keeper)
+    generator, told = Generator(order, stand.layout.folder, keeper), None
     try:
         async with trio.open_nursery() as nursery:
             async for said in generator.said():
@@ -105,11 +105,13 @@ async def _load(stand: Stand, text: str, keeper: Keeper) -> list[RequestCounts]:
                 elif said.error:
                     raise GeneratorError(said.error)
                 elif said.requests is not None:
-                    return said.requests
-        raise GeneratorError(generator.why_ended())
+                    told = said.requests
+        if told is None:
+            raise GeneratorError(generator.why_ended())
     finally:
         generator.end()
         await generator.aclose()
+    return told
 
 
 async def _stall(pid: int) -> None:
