@@ -497,7 +497,11 @@ OF_WIRE: Final[dict[str, MetricName]] = {
     "requests_bad": MetricName(
         "penstock_edge_bad_requests_total", "counter", "Requests that were malformed, too slow or not carried."
     ),
-    "answers": MetricName("penstock_edge_answers_total", "counter", "Answers given to clients, by services or by us."),
+    "answers": MetricName(
+        "penstock_edge_answers_total",
+        "counter",
+        "Answers given to clients, by services or by us, that the wire has written itself: no streams, no upgrades.",
+    ),
     "answers_from_services": MetricName(
         "penstock_edge_service_answers_total", "counter", "Answers given to clients that came from services."
     ),
