@@ -301,14 +301,14 @@ def _hedges(gateway: "Gateway") -> HedgeFigures:
 def _calls(gateway: "Gateway") -> CallFigures:
     own = gateway.own
     mirror = own.__dict__.get("mirror")  # neither is there before it is first needed
-    copies = {name: getattr(mirror, name) if mirror else 0 for name in ("sent", "dropped", "failed")}
+    copies = {name: 0 if mirror is None else getattr(mirror, name) for name in ("sent", "dropped", "failed")}
     relay = own.__dict__.get("relay")
     return CallFigures(
         in_flight=own.calls_in_flight,
-        refused=gateway.transport.statistics().calls_refused + (relay.no_calls if relay else 0),
+        refused=gateway.transport.statistics().calls_refused + (relay.no_calls if relay is not None else 0),
         copies=copies,
-        answered=dict(relay.answered) if relay else {},
-        not_answered=dict(relay.refused) if relay else {},
+        answered=dict(relay.answered) if relay is not None else {},
+        not_answered=dict(relay.refused) if relay is not None else {},
     )
 
 

@@ -85,6 +85,15 @@ async def reply(service: RawService, exchange: int = ID) -> Reply:
 # ---- as it should be ----
 
 
+async def test_calls_are_counted_by_who_asks_whom(lab: Lab) -> None:
+    callee, caller = await stock(lab), await shop(lab)
+    await ask(caller)
+    await callee.respond(await callee.asked(), 200)
+    assert (await reply(caller)).status == 200
+    text = (await lab.admin("/metrics")).body.decode()
+    assert 'penstock_service_calls_total{caller="shop",callee="stock"} 1\n' in text
+
+
 async def test_a_call_and_its_answer(lab: Lab) -> None:
     callee, caller = await stock(lab, "POST /stock/{id}"), await shop(lab)
     trace = bytes(range(1, 25)) + b"\3"
