@@ -68,7 +68,9 @@ def stopped_terminal() -> Iterator[int]:
         (stopped_terminal, "waiting"),
     ],
 )
-async def test_a_log_that_cannot_be_written_harms_nobody(output: Callable[[], AbstractContextManager[int]], what: str) -> None:
+async def test_a_log_that_cannot_be_written_harms_nobody(
+    output: Callable[[], AbstractContextManager[int]], what: str
+) -> None:
     with output() as stderr:
         async with gateway_process(stderr, log_level="debug") as gateway:
             service = await gateway.service("GET /things")
