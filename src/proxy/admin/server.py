@@ -39,7 +39,7 @@ class _BoundedListener(trio.abc.Listener[trio.SocketStream]):
             await self._slots.acquire()
             try:
                 return await self._listener.accept()
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - raised on but for one kind, which is no cancellation
                 self._slots.release()
                 if not isinstance(error, OSError) or error.errno not in _SHORT:
                     raise
