@@ -34,8 +34,8 @@ def make_service() -> Service:
     async def waiting(call: Call) -> dict[str, int]:
         log.info("before")
         await trio.lowlevel.checkpoint()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(in_a_task)  # noqa: ASYNC112 - a task is what this is about
+        async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - a task is what this is about
+            nursery.start_soon(in_a_task)
         await trio.to_thread.run_sync(deeper)
         return {}
 
