@@ -34,7 +34,7 @@ C_OBJECTS := $(patsubst csrc/%.c,build/sanitized/%.o,$(C_SOURCES))
 C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Icsrc -g -O1 -fno-omit-frame-pointer
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: run test check c-test fuzz-test fuzz bench soak soak-smoke release-check native clean
+.PHONY: run test check c-test fuzz-test c-test-and-fuzz fuzz bench soak soak-smoke release-check native clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -44,9 +44,7 @@ run: $(NATIVE) $(VENV)/dev-ready
 # pytest comes last, so that its closing line is the last one.
 test: $(NATIVE) $(VENV)/dev-ready
 	.ci/packages test
-	$(MAKE) --no-print-directory check
-	$(MAKE) --no-print-directory c-test
-	$(MAKE) --no-print-directory fuzz-test
+	$(MAKE) --no-print-directory --jobs=2 check c-test-and-fuzz
 	$(BIN)/python -m pytest
 
 check: $(NATIVE) $(VENV)/dev-ready
@@ -93,6 +91,11 @@ c-test: $(C_TESTS)
 	    echo "$$said" | tail -n 1; \
 	    echo "$$said" | tail -n 1 | grep -Eqx '[1-9][0-9]* passed, 0 failed' || exit 1; \
 	done
+
+# Beside the checkers, which leave a core idle for most of their time.
+c-test-and-fuzz:
+	$(MAKE) --no-print-directory c-test
+	$(MAKE) --no-print-directory fuzz-test
 
 # The same inputs each time, for a few seconds.
 fuzz-test:
