@@ -19,11 +19,11 @@ from typing import Any
 
 from frames.frame import Method
 from frames.greeting import EndpointOffer
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import Balance, BalancePolicy, Key, KeyKind, RoutePolicy
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import stages_of
 from proxy.route.table import Route, RouteTable
-from proxy.route_policy import Balance, BalancePolicy, Key, KeyKind, RoutePolicy
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import stages_of
 from proxy.targets.choose import Balancing, make_picks
 from proxy.targets.instance import Instance
 from proxy.targets.pick import Figures

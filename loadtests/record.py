@@ -235,13 +235,13 @@ class GatewaySample(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class MachineSample(msgspec.Struct, kw_only=True, frozen=True):
-    """The machine at one moment, all cores together, in seconds (proc(5), /proc/stat)."""
+    """The machine at one moment, all cores that the run may use together, in seconds (proc(5), /proc/stat)."""
 
     busy_s_total: float
     steal_s_total: float
     """Time that the hypervisor has given to others."""
     total_s_total: float
-    """Of all cores, idle time included."""
+    """Of these cores, idle time included."""
     available_bytes: int
     spin_us: int
     """How long a fixed piece of work took that should always take the same: the noise that no counter tells."""

@@ -63,6 +63,21 @@ def test_stops_do_not_import_each_other(stop: str) -> None:
     assert sideways == []
 
 
+ABOVE = ("gateway", "overview", "process", "supervisor", "merged", "explain", "cli")
+"""What puts stops together, or reads them."""
+
+
+@pytest.mark.parametrize("below", [*STOPS, "request", "records"])
+def test_stops_do_not_import_what_puts_them_together(below: str) -> None:
+    upward = [
+        (path.relative_to(SOURCE).as_posix(), name)
+        for path in modules(f"proxy/{below}")
+        for name in imported(path)
+        if name.startswith(tuple(f"proxy.{room}" for room in ABOVE))
+    ]
+    assert upward == []
+
+
 @pytest.mark.parametrize("module", ["frames", "frames.codec", "frames.session", "frames.greeting"])
 def test_frames_without_its_wire_leave_trio_unimported(module: str) -> None:
     code = f"import sys, {module}; sys.exit('trio' in sys.modules)"
@@ -70,37 +85,38 @@ def test_frames_without_its_wire_leave_trio_unimported(module: str) -> None:
 
 
 def test_the_data_path_loads_nothing_that_only_people_need() -> None:
-    code = "import sys, proxy.app; print(*{'click', 'yaml', 'rich', 'prometheus_client', 'h11'} & set(sys.modules))"
+    people = "{'click', 'yaml', 'rich', 'prometheus_client', 'h11'}"
+    code = f"import sys, proxy.gateway.app; print(*{people} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split() == []
 
 
 LATER = {
-    *("dataclasses", "encodings.idna", "joserfc", "cryptography", "click", "yaml", "h11"),
-    *("penstock.semver", "penstock.settings.claims", "penstock.settings.differences", "penstock.settings.flow"),
-    *("penstock.settings.identity", "penstock.settings.tables", "penstock.settings.yaml_nodes"),
-    *("penstock.settings.service", "proxy.edge.forwarded"),
-    *("proxy.beside_traffic", "proxy.config.changes", "proxy.config.reload", "proxy.config.watching"),
-    *("proxy.admin.figures", "proxy.config.references", "proxy.explain", "proxy.overview_figures"),
-    *("proxy.overview_lists", "proxy.policy.identity.api_keys", "proxy.policy.identity.compact"),
-    *("proxy.policy.identity.issuer", "proxy.policy.identity.keyring", "proxy.policy.identity.verify"),
-    *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes"),
-    *("proxy.admission.admitting", "proxy.admission.adaptive", "proxy.admission.gate", "proxy.admission.line"),
-    *("proxy.config.rules", "proxy.config.structured", "proxy.faults", "proxy.edge.task.spoiled"),
-    *("proxy.attempts.profiles", "proxy.attempts.retrying", "proxy.config.retry_profiles", "proxy.resending"),
-    *("proxy.breaker_keeper", "proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.probe"),
-    *("penstock.tunnel", "proxy.pooled", "proxy.targets.connect", "proxy.targets.pool", "proxy.targets.pool_values"),
-    *("proxy.transport.dialled", "proxy.transport.dialling", "proxy.transport.identity"),
-    *("proxy.config.fanouts", "proxy.fanout", "proxy.attempts.hedge", "proxy.attempts.hedging"),
-    *("proxy.answers", "proxy.config.answer_rules", "proxy.parked", "sqlite3"),
-    *("proxy.edge.task.gather", "proxy.edge.task.handover", "proxy.edge.task.client", "proxy.edge.task.body"),
-    *("proxy.edge.task.departures", "proxy.edge.task.job", "proxy.edge.task.mend", "proxy.edge.task.streams"),
-    *("proxy.policy.rates.keys", "proxy.policy.rates.limiter", "proxy.policy.rates.plan", "proxy.policy.rates.store"),
-    *("proxy.admin.percentiles", "proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.overview_top"),
-    *("proxy.control", "proxy.inherited", "proxy.merged"),
-    *("frames.latency_sums", "proxy.overview_times", "proxy.revision", "proxy.admin.metrics", "proxy.admin.exposition"),
-    *("proxy.supervised", "proxy.supervisor", "proxy.worker_commands", "proxy.working"),
-    *("frames.chunked", "proxy.held", "proxy.overview", "proxy.admin.pages", "proxy.admin.state"),
-    *("proxy.access_log", "proxy.records", "proxy.traces", "penstock.tracing", "frames.records"),
+    *("click", "cryptography", "dataclasses", "encodings.idna", "frames.chunked", "frames.latency_sums"),
+    *("frames.records", "h11", "joserfc", "penstock.semver", "penstock.settings.claims"),
+    *("penstock.settings.differences", "penstock.settings.flow", "penstock.settings.identity"),
+    *("penstock.settings.service", "penstock.settings.tables", "penstock.settings.yaml_nodes", "penstock.tracing"),
+    *("penstock.tunnel", "sqlite3", "yaml", "proxy.access_log", "proxy.admin.exposition", "proxy.admin.figures"),
+    *("proxy.admin.metrics", "proxy.admin.pages", "proxy.admin.percentiles", "proxy.admin.state"),
+    *("proxy.admin.top_keeper", "proxy.admin.top_sample", "proxy.admission.adaptive", "proxy.admission.admitting"),
+    *("proxy.admission.gate", "proxy.admission.line", "proxy.answers", "proxy.attempts.hedge"),
+    *("proxy.attempts.hedging", "proxy.attempts.profiles", "proxy.attempts.retrying", "proxy.config.answer_rules"),
+    *("proxy.config.changes", "proxy.config.fanouts", "proxy.config.references", "proxy.config.reload"),
+    *("proxy.config.retry_profiles", "proxy.config.rules", "proxy.config.structured", "proxy.config.watching"),
+    *("proxy.control", "proxy.edge.forwarded", "proxy.edge.task.body", "proxy.edge.task.client"),
+    *("proxy.edge.task.departures", "proxy.edge.task.gather", "proxy.edge.task.handover", "proxy.edge.task.job"),
+    *("proxy.edge.task.mend", "proxy.edge.task.spoiled", "proxy.edge.task.streams", "proxy.explain", "proxy.fanout"),
+    *("proxy.faults", "proxy.gateway.breaker_keeper", "proxy.pooled", "proxy.gateway.resending"),
+    *("proxy.merged", "proxy.overview.figures", "proxy.overview.lists", "proxy.overview.overview"),
+    *("proxy.overview.revision", "proxy.overview.times", "proxy.overview.top", "proxy.policy.identity.api_keys"),
+    *("proxy.policy.identity.compact", "proxy.policy.identity.issuer", "proxy.policy.identity.keyring"),
+    *("proxy.policy.identity.verify", "proxy.policy.rates.keys", "proxy.policy.rates.limiter"),
+    *("proxy.policy.rates.plan", "proxy.policy.rates.store", "proxy.beside_traffic"),
+    *("proxy.process.inherited", "proxy.process.supervised", "proxy.process.worker_commands"),
+    *("proxy.process.working", "proxy.records", "proxy.request.held", "proxy.request.parked"),
+    *("proxy.route.placement_reader", "proxy.route.policy_join", "proxy.route.rule_scopes", "proxy.supervisor"),
+    *("proxy.targets.breaker", "proxy.targets.breakers", "proxy.targets.connect", "proxy.targets.pool"),
+    *("proxy.targets.pool_values", "proxy.targets.probe", "proxy.traces", "proxy.transport.dialled"),
+    *("proxy.transport.dialling", "proxy.transport.identity"),
 }
 """What only those load who have set something for it, or ask for it: an idle gateway's memory is small without."""
 
@@ -109,7 +125,7 @@ def test_a_gateway_with_defaults_loads_nothing_that_it_does_not_need() -> None:
     code = (
         "import sys, trio\n"
         "from proxy.config import load_gateway\n"
-        "from proxy.running import Sources, serve\n"
+        "from proxy.process.running import Sources, serve\n"
         "listen = {f'PENSTOCK_{name}_LISTEN': '127.0.0.1:0' for name in ('EDGE', 'SERVICES', 'ADMIN')}\n"
         "loaded = load_gateway(listen)\n"
         "async def main():\n"
@@ -121,7 +137,7 @@ def test_a_gateway_with_defaults_loads_nothing_that_it_does_not_need() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     loaded = set(run.stdout.split())
-    assert "proxy.app" in loaded
+    assert "proxy.gateway.app" in loaded
     assert loaded & LATER == set()
     assert [name for name in sorted(LATER) if find_spec(name) is None] == []
 

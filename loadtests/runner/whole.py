@@ -29,7 +29,7 @@ from loadtests.stand.layout import make_layout
 from loadtests.stand.stand import Stand, StandError
 from loadtests.tools import shown_duration
 from proxy import __version__
-from proxy.revision import revision
+from proxy.overview.revision import revision
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

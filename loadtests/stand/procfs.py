@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -73,8 +74,8 @@ def in_session(session: int) -> list[int]:
 
 
 def machine_sample() -> MachineSample:
-    """Return how the machine is now. Takes a millisecond or two of a core."""
-    ticks = [int(word) for word in (PROC / "stat").read_text().partition("\n")[0].split()[1:9]]
+    """Return how the machine is now, which is the cores that this process may use. Takes a millisecond or two."""
+    ticks = core_ticks((PROC / "stat").read_text(), os.sched_getaffinity(0))
     total = sum(ticks)
     return MachineSample(
         busy_s_total=(total - ticks[3] - ticks[4]) / _TICKS_PER_S,
@@ -83,6 +84,13 @@ def machine_sample() -> MachineSample:
         available_bytes=_available_bytes((PROC / "meminfo").read_text()),
         spin_us=spin_us(),
     )
+
+
+def core_ticks(stat: str, cores: Set[int]) -> list[int]:
+    """Return the first eight figures of /proc/stat, from `user` to `steal`, summed over some cores."""
+    lines = (line.split() for line in stat.splitlines() if line.startswith("cpu") and line[3].isdecimal())
+    ticks = [[int(word) for word in words[1:9]] for words in lines if int(words[0][3:]) in cores]
+    return [sum(figures) for figures in zip(*ticks, strict=True)]
 
 
 def _available_bytes(meminfo: str) -> int:

@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
 
 
 class BreakerState(IntEnum):

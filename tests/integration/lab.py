@@ -10,9 +10,9 @@ from lab_service import RawService
 
 from penstock import Service
 from penstock.settings.service import load_service
-from proxy.app import Addresses, Gateway
 from proxy.config import load_gateway
-from proxy.running import open_listeners
+from proxy.gateway.app import Addresses, Gateway
+from proxy.process.running import open_listeners
 
 POLL_S = 0.002
 OPEN = {"identity_undeclared": "public", "workers": "0"}

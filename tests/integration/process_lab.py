@@ -14,9 +14,9 @@ from lab import environment
 from lab_client import WAIT_S, Client, HttpAnswer
 from lab_service import RawService
 
-from proxy.listeners import Addresses
+from proxy.gateway.listeners import Addresses
 
-COMMAND = (sys.executable, "-P", "-m", "proxy.serving")
+COMMAND = (sys.executable, "-P", "-m", "proxy.process.serving")
 START_S = 15  # an interpreter starts, and imports
 POLL_S = 0.01
 

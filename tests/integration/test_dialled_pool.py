@@ -13,8 +13,8 @@ from lab_service import Asked, RawService
 from msgspec.structs import replace
 
 from penstock.settings import Address, SettingsError
-from proxy.bounds import pool_limits
 from proxy.config import GatewayConfig, load_gateway
+from proxy.gateway.bounds import pool_limits
 from proxy.pooled import PoolStatistics
 
 

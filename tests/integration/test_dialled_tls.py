@@ -18,8 +18,8 @@ from penstock.errors import GatewayError
 from penstock.settings import SettingsError, load_service_settings
 from penstock.settings.service import ServiceSettings
 from penstock.tunnel import open_tunnel
-from proxy.app import Gateway
 from proxy.config import load_gateway
+from proxy.gateway.app import Gateway
 
 
 @pytest.fixture(scope="module")

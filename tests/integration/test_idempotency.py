@@ -19,8 +19,8 @@ from frames.fixed import encode_refused
 from frames.frame import CancelReason, FieldId, FrameType, RefusedReason
 from penstock.settings import SettingsError
 from proxy.answers.ledger import Ledger
-from proxy.app import Gateway
 from proxy.config import load_gateway
+from proxy.gateway.app import Gateway
 
 RULE: dict[str, Any] = {"path": "/payments", "idempotency": {}}
 KEY = 'Idempotency-Key: "8e03978e-40d5-43e8-bc93-6894a57f9324"'

@@ -13,7 +13,7 @@ from lab_client import WAIT_S, Client, request
 from penstock import Call, Service
 from penstock.settings import Loaded
 from proxy.config import GatewayConfig, load_gateway
-from proxy.running import Sources, make_reloader
+from proxy.process.running import Sources, make_reloader
 
 ECHO = b"0123456789" * 100
 HOUR = "delay: 1h"

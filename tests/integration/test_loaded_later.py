@@ -8,7 +8,7 @@ from lab import Lab, environment, open_lab, until
 from lab_client import request
 
 from proxy.config import load_gateway
-from proxy.running import Reloading, Sources
+from proxy.process.running import Reloading, Sources
 
 BODY = bytes(200_000)
 """More than the wire takes in with a head."""

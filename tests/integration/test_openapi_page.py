@@ -11,8 +11,8 @@ from frames.endpoint import EndpointOffer
 from frames.fixed import encode_refused
 from frames.frame import END, FrameType, Method, RefusedReason
 from penstock import Call, Service
-from proxy import describing
 from proxy.admin.openapi import KEPT_S
+from proxy.gateway import describing
 
 
 class Invoice(msgspec.Struct):

@@ -13,7 +13,7 @@ from penstock import Call, Service
 from penstock.call_fields import CallFields
 from penstock.settings import LogSettings, Secret
 from penstock.telemetry.logs import set_up_logs
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
 
 
 @contextmanager

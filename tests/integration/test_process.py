@@ -17,7 +17,7 @@ from lab_service import RawService
 
 from frames.codec import decode_goaway
 from frames.frame import FrameType, GoawayReason
-from proxy.app import Addresses
+from proxy.gateway.app import Addresses
 
 COMMAND = (sys.executable, "-m", "proxy.cli.main", "serve")
 START_S = 15  # an interpreter starts, and imports

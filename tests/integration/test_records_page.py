@@ -122,7 +122,7 @@ async def test_who_is_too_slow_is_told_how_many_are_lost() -> None:
 
 
 async def test_one_question_looks_at_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.overview_records.LOOKED_MAX", 64)
+    monkeypatch.setattr("proxy.overview.records.LOOKED_MAX", 64)
     async with open_lab(records_recent="1000") as lab:
         client = await lab.client()
         await client.get("/nowhere/first")

@@ -18,7 +18,7 @@ from penstock import Call, Service
 from proxy.attempts.judging import Why
 from proxy.attempts.retrying import Retrying
 from proxy.config import load_gateway
-from proxy.failure import FailureKind
+from proxy.request.failure import FailureKind
 
 NO_BUDGET = {"retries_budget": "0%", "retries_budget_floor": "0"}
 AT_ONCE = "{at-once: {backoff: 0ms, backoff_max: 0ms, attempts: 3}}"

@@ -19,7 +19,7 @@ from penstock.settings.service import load_service
 from penstock.streaming import StreamCall
 from proxy.config import load_gateway
 from proxy.config.reload import Reloader
-from proxy.running import Sources, make_reloader
+from proxy.process.running import Sources, make_reloader
 
 service = Service("billing", version="1.4.0", access="public")
 

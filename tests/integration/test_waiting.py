@@ -9,9 +9,9 @@ from lab_client import request
 
 from penstock import Call, Service
 from proxy.errors import FORBIDDEN
-from proxy.exchange import Exchange
 from proxy.policy.deadline import set_deadline
-from proxy.stage import Answer, Await, Reply, Result
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Await, Reply, Result
 
 
 class Gate:
@@ -67,7 +67,7 @@ async def post_stream(call: Call) -> object:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
-    monkeypatch.setattr("proxy.pipeline.set_deadline", gate.stage)
+    monkeypatch.setattr("proxy.gateway.pipeline.set_deadline", gate.stage)
     return gate
 
 

@@ -17,7 +17,7 @@ from lab_client import WAIT_S, Client, HttpAnswer
 
 from penstock import Call, Service
 from penstock.websocket import WebSocket
-from proxy.app import Addresses
+from proxy.gateway.app import Addresses
 
 COMMAND = (sys.executable, "-m", "proxy.cli.main")
 START_S = 60.0

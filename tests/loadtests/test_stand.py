@@ -14,7 +14,7 @@ from loadtests.stand.keeper import sessions_left
 from loadtests.stand.layout import gateway_settings, make_layout
 from loadtests.stand.logs import LogFollower
 from loadtests.stand.metrics_page import gateway_sample
-from loadtests.stand.procfs import in_session, machine_sample, read_stat, stat_of, taken_by
+from loadtests.stand.procfs import core_ticks, in_session, machine_sample, read_stat, stat_of, taken_by
 from loadtests.stand.stand import Stand, StandError
 from loadtests.tools import ROOT, duration_s, free_ports, shown_duration
 
@@ -70,6 +70,19 @@ def test_a_process_is_measured_while_it_lives() -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert taken_by(process.pid) is None  # it only waits to be waited for
     process.wait()
+
+
+def test_the_machine_is_the_cores_that_the_run_may_use() -> None:
+    """So that two runs, or a run and other work, can go side by side under taskset(1)."""
+    stat = (
+        "cpu  30 0 12 300 0 0 0 3 0 0\n"
+        "cpu0 10 0 4 100 0 0 0 1 0 0\n"
+        "cpu1 20 0 8 200 0 0 0 2 0 0\n"
+        "cpu10 1 1 1 1 1 1 1 1 0 0\n"
+        "intr 5\n"
+    )
+    assert core_ticks(stat, {1}) == [20, 0, 8, 200, 0, 0, 0, 2]
+    assert core_ticks(stat, {0, 1}) == [30, 0, 12, 300, 0, 0, 0, 3]
 
 
 def test_the_machine_tells_its_time() -> None:

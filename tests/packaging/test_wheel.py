@@ -27,7 +27,7 @@ PROGRAM = """
 import sys
 import frames, frames._native, frames.codec, frames.wire
 import penstock, penstock.settings, penstock.settings.file
-import proxy, proxy.app, proxy.cli.main, proxy.cli.demo_service
+import proxy, proxy.gateway.app, proxy.cli.main, proxy.cli.demo_service
 from penstock import Service
 from proxy.admin.operator_page import operator_page
 assert operator_page().status == 200

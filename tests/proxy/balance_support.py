@@ -10,11 +10,11 @@ from request_fields import NoFields
 
 from frames.frame import Method
 from frames.greeting import EndpointOffer
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Access, Balance, RoutePolicy
+from proxy.request.snapshot import Limits, Snapshot
 from proxy.route.table import Route, RouteTable
-from proxy.route_policy import Access, Balance, RoutePolicy
-from proxy.snapshot import Limits, Snapshot
 from proxy.targets.instance import Instance
 from proxy.targets.pick import Figures
 from proxy.targets.shares import Shares

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from frames.endpoint import EndpointOffer
 from frames.frame import Method
 from proxy.breaker_state import BreakerState
-from proxy.outcomes import OutcomeKind
+from proxy.request.outcomes import OutcomeKind
 from proxy.targets.breaker import BreakerSettings
 from proxy.targets.breakers import Breakers, Move
 from proxy.targets.gauges import Gauges

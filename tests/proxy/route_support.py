@@ -8,14 +8,14 @@ from request_fields import Fields
 from frames.endpoint import EndpointOffer
 from frames.frame import Method
 from frames.wire_values import HEAD_HAS_MORE, SERVICE_VERSION_FIELD
-from proxy.caller import Caller, Identity
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.caller import Caller, Identity
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.snapshot import Snapshot
 from proxy.route.choice import Choice
 from proxy.route.regions import Regions
 from proxy.route.table import Route
-from proxy.route_policy import RoutePolicy
-from proxy.snapshot import Snapshot
 from proxy.targets.instance import Instance
 
 NO_SNAPSHOT = cast(Snapshot, None)  # none of these stages looks at it

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from proxy.overview_logs import LOGGERS
+from proxy.overview.logs import LOGGERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "logging.md").read_text()

@@ -7,11 +7,11 @@ import pytest
 
 from proxy.admin.pages import Pages
 from proxy.admin.state import AdminProblem
-from proxy.app import Gateway
 from proxy.cli.explain import command
 from proxy.cli.main import COMMANDS
 from proxy.config import gateway_registry, load_gateway
 from proxy.explain.question import question_of
+from proxy.gateway.app import Gateway
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 

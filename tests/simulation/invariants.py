@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from records import BrokenInvariant, must
 
-from proxy.app import Gateway
+from proxy.gateway.app import Gateway
 
 if TYPE_CHECKING:
     from world import World

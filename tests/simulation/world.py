@@ -23,9 +23,9 @@ from frames._native import lib
 from frames.codec import encode_goaway, encode_heartbeat, encode_refused
 from frames.frame import FrameType, GoawayReason, HealthStatus, RefusedReason
 from frames.wire_values import SocketKind
-from proxy.app import Gateway
-from proxy.batch import make_decide
 from proxy.config import GatewayConfig, load_gateway
+from proxy.gateway.app import Gateway
+from proxy.gateway.batch import make_decide
 
 STEP_MS: Final = 20
 LATE_MS: Final = 50

@@ -22,9 +22,9 @@ from proxy.admission.gate import START, Gate, ServiceLimit
 from proxy.admission.line import Waiter
 from proxy.admission.priority import Priority
 from proxy.admission.refusals import Cause, Tally
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.route_policy import Concurrency, RoutePolicy
-from proxy.stage import PARKED, Answer, Lane, Stage
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.route_policy import Concurrency, RoutePolicy
+from proxy.request.stage import PARKED, Answer, Lane, Stage
 
 _log = logging.getLogger("penstock.admission")
 
@@ -59,7 +59,7 @@ class AdmissionPort(Protocol):
 
 
 class ParkingPort(Protocol):
-    """Where requests wait: `proxy.parked.Parking`."""
+    """Where requests wait: `proxy.request.parked.Parking`."""
 
     def park(
         self,

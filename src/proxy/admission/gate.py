@@ -13,7 +13,7 @@ from proxy.admission.line import Line
 from proxy.admission.patience import Patience
 from proxy.admission.priority import Priority
 from proxy.admission.refusals import Tally
-from proxy.route_policy import Concurrency
+from proxy.request.route_policy import Concurrency
 
 NO_LIMIT: Final = 1 << 32
 START: Final = 40

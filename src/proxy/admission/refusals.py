@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Final
 
 from proxy.errors import CONCURRENCY_FULL, HOPELESS, LINE_FULL, LINE_TOO_SLOW
-from proxy.stage import Answer
+from proxy.request.stage import Answer
 
 
 class Cause(Enum):

@@ -13,8 +13,8 @@ from typing import Final
 from proxy.admission.pressure import SATURATED, Lateness, Portions, scaled
 from proxy.admission.priority import Priority
 from proxy.errors import SHED_BYTES, SHED_MEMORY, SHED_QUEUE_DELAY
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.stage import Answer, Stage
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.stage import Answer, Stage
 
 LOOK_S: Final = 0.2
 HOLD: Final = 1.0

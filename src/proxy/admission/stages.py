@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.admission.priority import HEADER, Priority, read_priority
-from proxy.exchange import FROM_TRUSTED, Exchange
-from proxy.stage import Answer, Lane, Stage, for_routes
+from proxy.request.exchange import FROM_TRUSTED, Exchange
+from proxy.request.stage import Answer, Lane, Stage, for_routes
 
 if TYPE_CHECKING:
     from proxy.admission.admitting import Admission, AdmissionPort

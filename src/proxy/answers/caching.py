@@ -21,14 +21,14 @@ from proxy.answers.kept import RETRY_MS, Ask, Entry, Kept, Variant
 from proxy.answers.payload import read_response
 from proxy.answers.routes import UNSAFE, is_cached
 from proxy.answers.watching import watch
-from proxy.ended import GONE, Ended, Endings
 from proxy.errors import NOT_CACHED
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.route_policy import CacheScope
-from proxy.stage import PARKED, Answer, Lane, Stage, for_routes
+from proxy.request.ended import GONE, Ended, Endings
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.route_policy import CacheScope
+from proxy.request.stage import PARKED, Answer, Lane, Stage, for_routes
 
 if TYPE_CHECKING:
-    from proxy.parked import Parking
+    from proxy.request.parked import Parking
 
 _GET: Final = int(Method.GET)
 _HEAD: Final = int(Method.HEAD)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from proxy.answers.directives import Directives, parse_directives, seconds
 from proxy.answers.payload import Response
-from proxy.route_policy import CacheRule
+from proxy.request.route_policy import CacheRule
 
 _HEURISTIC: Final = frozenset((200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501))
 """May be kept where they say nothing of it (RFC 9110, section 15.1), 206 excepted, of which nothing is kept here."""

@@ -7,15 +7,15 @@ from frames.frame import FieldId
 from frames.limits import FIELDS_MAX
 from frames.wire_values import NO_IDENTITY, ForwardedFields, RequestHead
 from proxy.answers.caching import Refresh
-from proxy.ended import Ended
-from proxy.exchange import Exchange
-from proxy.gathered import Outcome, Whole
-from proxy.originated import Outgoing, Place
-from proxy.stage import Answer
+from proxy.request.ended import Ended
+from proxy.request.exchange import Exchange
+from proxy.request.gathered import Outcome, Whole
+from proxy.request.originated import Outgoing, Place
+from proxy.request.stage import Answer
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
-    from proxy.originated import Originated
+    from proxy.request.offer import Offer
+    from proxy.request.originated import Originated
 
 CONTEXT_FIELDS_MAX: Final = 11
 

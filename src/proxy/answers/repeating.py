@@ -26,7 +26,6 @@ from proxy.answers.payload import Response, Template, read_response, without
 from proxy.answers.routes import takes_keys
 from proxy.answers.stores import AnswerStore
 from proxy.answers.watching import watch
-from proxy.ended import GONE, Ended, Endings
 from proxy.errors import (
     BAD_RESPONSE,
     DEADLINE,
@@ -41,10 +40,11 @@ from proxy.errors import (
     SERVICE_OVERLOADED,
     Resend,
 )
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.gathered import Gathered, Whole
-from proxy.parked import UNTIL_DEADLINE_MS
-from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, for_routes
+from proxy.request.ended import GONE, Ended, Endings
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.gathered import Gathered, Whole
+from proxy.request.parked import UNTIL_DEADLINE_MS
+from proxy.request.stage import PARKED, Answer, Await, Lane, Reply, Stage, for_routes
 
 FIELD: Final = b"idempotency-key"
 MARK: Final = (b"idempotent-replayed", b"true")

@@ -3,7 +3,7 @@
 from typing import Any, Final, Protocol
 
 from frames.frame import Method
-from proxy.route_policy import RoutePolicy
+from proxy.request.route_policy import RoutePolicy
 
 UNSAFE: Final = frozenset((Method.POST, Method.PUT, Method.PATCH, Method.DELETE))
 

@@ -1,6 +1,6 @@
 """Entering oneself for the end of an exchange, beside others who have done so."""
 
-from proxy.ended import Ended, Endings, Take
+from proxy.request.ended import Ended, Endings, Take
 
 
 def watch(endings: Endings, exchange: int, take: Take) -> None:

@@ -17,8 +17,9 @@ class AttemptBudgets:
     ) -> None:
         """requests_of: how many requests of a service were sent for the first time, ever; clock: in seconds.
 
-        marks: moments not long ago, and how many there had been by then (`proxy.service_groups.RequestMarks`). The
-        first failure may come after an hour without one, and only what came lately counts.
+        marks: moments not long ago, and how many there had been by then
+        (`proxy.gateway.service_groups.RequestMarks`). The first failure may come after an hour without one, and only
+        what came lately counts.
         """
         self._terms = terms
         self._requests_of = requests_of

@@ -23,13 +23,13 @@ from proxy.attempts.elsewhere import candidates, not_asked
 from proxy.attempts.hedge import HedgeDelay, HedgeRate
 from proxy.attempts.notes import SLOT, Notes
 from proxy.errors import BAD_RESPONSE
-from proxy.exchange import Exchange
-from proxy.failure import Failure, FailureKind
-from proxy.gathered import Arena, Gathered, Whole
-from proxy.stage import Answer, Stage, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.gathered import Arena, Gathered, Whole
+from proxy.request.stage import Answer, Stage, for_routes
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.table import Route
 
 _FOREVER_MS: Final = 3_600_000

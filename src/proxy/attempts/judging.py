@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from proxy.attempts.backoff import backoff_ms
 from proxy.attempts.profiles import Plan
 from proxy.errors import SERVICE_DRAINING, SERVICE_ENDPOINT_UNKNOWN, SERVICE_FEATURE_UNSUPPORTED
-from proxy.failure import Failure, FailureKind
+from proxy.request.failure import Failure, FailureKind
 
 
 class Why(Enum):

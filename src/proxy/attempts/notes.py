@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from frames.wire_values import HEAD_HAS_MORE, HEAD_ODD
-from proxy.exchange import Exchange
-from proxy.stage import Stage, for_odd_heads, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Stage, for_odd_heads, for_routes
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.table import Route
 
 MARKER: Final = b"x-penstock-attempt"

@@ -21,12 +21,12 @@ from proxy.attempts.judging import DETAILS, LIMITS, Request, Why, judge
 from proxy.attempts.notes import Notes
 from proxy.attempts.profiles import NO_PLAN, Plan
 from proxy.errors import DEADLINE, NO_INSTANCE
-from proxy.failure import Failure, FailureKind
-from proxy.stage import Answer
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.stage import Answer
 
 if TYPE_CHECKING:
     from proxy.attempts.hedging import Hedging
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.table import Route
 
 _MAY_STREAM: Final = int(SendHow.MAY_STREAM)

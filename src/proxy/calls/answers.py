@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from frames.fields import decode_fields, encode_response
 from frames.frame import FORBIDDEN_NAMES, FieldId
 from frames.limits import FIELD_ENTRY_BYTES, RESPONSE_FIXED_BYTES
-from proxy.stage import Answer
+from proxy.request.stage import Answer
 
 _LINE_END: Final = b"\r\n"
 

@@ -35,11 +35,11 @@ from proxy.errors import (
     NO_ROUTE,
     ReasonCounts,
 )
-from proxy.exchange import Exchange
-from proxy.gathered import Outcome, Whole
-from proxy.originated import Budget, Originated, Outgoing, Place
-from proxy.snapshot import Snapshot
-from proxy.stage import Answer
+from proxy.request.exchange import Exchange
+from proxy.request.gathered import Outcome, Whole
+from proxy.request.originated import Budget, Originated, Outgoing, Place
+from proxy.request.snapshot import Snapshot
+from proxy.request.stage import Answer
 
 _log = logging.getLogger("penstock.services")
 

@@ -21,8 +21,8 @@ from frames.limits import (
 )
 from frames.wire_values import ForwardedFields, KnownName
 from proxy.errors import BAD_PATH, BAD_TARGET, TENANT_INVALID
-from proxy.stage import Answer
-from proxy.trace_context import passed_tracestate, with_known_flags
+from proxy.request.stage import Answer
+from proxy.request.trace_context import passed_tracestate, with_known_flags
 
 _FIXED = struct.Struct(">IHBBHH")
 _ENTRY = struct.Struct(">BBH")

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from frames.wire_values import make_identity
-from proxy.caller import Caller, Identity
+from proxy.request.caller import Caller, Identity
 
 
 class ServiceCall(Protocol):

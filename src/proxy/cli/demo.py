@@ -16,15 +16,15 @@ import msgspec
 import trio
 
 from penstock.settings import Address, Loaded, LogSettings
+from proxy.process.serving import start_logs
 
 from .. import __version__
 from ..config import GatewayConfig
-from ..serving import start_logs
 from .failures import DemoError, failures_explained
 from .options import SettingsCommand, load_settings
 
 if TYPE_CHECKING:
-    from ..app import Addresses
+    from proxy.gateway.app import Addresses
 
 DRAIN_MS = 500  # in the demo nobody waits for an answer that is worth more
 CHILD_END_S = 0.7
@@ -74,7 +74,7 @@ async def run_demo(loaded: Loaded[GatewayConfig]) -> None:
 async def _run_gateway(  # noqa: ASYNC128 - `serve` calls started
     loaded: Loaded[GatewayConfig], demo: trio.CancelScope, *, task_status: "trio.TaskStatus[Addresses]"
 ) -> None:
-    from ..running import Sources, serve
+    from proxy.process.running import Sources, serve
 
     await serve(Sources(loaded, lambda: loaded), task_status=task_status)
     demo.cancel()

@@ -5,8 +5,9 @@ import sys
 
 import click
 
+from proxy.process.serving import SERVING, SUPERVISING, command_line
+
 from ..config.workers import workers_of
-from ..serving import SERVING, SUPERVISING, command_line
 from .failures import failures_explained
 from .options import SettingsCommand, config_path, given_flags, load_settings
 

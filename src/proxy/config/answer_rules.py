@@ -10,8 +10,7 @@ from penstock.settings.errors import BadValueError
 from penstock.settings.tables import NOWHERE, Places
 from penstock.settings.types import Duration, Flag
 from penstock.settings.words import Word
-
-from ..route_policy import CacheRule, CacheScope, IdempotencyRule
+from proxy.request.route_policy import CacheRule, CacheScope, IdempotencyRule
 
 _MS = Duration("ms")
 

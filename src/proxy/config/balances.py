@@ -10,8 +10,8 @@ from penstock.settings import Setting
 from penstock.settings.tables import NOWHERE, Places, TextMap
 from penstock.settings.types import BadValueError, Text, TextKind
 from penstock.settings.words import Word
+from proxy.request.route_policy import Balance, BalancePolicy, Key, KeyKind
 
-from ..route_policy import Balance, BalancePolicy, Key, KeyKind
 from .balancing import Multiple
 from .splits import RequestKey
 

@@ -9,8 +9,7 @@ from penstock.settings import Origins, Problem, Setting
 from penstock.settings.later import Later
 from penstock.settings.types import BadValueError, Duration, TextKind
 from penstock.settings.words import Word
-
-from ..route_policy import Balance, BalancePolicy, Key
+from proxy.request.route_policy import Balance, BalancePolicy, Key
 
 _KEY: Later[Key] = Later("proxy.config.balances", "BALANCE_KEY", Key(), "key")
 

@@ -9,8 +9,7 @@ from penstock.settings import Setting
 from penstock.settings.errors import BadValueError
 from penstock.settings.tables import NOWHERE, Places
 from penstock.settings.types import Choice, Count, Duration, TextKind
-
-from ..route_policy import Concurrency
+from proxy.request.route_policy import Concurrency
 
 ADAPTIVE = "adaptive"
 LIMIT_MAX = 65_536

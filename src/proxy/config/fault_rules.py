@@ -11,8 +11,7 @@ from penstock.settings.http import FieldName
 from penstock.settings.numbers import Percent
 from penstock.settings.tables import NOWHERE, Places, TextMap
 from penstock.settings.types import Count, Duration, Rate, Size, Text
-
-from ..route_policy import Fault, FaultKind
+from proxy.request.route_policy import Fault, FaultKind
 
 DELAY_MAX: Final = "1h"
 

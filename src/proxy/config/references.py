@@ -12,8 +12,7 @@ from frames.limits import CLAIMS_BYTES_MAX
 from penstock.settings import Address, Origins, Problem
 from penstock.settings.errors import Step, did_you_mean, path_text
 from penstock.settings.types import Duration, Size
-
-from ..route_policy import Access
+from proxy.request.route_policy import Access
 
 if TYPE_CHECKING:
     from .rules import RuleTable

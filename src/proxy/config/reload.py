@@ -18,8 +18,8 @@ import msgspec
 import trio
 
 from penstock.settings import Loaded, Problem, Registry, SettingsError
+from proxy.beside_traffic import beside_traffic
 
-from ..beside_traffic import beside_traffic
 from .changes import Change, Changes, compare, effective
 from .checks import check_together
 from .files import watched_files

@@ -1,4 +1,4 @@
-"""Settings of rules: the tables of a file's ``rules``, and how they become `proxy.rules.Rule`.
+"""Settings of rules: the tables of a file's ``rules``, and how they become `proxy.config.rule.Rule`.
 
 A rule holds for the routes of its service, path and methods, and for every route where it names none of them.
 """
@@ -18,9 +18,9 @@ from penstock.settings.tables import NOWHERE, ListOf, Places, Table, TableList, 
 from penstock.settings.types import Duration, Flag, Size, Text
 from penstock.settings.versions import VersionRange
 from penstock.settings.words import Word
+from proxy.config.rule import Rule, VersionsRule
+from proxy.request.route_policy import Access, TenantRule
 
-from ..route_policy import Access, TenantRule
-from ..rules import Rule, VersionsRule
 from .answer_rules import CacheTable, IdempotencyTable, check_cache, make_cache_rule, make_idempotency_rule
 from .balances import BalanceTable, make_balance
 from .concurrency import ConcurrencyTable, check_concurrency, make_concurrency

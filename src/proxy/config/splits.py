@@ -13,8 +13,7 @@ from penstock.settings.numbers import Percent
 from penstock.settings.tables import NOWHERE, ListOf, Places, TableList, TextMap
 from penstock.settings.types import Count, Text, TextKind
 from penstock.settings.versions import VersionRange
-
-from ..route_policy import Case, Key, KeyKind, Mirror, Split
+from proxy.request.route_policy import Case, Key, KeyKind, Mirror, Split
 
 TENANT = Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 of A-Z a-z 0-9 . _ -", "acme")
 _WITH_NAME = (KeyKind.HEADER, KeyKind.COOKIE, KeyKind.PARAMETER)

@@ -19,9 +19,9 @@ from frames.wire_values import (
     KnownName,
 )
 from proxy.errors import REQUEST_TIMEOUT_INVALID
-from proxy.exchange import Exchange
-from proxy.stage import Answer, for_flags
-from proxy.trace_context import parse_traceparent, passed_tracestate
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, for_flags
+from proxy.request.trace_context import parse_traceparent, passed_tracestate
 
 _ANY: Final = (
     HEAD_HAS_CORRELATION_ID

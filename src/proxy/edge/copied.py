@@ -4,8 +4,8 @@ from typing import Protocol
 
 from frames.frame import FieldId
 from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_HAS_TRACEPARENT
-from proxy.exchange import Exchange, RequestFields
-from proxy.trace_context import parse_traceparent, passed_tracestate
+from proxy.request.exchange import Exchange, RequestFields
+from proxy.request.trace_context import parse_traceparent, passed_tracestate
 
 
 class ContextPort(RequestFields, Protocol):

@@ -13,7 +13,6 @@ from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, HEAD_ODD, LOST_UNSE
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.faults import RESPONSE_FAULTS
 from proxy.edge.respond import Rendered, respond
-from proxy.ended import GONE, Ended, Endings
 from proxy.errors import (
     BAD_RESPONSE,
     CLIENT_GONE,
@@ -27,11 +26,12 @@ from proxy.errors import (
     reason_of_refusal,
     reason_of_verdict,
 )
-from proxy.exchange import Exchange, RequestFields
-from proxy.failure import Failure, FailureKind
-from proxy.log_fields import id_fields, request_fields
-from proxy.snapshot import Snapshot
-from proxy.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags, without_odd
+from proxy.request.ended import GONE, Ended, Endings
+from proxy.request.exchange import Exchange, RequestFields
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.log_fields import id_fields, request_fields
+from proxy.request.snapshot import Snapshot
+from proxy.request.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags, without_odd
 
 _log = logging.getLogger("penstock.edge")
 

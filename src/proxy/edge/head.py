@@ -10,8 +10,8 @@ from frames.frame import FieldId, Method
 from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, KnownName, RequestHead
 from proxy.edge.target import SERVER_WIDE, read_target
 from proxy.errors import INTERNAL, METHOD_NOT_ALLOWED, Reason
-from proxy.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange, RequestFields
-from proxy.stage import Answer, Lane, Reply, Stage, for_odd_heads
+from proxy.request.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange, RequestFields
+from proxy.request.stage import Answer, Lane, Reply, Stage, for_odd_heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

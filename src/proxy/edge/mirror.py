@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from frames.limits import FIELDS_MAX
 from frames.wire_values import NO_IDENTITY, ForwardedFields, RequestHead
 from proxy.edge.copied import ContextPort, context_of
-from proxy.exchange import Exchange
-from proxy.gathered import Outcome, Whole
-from proxy.originated import Originated, Outgoing, Place
-from proxy.stage import Answer
+from proxy.request.exchange import Exchange
+from proxy.request.gathered import Outcome, Whole
+from proxy.request.originated import Originated, Outgoing, Place
+from proxy.request.stage import Answer
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
 
 MARK: Final = (b"x-penstock-mirror", b"1")
 """What tells a copy from a request. No client can send it: names that begin with x-penstock- do not go on."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from frames.frame import Method
 from proxy.answers.routes import UNSAFE, is_cached, takes_keys
-from proxy.exchange import NEEDS_TASK
 from proxy.explain.told import Line
-from proxy.policy_words import cache_text, idempotency_text
+from proxy.request.exchange import NEEDS_TASK
+from proxy.request.policy_words import cache_text, idempotency_text
 
 if TYPE_CHECKING:
     from proxy.explain.words import View

@@ -7,22 +7,22 @@ from frames.wire_values import NO_IDENTITY, KnownName
 from penstock.settings.rate import RateLimit
 from proxy.answers.key import parse_key
 from proxy.answers.routes import is_cached, takes_keys
-from proxy.caller import Caller, Identity
 from proxy.errors import IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_MISSING, RATE_LIMITED
-from proxy.exchange import Exchange
 from proxy.explain.question import Question
-from proxy.pipeline import Parts
+from proxy.gateway.pipeline import Parts
+from proxy.gateway.pooling import is_pooled
 from proxy.policy.authorize import authorize
 from proxy.policy.identify import make_identify
 from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID, is_tenant
 from proxy.policy.rates.limiter import RateLimiter, Standing
 from proxy.policy.rates.plan import Plan
-from proxy.pooling import is_pooled
-from proxy.stage import Answer, Reply, Stage, for_routes
+from proxy.request.caller import Caller, Identity
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Reply, Stage, for_routes
 
 if TYPE_CHECKING:
-    from proxy.configured import Configured
+    from proxy.gateway.configured import Configured
 
 _UNCOUNTED: Final = Answer(RATE_LIMITED, "Requests cannot be counted at the moment.")
 
@@ -53,13 +53,13 @@ class PeekingLimiter(RateLimiter):
 
 
 class ApartRates(NamedTuple):
-    """The limiter, as `proxy.pipeline` takes it from the gateway's."""
+    """The limiter, as `proxy.gateway.pipeline` takes it from the gateway's."""
 
     limiter: RateLimiter
 
 
 class ApartIdentities(NamedTuple):
-    """The two stages, as `proxy.pipeline` takes them from the gateway's identities."""
+    """The two stages, as `proxy.gateway.pipeline` takes them from the gateway's identities."""
 
     identify: Stage
     authorize: Stage

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from proxy.explain.told import Line
-from proxy.offer import Offer
-from proxy.policy_words import key_text, weights_text
-from proxy.route_policy import Balance, BalancePolicy
+from proxy.request.offer import Offer
+from proxy.request.policy_words import key_text, weights_text
+from proxy.request.route_policy import Balance, BalancePolicy
 
 if TYPE_CHECKING:
     from proxy.explain.words import View

@@ -7,15 +7,15 @@ import trio
 
 from frames.frame import Method
 from frames.template import template_shape
-from proxy.breaker_words import why_out
-from proxy.overview_lists import why
+from proxy.overview.breaker_words import why_out
+from proxy.overview.lists import why
 from proxy.route.regions import NEIGHBOURS, OTHERS, OWN, Regions
 from proxy.route.table import Route
 from proxy.targets.health import CHOOSABLE
 
 if TYPE_CHECKING:
-    from proxy.app import Gateway
-    from proxy.offer import Offer
+    from proxy.gateway.app import Gateway
+    from proxy.request.offer import Offer
 
 TIERS: Final = {OWN: "own", NEIGHBOURS: "neighbour", OTHERS: "other"}
 INSTANCES_MAX: Final = 200

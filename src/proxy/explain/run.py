@@ -9,9 +9,7 @@ from msgspec.structs import replace
 from frames.frame import Method
 from frames.scanned_head import scan_head
 from penstock.telemetry.logs import without_secrets
-from proxy.bounds import wire_settings
 from proxy.errors import NO_INSTANCE, SHARD_MISSING, Reason, reason_of_verdict
-from proxy.exchange import Exchange
 from proxy.explain.apart import PeekingLimiter, identities_of, parts_of
 from proxy.explain.fixes import fix_of
 from proxy.explain.imagined import Imagined
@@ -21,12 +19,14 @@ from proxy.explain.question import Question
 from proxy.explain.told import Explanation, Step
 from proxy.explain.words import WORDS, Told, View, version_of
 from proxy.explain.words import version as version_words
-from proxy.pipeline import Pipeline, make_pipeline
+from proxy.gateway.bounds import wire_settings
+from proxy.gateway.pipeline import Pipeline, make_pipeline
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Await, Lane, Reply, Result, Stage, stages_of
 from proxy.route.table import Route
-from proxy.stage import Answer, Await, Lane, Reply, Result, Stage, stages_of
 
 if TYPE_CHECKING:
-    from proxy.app import Gateway
+    from proxy.gateway.app import Gateway
 
 KEYS_S: Final = 5.0
 """How long keys of an issuer are waited for."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from frames.frame import Method
 from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
 from proxy.config import GatewayConfig
-from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
 from proxy.explain.answer_words import cache, idempotency
 from proxy.explain.balance_words import instance
 from proxy.explain.origins import Origins
@@ -20,13 +19,14 @@ from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.claims import claims_met
 from proxy.policy.rates.limiter import Standing
 from proxy.policy.rates.stages import GATEWAY
-from proxy.policy_words import claim_text, concurrency_text, fault_text, key_text, mirror_text
+from proxy.request.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.request.policy_words import claim_text, concurrency_text, fault_text, key_text, mirror_text
+from proxy.request.route_policy import TenantRule
 from proxy.route.split import BUCKETS, bucket_of, find_case
-from proxy.route_policy import TenantRule
 from proxy.targets.choose import Balancing
 
 if TYPE_CHECKING:
-    from proxy.configured import Configured
+    from proxy.gateway.configured import Configured
     from proxy.route.choice import Choice
     from proxy.route.split_parts import Splitting
 
@@ -370,4 +370,4 @@ WORDS: Final[Mapping[str, Told]] = {
     "send_request": Told("sending", sending),
     "mirror": Told("mirror", mirror),
 }
-"""Each stage of `proxy.pipeline`."""
+"""Each stage of `proxy.gateway.pipeline`."""

@@ -9,5 +9,5 @@
     routes      the stage: a client's request waits, parked, for what becomes of its legs; `tasks`: or in a task
     fleet       the same for the admin page that shows every instance
 
-`proxy.own_requests` puts it together when it is first needed.
+`proxy.gateway.own_requests` puts it together when it is first needed.
 """

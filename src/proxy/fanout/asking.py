@@ -18,9 +18,9 @@ from proxy.errors import BYTES_IN_FLIGHT_FULL, DEADLINE, FANOUT_LEG_STOPPED, FAN
 from proxy.fanout.fan import Fan, Rule, Step
 from proxy.fanout.merged import LegName
 from proxy.fanout.results import LegResult, result_of
-from proxy.gathered import Outcome
-from proxy.originated import Done, Outgoing, Place
-from proxy.stage import Answer
+from proxy.request.gathered import Outcome
+from proxy.request.originated import Done, Outgoing, Place
+from proxy.request.stage import Answer
 
 _TOO_LATE: Final = LegResult(reason=DEADLINE)
 _STOPPED: Final = LegResult(reason=FANOUT_LEG_STOPPED)
@@ -41,7 +41,7 @@ class Leg(NamedTuple):
 
 
 class Sending(Protocol):
-    """Who sends requests of the gateway's own: `proxy.originated.Originated`."""
+    """Who sends requests of the gateway's own: `proxy.request.originated.Originated`."""
 
     def send(self, place: Place, outgoing: Outgoing, done: Done, /) -> int | Answer:
         """Send one; an answer where it cannot be sent, and then done is not called."""

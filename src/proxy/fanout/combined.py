@@ -9,7 +9,7 @@ from proxy.fanout.asking import Asking
 from proxy.fanout.merged import head_payload, merged_payload
 from proxy.fanout.plan import Combine, FanOutPlan
 from proxy.fanout.results import LegResult
-from proxy.stage import Answer
+from proxy.request.stage import Answer
 
 TOLD_MAX: Final = 8
 """Legs that an answer names that failed: as many as somebody may read."""

@@ -30,8 +30,8 @@ from proxy.fanout.asking import Asker, Asking, Leg, Question
 from proxy.fanout.fan import Rule
 from proxy.fanout.merged import LegName
 from proxy.fanout.results import LegResult
-from proxy.originated import Outgoing, Place
-from proxy.stage import Answer
+from proxy.request.originated import Outgoing, Place
+from proxy.request.stage import Answer
 
 VERSION: Final = 1
 AT_ONCE: Final = 16

@@ -19,18 +19,18 @@ from frames.limits import FIELD_ENTRY_BYTES, FIELDS_MAX
 from frames.wire_values import NO_IDENTITY, ForwardedFields, KnownName, RequestHead
 from proxy.breaker_state import Probe
 from proxy.errors import BODY_TOO_LARGE, INTERNAL, NO_INSTANCE, NO_ROUTE, TOO_MANY_FIELDS
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Leg, Question
 from proxy.fanout.merged import LegName
 from proxy.fanout.plan import ALL, Combine, FanOutPlan, LegPlan
 from proxy.fanout.targets import TargetOf, make_target
-from proxy.originated import Outgoing, Place
-from proxy.route_policy import RoutePolicy
-from proxy.snapshot import Snapshot
-from proxy.stage import Answer
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.originated import Outgoing, Place
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.snapshot import Snapshot
+from proxy.request.stage import Answer
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
 
 CONTEXT_FIELDS_MAX: Final = 11
 _NOT_FOR_PARTS: Final = frozenset(

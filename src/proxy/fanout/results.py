@@ -3,7 +3,7 @@
 import msgspec
 
 from proxy.errors import FANOUT_TOO_LARGE, Reason
-from proxy.gathered import Outcome, Whole
+from proxy.request.gathered import Outcome, Whole
 
 _BAD_STATUS_MIN = 400
 

@@ -12,14 +12,14 @@ from typing import Any, Final, Protocol
 from frames.frame import CancelReason, Method
 from frames.wire_values import HEAD_CHUNKED, ForwardedFields
 from proxy.errors import BYTES_IN_FLIGHT_FULL, FANOUT_BODY, FANOUT_FULL, FANOUT_TOO_WIDE, INTERNAL
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Asker, Asking, Leg
 from proxy.fanout.combined import Given, combined, is_complete
 from proxy.fanout.fan import Rule
 from proxy.fanout.kept import Kept
 from proxy.fanout.plan import FanOutPlan
 from proxy.fanout.tasks import TaskWait, reply_of
-from proxy.stage import PARKED, Answer, Await, Reply, Result, Stage
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.stage import PARKED, Answer, Await, Reply, Result, Stage
 
 _SAFE: Final = (Method.GET, Method.HEAD, Method.OPTIONS)
 
@@ -34,7 +34,7 @@ OUTCOMES: Final = (COMPLETE, PARTIAL, FAILED, LATE, GONE, SHARED, KEPT)
 
 
 class Waiting(Protocol):
-    """Where requests wait: `proxy.parked.Parking`."""
+    """Where requests wait: `proxy.request.parked.Parking`."""
 
     def park(
         self,

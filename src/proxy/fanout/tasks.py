@@ -14,7 +14,7 @@ from frames.frame import CancelReason, FieldId
 from frames.limits import FIELD_ENTRY_BYTES, RESPONSE_FIXED_BYTES
 from proxy.fanout.asking import Asker, Asking, Leg
 from proxy.fanout.fan import Rule
-from proxy.stage import Answer, Reply
+from proxy.request.stage import Answer, Reply
 
 _NOT_OURS: Final = frozenset((b"connection", b"content-length", b"date", b"x-correlation-id", b"x-request-id"))
 """What the wire says of every answer itself."""

@@ -7,7 +7,7 @@ request ends the drawing, too.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.route_policy import Fault, FaultKind
+from proxy.request.route_policy import Fault, FaultKind
 
 _WHOLE = 100.0
 

@@ -21,10 +21,10 @@ import trio
 
 from penstock.telemetry.occasional import Occasional
 from proxy.errors import FAULT_CUT, FAULT_INJECTED, Reason
-from proxy.exchange import ANSWER_SPOILED, FAULTS_DRAWN, Exchange
 from proxy.faults.draw import NOTHING, Drawn, draw
-from proxy.route_policy import FaultKind
-from proxy.stage import PARKED, Answer, Await, Result, Stage, for_routes
+from proxy.request.exchange import ANSWER_SPOILED, FAULTS_DRAWN, Exchange
+from proxy.request.route_policy import FaultKind
+from proxy.request.stage import PARKED, Answer, Await, Result, Stage, for_routes
 
 _log: Final = logging.getLogger("penstock.faults")
 
@@ -35,7 +35,7 @@ _CUT: Final = Answer(FAULT_CUT)
 
 
 class ParkingLot(Protocol):
-    """Where a request waits without a task: `proxy.parked.Parking`."""
+    """Where a request waits without a task: `proxy.request.parked.Parking`."""
 
     def park(
         self, exchange: Exchange, stage: Stage, *, on_expired: Callable[[Exchange], None], wait_ms: int

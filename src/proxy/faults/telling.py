@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from proxy.policy_words import fault_text
-from proxy.rules import Rule
+from proxy.config.rule import Rule
+from proxy.request.policy_words import fault_text
 
 _log: Final = logging.getLogger("penstock.faults")
 

@@ -14,8 +14,8 @@ from proxy.control.server import Commands
 from .slices import sliced
 
 if TYPE_CHECKING:
-    from proxy.app import Gateway
-    from proxy.running import Reloading
+    from proxy.gateway.app import Gateway
+    from proxy.process.running import Reloading
 
 FAREWELL_S: Final = 2.0
 """How long a worker that has drained waits until its last figures have been told, where somebody wants them."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.admin.figures import Figures, RouteFigures
-from proxy.overview_lists import in_slices
+from proxy.overview.lists import in_slices
 
 
 class Sliced(NamedTuple):

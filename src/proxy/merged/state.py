@@ -11,7 +11,6 @@ import msgspec
 import trio
 
 from penstock.settings import Loaded
-from proxy import overview_logs
 from proxy.admin.figures import Figures, ReloadFigures
 from proxy.admin.log_page import LogState, merge_log_states
 from proxy.admin.record_page import RecordPage, RecordsWanted, merged_records
@@ -20,7 +19,8 @@ from proxy.admin.top_sample import TopSample, merged_samples
 from proxy.config import GatewayConfig
 from proxy.config.reload import Report
 from proxy.control.client import WorkerGone, WorkerRefusal, WorkerSilent
-from proxy.overview_settings import shown_settings
+from proxy.overview import logs as overview_logs
+from proxy.overview.settings import shown_settings
 
 from .asking import PAGE_S, Said, answers, ask_all, ask_one
 from .ledger import Ledger

@@ -6,12 +6,12 @@ The answers are the same for whatever is missing: no token, a bad one, one that 
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.caller import Caller
 from proxy.errors import FORBIDDEN, TENANT_MISSING, UNAUTHENTICATED
-from proxy.exchange import Exchange
 from proxy.policy.identity.claims import claims_met
-from proxy.route_policy import Access, RoutePolicy, TenantRule
-from proxy.stage import Answer, for_routes
+from proxy.request.caller import Caller
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import Access, RoutePolicy, TenantRule
+from proxy.request.stage import Answer, for_routes
 
 _REMEMBERED_MAX: Final = 32
 """Demands that are remembered of a caller: as many as one usually meets."""

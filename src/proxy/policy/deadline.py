@@ -1,8 +1,8 @@
 """Deadline: until when the answer must be there (third stage)."""
 
 from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
-from proxy.exchange import Exchange
-from proxy.stage import Answer
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer
 
 
 def set_deadline(exchange: Exchange) -> Answer | None:

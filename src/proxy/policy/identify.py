@@ -9,12 +9,12 @@ from typing import Final
 
 from frames.frame import FieldId
 from frames.wire_values import HEAD_HAS_MORE, HEAD_HAS_TENANT
-from proxy.caller import Caller
-from proxy.exchange import Exchange
 from proxy.policy.authorize import is_public
 from proxy.policy.identity.callers import Callers
 from proxy.policy.identity.tenant import INVALID
-from proxy.stage import Answer, Await, Stage, for_flags
+from proxy.request.caller import Caller
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Await, Stage, for_flags
 
 _SAYS: Final = HEAD_HAS_TENANT | HEAD_HAS_MORE
 _TENANT: Final = FieldId.TENANT

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from frames.wire_values import HEAD_ODD, RequestHead
 from proxy.errors import BODY_TOO_LARGE, INTERNAL
-from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage, for_odd_heads, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Stage, for_odd_heads, for_routes
 
 
 def make_check_limits(call_bytes: int, buffered_bytes: int) -> Stage:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from proxy.request.route_policy import RoutePolicy
 from proxy.route.regions import Regions
-from proxy.route_policy import RoutePolicy
 
 if TYPE_CHECKING:
     from penstock.semver import Range, Version
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.split_parts import Mirroring, Splitting
 
 RANGES_REMEMBERED_MAX: Final = 256

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Protocol
 from frames.frame import Method
 from frames.wire_values import KnownName, RequestHead
 from proxy.errors import METHOD_NOT_ALLOWED, MISDIRECTED, NO_ROUTE
-from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.stage import Answer, Reply, Stage
 from proxy.route.table import Route, RouteTable
 from proxy.route.versions import version_prefix
-from proxy.stage import Answer, Reply, Stage
 
 _NOT_HERE = Answer(MISDIRECTED, "No service answers for this host here.")
 

@@ -4,8 +4,8 @@ Hosts do not matter here, nor do other services' routes of higher precedence. A 
 called, and follows the snapshot when it is called again: only what is another route there is changed in it.
 """
 
+from proxy.request.snapshot import Snapshot
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Snapshot
 
 
 class ServiceTables:

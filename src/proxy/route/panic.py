@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.breaker_state import BreakerState, Recovering
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
 
 
 def select(offers: "Sequence[Offer]", tier_of: Callable[[str], int], panic_part: float) -> Recovering:

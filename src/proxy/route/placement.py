@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from proxy.errors import SHARD_MISSING, TENANT_MISSING
-from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Stage, for_routes
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.choice import Candidates, Choice
     from proxy.route.table import Route
 

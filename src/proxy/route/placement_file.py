@@ -21,7 +21,7 @@ from penstock.settings.errors import Problem, SettingsError, did_you_mean
 from proxy.route.placement import PlacementMap
 
 if TYPE_CHECKING:
-    from proxy.rules import Rule
+    from proxy.config.rule import Rule
 
 
 def read_maps(paths: Sequence[Path]) -> tuple[PlacementMap, ...]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from penstock.settings.rate import RateLimit, parse_rate_limit
 from penstock.settings.types import BadValueError
-from proxy.route_policy import Access, Claim, RoutePolicy, TenantRule, Versions
-from proxy.rules import Rule
+from proxy.config.rule import Rule
+from proxy.request.route_policy import Access, Claim, RoutePolicy, TenantRule, Versions
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
 
 T = TypeVar("T")
 

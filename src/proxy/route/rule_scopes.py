@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from frames.template import parameter_name, wildcard_name
-from proxy.rules import Rule
+from proxy.config.rule import Rule
 
 
 class Scope(NamedTuple):

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from frames.frame import Method
-from proxy.route_policy import Access, RoutePolicy
+from proxy.request.route_policy import Access, RoutePolicy
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.config.rule import Rule
+    from proxy.request.offer import Offer
     from proxy.route.policy_join import Facts, Note
     from proxy.route.rule_scopes import RulesOfService, Scope
-    from proxy.rules import Rule
 
 POLICIES_REMEMBERED_MAX: Final = 4_096
 TEMPLATES_REMEMBERED_MAX: Final = 16_384

@@ -24,12 +24,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from proxy.caller import remember
-from proxy.exchange import VERSION_NAMED, Exchange
-from proxy.stage import Stage, for_routes
+from proxy.request.caller import remember
+from proxy.request.exchange import VERSION_NAMED, Exchange
+from proxy.request.stage import Stage, for_routes
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.choice import Candidates
     from proxy.route.split_parts import CompiledCase, Mirroring, Splitting
     from proxy.route.table import Route

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from proxy.request_key import ReadKey, key_reader
+from proxy.request.request_key import ReadKey, key_reader
+from proxy.request.route_policy import Case, KeyKind, Mirror, Split
 from proxy.route.split import BUCKETS
-from proxy.route_policy import Case, KeyKind, Mirror, Split
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.route.choice import Candidates
 
 Resolve = Callable[[str], "Candidates | None"]

@@ -26,12 +26,12 @@ from frames.template import (
     quoted,
     template_shape,
 )
+from proxy.request.route_policy import OPEN, RoutePolicy
 from proxy.route.trie import PathIndex
-from proxy.route_policy import OPEN, RoutePolicy
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
-    from proxy.stage import Stage
+    from proxy.request.offer import Offer
+    from proxy.request.stage import Stage
 
 _GET: Final = int(Method.GET)
 _HEAD: Final = int(Method.HEAD)

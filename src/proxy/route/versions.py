@@ -13,8 +13,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from frames.template import quoted
 from frames.wire_values import HEAD_HAS_MORE, HEAD_ODD, SERVICE_VERSION_FIELD, RequestHead
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
-from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
-from proxy.stage import Answer, Stage, for_flags
+from proxy.request.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.request.stage import Answer, Stage, for_flags
 
 if TYPE_CHECKING:
     from proxy.route.choice import Choice

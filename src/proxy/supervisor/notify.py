@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from proxy import __version__
-from proxy.inherited import EDGE, SECURED, SERVICES, taken
+from proxy.process.inherited import EDGE, SECURED, SERVICES, taken
 from proxy.supervisor.errors import ActivationError
 
 _FIRST_DESCRIPTOR: Final = 3

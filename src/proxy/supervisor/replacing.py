@@ -14,7 +14,7 @@ import trio
 from proxy.config import GatewayConfig
 from proxy.config.workers import keeps_keys
 from proxy.control.client import WorkerGone, WorkerRefusal
-from proxy.inherited import HOLDING, SERVING
+from proxy.process.inherited import HOLDING, SERVING
 from proxy.supervisor.errors import StartError
 from proxy.supervisor.sockets import Sockets
 from proxy.supervisor.worker import Worker, followers_of, start_worker

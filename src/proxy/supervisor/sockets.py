@@ -15,7 +15,7 @@ import msgspec
 from penstock.settings import Address
 from proxy.config import GatewayConfig
 from proxy.edge.listen import open_listener, open_shared
-from proxy.inherited import EDGE, OWN, SECURED, SERVICES, SETTINGS, taken
+from proxy.process.inherited import EDGE, OWN, SECURED, SERVICES, SETTINGS, taken
 
 ADMIN: Final = "admin"
 

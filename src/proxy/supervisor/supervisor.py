@@ -10,7 +10,7 @@ import trio
 
 from proxy.config import GatewayConfig
 from proxy.control.client import WorkerGone, WorkerRefusal, WorkerSilent
-from proxy.inherited import HOLDING, SERVING
+from proxy.process.inherited import HOLDING, SERVING
 from proxy.supervisor.crashes import Crashes
 from proxy.supervisor.errors import RestartError, StartError, SupervisorError
 from proxy.supervisor.replacing import GRACE_S, Replacing, end_all

@@ -20,7 +20,7 @@ FORM: Final = 1
 
 CHECK_FLAG: Final = "--check"
 ADOPT_FLAG: Final = "--adopt"
-MODULE: Final = "proxy.supervising"
+MODULE: Final = "proxy.process.supervising"
 
 CHECK_S: Final = 60.0
 """How long the new version may take to read the settings and to import itself."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 
 from proxy.control.client import WorkerLink
-from proxy.inherited import CONTROL, HOLDING, SERVING, Inherited
+from proxy.process.inherited import CONTROL, HOLDING, SERVING, Inherited
 
 STARTING: Final = "starting"
 DRAINING: Final = "draining"
@@ -115,7 +115,7 @@ class Worker:
 
 
 def start_worker(worker_id: str, words: Sequence[str], sockets: Mapping[str, Sequence[int]], *, holds: bool) -> Worker:
-    """Start a process, and return its worker, starting. words: of `proxy.serving.command_line`.
+    """Start a process, and return its worker, starting. words: of `proxy.process.serving.command_line`.
 
     Raises:
         OSError: no process can be started.

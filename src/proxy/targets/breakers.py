@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from proxy.breaker_state import BreakerState
-from proxy.outcomes import FAILURES, OutcomeKind
+from proxy.request.outcomes import FAILURES, OutcomeKind
 from proxy.targets.breaker import Breaker, BreakerSettings, Cause
 from proxy.targets.gauges import Gauged, Gauges
 from proxy.targets.instance import Instance, RouteKey

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from proxy.errors import NO_INSTANCE
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route_policy import Balance, BalancePolicy, Key
-from proxy.stage import Answer, Stage, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, BalancePolicy, Key
+from proxy.request.stage import Answer, Stage, for_routes
 from proxy.targets.pick import Figures, make_pick_of_two
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from frames.wire_values import slot_of
 from proxy.errors import CONNECT_FAILED, CONNECT_LINE_FULL, DEADLINE
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.pooled import Fail, Give, Why
-from proxy.stage import PARKED, Answer, Await, Result, Stage
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.stage import PARKED, Answer, Await, Result, Stage
 from proxy.targets.pool import Pool
 
 if TYPE_CHECKING:
-    from proxy.offer import Offer
+    from proxy.request.offer import Offer
     from proxy.targets.pool_values import Ring
 
 BEGINS_S: Final = 1.0
@@ -34,7 +34,7 @@ _REFUSED: Final = {
 
 
 class Waiting(Protocol):
-    """Where a request waits without a task: `proxy.parked.Parking`."""
+    """Where a request waits without a task: `proxy.request.parked.Parking`."""
 
     def park(
         self,

@@ -9,7 +9,7 @@ from frames.frame import HealthStatus, Method
 from frames.greeting import STREAMS, EndpointOffer, Hello
 from frames.wire_values import slot_of
 from proxy.breaker_state import BreakerState
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 from proxy.targets.health import Health
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Instance(msgspec.Struct, eq=False):
     is_dormant: bool = False
     """It has no connection, since nobody asked for long, and is dialled when somebody does."""
     past: Any = None
-    """What was counted of its connections that are gone (`proxy.overview_times.Past`), where it may have others."""
+    """What was counted of its connections that are gone (`proxy.overview.times.Past`), where it may have others."""
 
     @property
     def name(self) -> str:

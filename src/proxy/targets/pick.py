@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 from proxy.targets.shares import Shares
 
 MARGIN: Final = 1.5

@@ -20,7 +20,19 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from proxy.pooled import Action, Cause, Close, Dial, Forget, Give, Holder, PoolStatistics, Retire, TargetKey, Why
+from proxy.pooled import (
+    Action,
+    Cause,
+    Close,
+    Dial,
+    Forget,
+    Give,
+    Holder,
+    PoolStatistics,
+    Retire,
+    TargetKey,
+    Why,
+)
 from proxy.targets.pool_line import Lines
 from proxy.targets.pool_values import (
     BACKOFF_BASE_S,

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from frames.frame import Method
 from proxy.breaker_state import BreakerState, Probe, Recovering
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
 
 SAFE: Final = frozenset((Method.GET, Method.HEAD, Method.OPTIONS))
 

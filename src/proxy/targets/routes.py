@@ -8,7 +8,7 @@ from msgspec.structs import astuple, replace
 
 from frames.frame import Method
 from proxy.breaker_state import BreakerState
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 from proxy.targets.health import CHOOSABLE, Health
 from proxy.targets.instance import Change, Instance, RegisteredRoute, RouteKey
 

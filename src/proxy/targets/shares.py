@@ -9,7 +9,7 @@ always, the choice looks at ``is_even`` and at nothing else of them.
 
 from typing import Final
 
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 
 SHARE_MIN: Final = 0.001
 """A share of nothing would never be measured, and so never end."""

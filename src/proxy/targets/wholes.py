@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from proxy.breaker_state import BreakerState
-from proxy.outcomes import OutcomeKind
+from proxy.request.outcomes import OutcomeKind
 from proxy.targets.breaker import Breaker, BreakerSettings, Cause
 from proxy.targets.instance import Instance, RouteKey
 from proxy.targets.outlier import is_slow

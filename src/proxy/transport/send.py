@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from frames.wire_values import NO_IDENTITY, WireResult
 from proxy.errors import DEADLINE, INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
-from proxy.exchange import ANSWER_SPOILED, NEEDS_TASK, Exchange
-from proxy.stage import TASK_LANE, Answer, Lane, Stage
+from proxy.request.exchange import ANSWER_SPOILED, NEEDS_TASK, Exchange
+from proxy.request.stage import TASK_LANE, Answer, Lane, Stage
 
 BY_TASK = NEEDS_TASK | ANSWER_SPOILED
 """In an exchange's flags: it goes on in the task lane."""

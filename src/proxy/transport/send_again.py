@@ -5,8 +5,8 @@ from typing import Final, Protocol
 
 from frames.wire_values import SendHow, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED
-from proxy.exchange import Exchange
-from proxy.stage import Answer
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer
 
 FIRST_ATTEMPT: Final = 1
 
@@ -41,8 +41,8 @@ def make_send_again(
 ) -> Callable[[Exchange], Answer | None]:
     """Return what sends a kept request for the first time, to where its stages have said. note: as in `send`.
 
-    watched: the exchanges of whose end somebody is told (`proxy.ended`). The route may be of another configuration than
-    the stage was that watches.
+    watched: the exchanges of whose end somebody is told (`proxy.request.ended`). The route may be of another
+    configuration than the stage was that watches.
     """
 
     def send_again(exchange: Exchange) -> Answer | None:

@@ -12,7 +12,7 @@ from penstock.telemetry.levels import CHANGES_MAX, Level, process_levels
 from proxy.admin.log_page import LogState, merge_log_states
 from proxy.admin.pages import Pages
 from proxy.admin.state import AdminProblem
-from proxy.overview_logs import LOGGERS, change_log_level, log_levels
+from proxy.overview.logs import LOGGERS, change_log_level, log_levels
 
 Change = tuple[str, str, float | None]
 

@@ -13,11 +13,11 @@ from frames.wire_values import GroupFigures
 from proxy.admission.admitting import Admission
 from proxy.admission.refusals import Cause
 from proxy.admission.stages import make_limit_concurrency
-from proxy.caller import Caller
-from proxy.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange
+from proxy.request.caller import Caller
+from proxy.request.exchange import FROM_TRUSTED, NEEDS_TASK, Exchange
+from proxy.request.route_policy import Concurrency, RoutePolicy
+from proxy.request.stage import PARKED, Answer, Stage
 from proxy.route.table import Route
-from proxy.route_policy import Concurrency, RoutePolicy
-from proxy.stage import PARKED, Answer, Stage
 
 GROUP = 7
 

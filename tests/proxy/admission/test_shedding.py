@@ -10,8 +10,8 @@ from route_support import NO_SNAPSHOT
 from proxy.admission.pressure import LOOKS, SHARE_MAX, Lateness, Portions, scaled
 from proxy.admission.priority import Priority
 from proxy.admission.shedding import Shedding, Short, Thresholds, make_shed, resident_bytes
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.stage import Answer
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.stage import Answer
 
 
 @pytest.mark.parametrize(

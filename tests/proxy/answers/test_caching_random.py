@@ -14,13 +14,13 @@ from frames.frame import FieldId, Method
 from frames.wire_values import EXPIRED_EARLY, HEAD_PLAIN, Event, EventKind, RequestHead, WireResult
 from proxy.answers.caching import Caching
 from proxy.answers.kept import Kept
-from proxy.ended import GONE, Ended, Endings
 from proxy.errors import DEADLINE, NO_INSTANCE, SERVICE_LOST
-from proxy.exchange import Exchange
-from proxy.parked import Parking
-from proxy.route_policy import CacheRule, RoutePolicy
-from proxy.snapshot import Snapshot
-from proxy.stage import PARKED, Answer, Result, Stage
+from proxy.request.ended import GONE, Ended, Endings
+from proxy.request.exchange import Exchange
+from proxy.request.parked import Parking
+from proxy.request.route_policy import CacheRule, RoutePolicy
+from proxy.request.snapshot import Snapshot
+from proxy.request.stage import PARKED, Answer, Result, Stage
 
 SNAPSHOT = cast(Snapshot, None)
 

@@ -6,7 +6,7 @@ from frames.frame import FieldId
 from proxy.answers.directives import parse_directives
 from proxy.answers.freshness import Life, NotKept, judge
 from proxy.answers.payload import Response
-from proxy.route_policy import CacheRule
+from proxy.request.route_policy import CacheRule
 
 RULE = CacheRule(ttl_ms=1_000, ttl_max_ms=60_000, stale_ms=5_000)
 NOW_S = 1_700_000_000.0

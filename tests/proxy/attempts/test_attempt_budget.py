@@ -6,7 +6,7 @@ import pytest
 
 from proxy.attempts.budget import SLICES, AttemptBudget, BudgetTerms
 from proxy.attempts.budgets import AttemptBudgets
-from proxy.service_groups import RequestMarks, ServiceGroups
+from proxy.gateway.service_groups import RequestMarks, ServiceGroups
 
 TERMS = BudgetTerms(percent=20.0, floor=10, window_s=10.0)
 NO_FLOOR = BudgetTerms(percent=20.0, floor=0)

@@ -3,11 +3,11 @@
 from balance_support import begun, offers
 
 from proxy.attempts.elsewhere import candidates, farther, not_asked
-from proxy.offer import Offer
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, RoutePolicy
 from proxy.route.choice import Choice
 from proxy.route.regions import Regions
 from proxy.route.table import Route
-from proxy.route_policy import Balance, RoutePolicy
 
 
 def placed(offer: Offer, region: str) -> Offer:

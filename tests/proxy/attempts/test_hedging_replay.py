@@ -14,11 +14,11 @@ from proxy.attempts.hedging import MADE, Hedged, HedgeDelays, Hedging
 from proxy.attempts.notes import Notes
 from proxy.attempts.profiles import READ, Plan
 from proxy.errors import BAD_RESPONSE, SERVICE_LOST
-from proxy.failure import Failure, FailureKind
-from proxy.offer import Offer
 from proxy.policy.limits import BytesInFlight
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.offer import Offer
+from proxy.request.stage import Answer
 from proxy.route.table import Route
-from proxy.stage import Answer
 from proxy.targets.instance import Instance
 
 LOST = Failure(FailureKind.LOST, Answer(SERVICE_LOST))

@@ -21,8 +21,8 @@ from proxy.errors import (
     SERVICE_OVERLOADED,
     Reason,
 )
-from proxy.failure import Failure, FailureKind
-from proxy.stage import Answer
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.stage import Answer
 
 LOST = Failure(FailureKind.LOST, Answer(SERVICE_LOST))
 UNSENT = LOST._replace(is_started=False)

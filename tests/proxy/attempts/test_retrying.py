@@ -12,10 +12,10 @@ from proxy.attempts.notes import Notes
 from proxy.attempts.profiles import BUILT_IN, Profile, plan_of
 from proxy.attempts.retrying import Retrying
 from proxy.errors import BAD_RESPONSE, SERVICE_LOST, SERVICE_OVERLOADED
-from proxy.failure import Failure, FailureKind
-from proxy.offer import Offer
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.offer import Offer
+from proxy.request.stage import Answer
 from proxy.route.table import Route
-from proxy.stage import Answer
 from proxy.targets.instance import Instance
 
 LOST = Failure(FailureKind.LOST, Answer(SERVICE_LOST))

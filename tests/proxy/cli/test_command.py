@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import proxy.cli.serve
-import proxy.serving
+import proxy.process.serving
 from penstock.settings import Loaded
 from proxy.cli.failures import failures_explained
 from proxy.cli.main import COMMANDS, command
 from proxy.config import GatewayConfig, gateway_registry
 from proxy.edge.listen import open_listener
-from proxy.serving import command_line, read_command_line
+from proxy.process.serving import command_line, read_command_line
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def test_a_missing_file() -> None:
     )
 
 
-@pytest.mark.parametrize(("workers", "module"), [("0", "proxy.serving"), ("2", "proxy.supervising")])
+@pytest.mark.parametrize(("workers", "module"), [("0", "proxy.process.serving"), ("2", "proxy.process.supervising")])
 def test_serve_becomes_the_process_that_serves_or_supervises(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: str, module: str
 ) -> None:
@@ -155,14 +155,14 @@ def test_serving_runs_the_gateway_with_its_settings(monkeypatch: pytest.MonkeyPa
         seen.extend((loaded.settings.edge.deadline_ms, load().settings.edge.deadline_ms))
         assert path is None
 
-    monkeypatch.setattr(proxy.serving, "run_gateway", note)
-    proxy.serving.main(["--edge-deadline", "4s"])
+    monkeypatch.setattr(proxy.process.serving, "run_gateway", note)
+    proxy.process.serving.main(["--edge-deadline", "4s"])
     assert seen == [4000, 4000]
 
 
 def test_what_serves_has_not_imported_what_reads_command_lines() -> None:
     program = (
-        "import sys; import proxy.serving; from proxy.running import serve;"
+        "import sys; import proxy.process.serving; from proxy.process.running import serve;"
         "print(sorted({'click', 'gettext', 'proxy.cli.options'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -171,7 +171,7 @@ def test_what_serves_has_not_imported_what_reads_command_lines() -> None:
 
 def ending_of_serving(*words: str) -> object:
     with pytest.raises(SystemExit) as ended:
-        proxy.serving.main(words)
+        proxy.process.serving.main(words)
     return ended.value.code
 
 
@@ -189,7 +189,7 @@ def test_a_port_in_use_inside_of_a_nursery_is_explained(
         except Exception as error:
             raise ExceptionGroup("nursery", [ExceptionGroup("nursery", [error])]) from None
 
-    monkeypatch.setattr(proxy.serving, "run_gateway", refuse)
+    monkeypatch.setattr(proxy.process.serving, "run_gateway", refuse)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert ending_of_serving("--edge-listen", f"127.0.0.1:{port}") == 1
@@ -207,7 +207,7 @@ def test_an_interrupt_is_no_error(
     def interrupted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(proxy.serving, "run_gateway", interrupted)
+    monkeypatch.setattr(proxy.process.serving, "run_gateway", interrupted)
     assert ending_of_serving() == code
     assert capfd.readouterr().err == ""
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from penstock.settings import Address
-from proxy.app import Addresses
 from proxy.cli.demo import banner, for_demo, reachable, service_environment
 from proxy.config import load_gateway
+from proxy.gateway.app import Addresses
 
 ANY_PORTS = {f"PENSTOCK_{name}_LISTEN": "127.0.0.1:0" for name in ("EDGE", "SERVICES", "ADMIN")}
 

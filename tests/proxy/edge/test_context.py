@@ -14,9 +14,9 @@ from frames.wire_values import (
 )
 from proxy.edge.context import read_context
 from proxy.errors import REQUEST_TIMEOUT_INVALID
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
+from proxy.request.snapshot import Limits, Snapshot
 from proxy.route.table import RouteTable
-from proxy.snapshot import Limits, Snapshot
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"

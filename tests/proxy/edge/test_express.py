@@ -11,13 +11,13 @@ from frames.frame import CancelReason, FieldId, Method, RefusedReason
 from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, LOST_UNSENT, Event, WireResult
 from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
-from proxy.ended import GONE, Ended
 from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, REASON_NUMBERS, ReasonCounts
-from proxy.exchange import Exchange
-from proxy.failure import Failure, FailureKind
+from proxy.request.ended import GONE, Ended
+from proxy.request.exchange import Exchange
+from proxy.request.failure import Failure, FailureKind
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, Stage, without_flags, without_odd
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Stage, without_flags, without_odd
 
 OK, NO_EXCHANGE = 0, -1
 SNAPSHOT = Snapshot(RouteTable(), Limits())

@@ -11,10 +11,10 @@ from frames.wire_values import HEAD_HAS_FORWARDED, HEAD_ODD, HEAD_PLAIN, HEAD_UN
 from proxy.edge.forwarded import Doubt, TrustedProxies
 from proxy.edge.head import make_read_head
 from proxy.errors import BAD_PATH, INTERNAL, METHOD_NOT_ALLOWED, MISDIRECTED
-from proxy.exchange import NEEDS_TASK, Exchange
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, Reply
 from proxy.route.table import RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Reply
 
 SNAPSHOT = Snapshot(RouteTable(), Limits())
 PROXY = TrustedProxies([ip_network("10.0.0.0/8")])

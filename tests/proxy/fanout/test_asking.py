@@ -20,10 +20,10 @@ from proxy.fanout.asking import Asker, Asking, Leg, Question
 from proxy.fanout.fan import Rule
 from proxy.fanout.merged import LegName
 from proxy.fanout.results import LegResult
-from proxy.gathered import Outcome, Whole
-from proxy.originated import Done, Outgoing, Place
 from proxy.policy.limits import BytesInFlight
-from proxy.stage import Answer
+from proxy.request.gathered import Outcome, Whole
+from proxy.request.originated import Done, Outgoing, Place
+from proxy.request.stage import Answer
 
 
 def whole(body: bytes = b"ok", status: int = 200) -> Whole:

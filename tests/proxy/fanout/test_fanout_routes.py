@@ -12,17 +12,17 @@ from frames.fields import encode_response
 from frames.frame import CancelReason, Method
 from frames.wire_values import ForwardedFields
 from proxy.errors import BYTES_IN_FLIGHT_FULL, DEADLINE, SERVICE_LOST
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Asker, Leg, Question
 from proxy.fanout.merged import LegName
 from proxy.fanout.plan import Combine, FanOutPlan, LegPlan
 from proxy.fanout.routes import FanOuts
-from proxy.gathered import Outcome, Whole
-from proxy.originated import Done, Outgoing, Place
 from proxy.policy.limits import BytesInFlight
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.gathered import Outcome, Whole
+from proxy.request.originated import Done, Outgoing, Place
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import PARKED, Answer, Await, Result, Stage
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import PARKED, Answer, Await, Result, Stage
 
 Told = Callable[[Exchange], None] | None
 

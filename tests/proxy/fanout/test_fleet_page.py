@@ -13,10 +13,10 @@ from proxy.errors import FANOUT_LEG_TIMEOUT, NO_INSTANCE
 from proxy.fanout.asking import Asker
 from proxy.fanout.fleet import AT_ONCE, KEPT_S, REASON_CHARACTERS_MAX, REASONS_MAX, Fleet, Known, document, question
 from proxy.fanout.results import LegResult
-from proxy.gathered import Whole
-from proxy.originated import Done, Outgoing, Place
 from proxy.policy.limits import BytesInFlight
-from proxy.stage import Answer
+from proxy.request.gathered import Whole
+from proxy.request.originated import Done, Outgoing, Place
+from proxy.request.stage import Answer
 
 GATEWAY = {"instance": "gw-1", "ready": True}
 

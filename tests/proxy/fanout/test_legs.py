@@ -11,17 +11,17 @@ from frames.frame import FieldId, Method
 from frames.limits import FIELD_ENTRY_BYTES
 from frames.wire_values import ForwardedFields, RequestHead
 from proxy.breaker_state import Probe, Recovering
-from proxy.caller import Caller
 from proxy.errors import BODY_TOO_LARGE, FORBIDDEN, NO_INSTANCE, NO_ROUTE, TOO_MANY_FIELDS
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.fanout.asking import Leg, Question
 from proxy.fanout.legs import LegMaker
 from proxy.fanout.plan import ALL, Combine, FanOutPlan, LegPlan
-from proxy.offer import Offer
+from proxy.request.caller import Caller
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer
 from proxy.route.table import Route, RouteTable
-from proxy.route_policy import RoutePolicy
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer
 from proxy.targets.instance import Instance
 
 REQUEST_ID = b"0af7651916cd43dd8448eb211c80319c"

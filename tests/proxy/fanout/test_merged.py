@@ -10,8 +10,8 @@ from frames.frame import FieldId
 from proxy.errors import FANOUT_LEG_TIMEOUT, FANOUT_TOO_LARGE, SERVICE_LOST
 from proxy.fanout.merged import LegName, head_payload, merge, merged_payload
 from proxy.fanout.results import LegResult, result_of
-from proxy.gathered import Whole
-from proxy.stage import Answer
+from proxy.request.gathered import Whole
+from proxy.request.stage import Answer
 
 
 def answered(body: bytes, content_type: bytes = b"application/json", status: int = 200, ms: float = 1.26) -> LegResult:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from proxy.faults.draw import NOTHING, Drawn, draw
-from proxy.route_policy import Fault, FaultKind
+from proxy.request.route_policy import Fault, FaultKind
 
 DELAY = Fault(kind=FaultKind.DELAY, amount=200)
 ABORT = Fault(kind=FaultKind.ABORT, amount=418)

@@ -20,7 +20,7 @@ from proxy.control.server import Commands
 from proxy.merged import merged_state
 from proxy.merged.commands import more_commands
 from proxy.merged.state import Merged
-from proxy.running import Reloading, Sources
+from proxy.process.running import Reloading, Sources
 
 
 class Pair(NamedTuple):

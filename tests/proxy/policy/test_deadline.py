@@ -5,10 +5,10 @@ from request_fields import NoFields
 
 from frames.frame import Method
 from frames.wire_values import HEAD_HAS_REQUEST_TIMEOUT
-from proxy.exchange import Exchange
 from proxy.policy.deadline import set_deadline
+from proxy.request.exchange import Exchange
+from proxy.request.snapshot import Limits, Snapshot
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
 
 SNAPSHOT = Snapshot(RouteTable(), Limits(deadline_ms=10_000, deadline_ms_max=30_000))
 

@@ -11,9 +11,9 @@ from frames.frame import Method
 from frames.wire_values import HEAD_ODD, HEAD_PLAIN, RequestHead
 from proxy.errors import BODY_TOO_LARGE
 from proxy.policy.limits import BytesInFlight, make_check_body, make_check_limits
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.stage import Answer, stages_of
 from proxy.route.table import Route
-from proxy.route_policy import RoutePolicy
-from proxy.stage import Answer, stages_of
 
 check_limits = make_check_limits(call_bytes=1000, buffered_bytes=100)
 

@@ -9,19 +9,19 @@ from request_fields import Fields, NoFields
 from frames.frame import Method
 from penstock.settings.rate import ADMIT_LIMIT, RateLimit, parse_rate_limit
 from penstock.settings.registry import Registry
-from proxy.caller import Caller, Identity
 from proxy.config.rates import RatesConfig
 from proxy.edge.respond import respond
 from proxy.errors import RATE_LIMITED
-from proxy.exchange import Exchange
 from proxy.policy.rates.keys import network_of
 from proxy.policy.rates.limiter import TALLIES_MAX, RateLimiter, Standing
 from proxy.policy.rates.stages import GATEWAY, Rates, make_admit, make_rate_limit, peek_rates
 from proxy.policy.rates.store import Demand, MemoryStore, Refused
+from proxy.request.caller import Caller, Identity
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, stages_of
 from proxy.route.table import Route, RouteTable
-from proxy.route_policy import RoutePolicy
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, stages_of
 
 SNAPSHOT = Snapshot(RouteTable(), Limits())
 S = 1_000_000_000

@@ -3,10 +3,10 @@
 import pytest
 from route_support import names, offer, versions
 
-from proxy.offer import Offer
+from proxy.request.offer import Offer
+from proxy.request.route_policy import RoutePolicy, Versions
 from proxy.route.choice import RANGES_REMEMBERED_MAX, Candidates, Choice
 from proxy.route.regions import Regions
-from proxy.route_policy import RoutePolicy, Versions
 
 REGIONS = Regions("eu-1", {"eu-1": ["eu-2"]})
 

@@ -8,12 +8,12 @@ from request_fields import Fields, NoFields
 from frames.frame import Method
 from frames.wire_values import RequestHead
 from proxy.errors import METHOD_NOT_ALLOWED, MISDIRECTED, NO_ROUTE
-from proxy.exchange import NEEDS_TASK, Exchange, RequestFields
+from proxy.request.exchange import NEEDS_TASK, Exchange, RequestFields
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, Reply
 from proxy.route.hosts import HostRules, HostTables
 from proxy.route.match import TrailingSlash, make_match, match_route
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Reply
 
 HEAD_ALLOWED = ((b"allow", b"GET, HEAD, OPTIONS"),)
 GET = Route(0, Method.GET, "/things/{id}", ())

@@ -1,10 +1,10 @@
 """The table of one service follows the snapshot, and looks at nothing else."""
 
 from frames.frame import Method
+from proxy.request.snapshot import Limits, Snapshot
 from proxy.route.hosts import HostRules, HostTables
 from proxy.route.of_service import ServiceTables
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
 
 
 def route(index: int, template: str, service: str = "stock") -> Route:

@@ -4,9 +4,9 @@ from msgspec.structs import replace
 from route_support import begun, names, offer, route
 
 from proxy.breaker_state import BreakerState, Probe, Recovering
-from proxy.offer import Offer
+from proxy.request.offer import Offer
+from proxy.request.route_policy import RoutePolicy
 from proxy.route.regions import Regions
-from proxy.route_policy import RoutePolicy
 
 STATES = dict(zip("CRHO", BreakerState, strict=True))
 REGIONS = Regions("e1", {"e1": ["e2"]})

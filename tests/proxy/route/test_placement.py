@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from route_support import begun, names, offer, route, versions
 
 from proxy.errors import SHARD_MISSING, TENANT_MISSING
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import RoutePolicy, Versions
+from proxy.request.stage import Answer, stages_of
 from proxy.route.placement import SHARDS_REMEMBERED_MAX, PlacementMap, Shard, make_offers_of_tenant, make_place
 from proxy.route.regions import Regions
 from proxy.route.table import Route
-from proxy.route_policy import RoutePolicy, Versions
-from proxy.stage import Answer, stages_of
 
 KIND = "aggregate_placement"
 NO_MAP = Answer(SHARD_MISSING, "Where tenants are is not known yet.")

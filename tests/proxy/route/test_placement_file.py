@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from penstock.settings.errors import SettingsError
+from proxy.config.rule import Rule
 from proxy.route.placement import PlacementMap
 from proxy.route.placement_file import FilePlacement, unknown_kinds
 from proxy.route.placement_reader import PROBLEMS_MAX, YAML_BYTES_MAX, read_placement
-from proxy.rules import Rule
 
 GOOD = """\
 kind: aggregate_placement

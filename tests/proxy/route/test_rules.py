@@ -10,11 +10,11 @@ from route_support import offer
 from frames.endpoint import EndpointOffer
 from frames.frame import Method
 from penstock.settings.rate import parse_rate_limit
-from proxy.offer import Offer
+from proxy.config.rule import Rule, VersionsRule
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Access, Case, Claim, Mirror, RoutePolicy, Split, TenantRule, Versions
 from proxy.route.rule_scopes import covers, segments_of
 from proxy.route.rules import NOTES_MAX, POLICIES_REMEMBERED_MAX, Policies
-from proxy.route_policy import Access, Case, Claim, Mirror, RoutePolicy, Split, TenantRule, Versions
-from proxy.rules import Rule, VersionsRule
 
 PUBLIC, AUTHENTICATED = Access.PUBLIC, Access.AUTHENTICATED
 

@@ -11,11 +11,11 @@ from frames.wire_values import HEAD_ODD, HEAD_PLAIN, HEAD_UNUSUAL_PATH, KnownNam
 from proxy.edge.forwarded import TrustedProxies
 from proxy.edge.head import make_read_head
 from proxy.errors import reason_of_verdict
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer
 from proxy.route.match import match_route
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer
 
 ADMIN, NAMED, FILES = "/admin/users", "/public/{name}", "/files/{path...}"
 SNAPSHOT = Snapshot(

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from route_support import begun, names, offer, route, versions
 
-from proxy.exchange import VERSION_NAMED, Exchange
+from proxy.request.exchange import VERSION_NAMED, Exchange
+from proxy.request.route_policy import Case, Key, KeyKind, Mirror, RoutePolicy, Split, Versions
+from proxy.request.stage import stages_of
 from proxy.route.split import BUCKETS, bucket_of, make_mirrored, make_split
 from proxy.route.split_parts import compile_split
 from proxy.route.table import Route
-from proxy.route_policy import Case, Key, KeyKind, Mirror, RoutePolicy, Split, Versions
-from proxy.stage import stages_of
 
 BOTH = versions("1.4.0", "2.0.0")
 BY_TENANT = Key(KeyKind.TENANT)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from frames.frame import Method
 from frames.template import template_shape
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 from proxy.route.table import Route, RouteError, RouteTable, TableBuilder
 from proxy.targets.instance import Instance
 

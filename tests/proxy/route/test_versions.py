@@ -13,13 +13,13 @@ from frames.wire_values import (
     RequestHead,
 )
 from proxy.errors import INTERNAL, VERSION_INVALID, VERSION_UNKNOWN
-from proxy.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.request.exchange import NEEDS_TASK, VERSION_IN_PATH, VERSION_NAMED, Exchange
+from proxy.request.route_policy import RoutePolicy, Versions
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, Reply, Stage
 from proxy.route.match import TrailingSlash, make_match
 from proxy.route.table import RouteTable
 from proxy.route.versions import make_choose_version, make_take_version_prefix, version_prefix
-from proxy.route_policy import RoutePolicy, Versions
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Reply, Stage
 
 EXACT = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(default="1.4.0")))
 RANGES = route(versions("1.4.0", "1.5.0", "2.0.0"), RoutePolicy(versions=Versions(takes_ranges=True)))

@@ -11,7 +11,7 @@ from free_port import free_port
 from penstock.settings import Address
 from proxy.config import GatewayConfig, load_gateway
 from proxy.edge.listen import ListenError, open_listener
-from proxy.inherited import EDGE, OWN, SECURED, SERVICES
+from proxy.process.inherited import EDGE, OWN, SECURED, SERVICES
 from proxy.supervisor.sockets import ADMIN, Passed, Sockets, _dealt
 
 

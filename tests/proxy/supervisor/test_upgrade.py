@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from proxy import __version__
-from proxy.inherited import CONTROL, EDGE, OWN, SERVICES, Inherited, read_inherited
+from proxy.process.inherited import CONTROL, EDGE, OWN, SERVICES, Inherited, read_inherited
 from proxy.supervisor.errors import UpgradeError
 from proxy.supervisor.sockets import Passed
 from proxy.supervisor.upgrade import Checked, Handover, PassedWorker, check_new, read_handover, write_handover

@@ -6,7 +6,7 @@ import pytest
 from breaker_support import Town
 
 from proxy.breaker_state import BreakerState
-from proxy.outcomes import OutcomeKind, kind_of_refusal, kind_of_status
+from proxy.request.outcomes import OutcomeKind, kind_of_refusal, kind_of_status
 from proxy.targets.breaker import Breaker, BreakerSettings, Cause
 from proxy.targets.outlier import Window, is_slow, is_worse
 from proxy.targets.ramp import ramp_share

@@ -8,9 +8,9 @@ import pytest
 from balance_support import begun, figures, offers
 
 from proxy.errors import NO_INSTANCE
-from proxy.exchange import Exchange
-from proxy.route_policy import Balance, BalancePolicy
-from proxy.stage import Answer, Stage, stages_of
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import Balance, BalancePolicy
+from proxy.request.stage import Answer, Stage, stages_of
 from proxy.targets.choose import Balancing, make_picks
 from proxy.targets.pick import Figures
 

@@ -11,10 +11,10 @@ import trio
 from frames.frame import Method
 from frames.greeting import EndpointOffer, Hello
 from proxy.errors import CONNECT_FAILED, CONNECT_LINE_FULL, DEADLINE
-from proxy.exchange import NEEDS_TASK, Exchange
 from proxy.pooled import Dial, Fail, Give, TargetKey
-from proxy.snapshot import Snapshot
-from proxy.stage import PARKED, Answer, Await, Result
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.snapshot import Snapshot
+from proxy.request.stage import PARKED, Answer, Await, Result
 from proxy.targets.connect import Connecting
 from proxy.targets.pool import Pool
 from proxy.targets.pool_values import PoolLimits

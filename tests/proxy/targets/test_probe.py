@@ -6,8 +6,8 @@ from route_support import begun, names, offer, route
 
 from frames.frame import Method
 from proxy.breaker_state import Probe
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
 from proxy.targets.probe import Prober
 
 

@@ -8,13 +8,13 @@ from request_fields import NoFields
 
 from frames.frame import Method
 from frames.wire_values import NO_IDENTITY, SendHow, WireResult, make_identity
-from proxy.caller import Caller
 from proxy.errors import DEADLINE, INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.caller import Caller
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer
 from proxy.route.table import Route, RouteTable
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer
 from proxy.targets.instance import Instance
 from proxy.transport.send import make_send
 

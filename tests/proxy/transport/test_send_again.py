@@ -7,7 +7,7 @@ import pytest
 
 from frames.wire_values import SendHow, WireResult
 from proxy.errors import INTERNAL, NO_INSTANCE, SERVICE_CONGESTED, Reason
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
 from proxy.transport.send_again import make_send_again
 
 

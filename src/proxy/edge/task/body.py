@@ -10,7 +10,7 @@ import trio
 from frames.chunked import BodyError, ChunkedDecoder
 from proxy.edge.task.client import ClientGone, ClientSocket
 from proxy.errors import BAD_CHUNK, BAD_TRAILER, BODY_TIMEOUT, BODY_TOO_LARGE, Reason
-from proxy.stage import Answer
+from proxy.request.stage import Answer
 
 Field = tuple[bytes, bytes]
 

@@ -39,8 +39,8 @@ from proxy.errors import (
     Reason,
     reason_of_refusal,
 )
-from proxy.outcomes import OutcomeKind, Told, kind_of_status, nobody_is_told
-from proxy.stage import Answer
+from proxy.request.outcomes import OutcomeKind, Told, kind_of_status, nobody_is_told
+from proxy.request.stage import Answer
 
 BURST_BYTES: Final = 1_048_576
 """Of a body, what is written to the client in one go."""

@@ -16,8 +16,8 @@ from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BODY_TIMEOUT, BODY_TOO_LARGE, BYTES_IN_FLIGHT_FULL, CLIENT_GONE, DEADLINE, DRAINING, INTERNAL
-from proxy.exchange import ANSWER_SPOILED, Exchange
-from proxy.stage import Answer, Await, Reply
+from proxy.request.exchange import ANSWER_SPOILED, Exchange
+from proxy.request.stage import Answer, Await, Reply
 
 
 class Budget(Protocol):

@@ -30,7 +30,6 @@ from proxy.edge.task.client import Client, ClientSocket, Secured
 from proxy.edge.task.departures import Departures
 from proxy.edge.task.job import Job, replace_host
 from proxy.edge.task.settings import TaskSettings
-from proxy.ended import Ended, Endings
 from proxy.errors import (
     INTERNAL,
     NO_INSTANCE,
@@ -40,11 +39,12 @@ from proxy.errors import (
     Reason,
     ReasonCounts,
 )
-from proxy.exchange import NEEDS_TASK, Exchange
-from proxy.held import HeldFields
-from proxy.log_fields import request_fields
-from proxy.outcomes import Told, nobody_is_told
-from proxy.stage import Answer, Reply
+from proxy.request.ended import Ended, Endings
+from proxy.request.exchange import NEEDS_TASK, Exchange
+from proxy.request.held import HeldFields
+from proxy.request.log_fields import request_fields
+from proxy.request.outcomes import Told, nobody_is_told
+from proxy.request.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")
 

@@ -10,7 +10,7 @@ from frames.limits import FIELD_ENTRY_BYTES
 from frames.wire_values import ForwardedFields, RequestHead
 
 if TYPE_CHECKING:
-    from proxy.exchange import Exchange
+    from proxy.request.exchange import Exchange
 
 
 class Job(msgspec.Struct, kw_only=True):

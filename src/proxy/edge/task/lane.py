@@ -24,9 +24,9 @@ from frames.wire_values import Event, HandBack, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.settings import TaskSettings
 from proxy.errors import Reason, ReasonCounts
-from proxy.exchange import Exchange
-from proxy.outcomes import Told, nobody_is_told
-from proxy.stage import Answer, Await, Stage
+from proxy.request.exchange import Exchange
+from proxy.request.outcomes import Told, nobody_is_told
+from proxy.request.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
     from proxy.edge.task.client import Secured
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from proxy.edge.task.job import Job
     from proxy.edge.task.mend import Mender
     from proxy.edge.task.streams import Streams
-    from proxy.ended import Endings
+    from proxy.request.ended import Endings
 
 
 class TaskLane:

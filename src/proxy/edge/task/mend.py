@@ -12,7 +12,7 @@ from proxy.edge.task.client import ClientGone, ClientSocket, ClientTooSlow
 from proxy.edge.task.handover import HandOver
 from proxy.edge.tolerant import head_end, is_worth_waiting, may_be_repaired, repair
 from proxy.errors import HEAD_TIMEOUT, reason_of_verdict
-from proxy.stage import Answer
+from proxy.request.stage import Answer
 
 _EMPTY_LINES_BYTES_MAX: Final = 1024
 """Empty lines before a request line that are put up with, beside the head."""

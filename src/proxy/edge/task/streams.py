@@ -18,9 +18,9 @@ from proxy.edge.task.gather import Budget
 from proxy.edge.task.handover import HandOver
 from proxy.edge.task.job import Job
 from proxy.errors import BAD_RESPONSE, BYTES_IN_FLIGHT_FULL, DRAINING, INTERNAL
-from proxy.exchange import ANSWER_SPOILED
-from proxy.log_fields import request_fields
-from proxy.stage import Answer
+from proxy.request.exchange import ANSWER_SPOILED
+from proxy.request.log_fields import request_fields
+from proxy.request.stage import Answer
 
 _log = logging.getLogger("penstock.edge")
 

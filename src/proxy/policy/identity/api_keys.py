@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from penstock.settings.identity import ApiKey
-from proxy.caller import Identity
+from proxy.request.caller import Identity
 
 from .causes import Cause, RefusedError
 from .issuer import Proof, tell_claims

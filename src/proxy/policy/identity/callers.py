@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from frames.wire_values import NO_IDENTITY, make_identity
 from penstock.telemetry.occasional import Occasional
-from proxy.caller import Caller, Identity
 from proxy.errors import KEYS_UNAVAILABLE
-from proxy.stage import Answer, Await
+from proxy.request.caller import Caller, Identity
+from proxy.request.stage import Answer, Await
 
 from .cache import Generations
 from .causes import Cause, KeysWantedError, RefusedError

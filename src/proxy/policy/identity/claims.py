@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.route_policy import Claim
+from proxy.request.route_policy import Claim
 
 _SPACED: Final = frozenset({"scope", "scp"})
 """Claims whose text is a list, separated by spaces (RFC 8693, section 4.2)."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from penstock.settings.identity import TENANT_FORM, Issuer
-from proxy.caller import Identity
+from proxy.request.caller import Identity
 
 from .causes import Cause, RefusedError
 from .compact import Token

@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from proxy.caller import Identity
 from proxy.errors import TENANT_FORBIDDEN, TENANT_INVALID
-from proxy.stage import Answer
+from proxy.request.caller import Identity
+from proxy.request.stage import Answer
 
 _FORM: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 

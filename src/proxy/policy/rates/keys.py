@@ -7,7 +7,7 @@ from typing import Final
 
 from frames.template import template_shape
 from penstock.settings.rate import RateKey
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
 
 Value = Callable[[Exchange], bytes]
 """What a request has for a key."""

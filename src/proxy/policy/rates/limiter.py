@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from penstock.settings.rate import RateLimit
 from penstock.telemetry.occasional import Occasional
 from proxy.errors import RATE_LIMITED
-from proxy.exchange import Exchange
 from proxy.policy.rates.keys import route_name
 from proxy.policy.rates.plan import Plan, Tally
 from proxy.policy.rates.store import KEYS_MAX, MemoryStore, RateStore, Refused
-from proxy.stage import Answer
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer
 
 _log = logging.getLogger("penstock.rates")
 

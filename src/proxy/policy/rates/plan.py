@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from penstock.settings.rate import RateKey, RateLimit
-from proxy.caller import remember
-from proxy.exchange import Exchange
 from proxy.policy.rates.keys import Value, digest, value_of
 from proxy.policy.rates.store import Demand
+from proxy.request.caller import remember
+from proxy.request.exchange import Exchange
 
 _NS_PER_MS: Final = 1_000_000
 _CROWD: Final = b"\0crowd"

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.settings.rate import RateKey, RateLimit
-from proxy.exchange import Exchange
-from proxy.stage import Answer, Stage, for_routes
+from proxy.request.exchange import Exchange
+from proxy.request.stage import Answer, Stage, for_routes
 
 if TYPE_CHECKING:
     from proxy.policy.rates.limiter import RateLimiter, Standing

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.request_key import ReadKey
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.request_key import ReadKey
 from proxy.targets.balance.ring import Ring, ring_of
 from proxy.targets.balance.weighted import Weighted
 from proxy.targets.balance.weights import Weights

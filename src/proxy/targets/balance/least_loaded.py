@@ -8,8 +8,8 @@ one that fails fast attracts requests until its breaker opens.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
 from proxy.targets.balance.weights import Weights
 from proxy.targets.pick import Figures
 

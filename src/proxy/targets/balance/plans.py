@@ -3,9 +3,9 @@
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Final, Protocol
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route_policy import Balance, BalancePolicy
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, BalancePolicy
 from proxy.targets.balance.weighted import Weighted
 from proxy.targets.pick import Figures
 
@@ -62,7 +62,7 @@ def make_plan(exchange: Exchange, offers: Sequence[Offer], balance: Balance, fig
 
         return RoundRobin(offers, given, figures)
     if balance.policy is BalancePolicy.CONSISTENT_HASH:
-        from proxy.request_key import key_reader
+        from proxy.request.request_key import key_reader
         from proxy.targets.balance.consistent import ConsistentHash
 
         read_key = key_reader(balance.key, exchange.route.template)

@@ -10,8 +10,8 @@ It does not look at load at all: for requests that all cost the same.
 import heapq
 from collections.abc import Mapping, Sequence
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
 from proxy.targets.balance.weights import Weights
 from proxy.targets.pick import Figures
 

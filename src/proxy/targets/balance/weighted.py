@@ -9,8 +9,8 @@ The rest is as in `targets.pick`.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
 from proxy.targets.balance.weights import Weights
 from proxy.targets.pick import EXPLORE, MARGIN, Figures, make_pick_of_two
 

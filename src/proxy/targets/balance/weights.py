@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
-from proxy.offer import Offer
+from proxy.request.offer import Offer
 from proxy.targets.shares import Shares
 
 EVEN: Final = 0.9

@@ -19,8 +19,8 @@ from proxy.edge.task.body import Pace, RequestBody
 from proxy.edge.task.carriage import Carriage, Ways
 from proxy.edge.task.departures import Departures
 from proxy.errors import BAD_RESPONSE
-from proxy.outcomes import OutcomeKind
-from proxy.stage import Answer
+from proxy.request.outcomes import OutcomeKind
+from proxy.request.stage import Answer
 
 DEADLINE_S, IDLE_S = 10.0, 300.0
 NEXT = b"GET /next HTTP/1.1\r\n"

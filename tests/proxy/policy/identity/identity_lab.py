@@ -18,7 +18,6 @@ from request_fields import Fields
 from frames.wire_values import HEAD_HAS_MORE, HEAD_HAS_TENANT
 from penstock.settings.identity import Issuer, KeysPlace, issuers_kind
 from proxy.edge.respond import respond
-from proxy.exchange import Exchange
 from proxy.policy.authorize import authorize
 from proxy.policy.identify import make_identify
 from proxy.policy.identity.api_keys import ApiKeys
@@ -27,10 +26,11 @@ from proxy.policy.identity.document import parse_keys
 from proxy.policy.identity.keyring import Keyring, Times
 from proxy.policy.identity.source import SourceError
 from proxy.policy.identity.verify import Verifier
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.snapshot import Limits, Snapshot
+from proxy.request.stage import Answer, Result
 from proxy.route.table import Route, RouteTable
-from proxy.route_policy import RoutePolicy
-from proxy.snapshot import Limits, Snapshot
-from proxy.stage import Answer, Result
 
 NOW_S = 1_800_000_000.0
 ISSUER = "https://login.example/"

@@ -10,7 +10,7 @@ from proxy.policy.identity.callers import STRANGER_S, STRANGERS_MAX, Callers
 from proxy.policy.identity.causes import Cause
 from proxy.policy.identity.issuer import Proof
 from proxy.policy.identity.verify import Verifier
-from proxy.route_policy import OPEN
+from proxy.request.route_policy import OPEN
 
 RSA = signer("RS256")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.policy.identity.claims import claims_met, find_claim, unmet_claims
-from proxy.route_policy import Claim
+from proxy.request.route_policy import Claim
 
 CLAIMS: dict[str, Any] = {
     "role": "admin",

@@ -20,14 +20,14 @@ from request_fields import Fields, NoFields
 from frames.frame import FieldId
 from frames.wire_values import HEAD_HAS_MORE, NO_IDENTITY
 from penstock.settings.identity import ApiKey
-from proxy.exchange import Exchange
 from proxy.policy.authorize import authorize, demands_of
 from proxy.policy.identify import make_identify
 from proxy.policy.identity.api_keys import ApiKeys, make_key
 from proxy.policy.identity.causes import Cause
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import OPEN, Access, Claim, RoutePolicy, TenantRule
+from proxy.request.stage import stages_of
 from proxy.route.table import Route
-from proxy.route_policy import OPEN, Access, Claim, RoutePolicy, TenantRule
-from proxy.stage import stages_of
 
 RSA = signer("RS256")
 CLOSED = RoutePolicy()

@@ -29,13 +29,13 @@ from frames.wire_values import HEAD_HAS_MORE
 from penstock.settings import SettingsError
 from penstock.settings.identity import api_keys_kind, issuers_kind
 from proxy.config.identity import IdentityConfig
-from proxy.exchange import Exchange
 from proxy.policy.identity.api_keys import make_key
 from proxy.policy.identity.identities import Identities
 from proxy.policy.identity.prepare import check_identities, prepare_identities
+from proxy.request.exchange import Exchange
+from proxy.request.route_policy import RoutePolicy
+from proxy.request.stage import Await, Result
 from proxy.route.table import Route
-from proxy.route_policy import RoutePolicy
-from proxy.stage import Await, Result
 
 OLD, NEW = signer("EdDSA", "old"), signer("EdDSA", "new")
 MADE = make_key()

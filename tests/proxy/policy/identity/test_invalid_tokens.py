@@ -9,7 +9,7 @@ import pytest
 from identity_lab import CLAIMS, ISSUER, NOW_S, Bench, Signer, b64, rendered, signer, unauthenticated
 
 from proxy.policy.identity.causes import Cause
-from proxy.route_policy import OPEN
+from proxy.request.route_policy import OPEN
 
 RSA = signer("RS256")
 CLAIMS_TEXT = json.dumps(CLAIMS)

@@ -17,8 +17,8 @@ from identity_lab import (
 
 from proxy.policy.identity.document import parse_keys
 from proxy.policy.identity.keyring import Keyring, Times
-from proxy.route_policy import OPEN
-from proxy.stage import Await, Result
+from proxy.request.route_policy import OPEN
+from proxy.request.stage import Await, Result
 
 OLD, NEW = signer("EdDSA", "old"), signer("EdDSA", "new")
 TIMES = Times(interval_s=30, renew_s=600, timeout_s=5)

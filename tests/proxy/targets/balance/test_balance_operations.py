@@ -11,10 +11,10 @@ from typing import cast
 import pytest
 from balance_support import ENDPOINT, begun, figures
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route_policy import Balance, BalancePolicy, Key, KeyKind
-from proxy.stage import stages_of
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, BalancePolicy, Key, KeyKind
+from proxy.request.stage import stages_of
 from proxy.targets.choose import Balancing, make_picks
 from proxy.targets.instance import Instance
 from proxy.targets.standing import Standing

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 from balance_support import begun, figures, offers
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route_policy import Balance, BalancePolicy, Key, KeyKind
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, BalancePolicy, Key, KeyKind
 from proxy.targets.balance.consistent import KEYLESS, MOVED
 from proxy.targets.choose import Balancing
 from proxy.targets.pick import Figures

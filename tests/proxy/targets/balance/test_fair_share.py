@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from balance_support import Model, begun, shares_of
 
-from proxy.exchange import Exchange
-from proxy.offer import Offer
-from proxy.route_policy import Balance, BalancePolicy, Key, KeyKind
-from proxy.stage import stages_of
+from proxy.request.exchange import Exchange
+from proxy.request.offer import Offer
+from proxy.request.route_policy import Balance, BalancePolicy, Key, KeyKind
+from proxy.request.stage import stages_of
 from proxy.targets.choose import Balancing, make_picks
 
 SEEDS = range(60)

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from balance_support import begun, figures, offers
 
-from proxy.route_policy import Balance, BalancePolicy
+from proxy.request.route_policy import Balance, BalancePolicy
 from proxy.targets.choose import Balancing
 from proxy.targets.pick import Figures
 

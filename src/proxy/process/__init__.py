@@ -1,0 +1,1 @@
+"""Processes: what starts, listens, hears signals, supervises workers, and ends."""
