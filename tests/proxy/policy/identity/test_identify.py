@@ -278,6 +278,10 @@ def test_a_key_proves_who_it_is_for() -> None:
         "ü".encode() * 20,
         b"a" * 8000,
     ],
+    ids=(
+        *("empty", "short", "another", "blank behind", "list", "cut", "upper case", "hash", "bare hash"),
+        *("no ASCII", "long"),
+    ),
 )
 def test_a_bad_key(key: bytes) -> None:
     bench = Bench(RSA, api_keys=keys())
