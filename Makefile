@@ -1,7 +1,7 @@
 # One target each for what people do here; .ci/run and the README call these same ones.
 #
 #   make run     the example platform in this terminal: a gateway, and three services in six processes
-#   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, pytest with real clients
+#   make test    everything that must pass: check, C tests and fuzz targets under sanitizers, a minute of load, pytest with real clients
 #   make check   ruff, mypy --strict, flake8-async
 #   make bench   side by side with other gateways; writes benchmarks/results.json
 #   make fuzz    the fuzz targets and the property tests for a few minutes (FUZZ_SECONDS for each target)
@@ -41,11 +41,12 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 run: $(NATIVE) $(VENV)/dev-ready
 	@$(BIN)/python examples/platform/run.py
 
-# pytest comes last, so that its closing line is the last one.
+# pytest comes last, so that its closing line is the last one; it keeps the tests of a file together, which share what they have started.
 test: $(NATIVE) $(VENV)/dev-ready
 	.ci/packages test
 	$(MAKE) --no-print-directory --jobs=2 check c-test-and-fuzz
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory soak-smoke
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 check: $(NATIVE) $(VENV)/dev-ready
 	$(BIN)/ruff check --quiet --output-format=concise .

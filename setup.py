@@ -1,7 +1,7 @@
 """The part of the build that pyproject.toml cannot say: the C extension, the abi3 tag of its wheel, and the revision.
 
-The commit that is built goes into sdist and wheel as proxy/revision.txt, where it is known: from SOURCE_REVISION in the
-environment (for builds without .git, as in containers), from the sdist, or from the checkout.
+The commit that is built goes into sdist and wheel as proxy/overview/revision.txt, where it is known: from
+SOURCE_REVISION in the environment (for builds without .git, as in containers), from the sdist, or from the checkout.
 """
 
 import os
@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
-REVISION = "proxy/revision.txt"
+REVISION = "proxy/overview/revision.txt"
 
 
 def revision() -> str:
@@ -22,7 +22,7 @@ def revision() -> str:
     told = ROOT / "src" / REVISION
     if given or told.exists():
         return given or told.read_text("utf-8").strip()
-    of_checkout = runpy.run_path(str(ROOT / "src" / "proxy" / "revision.py"))["of_checkout"]
+    of_checkout = runpy.run_path(str(ROOT / "src" / "proxy" / "overview" / "revision.py"))["of_checkout"]
     return str(of_checkout(ROOT))
 
 

@@ -1,6 +1,7 @@
 """What is built is what people install: wheel and sdist, each in a clean environment, with src/ out of reach."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from proxy.overview.revision import of_checkout
 
 ROOT = Path(__file__).parents[2]
 PARTS = (
@@ -93,13 +96,19 @@ def test_the_wheel_is_for_every_python_from_3_11(built: Path) -> None:
 @pytest.mark.slow
 def test_the_revision_is_in_both_as_it_was_given(built: Path) -> None:
     wheel = zipfile.ZipFile(only(built, "*.whl"))
-    assert wheel.read("proxy/revision.txt").decode() == f"{REVISION}\n"
+    assert wheel.read("proxy/overview/revision.txt").decode() == f"{REVISION}\n"
     with tarfile.open(only(built, "*.tar.gz")) as archive:
-        (member,) = [each for each in archive.getmembers() if each.name.endswith("/src/proxy/revision.txt")]
+        (member,) = [each for each in archive.getmembers() if each.name.endswith("/src/proxy/overview/revision.txt")]
         told = archive.extractfile(member)
         assert told is not None
         assert told.read().decode() == f"{REVISION}\n"
-    assert not (ROOT / "src" / "proxy" / "revision.txt").exists()
+    assert not (ROOT / "src" / "proxy" / "overview" / "revision.txt").exists()
+
+
+def test_a_checkout_tells_its_revision_to_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("setuptools.setup", lambda **options: None)
+    monkeypatch.delenv("SOURCE_REVISION", raising=False)
+    assert runpy.run_path(str(ROOT / "setup.py"))["revision"]() == of_checkout(ROOT)
 
 
 @pytest.mark.slow

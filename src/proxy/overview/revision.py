@@ -15,7 +15,7 @@ _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
 def revision() -> str:
     """Return the commit; empty where it is not known. Reads files, the first time."""
     built = _read(_BUILT)
-    return built if _SHA.fullmatch(built) else of_checkout(Path(__file__).resolve().parents[2])
+    return built if _SHA.fullmatch(built) else of_checkout(Path(__file__).resolve().parents[3])
 
 
 def of_checkout(root: Path) -> str:
