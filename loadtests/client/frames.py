@@ -65,7 +65,18 @@ class FrameClient:
 
     @property
     def may_ask(self) -> bool:
-        """Whether another call may be sent over it."""
+        """Whether another call may be sent over it. Reads what has come since the last one: GOAWAY, or the end."""
+        try:
+            self._socket.settimeout(0)
+            while self._session.may_request:
+                data = self._socket.recv(RECEIVE_BYTES)
+                if not data:
+                    return False
+                self._take(self._held + data)
+        except BlockingIOError:
+            pass
+        except (OSError, WrongAnswerError):
+            return False
         return self._session.may_request
 
     def ask(

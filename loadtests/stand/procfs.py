@@ -101,8 +101,11 @@ def _available_bytes(meminfo: str) -> int:
 
 
 def spin_us() -> int:
-    """Return how long a fixed piece of work takes, by the wall clock: longer where something stands in its way."""
-    begin, value = time.perf_counter_ns(), 0
+    """Return how much of a core's time a fixed piece of work takes: more where somebody outside slows the core down.
+
+    Waiting for the core does not count, for the run itself may have it.
+    """
+    begin, value = time.thread_time_ns(), 0
     for number in range(_SPINS):
         value ^= number
-    return (time.perf_counter_ns() - begin) // 1_000
+    return (time.thread_time_ns() - begin) // 1_000

@@ -1,6 +1,7 @@
 """The blocking client of frames, held against a gateway of this test that says what each test wants said."""
 
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ class Gateway:
         self.features = features
         self.hellos: list[Hello] = []
         self.calls: list[tuple[str, dict[int, bytes], bytes]] = []
+        self.connection: socket.socket | None = None
         self.answers: Answers = lambda row, _: response(row, 200, b'{"number": "7"}')
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -53,6 +55,7 @@ class Gateway:
                 connection, _ = self._listening.accept()
             except OSError:
                 return
+            self.connection = connection
             with connection:
                 self._talk(connection)
 
@@ -169,6 +172,31 @@ def test_after_goaway_nothing_more_is_asked(gateway: Gateway, client: FrameClien
     away = frame(FrameType.GOAWAY, encode_goaway(GoawayReason.SHUTDOWN, 1_000))
     gateway.answers = lambda row, _: away + response(row, 200, b"")
     ask(client)
+    assert not client.may_ask
+
+
+def heard(client: FrameClient) -> None:
+    """Wait until the client has something to read."""
+    assert select.select([client._socket], [], [], 5)[0]
+
+
+def test_goaway_that_came_since_the_last_call_is_noticed_before_the_next(gateway: Gateway, client: FrameClient) -> None:
+    ask(client)
+    assert gateway.connection is not None
+    gateway.connection.sendall(frame(FrameType.GOAWAY, encode_goaway(GoawayReason.SHUTDOWN, 1_000)))
+    heard(client)
+    assert not client.may_ask
+
+
+@pytest.mark.parametrize("last", [b"", b"\x00" * 4 + b"!" * 12])
+def test_an_end_that_came_since_the_last_call_is_noticed_before_the_next(
+    gateway: Gateway, client: FrameClient, last: bytes
+) -> None:
+    ask(client)
+    assert gateway.connection is not None
+    gateway.connection.sendall(last)
+    gateway.connection.shutdown(socket.SHUT_WR)
+    heard(client)
     assert not client.may_ask
 
 
