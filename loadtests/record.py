@@ -113,7 +113,7 @@ class RequestCounts(msgspec.Struct, kw_only=True):
     """
 
     user: str
-    """The kind of user: http_edge, frames, streaming, websocket, misbehaving."""
+    """The kind of user: http_edge, framed, streaming, websocket, misbehaving."""
     name: str
     sent: int = 0
     statuses: Counts = {}
@@ -127,7 +127,7 @@ class RequestCounts(msgspec.Struct, kw_only=True):
     unfinished: int = 0
     """Requests that had no answer yet when the run was cut short."""
     counted_at_gateway: bool = True
-    """Its answers are among the gateway's answers to clients: false for frames, and for messages of a WebSocket."""
+    """Its answers are among the gateway's to clients: false for calls over frames and messages of a WebSocket."""
     times: Times = Times()
     """Of whole answers. In an open loop from when the request was due, else from when it was sent."""
     time_of_service: Times | None = None
@@ -244,7 +244,7 @@ class MachineSample(msgspec.Struct, kw_only=True, frozen=True):
     """Of these cores, idle time included."""
     available_bytes: int
     spin_us: int
-    """How long a fixed piece of work took that should always take the same: the noise that no counter tells."""
+    """A core's time for a fixed piece of work, that should always be the same: the noise that no counter tells."""
 
 
 class Sample(msgspec.Struct, kw_only=True, frozen=True):

@@ -9,7 +9,7 @@ from loadtests.client.frames import FrameClient
 from loadtests.client.target import current
 
 
-class Frames(LoadUser):
+class Framed(LoadUser):
     """Has a connection, which it dials again where it was lost."""
 
     connection: FrameClient | None = None

@@ -129,7 +129,7 @@ def test_all_kinds_of_users_are_counted_as_the_gateway_counts_them(stand: Stand,
         assert each.sent == sum(each.statuses.values()) + sum(each.failures.values()) + each.unfinished
         assert each.failures == each.expected_failures, each.name
         assert each.unfinished == 0
-    over_http = [each for each in counts if each.user != "frames" and not each.name.startswith("message of ")]
+    over_http = [each for each in counts if each.user != "framed" and not each.name.startswith("message of ")]
     assert after[0] - before[0] == sum(each.sent for each in over_http) + 1  # and its probe
     express = [each for each in over_http if each.counted_at_gateway]
     answered = sum(sum(each.statuses.values()) for each in express) + 1

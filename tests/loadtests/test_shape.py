@@ -14,11 +14,11 @@ CLOSED = """
 name: small
 about: For tests.
 loop: closed
-users: {http_edge: 3, frames: 1}
+users: {http_edge: 3, framed: 1}
 phases:
   - {name: warm up, kind: warm_up, lasts: 5s, from: 0, users: 10}
   - {name: steady, lasts: 2, users: 10}
-  - {name: more, lasts: 1, users: 20, kinds: [frames]}
+  - {name: more, lasts: 1, users: 20, kinds: [framed]}
   - {name: rest, kind: quiet, lasts: 4s}
 """
 OPEN = """
@@ -63,8 +63,8 @@ def test_a_level_goes_evenly_from_its_beginning_to_its_end() -> None:
     shape = small()
     phases = shape.phases(39.0)
     assert [shape.level(phases, at) for at in (0.0, 2.5, 5.0, 24.9, 25.0, 35.0, 39.0)] == [0, 5, 10, 10, 20, 0, 0]
-    assert shape.part("more").kinds == ("frames",)
-    assert shape.users == ["http_edge", "frames"]
+    assert shape.part("more").kinds == ("framed",)
+    assert shape.users == ["http_edge", "framed"]
 
 
 def test_steps_are_phases_of_their_own() -> None:
@@ -104,7 +104,7 @@ def test_a_phase_of_another_file_is_not_found() -> None:
         ("http_edge: 3", "http: 3", f"there are no users 'http'; write one of {', '.join(known_users())}"),
         ("http_edge: 3", "http_edge: 0", "the weight of http_edge is 0; write a number above 0"),
         (
-            "users: {http_edge: 3, frames: 1}",
+            "users: {http_edge: 3, framed: 1}",
             "",
             "a closed loop has users, and no requests; write users: {http_edge: 1}",
         ),
@@ -133,7 +133,7 @@ def test_a_phase_of_another_file_is_not_found() -> None:
             "lasts: 4s, users: 3",
             "phases[3] (rest): nothing is sent in a quiet phase; take its users, rate,",
         ),
-        ("kinds: [frames]", "kinds: [tenants]", "phases[2] (more): 'tenants' is none of the shape's users; add it to"),
+        ("kinds: [framed]", "kinds: [tenants]", "phases[2] (more): 'tenants' is none of the shape's users; add it to"),
         ("name: more", "name: steady", "two phases are called 'steady'; give each a name of its own"),
         ("lasts: 2, users: 10", "lasts: 2, users: 10, steps: 0", "phases[1] (steady): steps is 0; write 1 to 100"),
         ("loop: closed", "loop: closed\nthink_ms: -1", "think_ms is -1; write 0 to 3600000"),
