@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from loadtests.gate.__main__ import main
-from loadtests.gate.bench import worse
+from loadtests.gate.bench import compare
 from loadtests.gate.checking import check, last_line
 from loadtests.gate.links import anchors, lost_links
 from loadtests.gate.releasing import git_of, refusals
@@ -194,7 +194,20 @@ def target(ratio: float | None, *, must: float | None = 1.0, at_least: bool = Fa
     ],
 )
 def test_benchmarks_may_not_become_much_worse(before: dict[str, Any], now: dict[str, Any], lines: list[str]) -> None:
-    assert worse(before, now) == lines
+    assert compare(before, now) == (lines, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        (1.3, 1.4, ([], ["m: 1.40, was 1.30, must be 1 or less"])),
+        (1.3, 1.6, (["m: 1.60, and must be 1 or less"], [])),
+    ],
+)
+def test_what_the_committed_run_misses_is_told_and_may_not_become_much_worse(
+    before: float, now: float, found: tuple[list[str], list[str]]
+) -> None:
+    assert compare(target(before, verdict="MISSED"), target(now, verdict="MISSED")) == found
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
