@@ -1,7 +1,7 @@
 """One chart: an SVG without text, which may be stretched, and its scale in HTML beside it, which is not."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Final
 
@@ -12,6 +12,8 @@ from .series import Series
 COLOURS: Final = 8
 Axis = Callable[[float], float]
 _WIDTH, _HEIGHT = 1000.0, 100.0
+_NUMBER_WIDTH: Final = 28.0
+"""Of two digits over a narrow chart, in parts of its width."""
 
 
 def chart(
@@ -56,7 +58,7 @@ def chart(
     numbers = "".join(
         f'<span style="left:{x_of(event.begin_s) / 10:.2f}%" title="{escape(event.kind)} {escape(event.target)}">'
         f"{number}</span>"
-        for number, event in enumerate(events, 1)
+        for number, event in _numbered(events, x_of)
     )
     seconds = "".join(f"<span>{clock(duration_s * part / 4)}</span>" for part in range(5))
     return (
@@ -68,6 +70,15 @@ def chart(
         f"{''.join(drawn)}</svg></div></div>"
         f'<div class="seconds">{seconds}</div></div>'
     )
+
+
+def _numbered(events: Sequence[Event], x_of: Axis) -> Iterator[tuple[int, Event]]:
+    """Return events with their numbers, without those whose number would lie upon the one before."""
+    last = -math.inf
+    for number, event in enumerate(events, 1):
+        if x_of(event.begin_s) - last >= _NUMBER_WIDTH:
+            last = x_of(event.begin_s)
+            yield number, event
 
 
 def scale(low: float, high: float, *, is_logarithmic: bool = False) -> list[float]:

@@ -16,12 +16,14 @@ NOTABLE_MAX: Final = 40
 LINES_MAX: Final = 40
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    """Return a table. Cells are text; numbers: the columns that lean right."""
-    right = set(numbers)
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = (), words: Iterable[int] = ()
+) -> str:
+    """Return a table. Cells are text; numbers: the columns that lean right; words: those that are never broken."""
+    classes = dict.fromkeys(words, " class=word") | dict.fromkeys(numbers, " class=num")
 
     def cell(tag: str, column: int, text: str) -> str:
-        return f"<{tag}{' class=num' if column in right else ''}>{escape(text)}</{tag}>"
+        return f"<{tag}{classes.get(column, '')}>{escape(text)}</{tag}>"
 
     head = "".join(cell("th", column, text) for column, text in enumerate(heads))
     body = "".join(f"<tr>{''.join(cell('td', column, text) for column, text in enumerate(row))}</tr>" for row in rows)
@@ -91,7 +93,7 @@ def events_table(record: Record) -> str:
         [str(number), clock(event.begin_s), event.kind, event.target, event.outcome, f"{event.settles_s:g} s"]
         for number, event in enumerate(record.events, 1)
     ]
-    return table(("", "at", "what", "to", "outcome", "to settle"), rows, (0, 1))
+    return table(("", "at", "what", "to", "outcome", "to settle"), rows, (0, 1), (2, 3, 5))
 
 
 def notable_table(record: Record) -> str:

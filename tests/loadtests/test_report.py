@@ -136,6 +136,16 @@ def test_a_chart_leaves_gaps_and_shades_what_is_not_judged() -> None:
     assert text.count("<rect") == 1
 
 
+def test_numbers_of_events_do_not_lie_upon_each_other() -> None:
+    events = [
+        Event(begin_s=at, end_s=at, kind="kill", target="x", outcome="", is_done=True, settles_s=1)
+        for at in (10, 11, 12, 13, 50)
+    ]
+    text = chart("T", "ms", [Series("a", [(0, 1.0), (1, 2.0)])], duration_s=100, events=events)
+    assert re.findall(r'title="kill x">(\d+)<', text) == ["1", "4", "5"]
+    assert text.count('class="event"') == 5
+
+
 def test_scales_are_round_and_hold_all_values() -> None:
     for high in (0.0, 0.003, 0.9, 1.0, 7.0, 399.0, 400.0, 123_456.0):
         marks = scale(0.0, high)

@@ -54,7 +54,7 @@ def test_a_name_may_hold_parentheses() -> None:
         "R",
         10,
         12,
-        14,
+        11,
         3,
         99,
     )
