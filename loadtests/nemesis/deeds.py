@@ -18,7 +18,7 @@ import trio
 
 from loadtests.nemesis.schedule import Planned
 from loadtests.nemesis.sockets import CutError, cut
-from loadtests.stand.admin import AdminError
+from loadtests.stand.admin import AdminError, shown
 from loadtests.stand.layout import gateway_settings
 from loadtests.stand.procfs import stat_of
 from loadtests.stand.stand import Stand, StandError, write_certificate
@@ -105,7 +105,7 @@ async def restart_workers(stand: Stand, slot: int | None) -> str:
     path = "/workers/restart" + ("" if slot is None else f"?slot={slot}")
     status, body = await _asked(stand, "POST", path)
     if status not in (200, 202):
-        raise DeedError(f"POST {path} says {status}: {body[:200].decode('utf-8', 'replace')}")
+        raise DeedError(f"POST {path} says {status}: {shown(body)}")
     told: dict[str, Any] = {}
     with trio.move_on_after(4 * BACK_S):
         while told.get("state") not in ("done", "failed"):
@@ -121,7 +121,7 @@ async def reload(stand: Stand, number: int) -> str:
     stand.layout.settings_file.write_text(gateway_settings(stand.layout, note=f"reload {number}"))
     status, body = await _asked(stand, "POST", "/reload")
     if status != 200:
-        raise DeedError(f"POST /reload says {status}: {body[:200].decode('utf-8', 'replace')}")
+        raise DeedError(f"POST /reload says {status}: {shown(body)}")
     return "the settings were read again"
 
 

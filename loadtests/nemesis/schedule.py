@@ -121,6 +121,18 @@ class Schedule(msgspec.Struct, frozen=True):
         return None
 
 
+def possible(events: Sequence[Planned], workers: int) -> tuple[list[Planned], str]:
+    """Return the events that can be done to a gateway with so many worker processes, and in words the others."""
+    if workers:
+        return list(events), ""
+    lost = dict.fromkeys(f"{one.do} {one.target}" for one in events if _is_at_workers(one))
+    return [one for one in events if not _is_at_workers(one)], ", ".join(lost)
+
+
+def _is_at_workers(planned: Planned) -> bool:
+    return planned.target.partition("-")[0] in ("worker", "workers")
+
+
 NOTHING: Final = Schedule("none", "none", _Document("none"))
 
 

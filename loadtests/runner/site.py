@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from loadtests.order import Address
-from loadtests.stand.admin import Admin, AdminError
+from loadtests.stand.admin import Admin, AdminError, shown
 from loadtests.stand.child import Child
 from loadtests.stand.stand import StandError
 
@@ -66,18 +66,18 @@ class Elsewhere:
     def start(self) -> None:
         """See that it is there. Raises `StandError`."""
         try:
-            status, _ = self.admin.ask("GET", "/health")
-            shown, body = self.admin.ask("GET", "/workers")
+            health, _ = self.admin.ask("GET", "/health")
+            status, body = self.admin.ask("GET", "/workers")
         except AdminError as error:
             raise StandError(f"{error}; is it running, and is --admin its admin.listen?") from error
-        if status != 200:
-            raise StandError(f"GET /health at --admin says {status}; is that the admin listener of a gateway?")
-        if shown == 401:
+        if health != 200:
+            raise StandError(f"GET /health at --admin says {health}; is that the admin listener of a gateway?")
+        if status == 401:
             raise StandError(
                 "the admin listener does not know the token; give that of admin.token (--admin-token-file)"
             )
-        if shown != 200:
-            raise StandError(f"GET /workers at --admin says {shown}: {body[:200]!r}; is that the admin listener?")
+        if status != 200:
+            raise StandError(f"GET /workers at --admin says {status}: {shown(body)}; is that the admin listener?")
 
     def check(self) -> None:
         """It cannot be seen but by its pages, which the samples ask for."""

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import trio
 
-from loadtests.nemesis.schedule import NOTHING, Schedule, ScheduleError, read_schedule
+from loadtests.nemesis.schedule import NOTHING, Planned, Schedule, ScheduleError, possible, read_schedule
 from loadtests.order import Order
 from loadtests.record import Facts, Phase, Record
 from loadtests.runner.conduct import Conduct
@@ -182,12 +182,25 @@ async def _load(
     live = Live(sys.stderr)
     try:
         interrupts.conduct = Conduct(record, files.phases, site, generator, live, plan.seed)
-        await interrupts.conduct.run(files.schedule.events(files.phases))
+        await interrupts.conduct.run(_events(files, plan.workers if isinstance(site, Stand) else None))
     finally:
         live.close()
         generator.end()
         with trio.CancelScope(shield=True):
             await generator.aclose()
+
+
+def _events(files: Files, workers: int | None) -> list[Planned]:
+    """Return what the nemesis will do, and tell what it cannot. workers: of our stand; None: of none of ours."""
+    events = files.schedule.events(files.phases)
+    if workers is None:
+        if events:
+            _tell("the nemesis does nothing: a gateway that runs elsewhere is left alone")
+        return []
+    events, lost = possible(events, workers)
+    if lost:
+        _tell(f"the nemesis leaves out what needs workers: {lost}; say --workers 1 or more to have it done")
+    return events
 
 
 def _tell(line: str) -> None:

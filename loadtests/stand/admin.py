@@ -38,7 +38,7 @@ class Admin:
         """Return a page. Raises `AdminError` where it is not given."""
         status, body = self.ask("GET", path)
         if status != 200:
-            raise AdminError(f"GET {path} at the admin listener {self._address} says {status}: {_shown(body)}")
+            raise AdminError(f"GET {path} at the admin listener {self._address} says {status}: {shown(body)}")
         return body
 
     def json(self, path: str) -> Any:
@@ -56,5 +56,6 @@ class Admin:
             return False
 
 
-def _shown(body: bytes) -> str:
+def shown(body: bytes) -> str:
+    """Return the beginning of a page on one line."""
     return " ".join(body[:300].decode("utf-8", "replace").split())

@@ -121,7 +121,8 @@ class Stand:
         try:
             rows = self.workers()
             if not self.layout.workers:
-                return len(self.admin.json("/services")["services"]) >= len(self.services)
+                registered = {row["instance"] for row in self.admin.json("/services")["services"]}
+                return self.services.keys() <= registered
         except AdminError:
             return False
         serving = [row for row in rows if row["state"] == "serving" and row["pid"] != without]

@@ -146,6 +146,28 @@ def test_a_run_to_its_end(tmp_path: Path) -> None:
     assert left_running(tmp_path) == []
 
 
+NEMESIS = """
+name: tiny
+events:
+  - { do: reload, target: gateway, at: 0s, settles: 100ms }
+  - { do: restart, target: workers, at: 0s, settles: 100ms }
+  - { do: kill, target: worker-0, at: 0s, settles: 100ms }
+"""
+
+
+def test_a_gateway_without_workers_is_loaded_and_none_of_its_workers_is_hurt(tmp_path: Path) -> None:
+    (tmp_path / "nemesis.yaml").write_text(NEMESIS)
+    several = "{ steady: 2, unruly: 1 }"
+    prepare(tmp_path, duration="2s", services=several, nemesis=str(tmp_path / "nemesis.yaml"), workers="0")
+    code, said = run(tmp_path, "all")
+    record = read(tmp_path / "out" / "record.json")
+    assert (code, record.ended) == (0, "complete"), said
+    assert [(one.kind, one.is_done) for one in record.events] == [("reload", True)]
+    told = "the nemesis leaves out what needs workers: restart workers, kill worker-0; say --workers 1 or more to"
+    assert told in said
+    assert {one.name for one in record.samples[-1].processes} >= {"gateway", "steady-1", "steady-2", "unruly-1"}
+
+
 @pytest.mark.parametrize(
     ("mode", "ended", "why"),
     [
