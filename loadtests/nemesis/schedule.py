@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-import yaml
 
 from loadtests.record import Phase
 from loadtests.tools import duration_s
+from loadtests.yaml_file import read_yaml
 
 Deed = Literal["kill", "stop", "slow", "restart", "reload", "rotate", "cut"]
 
@@ -138,17 +138,7 @@ NOTHING: Final = Schedule("none", "none", _Document("none"))
 
 def read_schedule(path: Path) -> Schedule:
     """Return the schedule in a file. Raises `ScheduleError`."""
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ScheduleError(f"{path} cannot be read: {error.strerror}; name a file of {path.parent}") from error
-    except UnicodeDecodeError as error:
-        raise ScheduleError(f"{path} is no text in UTF-8; name a file of {path.parent}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ScheduleError(f"{path}{where} is no YAML: {getattr(error, 'problem', error)}; mend that line") from error
-    return schedule_of(document, str(path))
+    return schedule_of(read_yaml(path, ScheduleError), str(path))
 
 
 def schedule_of(document: Any, source: str) -> Schedule:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
-import yaml
 
 from loadtests.tools import HERE, duration_s
+from loadtests.yaml_file import read_yaml
 
 PLANS: Final = HERE / "plans"
 SHAPES: Final = HERE / "shapes"
@@ -78,17 +78,7 @@ def find(name: str, folder: Path) -> Path:
 def read_plan(name: str) -> Plan:
     """Return the plan of that name, or in that file. Raises `PlanError`."""
     path = find(name, PLANS)
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise PlanError(f"{path} cannot be read: {error.strerror}; name a file that this user may read") from error
-    except UnicodeDecodeError as error:
-        raise PlanError(f"{path} is no text in UTF-8; write it anew") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise PlanError(f"{path}{where} is no YAML: {getattr(error, 'problem', error)}; mend that line") from error
-    return plan_of(document, str(path))
+    return plan_of(read_yaml(path, PlanError), str(path))
 
 
 def plan_of(document: object, source: str) -> Plan:

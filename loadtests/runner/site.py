@@ -6,11 +6,12 @@ from typing import Any, Protocol
 from loadtests.order import Address
 from loadtests.stand.admin import Admin, AdminError, shown
 from loadtests.stand.child import Child
+from loadtests.stand.sampler import Measured
 from loadtests.stand.stand import StandError
 
 
-class Site(Protocol):
-    """What the runner needs to know of it."""
+class Site(Measured, Protocol):
+    """What the runner needs to know of it, beside what is measured."""
 
     @property
     def edge(self) -> Address:
@@ -19,21 +20,6 @@ class Site(Protocol):
     @property
     def services_address(self) -> Address | None:
         """Where services connect to; None where that is not known."""
-
-    @property
-    def admin(self) -> Admin:
-        """Its admin pages."""
-
-    @property
-    def children(self) -> Iterator[Child]:
-        """Processes that were started for it."""
-
-    @property
-    def has_workers_here(self) -> bool:
-        """Worker processes that /workers names are processes of this machine."""
-
-    def workers(self) -> list[dict[str, Any]]:
-        """The rows of /workers. Raises `AdminError`."""
 
     def check(self) -> None:
         """Raise `StandError` when it has ended."""

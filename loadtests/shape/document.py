@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-import yaml
 
 from loadtests.record import PhaseKind
+from loadtests.yaml_file import parse_yaml
 
 USERS_FOLDER: Final = Path(__file__).resolve().parents[1] / "users"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -93,13 +93,7 @@ class ShapeWords(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
 
 def parse(text: str, source: str) -> ShapeWords:
     """Return what a file says. source: what it is called. Raises `ShapeError`."""
-    try:
-        said = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise ShapeError(f"{source}{where}: this is no YAML: {problem}; compare it with shapes/baseline.yaml") from None
+    said = parse_yaml(text, source, ShapeError)
     try:
         words = msgspec.convert(said, ShapeWords)
     except msgspec.ValidationError as error:

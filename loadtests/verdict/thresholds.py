@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import yaml
+
+from loadtests.yaml_file import read_yaml
 
 AT_REST: Final = ("exchanges", "streams", "handovers", "pool_waiting", "held_bytes", "kept_requests", "calls")
 """Of `record.GatewaySample`, what is gone where nothing is asked."""
@@ -145,20 +146,7 @@ class Thresholds(_Part, frozen=True, kw_only=True):
 
 def read_thresholds(path: Path) -> Thresholds:
     """Return what a file asks. Raises `ThresholdsError`."""
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ThresholdsError(
-            f"{path} cannot be read: {error.strerror}; name a file of loadtests/thresholds/"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ThresholdsError(f"{path} is no text in UTF-8; name a file of loadtests/thresholds/") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ThresholdsError(
-            f"{path}{where} is no YAML: {getattr(error, 'problem', error)}; mend that line"
-        ) from error
+    document = read_yaml(path, ThresholdsError)
     return thresholds_of({} if document is None else document, str(path))
 
 

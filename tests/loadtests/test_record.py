@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from loadtests.record import (
-    Facts,
     GatewaySample,
     Interval,
     MachineSample,
@@ -21,23 +20,9 @@ from loadtests.record import (
     merged_times,
     read,
 )
+from run_records import FACTS
 
 from proxy.loading.histogram import Histogram
-
-FACTS = Facts(
-    name="smoke",
-    started_unix_s=1_700_000_000.0,
-    planned_s=60.0,
-    shape="baseline",
-    loop="closed",
-    users=["http_edge"],
-    interval_s=1.0,
-    command=["python", "-m", "loadtests"],
-    version="0.1.0",
-    revision="",
-    workers=2,
-    machine={"cores": "2"},
-)
 
 
 def whole_record() -> Record:

@@ -97,7 +97,7 @@ def test_a_phase_of_another_file_is_not_found() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("loop: closed", "loop: [", "line 6: this is no YAML: "),
+        ("loop: closed", "loop: [", "line 6 is no YAML: "),
         ("loop: closed", "loop: square", "Invalid enum value 'square' - at `$.loop`; compare it with shapes/baseline"),
         ("lasts: 2", "lasts: 2, colour: red", "Object contains unknown field `colour` - at `$.phases[1]`; compare"),
         ("about: For tests.", "", "Object missing required field `about`; compare"),
