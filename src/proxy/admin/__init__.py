@@ -8,7 +8,8 @@
     figures.py        one moment's numbers, as plain values
     latency.py        the bucket rule of the wire's latency counts
     figure_rules.py   how the figures of several workers become those of all, said field by field; merging.py does it
-    metric_names.py   every metric by name, kind, labels and help; traffic_names.py and breaker_metrics.py have some
+    metric_names.py   every metric by name, kind, labels and help, put together of files by topic: answer_names.py,
+                      attempt_names.py, policy_names.py, service_names.py, traffic_names.py, wire_names.py
     policy_metrics.py the figures of services, policies and settings, as samples; traffic_metrics.py those of requests
     top_sample.py     the counters that /top is computed from, of one worker or of several
     top_keeper.py     keeps those of the last seconds, while somebody looks
