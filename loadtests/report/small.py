@@ -1,16 +1,19 @@
 """A record with fewer points, to be kept in a repository: it can be compared with, and a report be made of it."""
 
+import math
 from itertools import groupby
 from typing import Final
 
 import msgspec
 
-from loadtests.record import Interval, Phase, Record, Sample, Times, merged_times
+from loadtests.record import Interval, Phase, Record, RequestCounts, Sample, Times, merged_times
 
 INTERVALS_MAX: Final = 60
 SAMPLES_MAX: Final = 60
 NOTABLE_MAX: Final = 20
 LINES_MAX: Final = 20
+ALIKE: Final = 1.02
+"""Times that differ by less than such a ratio are told as one: percentiles stay within two of a hundred parts."""
 
 
 def small(record: Record) -> Record:
@@ -33,6 +36,7 @@ def small(record: Record) -> Record:
     return msgspec.structs.replace(
         record,
         intervals=intervals,
+        requests=[_with_coarse_times(each) for each in record.requests],
         samples=_every(record.samples, step),
         notable=record.notable[:NOTABLE_MAX],
         log=record.log[:LINES_MAX],
@@ -61,9 +65,25 @@ def _merged(several: list[Interval]) -> Interval:
         failed=sum(each.failed for each in several),
         statuses=_summed([each.statuses for each in several]),
         reasons=_summed([each.reasons for each in several]),
-        times=Times.of(merged_times(each.times for each in several)),
-        late=Times.of(merged_times(late)) if late else None,
+        times=coarse(Times.of(merged_times(each.times for each in several))),
+        late=coarse(Times.of(merged_times(late))) if late else None,
     )
+
+
+def _with_coarse_times(counted: RequestCounts) -> RequestCounts:
+    of_service = counted.time_of_service
+    return msgspec.structs.replace(
+        counted, times=coarse(counted.times), time_of_service=coarse(of_service) if of_service else None
+    )
+
+
+def coarse(times: Times) -> Times:
+    """Return times with neighbouring buckets as one, which is the fullest of them."""
+    buckets: list[tuple[int, int]] = []
+    for _, group in groupby(times.buckets, lambda bucket: math.floor(math.log(max(1, bucket[0])) / math.log(ALIKE))):
+        alike = list(group)
+        buckets.append((max(alike, key=lambda bucket: bucket[1])[0], sum(count for _, count in alike)))
+    return msgspec.structs.replace(times, buckets=buckets)
 
 
 def _summed(several: list[dict[str, int]]) -> dict[str, int]:
