@@ -29,6 +29,22 @@ def write(folder: Path, record: Record, verdict: Verdict, earlier: Record | None
     return _write(folder / PAGE_NAME, page(record, verdict, earlier).encode())
 
 
+def keep(folder: Path, name: str, record: Record, verdict: Verdict) -> tuple[Path, Path]:
+    """Write the small form of a run into a folder, and return its record, NAME.json, and its page, NAME.html.
+
+    verdict: on the whole record, for the small one has too few samples to be judged. Raises OSError.
+    """
+    from loadtests.record import encode
+
+    from .page import page
+    from .small import small
+
+    few = small(record)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = _write(folder / f"{name}.json", encode(few) + b"\n")
+    return kept, _write(folder / f"{name}.html", page(few, verdict, None).encode())
+
+
 def _write(path: Path, content: bytes) -> Path:
     aside = path.with_name(f".{path.name}.new")
     try:

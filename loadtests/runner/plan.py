@@ -25,6 +25,7 @@ PLANS: Final = HERE / "plans"
 SHAPES: Final = HERE / "shapes"
 SCHEDULES: Final = HERE / "nemesis" / "schedules"
 THRESHOLDS: Final = HERE / "thresholds"
+REPORTS: Final = HERE / "reports"
 NONE: Final = "none"
 INTERVALS_MAX: Final = 3_600
 """Of a run: a day has longer intervals than ten minutes."""
@@ -49,7 +50,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     nemesis: str = NONE
     thresholds: str
     baseline: str = ""
-    """The record of an earlier run; empty: there is nothing to compare with."""
+    """The record of an earlier run, one of loadtests/reports or a path; empty: there is nothing to compare with."""
     settings: dict[str, object] = {}
     rate_factor: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     seed: int = 1
@@ -65,12 +66,12 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return float(max(1, -(-self.duration_s // INTERVALS_MAX)))
 
 
-def find(name: str, folder: Path) -> Path:
+def find(name: str, folder: Path, suffix: str = ".yaml") -> Path:
     """Return the file that is meant: one of the folder by its stem, or a path. Raises `PlanError`."""
     path = Path(name)
-    found = path if path.suffix or path.parent != Path() else folder / f"{name}.yaml"
+    found = path if path.suffix or path.parent != Path() else folder / f"{name}{suffix}"
     if not found.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "nothing yet"
+        known = ", ".join(sorted(each.stem for each in folder.glob(f"*{suffix}"))) or "nothing yet"
         raise PlanError(f"there is no file {found}; give a path, or one of {folder}: {known}")
     return found
 
