@@ -39,6 +39,10 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     edge: Address
     services: Address | None
     """Where services connect to: for users that speak frames; None where the stand is somebody else's."""
+    tls_edge: Address | None = None
+    """Where the edge speaks TLS; None: nowhere."""
+    authority: str = ""
+    """A file of authorities that sign the edge's certificate; empty: those that this machine trusts."""
     shape: str
     """The file of the shape."""
     users: dict[str, float]

@@ -21,6 +21,7 @@ from loadtests.shape.document import check_users
 from proxy.loading.http_link import request_bytes
 from proxy.loading.result import LoadError
 
+from .target import TargetError
 from .telling import Telling
 
 PROBE_S: Final = 5.0
@@ -66,7 +67,7 @@ def _carry_out(file: Path, telling: Telling) -> int:
             return 1
         start_new_thread(end_with, (INPUT,))
         loop.run()
-    except (CannotError, ShapeError, LoadError) as error:
+    except (CannotError, ShapeError, LoadError, TargetError) as error:
         telling.say(Said(error=str(error)))
         return 1
     except KeyboardInterrupt:  # before the first request

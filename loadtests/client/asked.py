@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ CORRELATION: Final = "x-correlation-id"
 REASON: Final = "x-penstock-reason"
 _RUN: Final = f"load-{os.getpid():x}-{int(time.time()):x}"
 _numbers = itertools.count(1)
+_ENDED: Final = ("HTTPConnectionClosed", "EOFError", "ConnectionResetError", "SSLEOFError", "SSLZeroReturnError")
 
 
 def next_id() -> str:
@@ -101,9 +103,12 @@ def words_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TimeoutError) or type(error).__name__ == "Timeout":  # gevent's
         return "timeout"
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        said = (error.reason or str(error)).lower().replace("_", " ")
+        return f"TLS: {said}{': ' * bool(why := getattr(error, 'verify_message', ''))}{why}"[:120]
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno).lower()
-    if type(error).__name__ in ("HTTPConnectionClosed", "EOFError", "ConnectionResetError"):
+    if type(error).__name__ in _ENDED:
         return "the connection ended before the answer"
     return f"{type(error).__name__}: {error}"[:120]
 

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import gevent
@@ -55,6 +55,8 @@ class LoadUser(User):
     abstract = True
     kind: ClassVar[str] = ""
     """What its file is called."""
+    goes_to: ClassVar[Literal["edge", "tls_edge", "services"]] = "edge"
+    """Where it goes: which address of the target it cannot do without."""
 
     def __init_subclass__(cls) -> None:
         """Name the kind."""

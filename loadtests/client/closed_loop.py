@@ -23,8 +23,9 @@ from loadtests.shape import Shape, ShapeError
 
 from .asked import outcome_of
 from .tally import Tally
-from .target import Target, use
+from .target import Target, TargetError, use
 from .telling import Telling
+from .tls import check
 
 STEP_S: Final = 0.1
 SPAWN_PER_S: Final = 100
@@ -82,14 +83,42 @@ def load_users(weights: dict[str, float]) -> list[type[User]]:
     return found
 
 
+def check_places(classes: list[type[User]], target: Target) -> None:
+    """See that the users have somewhere to go, before any begins. Raises `TargetError`."""
+    places = {getattr(each, "goes_to", "edge"): kind_of(each) for each in classes}
+    for place, (option, why) in _OPTIONS.items():
+        if place in places and getattr(target, place) is None:
+            raise TargetError(
+                f"users of the kind {places[place]} have nowhere to go, since nobody said where {why}; "
+                f"give {option}, or a --shape without them"
+            )
+    if "tls_edge" in places:
+        check(target)
+
+
+_OPTIONS: Final = {
+    "services": ("--services HOST:PORT", "services connect to"),
+    "tls_edge": ("--tls-edge HOST:PORT (for a stand: `tls: true` in its plan)", "the edge speaks TLS"),
+}
+
+
 class ClosedLoop:
     """One run."""
 
     def __init__(self, order: Order, shape: Shape, telling: Telling) -> None:
-        """Make everything ready; nothing is sent yet."""
-        use(Target(edge=order.edge, services=order.services, token=order.token, think_ms=shape.words.think_ms))
+        """Make everything ready; nothing is sent yet. Raises `ShapeError` and `TargetError`."""
+        target = Target(
+            edge=order.edge,
+            services=order.services,
+            tls_edge=order.tls_edge,
+            authority=order.authority,
+            token=order.token,
+            think_ms=shape.words.think_ms,
+        )
+        use(target)
         logging.getLogger("locust").setLevel(logging.ERROR)
         classes = load_users(order.users or shape.words.users)
+        check_places(classes, target)
         self._order = order
         self._telling = telling
         self._tally = Tally()

@@ -1,6 +1,7 @@
 """HTTP/1.1 by hand, by h11 over a blocking socket: for users that send in pieces, read slowly, or go away."""
 
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -20,8 +21,18 @@ ENDED: Final = "the connection ended before the answer"
 class PlainConnection:
     """One connection to the edge, which carries one request after the other. Raises OSError and `WrongAnswerError`."""
 
-    def __init__(self, address: Address, *, timeout_s: float = TIMEOUT_S, receive_buffer_bytes: int = 0) -> None:
-        """Connect. receive_buffer_bytes: what the kernel holds of what was not read; 0: as much as it likes."""
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        receive_buffer_bytes: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect. receive_buffer_bytes: what the kernel holds of what was not read; 0: as much as it likes.
+
+        tls: shakes hands by it; None: no TLS.
+        """
         self._address = address
         self._http = h11.Connection(h11.CLIENT)
         self._socket = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
@@ -31,6 +42,8 @@ class PlainConnection:
             self._socket.settimeout(timeout_s)
             self._socket.connect((address.host, address.port))
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls is not None:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=address.host)
         except OSError:
             self._socket.close()
             raise
@@ -88,6 +101,20 @@ class PlainConnection:
             self._http.start_next_cycle()
             return True
         return False
+
+    def has_ended(self) -> bool:
+        """Whether the other side has closed it between two requests, or said something that nobody asked for."""
+        timeout_s = self._socket.gettimeout()
+        try:
+            self._socket.settimeout(0)
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            pass
+        finally:
+            self._socket.settimeout(timeout_s)
+        return True
 
     def close(self) -> None:
         """Close it, whatever there is still to come."""

@@ -15,6 +15,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """None: what Locust was told as --host."""
     services: Address | None = None
     """Where services connect to."""
+    tls_edge: Address | None = None
+    """Where the edge speaks TLS."""
+    authority: str = ""
+    """A file of authorities that sign its certificate; empty: those that this machine trusts."""
     token: str = ""
     """Of who asks."""
     think_ms: float = 0.0
@@ -26,18 +30,27 @@ class TargetError(Exception):
 
 
 def from_environment() -> Target:
-    """Return what LOADTESTS_SERVICES (host:port), LOADTESTS_TOKEN and LOADTESTS_THINK_MS say. Raises `TargetError`."""
-    services, think = os.environ.get("LOADTESTS_SERVICES", ""), os.environ.get("LOADTESTS_THINK_MS", "0")
-    host, _, port = services.rpartition(":")
-    if services and not (host and port.isdecimal()):
-        raise TargetError(f"LOADTESTS_SERVICES is {services!r}; write host:port, as 127.0.0.1:7420")
+    """Return what LOADTESTS_SERVICES and LOADTESTS_TLS_EDGE (host:port), LOADTESTS_CA, LOADTESTS_TOKEN and
+    LOADTESTS_THINK_MS say. Raises `TargetError`.
+    """
+    think = os.environ.get("LOADTESTS_THINK_MS", "0")
     if not think.isdecimal():
         raise TargetError(f"LOADTESTS_THINK_MS is {think!r}; write milliseconds, as 20")
     return Target(
-        services=Address(host, int(port)) if services else None,
+        services=_address("LOADTESTS_SERVICES", "127.0.0.1:7420"),
+        tls_edge=_address("LOADTESTS_TLS_EDGE", "localhost:8443"),
+        authority=os.environ.get("LOADTESTS_CA", ""),
         token=os.environ.get("LOADTESTS_TOKEN", ""),
         think_ms=float(think),
     )
+
+
+def _address(name: str, example: str) -> Address | None:
+    text = os.environ.get(name, "")
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdecimal()):
+        raise TargetError(f"{name} is {text!r}; write host:port, as {example}")
+    return Address(host, int(port)) if text else None
 
 
 class _Current:

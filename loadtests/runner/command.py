@@ -1,5 +1,6 @@
 """The command line: `python -m loadtests run PLAN`, and `judge` for a record that is there already."""
 
+import re
 import shlex
 import sys
 import time
@@ -10,7 +11,7 @@ import click
 import msgspec
 
 from loadtests.order import Address
-from loadtests.runner.plan import PLANS, THRESHOLDS, PlanError, find, read_plan
+from loadtests.runner.plan import PLANS, REPORTS, THRESHOLDS, PlanError, find, read_plan
 from loadtests.runner.site import Elsewhere
 from loadtests.tools import ROOT, duration_s
 
@@ -38,7 +39,7 @@ def plans() -> None:
 @click.option("--shape", help="A shape by name or path; without it, that of the plan.")
 @click.option("--nemesis", help="A schedule by name or path, or none; without it, as the plan says.")
 @click.option("--thresholds", help="Thresholds by name or path; without it, as the plan says.")
-@click.option("--baseline", type=click.Path(path_type=Path), help="The record of an earlier run, to compare with.")
+@click.option("--baseline", help="A run to compare with: one of loadtests/reports, or a record.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes of the gateway; 0: one without them.")
 @click.option("--rate-factor", type=click.FloatRange(0, min_open=True), help="Of what the shape says: 0.5 is half.")
 @click.option("--seed", type=int, help="Of what is drawn.")
@@ -47,6 +48,8 @@ def plans() -> None:
 @click.option("--edge", metavar="HOST:PORT", help="Load a gateway that runs already; --admin is needed as well.")
 @click.option("--admin", metavar="HOST:PORT", help="Its admin listener.")
 @click.option("--services", metavar="HOST:PORT", help="Where services connect to it: for users that speak frames.")
+@click.option("--tls-edge", metavar="HOST:PORT", help="Where it takes clients over TLS: for users of TLS.")
+@click.option("--ca", type=click.Path(path_type=Path), help="Who signs its certificate; else whom this machine trusts.")
 @click.option("--admin-token-file", type=click.Path(path_type=Path), help="A file with the token of its admin pages.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="A file with a token to send with each request.")
 def run_command(plan_name: str, out: Path | None, **options: object) -> None:
@@ -64,7 +67,7 @@ def run_command(plan_name: str, out: Path | None, **options: object) -> None:
         for name in ("duration", "shape", "nemesis", "thresholds", "workers", "rate_factor", "seed", "baseline"):
             value = options[name]
             if value is not None:
-                plan = msgspec.structs.replace(plan, **{name: str(value) if name == "baseline" else value})
+                plan = msgspec.structs.replace(plan, **{name: value})
         duration_s(plan.duration)
         wanted = Wanted(
             plan=plan,
@@ -93,14 +96,26 @@ def _gateway_command(options: dict[str, object]) -> list[str] | None:
 
 
 def _elsewhere(options: dict[str, object]) -> Elsewhere | None:
-    edge, admin, services = options["edge"], options["admin"], options["services"]
+    edge, admin = options["edge"], options["admin"]
     if edge is None and admin is None:
+        for name in ("services", "tls_edge", "ca", "admin_token_file"):
+            if options[name] is not None:
+                raise PlanError(
+                    f"--{name.replace('_', '-')} is of a gateway that runs already; give --edge and --admin"
+                )
         return None
     if edge is None or admin is None:
         raise PlanError("--edge and --admin belong together: what is loaded is looked at, too")
-    there = _address(str(services), "--services") if services else None
+    services, tls_edge, authority = options["services"], options["tls_edge"], options["ca"]
+    if authority is not None and not Path(str(authority)).is_file():
+        raise PlanError(f"--ca: there is no file {authority}; name one of certificates in PEM")
     return Elsewhere(
-        _address(str(edge), "--edge"), _address(str(admin), "--admin"), there, _secret(options["admin_token_file"])
+        _address(str(edge), "--edge"),
+        _address(str(admin), "--admin"),
+        _address(str(services), "--services") if services else None,
+        _secret(options["admin_token_file"]),
+        tls_edge=_address(str(tls_edge), "--tls-edge") if tls_edge else None,
+        authority=str(Path(str(authority)).resolve()) if authority else "",
     )
 
 
@@ -126,11 +141,11 @@ def _secret(path: object) -> str:
 @main.command("judge")
 @click.argument("record_file", metavar="RECORD", type=click.Path(path_type=Path))
 @click.option("--thresholds", default="soak", show_default=True, help="Thresholds by name or path.")
-@click.option("--baseline", type=click.Path(path_type=Path), help="The record of an earlier run, to compare with.")
+@click.option("--baseline", help="A run to compare with: one of loadtests/reports, or a record.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write the report; or not at all."
 )
-def judge_command(record_file: Path, thresholds: str, baseline: Path | None, out: Path | None) -> None:
+def judge_command(record_file: Path, thresholds: str, baseline: str | None, out: Path | None) -> None:
     """Judge the record of a run again, by the same or by other thresholds."""
     from loadtests import record as records
     from loadtests.runner.finish import judge_and_report
@@ -138,11 +153,37 @@ def judge_command(record_file: Path, thresholds: str, baseline: Path | None, out
     try:
         record = records.read(record_file)
         path = find(thresholds, THRESHOLDS)
+        earlier = find(baseline, REPORTS, ".json") if baseline else None
     except (records.RecordError, PlanError) as error:
         _refuse(str(error))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    sys.exit(judge_and_report(record, out or record_file.parent, path, baseline, click.echo))
+    sys.exit(judge_and_report(record, out or record_file.parent, path, earlier, click.echo))
+
+
+@main.command("keep")
+@click.argument("record_file", metavar="RECORD", type=click.Path(path_type=Path))
+@click.argument("name", metavar="NAME")
+@click.option("--thresholds", default="soak", show_default=True, help="Thresholds by name or path.")
+@click.option("--into", default=REPORTS, type=click.Path(path_type=Path, file_okay=False), help="Another folder.")
+def keep_command(record_file: Path, name: str, thresholds: str, into: Path) -> None:
+    """Keep a small form of a run in loadtests/reports: a page, and a record that NAME as a baseline means."""
+    from loadtests import record as records
+    from loadtests.report import keep
+    from loadtests.verdict import ThresholdsError, judge, read_thresholds
+
+    if not re.fullmatch(r"[\w.-]+", name):
+        _refuse(f"{name!r} is no name of a file; write letters, digits, dots and dashes")
+    try:
+        record = records.read(record_file)
+        verdict = judge(record, read_thresholds(find(thresholds, THRESHOLDS)))
+    except (records.RecordError, PlanError, ThresholdsError) as error:
+        _refuse(str(error))
+    try:
+        for path in keep(into, name, record, verdict):
+            click.echo(f"kept     {path}")
+    except OSError as error:
+        _refuse(f"{into} cannot be written to: {error.strerror or error}; make room, or name another by --into")
 
 
 def _refuse(said: str) -> NoReturn:

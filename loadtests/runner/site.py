@@ -18,6 +18,14 @@ class Site(Measured, Protocol):
         """Where clients come in."""
 
     @property
+    def tls_edge(self) -> Address | None:
+        """Where clients come in over TLS; None where that is not known."""
+
+    @property
+    def authority(self) -> str:
+        """A file of authorities that sign its certificate; empty: those that this machine trusts."""
+
+    @property
     def services_address(self) -> Address | None:
         """Where services connect to; None where that is not known."""
 
@@ -33,9 +41,19 @@ class Elsewhere:
 
     has_workers_here = False
 
-    def __init__(self, edge: Address, admin: Address, services: Address | None, token: str) -> None:
+    def __init__(
+        self,
+        edge: Address,
+        admin: Address,
+        services: Address | None,
+        token: str,
+        tls_edge: Address | None = None,
+        authority: str = "",
+    ) -> None:
         """token: that of the admin listener; empty: none is needed."""
         self.edge = edge
+        self.tls_edge = tls_edge
+        self.authority = authority
         self.services_address = services
         self.admin = Admin(admin, token)
 

@@ -20,7 +20,7 @@ from loadtests.runner.conduct import Conduct
 from loadtests.runner.finish import finish
 from loadtests.runner.generator import Generator
 from loadtests.runner.live import Live
-from loadtests.runner.plan import NONE, SCHEDULES, SHAPES, THRESHOLDS, Plan, PlanError, find
+from loadtests.runner.plan import NONE, REPORTS, SCHEDULES, SHAPES, THRESHOLDS, Plan, PlanError, find
 from loadtests.runner.site import Elsewhere
 from loadtests.shape import Shape, ShapeError
 from loadtests.shape import read as read_shape
@@ -68,9 +68,7 @@ def read_files(plan: Plan) -> Files:
     except (ShapeError, ScheduleError) as error:
         raise PlanError(str(error)) from error
     thresholds = None if plan.thresholds == NONE else find(plan.thresholds, THRESHOLDS)
-    baseline = Path(plan.baseline) if plan.baseline else None
-    if baseline is not None and not baseline.is_file():
-        raise PlanError(f"there is no record {baseline} to compare with; name the record.json of an earlier run")
+    baseline = find(plan.baseline, REPORTS, ".json") if plan.baseline else None
     return Files(shape, shape_file, phases, schedule, thresholds, baseline)
 
 
@@ -170,6 +168,8 @@ async def _load(
     order = Order(
         edge=site.edge,
         services=site.services_address,
+        tls_edge=site.tls_edge,
+        authority=site.authority,
         shape=str(files.shape_file),
         users={},
         phases=files.phases,

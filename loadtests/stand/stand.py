@@ -57,6 +57,16 @@ class Stand:
         return self.layout.edge
 
     @property
+    def tls_edge(self) -> Address | None:
+        """Where clients come in over TLS; None where there is none."""
+        return Address("127.0.0.1", self.layout.tls_port) if self.layout.tls_port else None
+
+    @property
+    def authority(self) -> str:
+        """The file of the authority that signs its certificate."""
+        return str(self.layout.certificates / "ca.pem") if self.layout.tls_port else ""
+
+    @property
     def services_address(self) -> Address | None:
         """Where services connect to."""
         return Address("127.0.0.1", self.layout.services_port)

@@ -12,6 +12,7 @@ from loadtests.client.target import current
 class Framed(LoadUser):
     """Has a connection, which it dials again where it was lost."""
 
+    goes_to = "services"
     connection: FrameClient | None = None
 
     @task(9)

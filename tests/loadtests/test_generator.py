@@ -32,6 +32,7 @@ phases:
   - {name: steady, lasts: 1, users: %d}
   - {name: rest, kind: quiet, lasts: 1s}
 """
+BESIDE_HTTP = ("message of ", "TLS handshake")
 OPEN = """
 name: open
 about: Requests when they are due.
@@ -51,7 +52,9 @@ phases:
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     keeper = Keeper()
-    layout = make_layout(tmp_path_factory.mktemp("stand"), workers=1, services={"steady": 1, "unruly": 1})
+    layout = make_layout(
+        tmp_path_factory.mktemp("stand"), workers=1, services={"steady": 1, "unruly": 1}, with_tls=True
+    )
     made = Stand(layout, keeper)
     try:
         made.start()
@@ -103,7 +106,9 @@ def order_of(stand: Stand, folder: Path, text: str, duration_s: float) -> Order:
     file.write_text(text)
     return Order(
         edge=stand.layout.edge,
-        services=Address("127.0.0.1", stand.layout.services_port),
+        services=stand.services_address,
+        tls_edge=stand.tls_edge,
+        authority=stand.authority,
         shape=str(file),
         users={},
         phases=read(file).phases(duration_s),
@@ -129,7 +134,7 @@ def test_all_kinds_of_users_are_counted_as_the_gateway_counts_them(stand: Stand,
         assert each.sent == sum(each.statuses.values()) + sum(each.failures.values()) + each.unfinished
         assert each.failures == each.expected_failures, each.name
         assert each.unfinished == 0
-    over_http = [each for each in counts if each.user != "framed" and not each.name.startswith("message of ")]
+    over_http = [each for each in counts if each.user != "framed" and not each.name.startswith(BESIDE_HTTP)]
     assert after[0] - before[0] == sum(each.sent for each in over_http) + 1  # and its probe
     express = [each for each in over_http if each.counted_at_gateway]
     answered = sum(sum(each.statuses.values()) for each in express) + 1
@@ -186,12 +191,20 @@ def test_it_ends_with_whoever_has_started_it(stand: Stand, tmp_path: Path) -> No
             {"shape": "none.yaml"},
             "none.yaml cannot be read: No such file or directory; give a file",
         ),
+        (
+            {"services": None},
+            "users of the kind framed have nowhere to go, since nobody said where services connect to; give --",
+        ),
+        (
+            {"tls_edge": None},
+            "users of the kind tls_edge have nowhere to go, since nobody said where the edge speaks TLS; give --",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(
     stand: Stand, tmp_path: Path, changed: dict[str, object], said: str
 ) -> None:
-    order = order_of(stand, tmp_path, CLOSED % ("http_edge: 1", 3), 4.0)
+    order = order_of(stand, tmp_path, CLOSED % ("framed: 1, tls_edge: 1", 3), 4.0)
     made = Generated(tmp_path, msgspec.structs.replace(order, **changed))
     assert made.exit_code == 1
     assert [each.error.startswith(said) for each in made.said] == [True]

@@ -20,7 +20,7 @@ from loadtests.runner.command import main
 from loadtests.runner.conduct import cut_short
 from loadtests.runner.finish import PROVES_NOTHING, finish
 from loadtests.runner.live import live_line
-from loadtests.runner.plan import PLANS, PlanError, plan_of, read_plan
+from loadtests.runner.plan import PLANS, REPORTS, PlanError, plan_of, read_plan
 from loadtests.runner.site import Elsewhere
 from loadtests.runner.whole import read_files
 from loadtests.stand.procfs import PROC
@@ -324,6 +324,7 @@ def test_every_plan_here_can_be_run(path: Path) -> None:
     assert plan.name == path.stem
     files = read_files(plan)
     assert files.phases[-1].kind == "quiet"
+    assert plan.tls or "tls_edge" not in files.shape.users
     assert files.schedule.events(files.phases) or files.schedule is NOTHING
 
 
@@ -358,9 +359,15 @@ def test_a_plan_that_is_wrong_says_so(document: object, said: str) -> None:
         (["smoke", "--duration", "5s"], "5 s are too short for its phases; "),
         (["smoke", "--edge", "here", "--admin", "127.0.0.1:1"], "--edge: 'here' is no address; write HOST:PORT"),
         (["smoke", "--edge", "127.0.0.1:1"], "--edge and --admin belong together"),
+        (["smoke", "--ca", "x.pem"], "--ca is of a gateway that runs already; give --edge and --admin"),
+        (
+            ["smoke", "--edge", "a:1", "--admin", "a:2", "--tls-edge", "a:3", "--ca", "/nowhere"],
+            "--ca: there is no file /nowhere; name one of certificates in PEM",
+        ),
+        (["smoke", "--edge", "a:1", "--admin", "a:2", "--tls-edge", "a"], "--tls-edge: 'a' is no address; "),
         (["smoke", "--token-file", "/nowhere"], "/nowhere cannot be read: No such file or directory; "),
         (["smoke", "--planted", "x", "--gateway-command", "y"], "--planted and --gateway-command both say "),
-        (["smoke", "--baseline", "/nowhere"], "there is no record /nowhere to compare with; "),
+        (["smoke", "--baseline", "/nowhere"], f"there is no file /nowhere; give a path, or one of {REPORTS}"),
     ],
 )
 def test_a_command_line_that_is_wrong_says_so(words: list[str], said: str) -> None:
