@@ -25,6 +25,8 @@ from .target import TargetError
 from .telling import Telling
 
 PROBE_S: Final = 5.0
+PROBE: Final = "GET /items/7"
+HEAD_BYTES_MAX: Final = 65_536
 INPUT: Final = 0
 
 
@@ -60,7 +62,7 @@ def _carry_out(file: Path, telling: Telling) -> int:
     try:
         order = _read(file)
         shape = _shape_of(order)
-        probe(order)
+        probe(order, shape)
         loop = _loop_of(order, shape, telling)
         telling.say(Said(ready=True))
         if not wait_for_begin(INPUT):
@@ -107,27 +109,49 @@ def _shape_of(order: Order) -> Shape:
     return shape
 
 
-def probe(order: Order) -> None:
-    """See that something answers that takes the token. Raises `CannotError`. It is asked before the run begins."""
-    request = request_bytes("GET", "/", str(order.edge), _token_of(order), b"")
+def probe(order: Order, shape: Shape) -> None:
+    """See that an edge of Penstock answers that takes the token. Raises `CannotError`. The run has not begun yet."""
+    asks, expected = _probing(shape)
+    method, _, target = asks.partition(" ")
+    correlation_id = f"probe-{os.getpid():x}"
+    headers = (*_token_of(order), ("connection", "close"), ("x-correlation-id", correlation_id))
     try:
         with socket.create_connection((order.edge.host, order.edge.port), PROBE_S) as connection:
-            connection.sendall(request)
-            said = connection.recv(4096)
+            connection.sendall(request_bytes(method, target, str(order.edge), headers, b""))
+            head = _head_from(connection)
     except OSError as error:
         why = error.strerror or str(error)
         raise CannotError(
             f"{order.edge} does not answer: {why}; is the gateway running, and is the address right?"
         ) from None
-    if not said.startswith(b"HTTP/1."):
+    if not head.startswith("HTTP/1."):
         raise CannotError(f"{order.edge} does not speak HTTP/1.1; give the address of the edge")
-    if said[9:12] in (b"401", b"403") and order.token:
-        raise CannotError(f"{order.edge} does not take the token ({said[9:12].decode()}); give one that is good")
+    if f"\r\nx-correlation-id: {correlation_id}\r\n" not in head.lower():
+        raise CannotError(
+            f"{order.edge} is no edge of Penstock, which would have told our x-correlation-id; give that of edge.listen"
+        )
+    status = head[9:12]
+    if status in ("401", "403") and int(status) not in expected:
+        has = "does not take the token" if order.token else "wants a token"
+        raise CannotError(f"{order.edge} {has} ({status} for {asks}); give one that is good (--token-file)")
+
+
+def _probing(shape: Shape) -> tuple[str, tuple[int, ...]]:
+    """Return a request, and statuses that are right for it: of an open loop one of its own, else one that most send."""
+    reading = [each for each in shape.requests if each.request.startswith("GET ")]
+    return (reading[0].request, reading[0].expect) if reading else (PROBE, ())
+
+
+def _head_from(connection: socket.socket) -> str:
+    """Return the head of the answer, or what there is of it."""
+    said = b""
+    while b"\r\n\r\n" not in said and len(said) < HEAD_BYTES_MAX and (data := connection.recv(4096)):
+        said += data
+    return said.decode("latin-1")
 
 
 def _token_of(order: Order) -> tuple[tuple[str, str], ...]:
-    token = (("authorization", f"Bearer {order.token}"),) if order.token else ()
-    return (*token, ("connection", "close"))
+    return (("authorization", f"Bearer {order.token}"),) if order.token else ()
 
 
 def wait_for_begin(input_fd: int) -> bool:

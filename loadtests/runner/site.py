@@ -56,6 +56,8 @@ class Elsewhere:
         self.authority = authority
         self.services_address = services
         self.admin = Admin(admin, token)
+        self.worker_count = 0
+        """How many worker processes it has; 0: one process without them. Known when it was started."""
 
     @property
     def children(self) -> Iterator[Child]:
@@ -82,6 +84,12 @@ class Elsewhere:
             )
         if status != 200:
             raise StandError(f"GET /workers at --admin says {status}: {shown(body)}; is that the admin listener?")
+        try:
+            self.worker_count = len(self.workers())
+        except (AdminError, KeyError, TypeError) as error:
+            raise StandError(
+                f"GET /workers at --admin tells no workers: {error}; is that the admin listener?"
+            ) from error
 
     def check(self) -> None:
         """It cannot be seen but by its pages, which the samples ask for."""

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ from loadtests.tools import shown_duration
 from proxy import __version__
 from proxy.overview.revision import revision
 
+ROOM_BYTES: Final = 1 << 20
+"""What the record of a short run takes."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -72,9 +75,23 @@ def read_files(plan: Plan) -> Files:
     return Files(shape, shape_file, phases, schedule, thresholds, baseline)
 
 
+def check_room(folder: Path) -> None:
+    """See that a folder can be written, which else is known when the run is over. Raises `PlanError`."""
+    probe = folder / f".room-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b" " * ROOM_BYTES)
+        probe.unlink()
+    except OSError as error:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        raise PlanError(f"{folder} cannot be written: {error.strerror}; make room, or name another by --out") from None
+
+
 async def run(wanted: Wanted) -> int:
     """Run, and return the exit code. Raises `PlanError` before anything was started."""
     files = read_files(wanted.plan)
+    check_room(wanted.out)
     record = Record(facts=_facts(wanted, files))
     keeper = Keeper()
     with tempfile.TemporaryDirectory(prefix="penstock-load-") as folder:
@@ -165,6 +182,8 @@ async def _load(
         return
     if record.ended != "not_started":
         return
+    if isinstance(site, Elsewhere):
+        record.facts = msgspec.structs.replace(record.facts, workers=site.worker_count)
     order = Order(
         edge=site.edge,
         services=site.services_address,
@@ -178,7 +197,11 @@ async def _load(
         token=wanted.token,
         rate_factor=plan.rate_factor,
     )
-    generator = Generator(order, folder, keeper, wanted.generator_command)
+    try:
+        generator = Generator(order, folder, keeper, wanted.generator_command)
+    except OSError as error:
+        record.why = f"the generator cannot be started: {error}; is there room in {folder.parent}?"
+        return
     live = Live(sys.stderr)
     try:
         interrupts.conduct = Conduct(record, files.phases, site, generator, live, plan.seed)

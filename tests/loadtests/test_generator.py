@@ -211,39 +211,68 @@ def test_what_cannot_be_loaded_is_said_in_one_line(
     assert "\n" not in made.said[0].error
 
 
+ECHO = b"HTTP/1.1 %s\r\nX-Correlation-ID: ECHO\r\ncontent-length: 0\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "token", "said"),
     [
         (
-            b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n",
-            "does not take the token (401); give one that is good",
+            ECHO % b"401 Unauthorized",
+            "wrong",
+            "does not take the token (401 for GET /items/7); give one that is good (--token-file)",
         ),
-        (b"220 mail\r\n", "does not speak HTTP/1.1; give the address of the edge"),
+        (
+            ECHO % b"403 Forbidden",
+            "wrong",
+            "does not take the token (403 for GET /items/7); give one that is good (--token-file)",
+        ),
+        (ECHO % b"401 Unauthorized", "", "wants a token (401 for GET /items/7); give one that is good (--token-file)"),
+        (b"220 mail\r\n", "", "does not speak HTTP/1.1; give the address of the edge"),
+        (b"", "", "does not speak HTTP/1.1; give the address of the edge"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "",
+            "is no edge of Penstock, which would have told our x-correlation-id; give that of edge.listen",
+        ),
     ],
 )
 def test_a_token_that_is_refused_and_another_server_are_told_of(
-    stand: Stand, tmp_path: Path, answer: bytes, said: str
+    stand: Stand, tmp_path: Path, answer: bytes, token: str, said: str
 ) -> None:
-    port = free_port()
-    server = subprocess.Popen([sys.executable, "-c", _SERVER, str(port), answer.decode()], stdout=subprocess.PIPE)
+    made, where = probed(order_of(stand, tmp_path, OPEN, 4.0), tmp_path, answer, token)
+    assert made.exit_code == 1
+    assert made.said[0].error == f"{where} {said}"
+
+
+def test_a_status_that_the_shape_expects_is_no_refusal(stand: Stand, tmp_path: Path) -> None:
+    shape = OPEN.replace("{request: GET /items/7, weight: 3}", "{request: GET /closed, expect: [401]}")
+    made, _ = probed(order_of(stand, tmp_path, shape, 4.0), tmp_path, ECHO % b"401 Unauthorized", "", ends_after=1)
+    assert made.said[0].ready
+
+
+def probed(order: Order, folder: Path, answer: bytes, token: str, ends_after: int = 0) -> tuple[Generated, Address]:
+    """Send a generator to a server that says the same each time, the correlation id in it."""
+    where = Address("127.0.0.1", free_port())
+    server = subprocess.Popen([sys.executable, "-c", _SERVER, str(where.port), answer.decode()], stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None
         server.stdout.readline()
-        order = order_of(stand, tmp_path, OPEN, 4.0)
-        made = Generated(tmp_path, msgspec.structs.replace(order, edge=Address("127.0.0.1", port), token="wrong"))  # noqa: S106
+        changed = msgspec.structs.replace(order, edge=where, token=token)
+        return Generated(folder, changed, ends_after=ends_after), where
     finally:
         server.kill()
         server.communicate()
-    assert made.said[0].error == f"127.0.0.1:{port} {said}"
 
 
 _SERVER = """
-import socket, sys
+import re, socket, sys
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 print("ready", flush=True)
 while True:
     connection, _ = listening.accept()
-    connection.recv(65536)
-    connection.sendall(sys.argv[2].encode())
+    asked = connection.recv(65536).decode()
+    told = re.search("(?i)x-correlation-id: (.*)\\r", asked)
+    connection.sendall(sys.argv[2].replace("ECHO", told[1] if told else "").encode())
     connection.close()
 """
