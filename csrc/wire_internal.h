@@ -1,6 +1,6 @@
 /* What the parts of the wire ask of each other; what they share is in wire_state.h. open.c: making and freeing; wire.c: the step; listen.c: accepting;
  * decide.c: the caller's decisions; again.c: sending again what was kept (kept.c); begun.c: exchanges of the caller's own; caller.c: values of a request's head; context.c: context fields; figures.c: what is told; edge.c, edge_request.c, edge_answer.c, edge_tls.c: clients; framed.c: framed connections;
- * exchange.c: the table of exchanges and what is measured; record.c: what is kept of those that have ended; request.c: the
+ * exchange.c: the table of exchanges and what is measured; record.c: what is written down of them, record_rings.c: and kept once they have ended; request.c: the
  * REQUEST frame; handed.c: connections that are handed over; stream.c: exchanges that are streamed; address.c: who connects; input.c, output.c: bytes held for a socket. Nothing outside includes this. */
 #ifndef PENSTOCK_WIRE_INTERNAL_H
 #define PENSTOCK_WIRE_INTERNAL_H
@@ -131,8 +131,6 @@ int request_keep(wire *w, exchange *x, const request_parts *parts);
 int request_write_kept(wire *w, exchange *x, framed_connection *framed, uint32_t endpoint, uint32_t attempt, uint32_t remaining_ms);
 
 /* record.c. Each does nothing for an exchange that has no record. */
-int records_start(wire *w);          /* 0, or -1 when there is no memory */
-void records_end(wire *w);
 void record_begin(wire *w, exchange *x);
 /* What is known of its request: when it is sent or kept; from its head, in its batch. */
 void record_request(wire *w, const exchange *x, const request_parts *parts);
@@ -152,6 +150,11 @@ void record_returned(wire *w, exchange *x, uint64_t bytes);
 void record_flag(wire *w, const exchange *x, enum record_flags flag);
 /* The trace that its client, or the caller, says it belongs to. */
 void record_take_trace(wire *w, exchange *x, const uint8_t *trace);
+
+/* record_rings.c */
+int records_start(wire *w); /* 0, or -1 when there is no memory */
+void records_end(wire *w);
+/* The exchange is over: its record, if it has one, goes where it belongs. */
 void record_end(wire *w, exchange *x);
 
 /* figures.c: zeroed counts in place of NULL; NULL without memory. */
