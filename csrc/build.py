@@ -10,7 +10,16 @@ from pathlib import Path
 from cffi import FFI
 
 FOLDER = Path(__file__).resolve().parent
-HEADERS = ("frame.h", "http1_head.h", "http1_body.h", "http1_response.h", "latency_sums.h", "record.h", "wire.h")
+HEADERS = (
+    "frame.h",
+    "http1_head.h",
+    "http1_body.h",
+    "http1_response.h",
+    "latency_sums.h",
+    "record.h",
+    "wire_values.h",
+    "wire.h",
+)
 COMPILER_FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fvisibility=hidden", "-D_GNU_SOURCE"]
 
 

@@ -104,7 +104,7 @@ CLAIM_VALUE_CHARACTERS_MAX: Final = 256
 """What one endpoint may ask of an identity: more is a policy, and belongs into the gateway's configuration."""
 
 CLAIMS_BYTES_MAX: Final = 8_192
-"""The context field claims: as much as a whole HTTP head commonly has. WIRE_CLAIMS_BYTES_MAX of csrc/wire.h."""
+"""The context field claims: as much as a whole HTTP head commonly has. WIRE_CLAIMS_BYTES_MAX of csrc/wire_values.h."""
 
 RATE_LIMITS_MAX: Final = 4
 RATE_LIMIT_CHARACTERS_MAX: Final = 128

@@ -1,4 +1,4 @@
-"""Records of exchanges that have ended, and figures of batches, as values (csrc/record.h, csrc/wire.h)."""
+"""Records of exchanges that have ended, and figures of batches, as values (csrc/record.h, csrc/wire_values.h)."""
 
 import socket
 import struct

@@ -1,4 +1,7 @@
-"""What the C wire and Python say to each other: numbers, and values that stand for C structures (csrc/wire.h)."""
+"""What the C wire and Python say to each other: numbers, and values that stand for C structures.
+
+Contract of the C side: csrc/wire_values.h.
+"""
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum, IntFlag
@@ -9,7 +12,7 @@ import msgspec
 from frames._native import ffi, lib
 
 Event = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event``, explained in csrc/wire.h."""
+"""(exchange, connection, kind, detail, flags, at, bytes, a, b, c, d): one ``wire_event`` of csrc/wire_values.h."""
 
 Request = tuple[int, int, int, int, int]
 """(exchange, path, path bytes, method, flags): one ``wire_request``; ``path`` is an offset into the arena."""
@@ -236,7 +239,7 @@ class ForwardedFields(msgspec.Struct, frozen=True):
 
 
 class WireSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of a wire (``wire_settings`` and ``http1_limits`` in csrc/wire.h and csrc/http1_head.h)."""
+    """The bounds of a wire (``wire_settings`` and ``http1_limits`` in csrc/wire_values.h and csrc/http1_head.h)."""
 
     edge_connections_max: int = 16_384
     framed_connections_max: int = 256

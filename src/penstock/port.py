@@ -7,7 +7,7 @@ from typing import Protocol
 __all__ = ["WIRE_FULL", "Arena", "StreamPort", "WireEvent", "WirePort"]
 
 WireEvent = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""exchange, connection, kind, detail, flags, at, bytes, a, b, c, d: `wire_event` of csrc/wire.h."""
+"""exchange, connection, kind, detail, flags, at, bytes, a, b, c, d: `wire_event` of csrc/wire_values.h."""
 
 
 class Arena(Protocol):

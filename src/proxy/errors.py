@@ -6,8 +6,8 @@ docs/reasons.md, and it never changes its meaning. A reason says whose fault it 
 again, so that a caller, a retry policy and an operator's alert need no list of their own. `proxy.edge.respond` is the
 one place that makes an answer of a reason.
 
-What the C side reports is a number (enum http1_verdict of csrc/http1_head.h, enum edge_refusal of csrc/wire.h, REFUSED
-reasons of docs/protocol.md); the two tables at the end of this file give each number its reason.
+What the C side reports is a number (enum http1_verdict of csrc/http1_head.h, enum edge_refusal of csrc/wire_values.h,
+REFUSED reasons of docs/protocol.md); the two tables at the end of this file give each number its reason.
 """
 
 from enum import Enum
@@ -379,73 +379,7 @@ def reason_of_refusal(refused_reason: int) -> Reason:
     return _BY_REFUSAL.get(refused_reason, SERVICE_OVERLOADED)
 
 
-class ReasonCounts(dict[str, int]):
-    """
-    How often each reason was given since the start, by code. Every code is there from the start with 0, so that a
-    metric's first increase is seen as one.
-    """
-
-    __slots__ = ("_by_route",)
-
-    def __init__(self) -> None:
-        super().__init__(dict.fromkeys(REASONS, 0))
-        self._by_route: dict[int, dict[str, int]] = {}
-
-    def count(self, reason: Reason, route: int = -1) -> None:
-        """Adds one. route: the index of whose request it was; -1: nobody's."""
-        code = reason.code
-        self[code] += 1
-        if route >= 0:
-            of_route = self._by_route.get(route)
-            if of_route is None:
-                of_route = self._by_route[route] = {}
-            of_route[code] = of_route.get(code, 0) + 1
-
-    def of_route(self, route: int) -> dict[str, int]:
-        """Returns a copy of those of one route, by code."""
-        return dict(self._by_route.get(route, ()))
-
-    def reset_route(self, route: int) -> None:
-        """Forgets those of a route, whose index is given to another one."""
-        self._by_route.pop(route, None)
-
-
-def _row(reason: Reason) -> str:
-    retry_after = f"{reason.retry_after_s} s" if reason.retry_after_s else "none"
-    resend, closes = reason.resend.value.replace("_", " "), "yes" if reason.closes else "no"
-    cells = (f"`{reason.code}`", reason.status, reason.title, reason.fault.value, resend, retry_after, closes)
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def reference_page() -> str:
-    """The text of docs/reasons.md. To write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"""
-    rows = "\n".join(_row(reason) for reason in REASONS.values())
-    unanswered = [f"`{reason.code}`" for reason in REASONS.values() if not reason.is_answered]
-    return _PAGE.format(rows=rows, unanswered=f"{', '.join(unanswered[:-1])} and {unanswered[-1]}")
-
-
-_PAGE = """\
-# Reasons
-
-Every answer that no service gave has a reason. Its code is stable; it is the member `reason` of the answer's
-`application/problem+json` body (RFC 9457), the end of its `type` (`urn:penstock:reason:<code>`), and the label of the
-metric `penstock_refusals_total`. This page is made from `src/proxy/errors.py`.
-
-*Fault*: the client's, the service's, or ours. *Send again*: *yes*, no service has started the request; *no*, it would
-end the same way; *if not started*, a service may have carried it out, so only an idempotent request may be repeated.
-*Closes*: the connection ends with the answer.
-
-| reason | status | title | fault | send again | Retry-After | closes |
-| --- | --- | --- | --- | --- | --- | --- |
-{rows}
-
-{unanswered} are counted and logged, but never sent:
-nobody is left to read them, or an answer has begun already. What has begun and cannot be finished is broken off, so
-that it never looks whole.
-
-`exchanges_full` and `too_many_connections` are answered before anything of a request is known, so their answers have no
-body. Each has a metric of its own; `too_many_connections` is not counted among the reasons.
-"""
-
 if __name__ == "__main__":
+    from proxy.reasons_page import reference_page
+
     print(reference_page(), end="")

@@ -5,7 +5,9 @@ import pytest
 
 from frames.frame import RefusedReason
 from proxy import errors
-from proxy.errors import REASONS, Fault, Reason, ReasonCounts, Resend, reason_of_refusal, reason_of_verdict
+from proxy.errors import REASONS, Fault, Reason, Resend, reason_of_refusal, reason_of_verdict
+from proxy.reasons_page import reference_page
+from proxy.request.reason_counts import ReasonCounts
 
 ROOT = Path(__file__).parents[2]
 MEMBER = re.compile(
@@ -20,7 +22,7 @@ def verdicts_of(header: str, enum: str) -> list[tuple[str, int, str]]:
 
 
 VERDICTS = verdicts_of("http1_head.h", "http1_verdict")
-REFUSALS = verdicts_of("wire.h", "edge_refusal")
+REFUSALS = verdicts_of("wire_values.h", "edge_refusal")
 
 
 def test_the_headers_were_read() -> None:
@@ -125,7 +127,7 @@ def test_what_may_have_been_carried_out_is_not_said_to_be_safe() -> None:
 def test_reasons_that_are_never_sent() -> None:
     unanswered = [reason.code for reason in REASONS.values() if not reason.is_answered]
     assert unanswered == ["client_gone", "client_too_slow", "response_aborted", "fault_cut"]
-    assert "`client_gone`, `client_too_slow`, `response_aborted` and `fault_cut` are counted" in errors.reference_page()
+    assert "`client_gone`, `client_too_slow`, `response_aborted` and `fault_cut` are counted" in reference_page()
 
 
 def test_counts_begin_with_every_reason_at_zero() -> None:
@@ -155,4 +157,4 @@ def test_counts_are_kept_by_route_too_until_that_is_another_one() -> None:
 
 def test_the_reference_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "reasons.md").read_text()
-    assert page == errors.reference_page(), "write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"
+    assert page == reference_page(), "write it anew: PYTHONPATH=src python -m proxy.errors > docs/reasons.md"

@@ -234,7 +234,7 @@ class Figures:
     ready: bool = alike(...)
     routes: Sequence[RouteFigures] = each(...)
     reasons: Mapping[str, int] = field(default_factory=dict)  # how often each reason was given, by code
-    wire: Mapping[str, int] = by_rule(WIRE, dict)  # the fields of wire_counters (csrc/wire.h), by name
+    wire: Mapping[str, int] = by_rule(WIRE, dict)  # the fields of wire_counters (csrc/wire_values.h), by name
     instances: Sequence[InstanceFigures] = each()
     bodies: BodyFigures = BodyFigures()
     tls: TlsFigures = field(default_factory=TlsFigures)

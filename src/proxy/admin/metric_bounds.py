@@ -22,7 +22,7 @@ TURN_BOUNDS_S: Final = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01,
 """A turn of the loop is to take less than 5 ms, and never 20."""
 
 BATCH_BOUNDS: Final = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0, 255.0, 511.0, 1023.0)
-"""As the wire counts batches: those with none, with 1, with 2 or 3, and so on (`wire_turn_figures` in csrc/wire.h)."""
+"""As the wire counts batches: those with none, with 1, with 2 or 3, and so on (`wire_turn_figures` in C)."""
 
 
 def microseconds(bounds_s: tuple[float, ...]) -> tuple[int, ...]:

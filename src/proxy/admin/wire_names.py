@@ -118,4 +118,4 @@ OF_WIRE: Final[dict[str, MetricName]] = {
         " (retries.buffer_total_bytes).",
     ),
 }
-"""The metric for each field of wire_counters (csrc/wire.h)."""
+"""The metric for each field of wire_counters (csrc/wire_values.h)."""

@@ -33,11 +33,11 @@ from proxy.errors import (
     INTERNAL,
     NO_INSTANCE,
     NO_ROUTE,
-    ReasonCounts,
 )
 from proxy.request.exchange import Exchange
 from proxy.request.gathered import Outcome, Whole
 from proxy.request.originated import Budget, Originated, Outgoing, Place
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.snapshot import Snapshot
 from proxy.request.stage import Answer
 

@@ -22,7 +22,6 @@ from proxy.errors import (
     REASON_NUMBERS,
     SERVICE_LOST,
     Reason,
-    ReasonCounts,
     reason_of_refusal,
     reason_of_verdict,
 )
@@ -30,6 +29,7 @@ from proxy.request.ended import GONE, Ended, Endings
 from proxy.request.exchange import Exchange, RequestFields
 from proxy.request.failure import Failure, FailureKind
 from proxy.request.log_fields import id_fields, request_fields
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.snapshot import Snapshot
 from proxy.request.stage import PARKED, Answer, Await, Lane, Reply, Stage, without_flags, without_odd
 

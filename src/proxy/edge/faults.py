@@ -13,4 +13,4 @@ RESPONSE_FAULTS: Final = {
     32: "it goes on in DATA frames, which its endpoint did not offer",
     33: "REFUSED came after an interim response",
 }
-"""By minus ``enum http1_response_error`` (csrc/http1_response.h), and from 32 on by ``BAD_RESPONSE_`` (csrc/wire.h)."""
+"""By minus ``enum http1_response_error`` (csrc/http1_response.h), from 32 on ``BAD_RESPONSE_`` (csrc/wire_values.h)."""

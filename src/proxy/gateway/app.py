@@ -22,7 +22,6 @@ from proxy.edge.drain import drain_edge
 from proxy.edge.express import ExpressLane
 from proxy.edge.secured import open_tls
 from proxy.edge.task.lane import TaskLane
-from proxy.errors import ReasonCounts
 from proxy.gateway import bounds
 from proxy.gateway.admitting import Admitting
 from proxy.gateway.answering import Answering
@@ -40,6 +39,7 @@ from proxy.gateway.service_groups import RequestMarks
 from proxy.policy.limits import BytesInFlight
 from proxy.request.exchange import Exchange
 from proxy.request.offer import NOTHING_DECLARED
+from proxy.request.reason_counts import ReasonCounts
 from proxy.route.hosts import services_overlap
 from proxy.targets.gauges import Gauges
 from proxy.targets.instance import Change, Instance

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.targets.pool_values import PoolLimits
 
 _ROUTES_MAX: Final = 65_536
-"""WIRE_ROUTES_MAX of csrc/wire.h."""
+"""WIRE_ROUTES_MAX of csrc/wire_values.h."""
 _WATCHED_RECORDS: Final = 4_096
 """Some tens of milliseconds of full load: they are drained sooner."""
 

@@ -15,11 +15,11 @@ from frames.wire import Wire
 from frames.wire_values import Event
 from proxy.config import GatewayConfig
 from proxy.edge.respond import Rendered, respond
-from proxy.errors import ReasonCounts
 from proxy.gateway.bounds import own_index
 from proxy.policy.limits import BytesInFlight
 from proxy.request.exchange import Exchange
 from proxy.request.outcomes import Told, nobody_is_told
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.snapshot import Snapshot
 from proxy.request.stage import Answer, Result, for_routes
 from proxy.route.split import make_mirrored

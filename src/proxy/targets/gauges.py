@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from proxy.targets.instance import Instance, RouteKey
 
 GAUGES_MAX: Final = 65_535
-"""The highest number (WIRE_GAUGES_MAX in csrc/wire.h, without 0)."""
+"""The highest number (WIRE_GAUGES_MAX in csrc/wire_values.h, without 0)."""
 
 REST_S: Final = 60.0
 """Longer than a request is ever waited for, by default."""

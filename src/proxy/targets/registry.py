@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from proxy.targets.pool_values import Ring
 
 ROUTES_MAX = 65_536
-"""As many as the wire keeps counts for (WIRE_ROUTES_MAX in csrc/wire.h)."""
+"""As many as the wire keeps counts for (WIRE_ROUTES_MAX in csrc/wire_values.h)."""
 GONE_MAX = 1_024
 """Connections that are gone and still known by name: some minutes of restarts."""
 

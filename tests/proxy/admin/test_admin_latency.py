@@ -13,7 +13,7 @@ EDGES = sorted({max(0, (1 << power) + step) for power in range(27) for step in (
 
 
 def test_there_are_as_many_counts_as_the_oracle_and_the_wire_have() -> None:
-    header = (Path(__file__).parents[3] / "csrc" / "wire.h").read_text()
+    header = (Path(__file__).parents[3] / "csrc" / "wire_values.h").read_text()
     assert ORACLE.counts_len == COUNTS
     assert re.search(r"WIRE_LATENCY_COUNTS = (\d+)", header)[1] == str(COUNTS)  # type: ignore[index]
 

@@ -186,7 +186,7 @@ def test_the_format_is_what_the_client_accepts(accept: str, content_type: str) -
 
 
 def test_every_field_of_the_wires_counters_has_a_metric() -> None:
-    header = (ROOT / "csrc" / "wire.h").read_text()
+    header = (ROOT / "csrc" / "wire_values.h").read_text()
     body = next(part for part in header.split("typedef struct {") if "} wire_counters;" in part).split("}", 1)[0]
     fields = [name for line in re.findall(r"uint64_t ([^;]+);", body) for name in line.split(", ")]
     assert list(metric_names.OF_WIRE) == fields

@@ -11,10 +11,11 @@ from frames.frame import CancelReason, FieldId, Method, RefusedReason
 from frames.wire_values import ANSWERED_HELD, EXPIRED_EARLY, LOST_UNSENT, Event, WireResult
 from proxy.edge.express import ExpressLane
 from proxy.edge.faults import RESPONSE_FAULTS
-from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, REASON_NUMBERS, ReasonCounts
+from proxy.errors import DEADLINE, NO_INSTANCE, NO_ROUTE, REASON_NUMBERS
 from proxy.request.ended import GONE, Ended
 from proxy.request.exchange import Exchange
 from proxy.request.failure import Failure, FailureKind
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.snapshot import Limits, Snapshot
 from proxy.request.stage import Answer, Stage, without_flags, without_odd
 from proxy.route.table import Route, RouteTable

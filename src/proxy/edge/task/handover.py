@@ -37,13 +37,13 @@ from proxy.errors import (
     SERVICE_CONGESTED,
     SERVICE_LOST,
     Reason,
-    ReasonCounts,
 )
 from proxy.request.ended import Ended, Endings
 from proxy.request.exchange import NEEDS_TASK, Exchange
 from proxy.request.held import HeldFields
 from proxy.request.log_fields import request_fields
 from proxy.request.outcomes import Told, nobody_is_told
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.stage import Answer, Reply
 
 _log = logging.getLogger("penstock.edge")

@@ -23,9 +23,10 @@ from frames.wire import Wire
 from frames.wire_values import Event, HandBack, Handed
 from proxy.edge.respond import Rendered
 from proxy.edge.task.settings import TaskSettings
-from proxy.errors import Reason, ReasonCounts
+from proxy.errors import Reason
 from proxy.request.exchange import Exchange
 from proxy.request.outcomes import Told, nobody_is_told
+from proxy.request.reason_counts import ReasonCounts
 from proxy.request.stage import Answer, Await, Stage
 
 if TYPE_CHECKING:
