@@ -5,6 +5,7 @@ site       the stand, or a gateway that somebody else has started
 generator  the process that sends the load
 conduct    the run itself
 live       the line that shows how it goes
+colour     what a verdict says at a terminal
 finish     what is written and said in the end, and the exit code
 command    the command line
 """

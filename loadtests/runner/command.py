@@ -148,6 +148,7 @@ def _secret(path: object) -> str:
 def judge_command(record_file: Path, thresholds: str, baseline: str | None, out: Path | None) -> None:
     """Judge the record of a run again, by the same or by other thresholds."""
     from loadtests import record as records
+    from loadtests.runner.colour import coloured
     from loadtests.runner.finish import judge_and_report
 
     try:
@@ -158,7 +159,11 @@ def judge_command(record_file: Path, thresholds: str, baseline: str | None, out:
         _refuse(str(error))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    sys.exit(judge_and_report(record, out or record_file.parent, path, earlier, click.echo))
+    sys.exit(
+        judge_and_report(
+            record, out or record_file.parent, path, earlier, lambda line: click.echo(coloured(line, sys.stdout))
+        )
+    )
 
 
 @main.command("keep")

@@ -15,7 +15,7 @@ from loadtests.nemesis.nemesis import torment
 from loadtests.nemesis.schedule import Planned
 from loadtests.record import Ended, Facts, LogLine, Phase, Record, Role
 from loadtests.runner.generator import END_S, Generator, GeneratorError
-from loadtests.runner.live import Live, live_line
+from loadtests.runner.live import Live, live_words
 from loadtests.runner.site import Site
 from loadtests.stand.logs import LogFollower
 from loadtests.stand.procfs import in_session
@@ -173,7 +173,7 @@ class Conduct:
             except StandError as error:
                 self.stop("target_lost", str(error))
                 return
-            self._live.show(live_line(self._record, self._phases, self.now()), self.now())
+            self._live.show(live_words(self._record, self._phases, self.now()), self.now())
             await trio.sleep(LOOK_S)
 
     async def _look(self) -> None:

@@ -17,6 +17,7 @@ import trio
 from loadtests.nemesis.schedule import NOTHING, Planned, Schedule, ScheduleError, possible, read_schedule
 from loadtests.order import Order
 from loadtests.record import Facts, Phase, Record
+from loadtests.runner.colour import coloured
 from loadtests.runner.conduct import Conduct
 from loadtests.runner.finish import finish
 from loadtests.runner.generator import Generator
@@ -147,11 +148,14 @@ class Interrupts:
         self._record = record
         self._site = site
         self.conduct: Conduct | None = None
+        self.live: Live | None = None
 
     async def follow(self, signals: AsyncIterator[int], run: trio.CancelScope) -> None:
         """Take signals until cancelled. run: is cancelled by the second."""
         async for number in signals:
             name = signal.Signals(number).name
+            if self.live is not None:
+                self.live.close()
             if self._record.ended == "interrupted":
                 run.cancel()
                 return
@@ -202,7 +206,7 @@ async def _load(
     except OSError as error:
         record.why = f"the generator cannot be started: {error}; is there room in {folder.parent}?"
         return
-    live = Live(sys.stderr)
+    live = interrupts.live = Live(sys.stderr)
     try:
         interrupts.conduct = Conduct(record, files.phases, site, generator, live, plan.seed)
         await interrupts.conduct.run(_events(files, plan.workers if isinstance(site, Stand) else None))
@@ -227,7 +231,7 @@ def _events(files: Files, workers: int | None) -> list[Planned]:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(coloured(line, sys.stderr) + "\n")
     sys.stderr.flush()
 
 

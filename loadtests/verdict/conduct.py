@@ -54,7 +54,7 @@ def _workers(view: View) -> list[Line]:
             newest[slot] = max(newest.get(slot, -1), int(generation or 0))
     allowed: dict[str, int] = {}
     for event in view.record.events:
-        for replaced in event.replaces_workers if event.is_done else ():
+        for replaced in event.replaces_workers:  # also of one that was not done: it may have ended in the midst of it
             allowed[str(replaced)] = allowed.get(str(replaced), 0) + 1
     odd = [
         f"slot {slot} was replaced {count} times, {allowed.get(slot, 0)} of them by the nemesis"

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from loadtests.order import Address
+from loadtests.record import Facts
 from loadtests.stand.procfs import PROC
 from loadtests.tools import ROOT
 
@@ -48,6 +49,20 @@ there = Address("127.0.0.1", int(sys.argv[3]))
 elsewhere = Elsewhere(there, there, None, "right") if there.port else None
 sys.exit(trio.run(run, Wanted(plan=plan, out=folder / "out", elsewhere=elsewhere, generator_command=words)))
 """
+FACTS = Facts(
+    name="tiny",
+    started_unix_s=0.0,
+    planned_s=10.0,
+    shape="tiny",
+    loop="closed",
+    users=["fake"],
+    interval_s=1.0,
+    command=[],
+    version="",
+    revision="",
+    workers=0,
+    machine={},
+)
 WAIT_S = 30
 
 

@@ -8,33 +8,15 @@ import pytest
 from click.testing import CliRunner
 from loadtests.nemesis.schedule import NOTHING
 from loadtests.order import Address
-from loadtests.record import Event, Facts, Interval, Phase, Record, Times
+from loadtests.record import Phase, Record
 from loadtests.runner.command import main
 from loadtests.runner.conduct import cut_short
 from loadtests.runner.finish import PROVES_NOTHING, finish
-from loadtests.runner.live import live_line
 from loadtests.runner.plan import PLANS, REPORTS, PlanError, plan_of, read_plan
 from loadtests.runner.site import Elsewhere
 from loadtests.runner.whole import check_room, read_files
 from loadtests.stand.stand import StandError
-from runner_lab import Page, admin_listener
-
-from proxy.loading.histogram import Histogram
-
-FACTS = Facts(
-    name="tiny",
-    started_unix_s=0.0,
-    planned_s=10.0,
-    shape="tiny",
-    loop="closed",
-    users=["fake"],
-    interval_s=1.0,
-    command=[],
-    version="",
-    revision="",
-    workers=0,
-    machine={},
-)
+from runner_lab import FACTS, Page, admin_listener
 
 
 def test_a_full_disk_says_so_and_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,18 +55,6 @@ def full(path: Path, data: bytes) -> int:
 def test_phases_end_where_the_run_has_ended() -> None:
     phases = [Phase("warm", "warm_up", 0.0, 5.0), Phase("steady", "load", 5.0, 9.0), Phase("rest", "quiet", 9.0, 10.0)]
     assert [(one.name, one.end_s) for one in cut_short(phases, 6.5)] == [("warm", 5.0), ("steady", 6.5)]
-
-
-def test_the_live_line_tells_how_it_goes() -> None:
-    times = Times.of(Histogram.of([1_000, 2_000, 9_000]))
-    interval = Interval(begin_s=5.0, length_s=1.0, users=7, sent=400, answered=399, failed=1, times=times)
-    event = Event(begin_s=1.0, end_s=2.0, kind="kill", target="worker-0", outcome="", is_done=True)
-    record = Record(facts=FACTS, intervals=[interval], events=[event])
-    phases = [Phase("warm up", "warm_up", 0.0, 5.0), Phase("steady", "load", 5.0, 610.0)]
-    assert live_line(record, phases, 6.0) == (
-        "steady, 10:04 left  399/s  7 users  p50 2.0 p99 9.0 ms  1 failed  kill worker-0"
-    )
-    assert live_line(Record(facts=FACTS), phases, 611.0) == "ending, 0:00 left  0 failed"
 
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)

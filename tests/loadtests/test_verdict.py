@@ -160,6 +160,13 @@ def test_what_is_odd_has_a_line(change: Callable[[Record], None], exit_code: int
     assert [str(each) for each in verdict.lines if str(each).startswith(line)] != []
 
 
+def test_a_worker_that_was_replaced_before_the_run_was_cut_short_came_of_the_nemesis() -> None:
+    record = sound()
+    worker_anew(record)
+    record.events.append(msgspec.structs.replace(killed(97), is_done=False, outcome="the run ended in the midst of it"))
+    assert said(judge(record, ASKED), "workers").startswith("held ")
+
+
 def test_what_the_nemesis_does_is_expected() -> None:
     record = sound()
     worker_anew(record)
