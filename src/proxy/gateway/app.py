@@ -6,8 +6,7 @@ Lifetimes nest as the path does: the wire and all its sockets, within it the tas
 and within all of them the wait for a signal.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import trio
 
 from frames.frame import DIALLED
 from frames.wire import Wire
-from frames.wire_values import Decide, Handed
+from frames.wire_values import Handed
 from proxy.admin.server import serve_admin
 from proxy.config import GatewayConfig
 from proxy.edge.drain import drain_edge
@@ -26,7 +25,7 @@ from proxy.gateway import bounds
 from proxy.gateway.admitting import Admitting
 from proxy.gateway.answering import Answering
 from proxy.gateway.assembly import Assembly
-from proxy.gateway.batch import make_decide
+from proxy.gateway.batch import make_decide, wire_running
 from proxy.gateway.breaking import Breaking
 from proxy.gateway.configured import Configured
 from proxy.gateway.listeners import Addresses as Addresses
@@ -347,7 +346,7 @@ class Gateway:
         )
         try:
             with listeners:
-                async with self._running_wire(decide), trio.open_nursery() as nursery:
+                async with wire_running(self.wire, decide), trio.open_nursery() as nursery:
                     if listeners.admin is not None:
                         await nursery.start(serve_admin, listeners.admin, lambda: self.overview.admin_state())
                     await nursery.start(self.tasks.run)
@@ -364,22 +363,6 @@ class Gateway:
                     task_status.started(addresses)
         finally:
             self.wire.close_all()
-
-    @asynccontextmanager
-    async def _running_wire(self, decide: Decide) -> AsyncIterator[None]:
-        """Keep the wire running until all that is within has ended: it owns the sockets that tasks read and write."""
-        async with trio.open_nursery() as nursery:
-            scope = trio.CancelScope(shield=True)
-
-            async def run() -> None:
-                with scope:
-                    await self.wire.run(decide)
-
-            nursery.start_soon(run)
-            try:
-                yield
-            finally:
-                scope.cancel()
 
     def _give_up_parked(self) -> int:
         """Answer whatever is parked, and return how many that were."""

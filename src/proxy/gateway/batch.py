@@ -1,12 +1,16 @@
-"""The batch: gives each event and each request of a step to whom it is for.
+"""The batch: gives each event and each request of a step to whom it is for, as long as the wire runs.
 
 Events come first: one may say that an instance is lost, which a request of the same batch should know.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
+import trio
+
+from frames.wire import Wire
 from frames.wire_values import Decide, Event, EventKind, Request
 from penstock.telemetry.occasional import Occasional
 from proxy.edge.express import ExpressLane
@@ -153,6 +157,23 @@ def make_decide(
             begin(exchange, method, flags, arena[at : at + count])
 
     return decide
+
+
+@asynccontextmanager
+async def wire_running(wire: Wire, decide: Decide) -> AsyncIterator[None]:
+    """Keep the wire running until all that is within has ended: it owns the sockets that tasks read and write."""
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope(shield=True)
+
+        async def run() -> None:
+            with scope:
+                await wire.run(decide)
+
+        nursery.start_soon(run)
+        try:
+            yield
+        finally:
+            scope.cancel()
 
 
 def _handlers(

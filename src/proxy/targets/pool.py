@@ -18,7 +18,6 @@ Rules of this file:
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from proxy.pooled import (
     Action,
@@ -35,7 +34,6 @@ from proxy.pooled import (
 )
 from proxy.targets.pool_line import Lines
 from proxy.targets.pool_values import (
-    BACKOFF_BASE_S,
     BACKOFF_CAP_S,
     LINGER_S,
     Connection,
@@ -44,8 +42,6 @@ from proxy.targets.pool_values import (
     State,
     Target,
 )
-
-_DOUBLINGS_MAX: Final = 16
 
 
 class Pool:
@@ -184,7 +180,7 @@ class Pool:
         self._failures += 1
         target = self._targets[key]
         target.is_dialling = False
-        self._back_off(target, now)
+        target.back_off(now, self._draw)
         self._fail_lines(target)
         self._forget_unwanted(target)
 
@@ -220,7 +216,7 @@ class Pool:
         if connection is not None and connection.state is not State.RETIRED:
             if connection.state is State.GREETING:
                 connection.target.is_dialling = False
-            self._take_out(connection, State.GOING)
+            connection.take_out(State.GOING)
 
     def lost(self, handle: int, now: float) -> None:
         """Note that a connection is gone, for whatever cause."""
@@ -229,14 +225,14 @@ class Pool:
             return
         target, ring, state = connection.target, connection.ring, connection.state
         del target.connections[handle]
-        self._take_out(connection, state)
+        connection.take_out(state)
         if state is State.GREETING:
             target.is_dialling = False
             self._failures += 1
         if state is not State.RETIRED:
             if state is not State.GREETING and now - connection.born_at >= BACKOFF_CAP_S:
                 target.failures = 0  # it was a good one
-            self._back_off(target, now)
+            target.back_off(now, self._draw)
         if state is State.GREETING:
             self._fail_lines(target)
         if ring is not None:
@@ -252,12 +248,6 @@ class Pool:
         if target is not None:
             target.not_before = max(target.not_before, until)
 
-    def _back_off(self, target: Target, now: float) -> None:
-        """Put off the next dial: by a time drawn from 0 to a bound that doubles with each in vain (full jitter)."""
-        bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(target.failures, _DOUBLINGS_MAX))
-        target.failures += 1
-        target.not_before = max(target.not_before, now + self._draw(0.0, bound))
-
     def _fail_lines(self, target: Target) -> None:
         """Let nobody wait for an instance that has no connection: a dial was in vain, or has led to another."""
         for ring in [ring for ring in target.rings.values() if not ring.connections]:
@@ -270,12 +260,6 @@ class Pool:
         if ring.is_dormant:
             ring.is_dormant = False
             self._vanished.append(Forget(ring.holder))
-
-    def _take_out(self, connection: Connection, state: State) -> None:
-        """Let a connection not be chosen any more."""
-        connection.state = state
-        if connection.ring is not None and connection in connection.ring.connections:
-            connection.ring.connections.remove(connection)
 
     def _forget_unwanted(self, target: Target) -> None:
         if not (target.is_wanted or target.is_dialling or target.connections):
@@ -312,13 +296,13 @@ class Pool:
             if not target.is_wanted and connection.state in (State.OPEN, State.SILENT):
                 self._retire(connection, Cause.REMOVED, now, actions)
             elif connection.state is State.OPEN and is_silent:
-                self._take_out(connection, State.SILENT)
+                connection.take_out(State.SILENT)
             elif connection.state is State.SILENT and not is_silent:
                 self._hear_again(connection, now, actions)
             if self._load(connection):
                 continue
             if connection.state is State.SILENT:
-                self._take_out(connection, State.RETIRED)
+                connection.take_out(State.RETIRED)
                 self._evictions[Cause.SILENT] += 1
                 actions.append(Close(connection.handle))
             elif connection.state is State.RETIRED and now - connection.retired_at >= LINGER_S:
@@ -347,17 +331,11 @@ class Pool:
         spare = len(opened) - self._limits.warm
         for connection in sorted(opened, key=lambda one: one.used)[: max(0, spare)]:
             if not self._load(connection) and now - connection.idle_since >= self._limits.idle_s:
-                self._put_to_sleep(target, connection)
+                connection.put_to_sleep()
                 self._retire(connection, Cause.IDLE, now, actions)
 
-    def _put_to_sleep(self, target: Target, connection: Connection) -> None:
-        """Let the instance be dormant, where this is its last connection and its target leads to it alone."""
-        ring = connection.ring
-        if ring is not None and ring.connections == [connection] and len(target.rings) == 1 and not ring.line:
-            ring.is_dormant = True
-
     def _retire(self, connection: Connection, cause: Cause, now: float, actions: list[Action]) -> None:
-        self._take_out(connection, State.RETIRED)
+        connection.take_out(State.RETIRED)
         connection.retired_at = now
         self._evictions[cause] += 1
         actions.append(Retire(connection.handle, cause))
@@ -390,7 +368,7 @@ class Pool:
         ]
         victim = min(spare, key=lambda one: one.used, default=None)
         if victim is not None:
-            self._put_to_sleep(victim.target, victim)
+            victim.put_to_sleep()
             self._retire(victim, Cause.ROOM, now, actions)
 
     def statistics(self) -> PoolStatistics:

@@ -1,5 +1,6 @@
 """What the pool is made of: its limits, its targets, their connections, and the lines before them."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -12,6 +13,8 @@ BACKOFF_BASE_S: Final = 0.1
 
 BACKOFF_CAP_S: Final = 5.0
 """How long a service that came back may be missed at most."""
+
+_DOUBLINGS_MAX: Final = 16
 
 LINGER_S: Final = 0.25
 """What the peer asks while our GOAWAY is on its way is refused, not lost, if the connection outlives the journey."""
@@ -85,6 +88,18 @@ class Connection:
         """The number of its last use, of all uses of the pool; and the one that was seen last."""
         self.given = 0
         """Places that are kept for who was given it, and is not in flight yet."""
+
+    def take_out(self, state: State) -> None:
+        """Let it not be chosen any more."""
+        self.state = state
+        if self.ring is not None and self in self.ring.connections:
+            self.ring.connections.remove(self)
+
+    def put_to_sleep(self) -> None:
+        """Let its instance be dormant, where this is the last connection and the target leads to that one alone."""
+        ring = self.ring
+        if ring is not None and ring.connections == [self] and len(self.target.rings) == 1 and not ring.line:
+            ring.is_dormant = True
 
     def __repr__(self) -> str:
         """Identity and state on one line."""
@@ -170,6 +185,12 @@ class Target:
         is_asked = bool(self.waiting) or self.wants_more
         least = max(limits.warm, 1 if is_asked or self.opened or not self.is_known else 0)
         return staying < least or is_asked
+
+    def back_off(self, now: float, draw: Callable[[float, float], float]) -> None:
+        """Put off the next dial: by a time drawn from 0 to a bound that doubles with each in vain (full jitter)."""
+        bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(self.failures, _DOUBLINGS_MAX))
+        self.failures += 1
+        self.not_before = max(self.not_before, now + draw(0.0, bound))
 
     def look_for(self, ring: Ring) -> None:
         """Let an instance whose last connection was lost be found before it counts as gone: who asks for it waits."""

@@ -25,8 +25,7 @@ from frames.errors import GreetingError
 from frames.events import HeartbeatReceived
 from frames.frame import FaultCode, Method
 from frames.greeting import EndpointOffer, Hello
-from frames.template import quoted
-from proxy.targets.declared import check_declared
+from proxy.targets.declared import check_declared, check_ids, check_owners
 from proxy.targets.gauges import Gauges
 from proxy.targets.health import CHOOSABLE, Health, HealthThresholds, health_of
 from proxy.targets.instance import (
@@ -147,7 +146,7 @@ class Registry:
         self._check_owners(hello.service, endpoints)
         self._check_room(endpoints)
         if instance is not None:
-            _check_ids(instance, hello)
+            check_ids(instance, hello)
         holder = (hello.service, hello.instance)
         older = self._by_identity.get(holder)
         if instance is not None and older in (None, instance):
@@ -271,22 +270,7 @@ class Registry:
 
     def _check_owners(self, service: str, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
         """Raise GreetingError when the service claims a method and path that another one has."""
-        for key, endpoint in endpoints.items():
-            reserved = self.reserved.get(key[:2])
-            if reserved not in (None, service) and self.hosts_overlap(service, str(reserved)):
-                raise GreetingError(
-                    FaultCode.FORBIDDEN,
-                    f"the service {quoted(service)} may not register {endpoint.method} {quoted(endpoint.path)}:"
-                    f" fanouts in the gateway's configuration gives it to {quoted(str(reserved))}; use another path",
-                )
-            for owner in self._routes.owners(key[0], key[1]):
-                if owner != service and self.hosts_overlap(service, owner):
-                    raise GreetingError(
-                        FaultCode.FORBIDDEN,
-                        f"the service {quoted(service)} may not register {endpoint.method} {quoted(endpoint.path)}:"
-                        f" it belongs to the service {quoted(owner)}, until its last instance has left; use another"
-                        " path, or give the two services different hosts in PENSTOCK_ROUTES_HOSTS of the gateway",
-                    )
+        check_owners(service, endpoints, self._routes, self.reserved, self.hosts_overlap)
 
     def _check_room(self, endpoints: Mapping[RouteKey, EndpointOffer]) -> None:
         """Raise GreetingError when the HELLO would add more routes than there is room for."""
@@ -310,7 +294,7 @@ class Registry:
 
     def _join(self, instance: Instance, connection: int, hello: Hello, now: float) -> Change:
         """Let an instance be asked by one more connection, and be what it says there."""
-        _check_ids(instance, hello)
+        check_ids(instance, hello)
         self._by_connection[connection] = instance
         moved: set[RouteKey] = set()
         if instance.is_dormant:
@@ -399,16 +383,3 @@ def _nobody_looks(_instance: Instance, _connection: int) -> None:
 
 def _no_ring(_connection: int, _holder: "Holder", _now: float, _patience: float) -> None:
     """Nobody was dialled."""
-
-
-def _check_ids(instance: Instance, hello: Hello) -> None:
-    """Raise GreetingError when an id means another endpoint than before: a request may be on its way to that."""
-    given = instance.given_ids()
-    for index, endpoint in enumerate(hello.listed):
-        before = given.get(endpoint.id)
-        if before is not None and before[:2] != endpoint.shape:
-            raise GreetingError(
-                FaultCode.INVALID_HELLO,
-                f"HELLO: endpoints[{index}].id is {endpoint.id}, which stood for {before[0].name} {quoted(before[1])}"
-                " on this connection; give each endpoint an id of its own",
-            )

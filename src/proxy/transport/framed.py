@@ -264,8 +264,7 @@ class FramedTransport(Generic[AnyChange]):
     def _open(self, connection: int, *, dialled: bool, peer: str = "") -> Link:
         self._counts.opened += 1
         peer, hello_by = peer or self._port.peer(connection), self._clock() + self._settings.hello_s
-        link = Link(connection, peer, hello_by, dialled=dialled)
-        self._links[connection] = link
+        link = self._links[connection] = Link(connection, peer, hello_by, dialled=dialled)
         logger.debug("%s: connected", link.peer)
         return link
 
