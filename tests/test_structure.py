@@ -142,6 +142,19 @@ def test_a_gateway_with_defaults_loads_nothing_that_it_does_not_need() -> None:
     assert [name for name in sorted(LATER) if find_spec(name) is None] == []
 
 
+LINES_MAX = 400
+"""Of a file of source: one that is longer has mostly become more than one thing. Shorten it, or part it by topic."""
+
+
+def test_no_file_of_source_has_become_more_than_one_thing() -> None:
+    sources = [
+        path for folder in ("src", "csrc") for kind in ("*.py", "*.c", "*.h") for path in (ROOT / folder).rglob(kind)
+    ]
+    assert len(sources) > 500
+    lines = {path.relative_to(ROOT).as_posix(): path.read_text().count("\n") for path in sources}
+    assert {name: count for name, count in lines.items() if count > LINES_MAX} == {}
+
+
 def test_the_page_names_only_what_is_there() -> None:
     names = set(re.findall(r"`((?:src|csrc|docs)/[\w./-]+)`", ARCHITECTURE))
     assert len(names) > 15
