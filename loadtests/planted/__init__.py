@@ -14,7 +14,7 @@ NAME_VARIABLE: Final = "LOADTESTS_PLANTED"
 PERIOD_VARIABLE: Final = "LOADTESTS_PLANTED_S"
 """How long the run takes in which `drift` is to be found, in seconds."""
 P99_VARIABLE: Final = "LOADTESTS_PLANTED_P99_US"
-"""Where the 99th percentile of `drift` begins, in microseconds: above that of the sound build."""
+"""How long a slow request of `drift` waits at first, in microseconds: well above the 99th percentile without it."""
 
 DEFECTS: Final[Mapping[str, str]] = {
     "none": "nothing: the same wrapper around a sound build",

@@ -1,24 +1,29 @@
-"""The defects: each is asked once for each request that begins, and says whether that goes on."""
+"""The defects: all but drift are asked once for each request that begins, and say whether that goes on."""
 
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from itertools import count
 from typing import Any, Final
+
+import trio
 
 from loadtests.planted import NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE
 
 Defect = Callable[[], bool]
 """Called before each request; False: nobody takes the request on."""
+Stage = Callable[[Any], Any]
+"""A stage of the gateway, as `proxy.request.stage` says."""
 
 LEAKED_BYTES: Final = 59
 """Such a bytes object takes 92 bytes, rounded up to 96, and its place in the list 8 or a little more."""
 DESCRIPTOR_EVERY, TASK_EVERY, LOST_EVERY = 1_000, 10_000, 100_000
 SLOW_EVERY: Final = 33
 """One request in so many is slow, so that it is they who make the 99th percentile."""
-RISE: Final = 0.19
-"""From begin to end: the last fifth is 15 % above the first."""
-_PERIOD_S, _P99_US = 600.0, 8_000.0
+RISE: Final = 0.21
+"""Of what it waits, from begin to end: with what it takes besides, its last fifth is 15 % above the first."""
+_PERIOD_S, _P99_US = 600.0, 30_000.0
 
 
 def none() -> Defect:
@@ -51,8 +56,6 @@ def descriptors() -> Defect:
 
 def tasks() -> Defect:
     """Return what starts tasks that never end."""
-    import trio
-
     numbers = count(1)
 
     def leak() -> bool:
@@ -69,19 +72,34 @@ def lost() -> Defect:
     return lambda: next(numbers) % LOST_EVERY != 0
 
 
-def drift(
-    period_s: float = _PERIOD_S,
-    p99_us: float = _P99_US,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Defect:
-    """Return what makes the slowest requests slower and slower."""
+def delays(
+    period_s: float = _PERIOD_S, p99_us: float = _P99_US, clock: Callable[[], float] = time.monotonic
+) -> Callable[[], float]:
+    """Return what says of each request how many seconds it has to wait: most 0, some more and more."""
     numbers, begun = count(1), clock()
 
-    def slow() -> bool:
-        if next(numbers) % SLOW_EVERY == 0:
-            sleep(p99_us / 1e6 * (1 + RISE * min(1.0, (clock() - begun) / period_s)))
-        return True
+    def next_s() -> float:
+        if next(numbers) % SLOW_EVERY:
+            return 0.0
+        return p99_us / 1e6 * (1 + RISE * min(1.0, (clock() - begun) / period_s))
+
+    return next_s
+
+
+def drifting(stage: Stage, next_s: Callable[[], float]) -> Stage:
+    """Return a stage that lets requests wait, in a task as a fetch of keys does, before it says what it always says."""
+    waited: set[int] = set()
+
+    @wraps(stage)
+    def slow(exchange: Any) -> Any:
+        if exchange.id in waited:  # it is asked again
+            waited.discard(exchange.id)
+        elif (wait_s := next_s()) > 0:
+            from proxy.request.stage import Await
+
+            waited.add(exchange.id)
+            return Await(partial(trio.sleep, wait_s))
+        return stage(exchange)
 
     return slow
 
@@ -95,18 +113,19 @@ _MAKERS: Final[Mapping[str, Callable[[], Defect]]] = {
 }
 
 
-def make_defect(environment: Mapping[str, str]) -> Defect:
-    """Return the defect that the environment names."""
+def plant(module: Any, environment: Mapping[str, str]) -> None:
+    """Change `proxy.policy.deadline` for drift, else `proxy.edge.express`."""
     name = environment[NAME_VARIABLE]
     if name == "drift":
         period_s = float(environment.get(PERIOD_VARIABLE, _PERIOD_S))
-        return drift(period_s, float(environment.get(P99_VARIABLE, _P99_US)))
-    return _MAKERS[name]()
+        next_s = delays(period_s, float(environment.get(P99_VARIABLE, _P99_US)))
+        module.set_deadline = drifting(module.set_deadline, next_s)
+    else:
+        _plant_before(module.ExpressLane, _MAKERS[name]())
 
 
-def plant(lane: Any, environment: Mapping[str, str]) -> None:
-    """Change a class like `proxy.edge.express.ExpressLane`."""
-    begin, goes_on = lane.begin, make_defect(environment)
+def _plant_before(lane: Any, goes_on: Defect) -> None:
+    begin = lane.begin
 
     def planted(self: Any, exchange_id: int, method: int, flags: int, path: bytes) -> None:
         if goes_on():

@@ -1,4 +1,4 @@
-"""Loaded by Python at the start of a process; plants the defect when the gateway's express lane is loaded."""
+"""Loaded by Python at the start of a process; plants the defect when the part of the gateway is loaded that gets it."""
 
 import os
 import sys
@@ -6,7 +6,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-EXPRESS = "proxy.edge.express"
+NAME = os.environ.get("LOADTESTS_PLANTED", "")
+MODULE = "proxy.policy.deadline" if NAME == "drift" else "proxy.edge.express"
 
 
 class PlantingLoader(Loader):
@@ -24,15 +25,15 @@ class PlantingLoader(Loader):
         self._real.exec_module(module)
         from loadtests.planted.defects import plant
 
-        plant(module.ExpressLane, os.environ)
+        plant(module, os.environ)
 
 
 class PlantingFinder(MetaPathFinder):
     """Finds one module."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return where the express lane is, with a loader that plants."""
-        if fullname != EXPRESS:
+        """Return where the module is, with a loader that plants."""
+        if fullname != MODULE:
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
@@ -44,5 +45,5 @@ class PlantingFinder(MetaPathFinder):
         return None
 
 
-if os.environ.get("LOADTESTS_PLANTED"):
+if NAME:
     sys.meta_path.insert(0, PlantingFinder())
