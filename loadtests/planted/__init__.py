@@ -6,6 +6,7 @@ Nothing of it is in the gateway: the command is started with a folder on its pat
 each process that follows, workers too, and which changes one function of the gateway when that is loaded.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,8 @@ from typing import Final
 NAME_VARIABLE: Final = "LOADTESTS_PLANTED"
 PERIOD_VARIABLE: Final = "LOADTESTS_PLANTED_S"
 """How long the run takes in which `drift` is to be found, in seconds."""
+BEGUN_VARIABLE: Final = "LOADTESTS_PLANTED_SINCE"
+"""When that began, by the monotonic clock, in seconds: workers that come later go on where others were."""
 P99_VARIABLE: Final = "LOADTESTS_PLANTED_P99_US"
 """How long a slow request of `drift` waits at first, in microseconds: well above the 99th percentile without it."""
 
@@ -32,4 +35,4 @@ ROOT: Final = Path(__file__).parents[2]
 def environment_of(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a process is started with, so that it has the defect."""
     path = [str(INJECT), str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
-    return {**environment, "PYTHONPATH": ":".join(path), NAME_VARIABLE: name}
+    return {**environment, "PYTHONPATH": ":".join(path), NAME_VARIABLE: name, BEGUN_VARIABLE: f"{time.monotonic():.3f}"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import trio
 
-from loadtests.planted import NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE
+from loadtests.planted import BEGUN_VARIABLE, NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE
 
 Defect = Callable[[], bool]
 """Called before each request; False: nobody takes the request on."""
@@ -73,15 +73,18 @@ def lost() -> Defect:
 
 
 def delays(
-    period_s: float = _PERIOD_S, p99_us: float = _P99_US, clock: Callable[[], float] = time.monotonic
+    period_s: float, p99_us: float, begun_s: float, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], float]:
-    """Return what says of each request how many seconds it has to wait: most 0, some more and more."""
-    numbers, begun = count(1), clock()
+    """Return what says of each request how many seconds it has to wait: most 0, some more and more.
+
+    begun_s: when the run began, by the clock.
+    """
+    numbers = count(1)
 
     def next_s() -> float:
         if next(numbers) % SLOW_EVERY:
             return 0.0
-        return p99_us / 1e6 * (1 + RISE * min(1.0, (clock() - begun) / period_s))
+        return p99_us / 1e6 * (1 + RISE * min(1.0, (clock() - begun_s) / period_s))
 
     return next_s
 
@@ -118,7 +121,8 @@ def plant(module: Any, environment: Mapping[str, str]) -> None:
     name = environment[NAME_VARIABLE]
     if name == "drift":
         period_s = float(environment.get(PERIOD_VARIABLE, _PERIOD_S))
-        next_s = delays(period_s, float(environment.get(P99_VARIABLE, _P99_US)))
+        begun_s = float(environment.get(BEGUN_VARIABLE) or time.monotonic())
+        next_s = delays(period_s, float(environment.get(P99_VARIABLE, _P99_US)), begun_s)
         module.set_deadline = drifting(module.set_deadline, next_s)
     else:
         _plant_before(module.ExpressLane, _MAKERS[name]())

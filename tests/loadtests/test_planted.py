@@ -7,11 +7,12 @@ import sys
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from loadtests.planted import DEFECTS, NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE, environment_of
+from loadtests.planted import BEGUN_VARIABLE, DEFECTS, NAME_VARIABLE, P99_VARIABLE, PERIOD_VARIABLE, environment_of
 from loadtests.planted import defects as planted
 from loadtests.planted.__main__ import main
 
@@ -76,7 +77,7 @@ def test_one_in_a_hundred_thousand_is_lost() -> None:
 
 def test_the_slowest_become_slower_by_more_than_15_percent_from_the_first_fifth_to_the_last() -> None:
     now, waits = [0.0], list[tuple[float, float]]()
-    next_s = planted.delays(600.0, 30_000.0, lambda: now[0])
+    next_s = planted.delays(600.0, 30_000.0, 0.0, lambda: now[0])
     for second in range(600):
         now[0] = float(second)
         waits += [(second, wait_s) for _ in range(66) if (wait_s := next_s())]
@@ -107,6 +108,15 @@ async def test_a_slow_request_waits_and_goes_on_as_it_came(autojump_clock: trio.
     assert slow(Asked(2)) is None
     assert slow(Asked(3)) is None
     assert asked == [1, 2, 3]
+
+
+def test_a_drift_goes_on_in_workers_that_come_later() -> None:
+    module: Any = SimpleNamespace(set_deadline=lambda exchange: None)
+    environment = environment_of("drift", {PERIOD_VARIABLE: "100"})
+    environment[BEGUN_VARIABLE] = str(float(environment[BEGUN_VARIABLE]) - 200)  # long over
+    planted.plant(module, environment)
+    results = [module.set_deadline(Asked(number)) for number in range(33)]
+    assert results[32].wait.args == (pytest.approx(0.03 * (1 + planted.RISE)),)
 
 
 @pytest.mark.parametrize("name", DEFECTS)
