@@ -101,6 +101,8 @@ def words_of(error: BaseException) -> str:
     """Return why a request failed, in words that are the same for the same cause."""
     if isinstance(error, WrongAnswerError):
         return str(error)
+    if isinstance(cause := getattr(error, "original", None), BaseException):  # geventhttpclient's RetriesExceeded
+        return words_of(cause)
     if isinstance(error, TimeoutError) or type(error).__name__ == "Timeout":  # gevent's
         return "timeout"
     if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from loadtests.record import Interval, Record, merged_times
+from loadtests.record import Interval, Record, RequestCounts, merged_times
 
 from .line import Line, broken, held, percent_over, unproven
 from .slopes import ratio_of
@@ -51,18 +51,31 @@ def errors(view: View, wanted: Errors) -> list[Line]:
 
 
 def _kinds(view: View) -> str:
-    """Return what went wrong, the most frequent first, and whom to ask about one of them."""
-    kinds: Counter[str] = Counter()
-    for each in view.record.requests:
-        for failure, count in each.failures.items():
-            kinds[failure] += count - each.expected_failures.get(failure, 0)
-    found = [f"{count:,} {kind}" for kind, count in kinds.most_common(3) if count > 0]
+    """Return what went wrong, the most frequent first, and whom to ask about one of them.
+
+    Each request that is notable is known by itself. Where there were more, the kinds are those of the whole run.
+    """
     odd = [each for each in view.record.notable if each.failure and not view.is_disturbed(each.at_s, each.at_s)]
-    if odd and not found:
-        found = list(dict.fromkeys(each.failure for each in odd))[:3]
+    if len(odd) >= failed(view.untroubled):
+        found = _most(Counter(each.failure for each in odd))
+    else:
+        found = _most(_all_failures(view.record.requests))
+        found[:1] = [f"in the whole run {found[0]}"] if found else []
     if odd:
         found.append(f"penstock trace {odd[0].correlation_id}")
     return "; ".join(found) or "nobody said of what kind"
+
+
+def _all_failures(requests: Sequence[RequestCounts]) -> Counter[str]:
+    kinds: Counter[str] = Counter()
+    for each in requests:
+        for failure, count in each.failures.items():
+            kinds[failure] += count - each.expected_failures.get(failure, 0)
+    return kinds
+
+
+def _most(kinds: Counter[str]) -> list[str]:
+    return [f"{count:,} {kind}" for kind, count in kinds.most_common(3) if count > 0]
 
 
 def throughput(view: View, wanted: Throughput, baseline: Record | None) -> list[Line]:

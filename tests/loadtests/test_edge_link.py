@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from geventhttpclient.useragent import RetriesExceeded
 from loadtests.client.asked import (
     Asked,
     UnexpectedStatusError,
@@ -144,6 +145,7 @@ def test_an_answer_of_a_user_is_counted_by_status_and_reason() -> None:
     [
         (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
         (TimeoutError(), "timeout"),
+        (RetriesExceeded("http://127.0.0.1/", 0, original=TimeoutError("timed out")), "timeout"),
         (WrongAnswerError("the digest is another one"), "the digest is another one"),
         (UnfinishedError(), UNFINISHED),
         (ValueError("x" * 500), ("ValueError: " + "x" * 500)[:120]),

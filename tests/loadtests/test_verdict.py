@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from loadtests.record import Event, LogLine, Record, Times, WorkerSample
+from loadtests.record import Event, LogLine, Notable, Record, Times, WorkerSample
 from loadtests.verdict import Thresholds, Verdict, judge
 from run_records import Defects, run_record
 
@@ -183,6 +183,24 @@ def test_what_the_nemesis_does_is_expected() -> None:
     record.events.clear()
     names = [line.name for line in judge(record, asked).broken]
     assert names == ["errors", "log", "workers"]
+
+
+def test_what_failed_is_told_without_what_the_nemesis_did() -> None:
+    record = sound()
+    record.events.append(killed(97))
+    for place, at_s, failure in ((99, 98.5, "reset"), (30, 30.5, "timeout")):
+        record.intervals[place].failed, record.intervals[place].answered = 1, record.intervals[place].answered - 1
+        record.requests[0].statuses["200"] -= 1
+        record.requests[0].failures[failure] = 1
+        record.notable.append(
+            Notable(at_s=at_s, user="u", name="n", correlation_id=f"id-{failure}", took_us=1, failure=failure)
+        )
+    told = said(judge(record, ASKED), "errors")
+    assert "1 timeout; penstock trace id-timeout" in told
+    assert "reset" not in told
+    del record.notable[:]
+    told = said(judge(record, ASKED), "errors")
+    assert "in the whole run 1 reset; 1 timeout" in told
 
 
 def test_an_earlier_run_is_compared_only_with_one_of_its_kind() -> None:
