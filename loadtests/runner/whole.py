@@ -96,9 +96,11 @@ async def run(wanted: Wanted) -> int:
     record = Record(facts=_facts(wanted, files))
     keeper = Keeper()
     with tempfile.TemporaryDirectory(prefix="penstock-load-") as folder:
+        keeper.takes(Path(folder))
         try:
             await _run(wanted, files, record, keeper, Path(folder))
         finally:
+            keeper.forgets(Path(folder))
             keeper.close()
         record.why = record.why.replace(folder, str(wanted.out / "logs"))
         code = finish(record, wanted.out, files.thresholds, files.baseline, _tell)

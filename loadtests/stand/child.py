@@ -36,13 +36,13 @@ class Keeper:
                 pipe.write(line.encode() + b"\n")
                 pipe.flush()
 
-    def takes(self, session: int) -> None:
-        """Have a session ended with this process."""
-        self._say(f"+ {session}")
+    def takes(self, what: int | Path) -> None:
+        """Have a session ended, or a folder removed, with this process."""
+        self._say(f"+ {what}")
 
-    def forgets(self, session: int) -> None:
-        """Leave a session alone that has ended: its number may be given to another."""
-        self._say(f"- {session}")
+    def forgets(self, what: int | Path) -> None:
+        """Leave a session alone that has ended, for its number may be given to another; or a folder."""
+        self._say(f"- {what}")
 
     def close(self) -> None:
         """End it, and with it whatever it still knows."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from loadtests.stand.child import Child, Keeper
-from loadtests.stand.keeper import sessions_left
+from loadtests.stand.keeper import left_over
 from loadtests.stand.layout import gateway_settings, make_layout
 from loadtests.stand.logs import LogFollower
 from loadtests.stand.metrics_page import gateway_sample
@@ -141,7 +141,7 @@ def test_logs_are_followed_for_what_is_bad(tmp_path: Path) -> None:
 
 
 def test_the_keeper_knows_what_is_left() -> None:
-    assert sessions_left(["+ 5\n", "+ 6\n", "- 5\n", "what\n", "+ 7\n"]) == [6, 7]
+    assert left_over(["+ 5\n", "+ 6\n", "- 5\n", "what\n", "+ /a b\n"]) == ["6", "/a b"]
 
 
 def test_what_is_left_ends_with_the_keeper_even_when_stopped(tmp_path: Path) -> None:
@@ -199,3 +199,16 @@ def test_the_stand_ends_when_its_runner_is_killed(tmp_path: Path) -> None:
     while any(in_session(session) for session in sessions) and time.monotonic() < until:
         time.sleep(0.02)
     assert [in_session(session) for session in sessions] == [[], []]
+
+
+def test_the_folder_of_a_run_goes_with_a_keeper_that_still_has_it(tmp_path: Path) -> None:
+    kept, left = tmp_path / "kept", tmp_path / "left"
+    for folder in (kept, left):
+        folder.mkdir()
+        (folder / "a.log").touch()
+    keeper = Keeper()
+    keeper.takes(kept)
+    keeper.takes(left)
+    keeper.forgets(kept)
+    keeper.close()
+    assert [folder.exists() for folder in (kept, left)] == [True, False]
