@@ -2,6 +2,7 @@
 
 import math
 from itertools import groupby
+from pathlib import PurePath
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ def small(record: Record) -> Record:
     step = -(-len(record.samples) // SAMPLES_MAX) or 1
     return msgspec.structs.replace(
         record,
+        facts=msgspec.structs.replace(record.facts, command=[_without_folder(word) for word in record.facts.command]),
         intervals=intervals,
         requests=[_with_coarse_times(each) for each in record.requests],
         samples=_every(record.samples, step),
@@ -42,6 +44,11 @@ def small(record: Record) -> Record:
         log=record.log[:LINES_MAX],
         log_lines_left_out=record.log_lines_left_out + max(0, len(record.log) - LINES_MAX),
     )
+
+
+def _without_folder(word: str) -> str:
+    """Return a word of the command: of a path, which is that of one machine, its last part."""
+    return PurePath(word).name if word.startswith("/") else word
 
 
 def _phase_of(interval: Interval, phases: list[Phase]) -> int:

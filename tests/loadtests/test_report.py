@@ -160,9 +160,11 @@ def test_scales_are_round_and_hold_all_values() -> None:
 def test_a_small_record_is_the_same_run() -> None:
     record = run_record()
     record.events.append(Event(begin_s=60, end_s=61, kind="reload", target="gateway", outcome="read", is_done=True))
+    record.facts = msgspec.structs.replace(record.facts, command=["run", "soak", "--out", "/home/me/first"])
     few = decode(encode(small(record)))
     assert len(few.intervals) <= INTERVALS_MAX + 8
     assert len(few.samples) <= SAMPLES_MAX + 1
+    assert few.facts.command == ["run", "soak", "--out", "first"]
     assert sum(each.sent for each in few.intervals) == sum(each.sent for each in record.intervals)
     whole, same = View(record), View(few)
     assert same.latency.count == whole.latency.count
