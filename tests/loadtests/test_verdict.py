@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from loadtests.record import Event, LogLine, Notable, Record, Times, WorkerSample
-from loadtests.verdict import Thresholds, Verdict, judge
+from loadtests.runner.plan import THRESHOLDS
+from loadtests.verdict import Thresholds, Verdict, judge, read_thresholds
 from run_records import Defects, run_record
 
 from proxy.loading.histogram import Histogram
@@ -183,6 +184,20 @@ def test_what_the_nemesis_does_is_expected() -> None:
     record.events.clear()
     names = [line.name for line in judge(record, asked).broken]
     assert names == ["errors", "log", "workers"]
+
+
+@pytest.mark.parametrize(
+    ("name", "at_s", "outcome"), [("soak", 97, "held"), ("soak", 50, "broken"), ("smoke", 97, "held")]
+)
+def test_a_service_may_lose_a_call_when_the_nemesis_is_at_work(name: str, at_s: float, outcome: str) -> None:
+    record = sound()
+    lost = "GET /relay/{number}: a call that it made failed: the connection to the gateway was lost"
+    record.log.append(
+        LogLine(at_s=99, process="steady-1", level="ERROR", logger="penstock.handler", message=lost, text="...")
+    )
+    record.events.append(killed(at_s))
+    verdict = judge(record, read_thresholds(THRESHOLDS / f"{name}.yaml"))
+    assert said(verdict, "log").startswith(outcome)
 
 
 def test_what_failed_is_told_without_what_the_nemesis_did() -> None:
