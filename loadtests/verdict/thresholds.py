@@ -42,7 +42,7 @@ class Proof(_Part, frozen=True, kw_only=True):
     machine_busy_max: float = 0.97
     """Of all cores, load test included."""
     others_cores_max: float = 0.2
-    """Processor time of programs that do not belong to the run."""
+    """Processor time of programs that do not belong to the run, in any fifth of it."""
     steal_part_max: float = 0.02
     """Time that the hypervisor gave to others, of all."""
     spin_over_median_max: float = 1.5

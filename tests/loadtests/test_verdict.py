@@ -186,6 +186,20 @@ def test_what_the_nemesis_does_is_expected() -> None:
     assert names == ["errors", "log", "workers"]
 
 
+def test_who_comes_to_the_machine_late_is_not_taken_for_a_drift() -> None:
+    record = sound()
+    samples = record.samples
+    since = samples[int(0.8 * len(samples))].at_s
+    for place, sample in enumerate(samples):
+        busy_s = sample.machine.busy_s_total + 0.6 * max(0.0, sample.at_s - since)
+        samples[place] = msgspec.structs.replace(
+            sample, machine=msgspec.structs.replace(sample.machine, busy_s_total=busy_s)
+        )
+    verdict = judge(record, ASKED)
+    assert verdict.exit_code == 2
+    assert "other programs took 0.5" in said(verdict, "machine")
+
+
 @pytest.mark.parametrize(
     ("name", "at_s", "outcome"), [("soak", 97, "held"), ("soak", 50, "broken"), ("smoke", 97, "held")]
 )
