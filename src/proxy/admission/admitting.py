@@ -265,7 +265,9 @@ class Admission:
         """Its time to wait has passed, or its deadline, which is no sooner."""
         gate, waiter = self._waiting[exchange.id]
         now_s = self._clock()
-        cause = Cause.HOPELESS if waiter.leaves_s <= now_s else Cause.TOO_SLOW
+        # The wire's clock is that of the step before, so the time may be over there a little sooner than here.
+        late_s = waiter.entered_s + gate.patience.wait_s(now_s, gate.latency_s)
+        cause = Cause.HOPELESS if waiter.leaves_s <= max(now_s, late_s) else Cause.TOO_SLOW
         gate.patience.note_late(now_s)
         gate.line.leave(waiter)
         self._send_away(gate, waiter, cause)

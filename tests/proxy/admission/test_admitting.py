@@ -243,6 +243,16 @@ def test_it_waits_no_longer_than_there_is_hope(things: Setting) -> None:
     assert things.parking.ends == [(2, "hopeless")]
 
 
+def test_a_timer_that_is_a_little_early_does_not_change_the_reason(things: Setting) -> None:
+    route = things.route(service_max=1, wait_ms=900)
+    things.ask(route)
+    things.wire.age = 600
+    assert things.ask(route) == "parked"
+    things.now_s += 0.399
+    things.parking.expired(2)
+    assert things.parking.ends == [(2, "hopeless")]
+
+
 def test_who_has_waited_for_too_long_is_sent_away_by_its_timer_or_by_a_turn(things: Setting) -> None:
     route = things.route(service_max=1, wait_ms=100)
     things.ask(route)
